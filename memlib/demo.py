@@ -202,7 +202,7 @@ def training(rows: torch.Tensor, state_file: Path, steps: int = STEPS, seed: int
             torch._foreach_lerp_(averages, weights, 1 - min(EMA_DECAY, (1 + step) / (10 + step)))
         if (step + 1) % 500 == 0:
             save_state(state_file, step + 1, weights, averages, optimiser)
-        yield step + 1, float(loss), average
+        yield step + 1, loss.item(), average
 
 
 def save_state(file: Path, step: int, weights: list, averages: list, optimiser: torch.optim.Optimizer) -> None:
