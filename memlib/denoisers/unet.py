@@ -15,6 +15,7 @@ Clipping and thresholding of the scheduler's config are left out: they would mak
 import hashlib
 import json
 import re
+import threading
 from pathlib import Path
 
 import diffusers
@@ -57,6 +58,7 @@ class UNetDenoiser(Denoiser):
         self.network = network.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
         self.parameters = sum(weight.numel() for weight in network.parameters())
         self.batch = 64 if device.type == "cpu" else 512
+        self._lock = threading.Lock()  # sessions share a model; a device serves them in turn
         self._log_sigmas = np.log(usable.astype(np.float64))
 
     def __call__(self, y: Tensor, sigma: float | Tensor) -> Tensor:
@@ -83,7 +85,7 @@ class UNetDenoiser(Denoiser):
         if not ((levels >= self.sigma_min * (1 - 1e-5)) & (levels <= self.sigma_max * (1 + 1e-5))).all():
             outside = levels.min() if not levels.min() >= self.sigma_min * (1 - 1e-5) else levels.max()
             raise ValueError(f"The noise level {outside:.4g} is outside the range of {self.name}, {self.sigma_min:.4g} to {self.sigma_max:.4g}.")
-        return torch.from_numpy(np.interp(np.log(levels), self._log_sigmas, np.arange(len(self._log_sigmas))).reshape(levels.shape))
+        return torch.as_tensor(np.interp(np.log(levels), self._log_sigmas, np.arange(len(self._log_sigmas))))
 
     def _predict(self, y: Tensor, sigma: float | Tensor) -> Tensor:
         """The network's raw output F, in chunks that fit the device."""
@@ -93,7 +95,8 @@ class UNetDenoiser(Denoiser):
         while start < len(x):
             chunk = slice(start, start + self.batch)
             try:
-                outputs.append(self.network(x[chunk], times[chunk], return_dict=False)[0])
+                with self._lock:
+                    outputs.append(self.network(x[chunk], times[chunk], return_dict=False)[0])
             except torch.OutOfMemoryError:
                 if self.batch == 1:
                     raise

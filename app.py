@@ -1,0 +1,25 @@
+"""Afterimage: what a diffusion model remembers. Run with `make app`."""
+
+import streamlit as st
+
+from pages.shared import workspace
+
+st.set_page_config(page_title="Afterimage", page_icon=":material/filter_b_and_w:", layout="wide")
+
+page = st.navigation(
+    [
+        st.Page("pages/workspace.py", title="Workspace", icon=":material/folder_open:", help="Choose a model and the images to look for in it."),
+        st.Page(
+            "pages/volume_growth.py",
+            title="Volume growth",
+            icon=":material/open_in_full:",
+            default=True,
+            help="Images ranked by how much latent space leads to them, with a map for each.",
+        ),
+        st.Page("pages/methods.py", title="Methods", icon=":material/function:", help="What each number is, its formula, direction, limits and source."),
+    ]
+)
+workspace.restore()
+workspace.show_in_sidebar()
+st.title(page.title)
+page.run()

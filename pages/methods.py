@@ -1,0 +1,23 @@
+"""What each number is, its formula, direction, limits and source."""
+
+import streamlit as st
+
+from memlib.measures import MEASURES
+
+st.markdown(
+    "Every measure here is a function of one object, the **denoiser** $D(y, \\sigma) = \\mathbb{E}[x_0 \\mid y]$: the best guess of the image behind noise of "
+    "standard deviation $\\sigma$, $y = x_0 + \\sigma n$. The score is $(D - y) / \\sigma^2$, the predicted noise $(y - D) / \\sigma$, and the path from image to "
+    "latent solves $\\mathrm{d}y / \\mathrm{d}\\sigma = (y - D) / \\sigma$. Values are natural logarithms (nats), noise levels are in image units, images lie in [-1, 1]."
+)
+for measure in MEASURES.values():
+    with st.container(border=True):
+        st.subheader(measure.title)
+        st.markdown(measure.definition)
+        st.latex(measure.formula)
+        sign = "Bigger means more memorised." if measure.direction > 0 else "Smaller means more memorised."
+        st.markdown(f"**Direction.** {sign} This is fixed by definition, never by the data.\n\n**Unit.** {measure.unit}\n\n**Limits.** {measure.limits}\n\n**Source.** {measure.citation}.")
+st.subheader("What no number here says")
+st.markdown(
+    "A high value says that the model reproduces an image easily, not that someone will find it, nor that the image was in the training set: a plain picture that was never "
+    "trained on can score high. Compare with held-out images of the same kind, and look."
+)

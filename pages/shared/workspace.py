@@ -1,0 +1,192 @@
+"""What is loaded in this session: a model, a reference model, images, and the results computed so far.
+
+The sources stand in the URL (`model`, `reference`, `images`, `size`), so that a reload or a link brings them back.
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import streamlit as st
+
+from memlib import ImageSet, load_denoiser, load_images
+from memlib.denoisers import UNetDenoiser
+from memlib.denoisers.unet import BUNDLED, DEMO
+from memlib.runs import Results, read_run, result_key
+
+NOTHING = "none"
+
+
+@dataclass(frozen=True)
+class Sources:
+    """How to load a workspace again."""
+
+    model: str = "demo"
+    images: str = "demo"
+    reference: str = ""
+    size: int | None = None
+
+    @classmethod
+    def of_url(cls) -> "Sources":
+        url = st.query_params
+        size = url.get("size", "")
+        return cls(
+            model=url.get("model", cls.model),
+            images=url.get("images", url.get("model", cls.images) if url.get("model") == NOTHING else cls.images),
+            reference=url.get("reference", cls.reference),
+            size=int(size) if size.isdecimal() else None,
+        )
+
+
+@dataclass(frozen=True)
+class Workspace:
+    sources: Sources
+    denoiser: UNetDenoiser
+    images: ImageSet
+    reference: UNetDenoiser | None
+
+
+def roots() -> list[Path]:
+    """Folders that paths typed into the page may point into: here, and those listed in AFTERIMAGE_ROOTS."""
+    listed = [Path(part) for part in os.environ.get("AFTERIMAGE_ROOTS", "").split(os.pathsep) if part]
+    return [folder.resolve() for folder in (Path.cwd(), *listed)]
+
+
+def confine(source: str) -> str:
+    """`source` with a path resolved and found below a root; names of bundled things and Hub ids pass."""
+    if source in BUNDLED or (not Path(source).exists() and source.count("/") == 1 and not source.startswith((".", "/", "~"))):
+        return source
+    path = Path(source).expanduser().resolve()
+    if not any(path.is_relative_to(root) for root in roots()):
+        raise ValueError(f"{source!r} is outside the folders this app may read. Start it with AFTERIMAGE_ROOTS set to a folder above it.")
+    return str(path)
+
+
+@st.cache_resource(max_entries=3, show_spinner="Loading the model")
+def _denoiser(source: str) -> UNetDenoiser:
+    return load_denoiser(source)
+
+
+@st.cache_resource(max_entries=4, show_spinner="Reading the images")
+def _images(source: str, size: int | None, channels: int) -> ImageSet:
+    return load_images(source, size=size, channels=channels)
+
+
+def load(sources: Sources) -> Workspace:
+    """Load everything, or raise ValueError and leave the session as it was."""
+    denoiser = _denoiser(confine(sources.model))
+    channels, height, width = denoiser.shape
+    images = _images(confine(sources.images), sources.size, channels)
+    if tuple(images.shape) != tuple(denoiser.shape):
+        have = f"{images.shape[2]} x {images.shape[1]} with {images.shape[0]} channel{'s' * (images.shape[0] > 1)}"
+        want = f"{width} x {height} with {channels} channel{'s' * (channels > 1)}"
+        raise ValueError(f"The images are {have}, the model draws {want}. Set the image size to {height} to bring them together.")
+    reference = _denoiser(confine(sources.reference)) if sources.reference else None
+    if reference is not None and reference.shape != denoiser.shape:
+        raise ValueError(f"The reference model draws images of shape {reference.shape}, the model {denoiser.shape}.")
+    return Workspace(sources, denoiser, images, reference)
+
+
+def open_workspace(sources: Sources) -> None:
+    """Load and make it the session's workspace; the results of the demo's precomputed runs come along."""
+    loaded = load(sources)
+    st.session_state.workspace = loaded
+    st.session_state.pop("problem", None)
+    st.query_params.pop("image", None)
+    adopt_runs(loaded)
+
+
+def close_workspace() -> None:
+    st.session_state.workspace = None
+
+
+def restore() -> None:
+    """Bring the session and the URL together: load what a fresh session's URL names, the demo where it names nothing."""
+    if "workspace" not in st.session_state:
+        st.session_state.workspace = None
+        sources = Sources.of_url()
+        image = st.query_params.get("image")
+        if sources.model != NOTHING:
+            try:
+                open_workspace(sources)
+            except ValueError as error:
+                st.session_state.problem = str(error)
+        if image:
+            st.query_params["image"] = image
+    loaded = current()
+    wanted = {"model": NOTHING}
+    if loaded is not None:
+        sources = loaded.sources
+        wanted = {"model": sources.model, "images": sources.images, "reference": sources.reference, "size": str(sources.size or "")}
+    if (wanted.get("model"), wanted.get("images")) == ("demo", "demo"):
+        wanted = {"reference": wanted["reference"]}  # a clean address for the demo
+    for name in ("model", "images", "reference", "size"):
+        if wanted.get(name):
+            st.query_params[name] = wanted[name]
+        else:
+            st.query_params.pop(name, None)
+
+
+def results() -> Results:
+    """This session's computed results, bounded in memory."""
+    if "results" not in st.session_state:
+        st.session_state.results = Results()
+    found: Results = st.session_state.results
+    return found
+
+
+def adopt_runs(loaded: Workspace) -> None:
+    """Put precomputed results of the loaded model into the session's results."""
+    for manifest in sorted(DEMO.glob("runs/*/manifest.json")):
+        details, rows = _run(str(manifest.parent), manifest.stat().st_mtime)
+        if details["model"]["digest"] == loaded.denoiser.digest:
+            for image, row in rows.items():
+                results().setdefault(result_key(loaded.denoiser.digest, image, details["measure"], details["parameters"]), row)
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _run(folder: str, _changed: float) -> tuple[dict, dict]:
+    return read_run(Path(folder))
+
+
+def current() -> Workspace | None:
+    loaded: Workspace | None = st.session_state.get("workspace")
+    return loaded
+
+
+def require() -> Workspace:
+    """The loaded workspace; without one the page says so and ends."""
+    loaded = current()
+    if loaded is None:
+        show_problem()
+        st.info("No model is loaded. Open the demo, or choose a model and images, on the workspace page.", icon=":material/folder_open:")
+        st.page_link("pages/workspace.py", label="Go to the workspace", icon=":material/arrow_forward:")
+        st.stop()
+    return loaded
+
+
+def show_problem() -> None:
+    if "problem" in st.session_state:
+        st.error(st.session_state.problem, icon=":material/error:")
+
+
+def show_in_sidebar() -> None:
+    """Which model and images are loaded, where it computes, how much is kept."""
+    loaded = current()
+    with st.sidebar:
+        if loaded is None:
+            st.caption("Nothing is loaded.")
+            return
+        st.text(loaded.denoiser.name)
+        st.caption(f"{loaded.denoiser.parameters / 1e6:.1f} million parameters, {_place(loaded)}")
+        st.text(f"{loaded.images.name} images")
+        _, height, width = loaded.images.shape
+        st.caption(f"{len(loaded.images):,} of {width} x {height}")
+        if loaded.reference is not None:
+            st.text(f"Reference: {loaded.reference.name}")
+        st.caption(f"{len(results()):,} results kept, {results().bytes / 2**20:.0f} MB")
+
+
+def _place(loaded: Workspace) -> str:
+    kind = loaded.denoiser.device.type
+    return "on the CPU" if kind == "cpu" else f"on {kind.upper()}"
