@@ -1,0 +1,33 @@
+# make app    set up and open the app on the bundled demo
+# make test   set up and run lint, types and every test
+# make demo   rebuild assets/demo from nothing (npm is needed; hours on a laptop)
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: app test bench demo
+
+app: $(VENV)/app.installed
+	$(BIN)/streamlit run app.py
+
+test: $(VENV)/dev.installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest -m "slow or not slow"
+
+demo: $(VENV)/app.installed
+	$(BIN)/python -m memlib.demo
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/app.installed: requirements.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --requirement requirements.txt
+	touch $@
+
+$(VENV)/dev.installed: requirements.txt requirements-dev.txt tests/browser/get_chromium.sh | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --requirement requirements-dev.txt
+	BIN=$(BIN) bash tests/browser/get_chromium.sh
+	touch $@ $(VENV)/app.installed

@@ -1,0 +1,186 @@
+"""Volume growth against closed forms, a second way of computing it, and everything it must not depend on."""
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from memlib import Denoiser, FiniteDataset, GaussianMixture, load_denoiser, load_images, volume_growth
+from memlib.flow import ladder
+from memlib.seeds import rademacher
+
+
+def gaussian(variance: float) -> GaussianMixture:
+    return GaussianMixture(torch.zeros(1, 3, 4, 4), variance)
+
+
+@pytest.mark.parametrize("variance", [1.0, 0.25, 0.01, 1e-3])
+def test_growth_of_a_gaussian_is_its_closed_form(variance: float) -> None:
+    growth = volume_growth(gaussian(variance), gaussian(variance).sample(4), steps=48)
+    exact = 24 * math.log((variance + 100**2) / (variance + 0.01**2))
+    assert torch.allclose(growth.value, torch.tensor(exact), rtol=1e-3)
+
+
+def test_growth_of_an_isolated_point_is_the_ceiling() -> None:
+    point = torch.zeros(1, 3, 4, 4)
+    growth = volume_growth(FiniteDataset(point), point, steps=24)
+    assert growth.value.item() == pytest.approx(48 * math.log(100 / 0.01), rel=1e-4)
+    torch.testing.assert_close(growth.map[0], torch.full((4, 4), 3 * math.log(1e4)), rtol=1e-3, atol=0)
+
+
+def anisotropic() -> tuple[GaussianMixture, Tensor]:
+    spectrum = torch.logspace(-4, 0, 12, dtype=torch.float64)
+    axes = torch.linalg.qr(torch.randn(12, 12, generator=torch.Generator().manual_seed(1), dtype=torch.float64)).Q
+    return GaussianMixture(torch.zeros(1, 3, 2, 2), (axes * spectrum @ axes.T)[None]), spectrum
+
+
+def test_growth_of_an_anisotropic_gaussian_is_within_its_standard_error() -> None:
+    exact_denoiser, spectrum = anisotropic()
+    growth = volume_growth(exact_denoiser, exact_denoiser.sample(6), steps=48, probes=8)
+    exact = 0.5 * float(((spectrum + 1e4) / (spectrum + 1e-4)).log().sum())
+    assert ((growth.value - exact).abs() < 3 * growth.stderr + 1e-3 * exact).all()
+    assert (growth.stderr < 0.05 * exact).all()
+
+
+def test_the_standard_error_is_the_spread_over_seeds() -> None:
+    exact_denoiser, _ = anisotropic()
+    images = exact_denoiser.sample(1)
+    runs = [volume_growth(exact_denoiser, images, steps=12, probes=4, seed=seed) for seed in range(80)]
+    spread = torch.stack([run.value for run in runs]).std()
+    stated = torch.stack([run.stderr for run in runs]).square().mean().sqrt()
+    assert float(stated / spread) == pytest.approx(1, abs=0.25)
+
+
+@pytest.mark.parametrize("variance", [1.0, 0.01])
+def test_growth_plus_log_prior_is_the_log_density_of_a_gaussian(variance: float) -> None:
+    images = gaussian(variance).sample(6)
+    growth = volume_growth(gaussian(variance), images, steps=48)
+    exact = gaussian(variance).log_prob(images, 0.01).float()
+    assert ((growth.value + growth.log_prior - exact).abs() / 48 < 0.01).all()
+
+
+def test_growth_is_the_log_determinant_of_the_flow(mixture: GaussianMixture) -> None:
+    """Second way: autograd's Jacobian of the whole path from image to latent."""
+    from memlib.flow import ode_step
+
+    levels = ladder(mixture, 200)
+
+    def path(flat: Tensor) -> Tensor:
+        y, previous = flat.view(1, 3, 2, 2), None
+        for k in range(200):
+            denoised = mixture(y, float(levels[k]))
+            y, previous = ode_step(y, denoised, previous, levels, k), denoised
+        return y.flatten()
+
+    images = mixture.sample(2).double()
+    exact = torch.stack([torch.linalg.slogdet(torch.autograd.functional.jacobian(path, image.flatten())).logabsdet for image in images])
+    growth = volume_growth(mixture, images, steps=200, probes=4)
+    assert ((growth.value - exact).abs() < 3 * growth.stderr + 1e-3 * exact).all()
+
+
+def test_the_map_sums_to_the_value_and_the_curve_ends_there(mixture: GaussianMixture) -> None:
+    growth = volume_growth(mixture, mixture.sample(5))
+    torch.testing.assert_close(growth.map.sum((1, 2)), growth.value, rtol=1e-5, atol=0)
+    torch.testing.assert_close(growth.curve[:, -1], growth.value, rtol=1e-5, atol=0)
+    assert growth.value is growth.log_growth
+    assert growth.map is growth.heatmap
+
+
+def test_a_pixel_that_is_fixed_is_brighter_than_one_that_is_free() -> None:
+    variances = torch.diag(torch.tensor([1e-6, 1e-6, 1.0, 1.0]))
+    half = GaussianMixture(torch.zeros(1, 1, 2, 2), variances[None])
+    heat = volume_growth(half, half.sample(3), steps=48).map
+    assert torch.allclose(heat[:, 0], torch.tensor(0.5 * math.log((1e-6 + 1e4) / (1e-6 + 1e-4))), rtol=1e-3)
+    assert torch.allclose(heat[:, 1], torch.tensor(0.5 * math.log((1 + 1e4) / (1 + 1e-4))), rtol=1e-3)
+
+
+def test_a_value_does_not_depend_on_its_batch(mixture: GaussianMixture) -> None:
+    images = mixture.sample(5)
+    together = volume_growth(mixture, images)
+    for i in range(5):
+        alone = volume_growth(mixture, images[i : i + 1])
+        torch.testing.assert_close(together.value[i : i + 1], alone.value, rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(together.map[i : i + 1], alone.map, rtol=1e-3, atol=1e-3)
+
+
+def test_the_same_seed_gives_the_same_bits_and_another_other_probes(mixture: GaussianMixture) -> None:
+    images = mixture.sample(3)
+    first, again, other = (volume_growth(mixture, images, seed=seed) for seed in (5, 5, 6))
+    assert torch.equal(first.map, again.map)
+    assert not torch.equal(first.map, other.map)
+
+
+def test_the_step_count_changes_little() -> None:
+    exact_denoiser = gaussian(0.05)
+    images = exact_denoiser.sample(2)
+    coarse, fine = (volume_growth(exact_denoiser, images, steps=steps).value for steps in (24, 96))
+    torch.testing.assert_close(coarse, fine, rtol=2e-3, atol=0)
+
+
+def test_evaluations_are_the_forwards_actually_made() -> None:
+    class Counting(GaussianMixture):
+        rows = 0
+
+        def noise(self, y: Tensor, sigma: float | Tensor) -> Tensor:
+            self.rows += len(y)
+            return super().noise(y, sigma)
+
+    counting = Counting(torch.zeros(1, 1, 2, 2), 1.0)
+    growth = volume_growth(counting, counting.sample(4), steps=7, probes=3)
+    assert counting.rows == 4 * growth.evaluations == 4 * 8 * 4
+
+
+def test_one_probe_has_no_standard_error_and_progress_is_told(mixture: GaussianMixture) -> None:
+    seen: list[tuple[int, int]] = []
+    growth = volume_growth(mixture, mixture.sample(2), steps=3, probes=1, callback=lambda *count: seen.append(count))
+    assert growth.stderr.isnan().all()
+    assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)]
+
+
+@pytest.mark.parametrize(
+    ("images", "options", "word"),
+    [
+        (torch.zeros(1, 3, 2, 3), {}, "shape"),
+        (torch.full((1, 3, 2, 2), math.nan), {}, "NaN"),
+        (torch.zeros(1, 3, 2, 2), {"steps": 0}, "step"),
+        (torch.zeros(1, 3, 2, 2), {"probes": 0}, "probe"),
+        (torch.zeros(1, 3, 2, 2), {"sigma_min": 2.0, "sigma_max": 1.0}, "noise range"),
+    ],
+)
+def test_impossible_requests_are_refused_with_a_reason(images: Tensor, options: dict, word: str, mixture: GaussianMixture) -> None:
+    with pytest.raises(ValueError, match=word):
+        volume_growth(mixture, images, **options)
+
+
+def test_finite_differences_agree_with_forward_mode_differentiation_on_the_demo_model() -> None:
+    denoiser, images = load_denoiser("demo", "cpu"), load_images("demo").batch(range(0, 40, 10))
+    levels = ladder(denoiser, 6)
+    growth = volume_growth(denoiser, images, steps=6, probes=2)
+    exact = jvp_growth(denoiser, images, levels, growth.sigmas)
+    torch.testing.assert_close(growth.value, exact, rtol=0.01, atol=0)
+
+
+def jvp_growth(denoiser: Denoiser, images: Tensor, levels: Tensor, sigmas: Tensor) -> Tensor:
+    """The same sum on the same probes with torch.func.jvp in place of the finite differences."""
+    from torch.nn.attention import SDPBackend, sdpa_kernel
+
+    from memlib.flow import ode_step
+
+    torch.testing.assert_close(levels, sigmas)
+    network = denoiser.network.to(memory_format=torch.contiguous_format)  # type: ignore[attr-defined]
+    forward = network.forward
+    network.forward = lambda x, t, **options: forward(x.contiguous(), t, **options)  # forward mode needs the plain layout
+    gaps = levels.log().diff()
+    weights = (torch.cat([gaps, gaps.new_zeros(1)]) + torch.cat([gaps.new_zeros(1), gaps])) / 2
+    y, previous, total = images, None, torch.zeros(len(images))
+    for k, sigma in enumerate(levels.tolist()):
+        signs = rademacher((2, 1, *denoiser.shape), 0, k)
+        for probe in signs:
+            with sdpa_kernel(SDPBackend.MATH):
+                noise, change = torch.func.jvp(lambda at, sigma=sigma: denoiser.noise(at, sigma), (y,), (probe.expand_as(y).contiguous(),))
+            total += float(weights[k]) * sigma * (probe * change).sum((1, 2, 3)) / 2
+        if k < len(gaps):
+            denoised = y - sigma * noise
+            y, previous = ode_step(y, denoised, previous, levels, k), denoised
+    return total
