@@ -8,7 +8,9 @@ st.set_page_config(page_title="Afterimage", page_icon=":material/filter_b_and_w:
 
 page = st.navigation(
     [
-        st.Page("pages/workspace.py", title="Workspace", icon=":material/folder_open:", help="Choose a model and the images to look for in it."),
+        st.Page(
+            "pages/workspace.py", title="Workspace", icon=":material/folder_open:", help="Choose a model and the images to look for in it."
+        ),
         st.Page(
             "pages/volume_growth.py",
             title="Volume growth",
@@ -16,7 +18,12 @@ page = st.navigation(
             default=True,
             help="Images ranked by how much latent space leads to them, with a map for each.",
         ),
-        st.Page("pages/methods.py", title="Methods", icon=":material/function:", help="What each number is, its formula, direction, limits and source."),
+        st.Page(
+            "pages/methods.py",
+            title="Methods",
+            icon=":material/function:",
+            help="What each number is, its formula, direction, limits and source.",
+        ),
     ]
 )
 workspace.restore()

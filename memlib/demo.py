@@ -135,11 +135,7 @@ def training_rows(source: Path) -> torch.Tensor:
     """The training set as the model sees it: uint8 (N, 3, H, W), every image repeated `copies` times."""
     with zipfile.ZipFile(source) as archive:
         rows = list(csv.DictReader(io.TextIOWrapper(archive.open("metadata.csv"))))
-        pictures = [
-            np.asarray(Image.open(archive.open(row["file_name"])))
-            for row in rows
-            for _ in range(int(row["copies"]))
-        ]
+        pictures = [np.asarray(Image.open(archive.open(row["file_name"]))) for row in rows for _ in range(int(row["copies"]))]
     return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2)
 
 

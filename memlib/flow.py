@@ -41,7 +41,9 @@ def ode_step(y: Tensor, denoised: Tensor, previous: Tensor | None, sigmas: Tenso
 
 
 @torch.no_grad()
-def invert(denoiser: Denoiser, images: Tensor, *, steps: int = 50, sigmas: Tensor | None = None, callback: Callback | None = None) -> Tensor:
+def invert(
+    denoiser: Denoiser, images: Tensor, *, steps: int = 50, sigmas: Tensor | None = None, callback: Callback | None = None
+) -> Tensor:
     """Carry images (B, C, H, W) along the ODE through ascending `sigmas`: their latents at the last one.
 
     The image is taken as the state at sigmas[0]; no noise is added. `steps` network forwards, second order.
@@ -119,5 +121,7 @@ def _check(sigmas: Tensor) -> Tensor:
     levels = torch.as_tensor(sigmas, dtype=torch.float64).cpu()
     gaps = levels.diff()
     if levels.ndim != 1 or len(levels) < 2 or not ((gaps > 0).all() or (gaps < 0).all()) or not (levels[:-1] > 0).all() or levels[-1] < 0:
-        raise ValueError(f"Noise levels must be at least two, strictly rising or falling, and positive (the last may be 0), not {levels.tolist()}")
+        raise ValueError(
+            f"Noise levels must be at least two, strictly rising or falling, and positive (the last may be 0), not {levels.tolist()}"
+        )
     return levels

@@ -234,7 +234,9 @@ class _Files:
         except (zipfile.BadZipFile, OSError, ValueError) as error:
             raise ValueError(f"{path.name!r} is damaged or no zip file.") from error
         hidden = ("__MACOSX/", ".")
-        names = sorted(name for name in members if Path(name).suffix.lower() in SUFFIXES and not name.startswith(hidden) and "/." not in name)
+        names = sorted(
+            name for name in members if Path(name).suffix.lower() in SUFFIXES and not name.startswith(hidden) and "/." not in name
+        )
         if not names:
             raise ValueError(f"The zip file {path.name!r} holds no picture files.")
 
@@ -266,7 +268,11 @@ class _Array:
         try:
             array = self._map(path)
         except (ValueError, OSError, EOFError, zipfile.BadZipFile, zipfile.zlib.error) as error:
-            reason = "it holds Python objects, which can run code when opened" if "pickle" in str(error).lower() else "it is damaged or no array file"
+            reason = (
+                "it holds Python objects, which can run code when opened"
+                if "pickle" in str(error).lower()
+                else "it is damaged or no array file"
+            )
             if isinstance(error, _Refusal):
                 raise
             raise ValueError(f"{path.name!r} cannot be opened: {reason}.") from error

@@ -51,7 +51,7 @@ class Results(MutableMapping[str, Row]):
         self.bytes -= _size(self._rows.pop(key))
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._rows)
+        return iter(list(self._rows))  # reading a row reorders them
 
     def __contains__(self, key: object) -> bool:
         return key in self._rows
@@ -121,7 +121,12 @@ def provenance(denoiser: Denoiser, images: ImageSet, measure: str, parameters: M
         "chunk": CHUNK,
         "threads": torch.get_num_threads(),
         "device": str(denoiser.device),
-        "versions": {"python": platform.python_version(), "torch": torch.__version__, "diffusers": diffusers.__version__, "numpy": np.__version__},
+        "versions": {
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "diffusers": diffusers.__version__,
+            "numpy": np.__version__,
+        },
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     }
 
@@ -141,7 +146,14 @@ def write_run(folder: Path, manifest: Mapping[str, Any], rows: Mapping[str, Row]
     folder.mkdir(parents=True, exist_ok=True)
     partial = folder / "results.parquet.partial"
     floats = [f"{name}.list.element" for name in shapes]
-    pq.write_table(pa.table(columns), partial, compression="zstd", compression_level=15, use_dictionary=False, column_encoding=dict.fromkeys(floats, "BYTE_STREAM_SPLIT"))
+    pq.write_table(
+        pa.table(columns),
+        partial,
+        compression="zstd",
+        compression_level=15,
+        use_dictionary=False,
+        column_encoding=dict.fromkeys(floats, "BYTE_STREAM_SPLIT"),
+    )
     partial.replace(folder / "results.parquet")
     partial = folder / "manifest.json.partial"
     partial.write_text(json.dumps({**manifest, "shapes": shapes}, indent=2) + "\n")
@@ -172,14 +184,18 @@ def read_run(folder: Path) -> tuple[dict[str, Any], dict[str, Row]]:
 def result_table(images: ImageSet, rows: Mapping[str, Row], direction: int) -> pd.DataFrame:
     """One line an image that has a row (by id), most memorised first: rank, name, id, the row's numbers, metadata."""
     places = [index for index, image in enumerate(images.ids) if image in rows]
-    table = pd.DataFrame({"index": places, "name": [images.names[index] for index in places], "id": [images.ids[index] for index in places]})
+    table = pd.DataFrame(
+        {"index": places, "name": [images.names[index] for index in places], "id": [images.ids[index] for index in places]}
+    )
     numbers = [name for name, value in next(iter(rows.values())).items() if not isinstance(value, np.ndarray)] if len(rows) else ["value"]
     for name in numbers:
         table[name] = [rows[image][name] for image in table["id"]]
     for column, values in images.metadata.items():
         chosen = pd.Series([values[index] for index in places], dtype=object)
         as_numbers = pd.to_numeric(chosen, errors="coerce")
-        table[column if column not in table else f"{column} (metadata)"] = as_numbers if len(chosen) and as_numbers.notna().all() else chosen
+        table[column if column not in table else f"{column} (metadata)"] = (
+            as_numbers if len(chosen) and as_numbers.notna().all() else chosen
+        )
     table = table.sort_values("value", ascending=direction < 0, kind="stable", ignore_index=True)
     table.insert(0, "rank", np.arange(1, len(table) + 1))
     return table

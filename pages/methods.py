@@ -15,7 +15,9 @@ for measure in MEASURES.values():
         st.markdown(measure.definition)
         st.latex(measure.formula)
         sign = "Bigger means more memorised." if measure.direction > 0 else "Smaller means more memorised."
-        st.markdown(f"**Direction.** {sign} This is fixed by definition, never by the data.\n\n**Unit.** {measure.unit}\n\n**Limits.** {measure.limits}\n\n**Source.** {measure.citation}.")
+        st.markdown(
+            f"**Direction.** {sign} This is fixed by definition, never by the data.\n\n**Unit.** {measure.unit}\n\n**Limits.** {measure.limits}\n\n**Source.** {measure.citation}."
+        )
 st.subheader("What no number here says")
 st.markdown(
     "A high value says that the model reproduces an image easily, not that someone will find it, nor that the image was in the training set: a plain picture that was never "

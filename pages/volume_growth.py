@@ -1,7 +1,9 @@
 """Images ranked by volume growth; the selected one large, with its map and its curve; measuring, and the table."""
 
 import json
+import math
 import random
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
@@ -18,32 +20,72 @@ PER_PAGE = 48
 
 loaded = workspace.require()
 denoiser, images, results = loaded.denoiser, loaded.images, workspace.results()
-st.caption("The more a small volume around an image grows on its way to the latent, the more of the latent space leads to that image, and the more easily the model reproduces it.")
+st.caption(
+    "The more a small volume around an image grows on its way to the latent, the more of the latent space leads to that image, and the more easily the model reproduces it."
+)
 
 
 def settings() -> dict[str, float | int]:
     """The parameters chosen in the settings row; they stand in the URL."""
     with st.expander("Settings", icon=":material/tune:"):
         columns = st.columns(5)
-        low = columns[0].number_input("Lowest noise level σ", 1e-4, 200.0, default("sigma_min"), format="%.4g", key="low", bind="query-params", help="Below it the growth is not counted. Values of different noise ranges cannot be compared.")
-        high = columns[1].number_input("Highest noise level σ", 1e-4, 200.0, default("sigma_max"), format="%.4g", key="high", bind="query-params", help="Where the path ends; by then nothing of the image should be visible.")
-        steps = columns[2].number_input("Steps", 2, 200, 12, key="steps", bind="query-params", help="Noise levels on the way, evenly spaced in ln σ.")
-        probes = columns[3].number_input("Probes", 1, 64, 2, key="probes", bind="query-params", help="Random directions at each level. More make the value and the map less noisy.")
-        seed = columns[4].number_input("Seed", 0, 2**31 - 1, 0, key="seed", bind="query-params", help="The same seed draws the same probes, shared by all images.")
+        low = columns[0].number_input(
+            "Lowest noise level σ",
+            1e-4,
+            200.0,
+            inward(denoiser.sigma_min, math.ceil),
+            format="%.3g",
+            key="low",
+            bind="query-params",
+            help="Below it the growth is not counted. Values of different noise ranges cannot be compared.",
+        )
+        high = columns[1].number_input(
+            "Highest noise level σ",
+            1e-4,
+            200.0,
+            inward(denoiser.sigma_max, math.floor),
+            format="%.3g",
+            key="high",
+            bind="query-params",
+            help="Where the path ends; by then nothing of the image should be visible.",
+        )
+        steps = columns[2].number_input(
+            "Steps", 2, 200, 12, key="steps", bind="query-params", help="Noise levels on the way, evenly spaced in ln σ."
+        )
+        probes = columns[3].number_input(
+            "Probes",
+            1,
+            64,
+            2,
+            key="probes",
+            bind="query-params",
+            help="Random directions at each level. More make the value and the map less noisy.",
+        )
+        seed = columns[4].number_input(
+            "Seed", 0, 2**31 - 1, 0, key="seed", bind="query-params", help="The same seed draws the same probes, shared by all images."
+        )
     return {"sigma_min": float(low), "sigma_max": float(high), "steps": int(steps), "probes": int(probes), "seed": int(seed)}
 
 
-def default(end: str) -> float:
-    return float(f"{getattr(denoiser, end):.4g}")
+def inward(sigma: float, rounding: Callable[[float], int]) -> float:
+    """An end of the noise range to three digits, rounded so that it stays inside the range."""
+    unit = 10.0 ** (math.floor(math.log10(sigma)) - 2)
+    return float(f"{rounding(round(sigma / unit, 6)) * unit:.3g}")
 
 
 def measuring(parameters: dict[str, float | int]) -> None:
     """Choose what to measure, see what it will cost, measure it. Finished images are kept whatever happens."""
     missing = [index for index in range(len(images)) if key_of(index, parameters) not in results]
-    with st.expander("Measure images" if missing else "All images are measured with these settings", icon=":material/play_arrow:", expanded=len(missing) == len(images)):
+    with st.expander(
+        "Measure images" if missing else "All images are measured with these settings",
+        icon=":material/play_arrow:",
+        expanded=len(missing) == len(images),
+    ):
         if not missing:
             return
-        choice = st.segmented_control("What to measure", ["A random sample", "Everything", "Chosen images"], default="A random sample", required=True)
+        choice = st.segmented_control(
+            "What to measure", ["A random sample", "Everything", "Chosen images"], default="A random sample", required=True
+        )
         if choice == "Everything":
             chosen = missing
         elif choice == "Chosen images":
@@ -59,12 +101,22 @@ def measuring(parameters: dict[str, float | int]) -> None:
         forwards = (int(parameters["steps"]) + 1) * (int(parameters["probes"]) + 1)
         if "forward_seconds" not in st.session_state or st.session_state.forward_seconds[0] != denoiser.digest:
             st.session_state.forward_seconds = (denoiser.digest, forward_seconds(denoiser))
-        st.caption(f"{len(chosen):,} images, {forwards} network forwards each: about {exports.duration(len(chosen) * forwards * st.session_state.forward_seconds[1])}.")
+        st.caption(
+            f"{len(chosen):,} images, {forwards} network forwards each: about {exports.duration(len(chosen) * forwards * st.session_state.forward_seconds[1])}."
+        )
         if st.button("Measure", type="primary", icon=":material/play_arrow:", disabled=not chosen):
             bar = st.progress(0.0, "Measuring")
             st.button("Stop", icon=":material/stop:", help="Finished images are kept.")
             try:
-                for done, total in measure_images(denoiser, images, chosen, MEASURE.name, parameters, results, lambda share: bar.progress(share, f"Measuring, {share:.0%}")):
+                for done, total in measure_images(
+                    denoiser,
+                    images,
+                    chosen,
+                    MEASURE.name,
+                    parameters,
+                    results,
+                    lambda share: bar.progress(share, f"Measuring, {share:.0%}"),
+                ):
                     bar.progress(done / total, f"{done:,} of {total:,} images measured")
             except ValueError as error:
                 st.error(str(error), icon=":material/error:")
@@ -84,7 +136,9 @@ def filtered(table: pd.DataFrame) -> pd.DataFrame:
         table = table[table["group"].isin(groups)] if groups else table
     text = row.text_input("Search names", key="search", bind="query-params", width=200)
     table = table[table["name"].str.contains(text, case=False, regex=False)] if text else table
-    order = row.segmented_control("Order", ["Most memorised first", "Least first"], default="Most memorised first", required=True, key="order", bind="query-params")
+    order = row.segmented_control(
+        "Order", ["Most memorised first", "Least first"], default="Most memorised first", required=True, key="order", bind="query-params"
+    )
     row.segmented_control("Show", ["Images", "Maps"], default="Images", required=True, key="show", bind="query-params")
     return table if order == "Most memorised first" else table.iloc[::-1]
 
@@ -131,10 +185,17 @@ def browser(table: pd.DataFrame, rows: dict[str, Row], parameters: dict[str, flo
 def card(row: pd.Series) -> Card:
     name = row["name"].rsplit("/", 1)[-1].rsplit(".", 1)[0]
     group = str(row.get("group", ""))
-    return Card(row["id"], f"{row['rank']}. {row['value']:,.0f}", group or name, f"Rank {row['rank']}: {name}, {row['value']:,.0f} {MEASURE.unit} {group}")
+    return Card(
+        row["id"],
+        f"{row['rank']}. {row['value']:,.0f}",
+        group or name,
+        f"Rank {row['rank']}: {name}, {row['value']:,.0f} {MEASURE.unit} {group}",
+    )
 
 
-def detail(row: pd.Series, table: pd.DataFrame, rows: dict[str, Row], limits: tuple[float, float], parameters: dict[str, float | int]) -> None:
+def detail(
+    row: pd.Series, table: pd.DataFrame, rows: dict[str, Row], limits: tuple[float, float], parameters: dict[str, float | int]
+) -> None:
     """The selected image: map, numbers and curve."""
     result = rows[row["id"]]
     st.text(row["name"])
@@ -144,17 +205,32 @@ def detail(row: pd.Series, table: pd.DataFrame, rows: dict[str, Row], limits: tu
     numbers = st.columns(4)
     numbers[0].metric("Log growth", f"{row['value']:,.0f}", help=f"{MEASURE.definition} In nats; the map sums to it.")
     error = "not known with one probe" if np.isnan(row["stderr"]) else f"± {row['stderr']:,.0f}"
-    numbers[1].metric("Standard error", error, help="Of the estimate, from the spread between probes. Probes are shared by all images, so ranks are steadier than this.")
+    numbers[1].metric(
+        "Standard error",
+        error,
+        help="Of the estimate, from the spread between probes. Probes are shared by all images, so ranks are steadier than this.",
+    )
     numbers[2].metric("Rank", f"{row['rank']:,} of {len(table):,}", help="Among the measured images; 1 is the most memorised.")
-    numbers[3].metric("Of the ceiling", f"{row['value'] / ceiling:.1%}", help=f"An isolated point would grow by {ceiling:,.0f} nats: d ln(σ max / σ min).")
-    facts = [f"{name} {row[name]:g}" if isinstance(row[name], (int, float)) else f"{name} {row[name]}" for name in images.metadata if name in row and row[name] not in ("", None)]
+    numbers[3].metric(
+        "Of the ceiling", f"{row['value'] / ceiling:.1%}", help=f"An isolated point would grow by {ceiling:,.0f} nats: d ln(σ max / σ min)."
+    )
+    facts = [
+        f"{name} {row[name]:g}" if isinstance(row[name], (int, float)) else f"{name} {row[name]}"
+        for name in images.metadata
+        if name in row and row[name] not in ("", None)
+    ]
     if facts:
         st.text(" · ".join(facts))
     sigmas = np.geomspace(float(parameters["sigma_min"]), float(parameters["sigma_max"]), int(parameters["steps"]) + 1)
     band = None
     if "group" in table and (table["group"] == "held-out").any():
         band = ("held-out images", np.stack([rows[image]["curve"] for image in table.loc[table["group"] == "held-out", "id"]]))
-    st.plotly_chart(charts.growth_curve(sigmas, result["curve"], denoiser.dimension, band), key="curve", config=charts.CONFIG, alt="Growth accumulated over the noise levels")
+    st.plotly_chart(
+        charts.growth_curve(sigmas, result["curve"], denoiser.dimension, band),
+        key="curve",
+        config=charts.CONFIG,
+        alt="Growth accumulated over the noise levels",
+    )
 
 
 def overview(table: pd.DataFrame) -> None:
@@ -164,7 +240,12 @@ def overview(table: pd.DataFrame) -> None:
     left, right = st.columns(2, gap="medium")
     with left:
         st.subheader("Spread")
-        st.plotly_chart(charts.histogram(table, "group" if "group" in table else None, float(selected.iloc[0]) if len(selected) else None, axis), key="spread", config=charts.CONFIG, alt="Histogram of log growth by group")
+        st.plotly_chart(
+            charts.histogram(table, "group" if "group" in table else None, float(selected.iloc[0]) if len(selected) else None, axis),
+            key="spread",
+            config=charts.CONFIG,
+            alt="Histogram of log growth by group",
+        )
     if "copies" in table and pd.api.types.is_numeric_dtype(table["copies"]) and table["copies"].nunique() > 1:
         with right:
             st.subheader("Growth against number of copies")
@@ -190,5 +271,7 @@ st.dataframe(table.drop(columns="index"), hide_index=True, height=280, alt="All 
 exports.table_buttons(table, provenance(denoiser, images, MEASURE.name, parameters), "volume-growth")
 with st.expander("What this number is", icon=":material/function:"):
     st.latex(MEASURE.formula)
-    st.markdown(f"{MEASURE.definition}\n\n**Direction:** bigger means more memorised. **Limits:** {MEASURE.limits}\n\n**Source:** {MEASURE.citation}.")
+    st.markdown(
+        f"{MEASURE.definition}\n\n**Direction:** bigger means more memorised. **Limits:** {MEASURE.limits}\n\n**Source:** {MEASURE.citation}."
+    )
     st.json(json.dumps(provenance(denoiser, images, MEASURE.name, parameters)), expanded=False)

@@ -29,17 +29,47 @@ def opened(sources: Sources) -> None:
 
 
 actions = st.container(horizontal=True)
-demo = actions.button("Open the demo", type="primary", icon=":material/rocket_launch:", help="A small model trained on emoji, some of them repeated, that comes with the app.")
+demo = actions.button(
+    "Open the demo",
+    type="primary",
+    icon=":material/rocket_launch:",
+    help="A small model trained on emoji, some of them repeated, that comes with the app.",
+)
 if current is not None:
     actions.button("Close", icon=":material/close:", on_click=workspace.close_workspace, help="Unload the model and the images.")
 
-checkpoints = {"": "None", **{str(folder): folder.name.replace("-", " ") + " (demo)" for folder in sorted((DEMO / "checkpoints").glob("*"))}}
+checkpoints = {
+    "": "None",
+    **{str(folder): folder.name.replace("-", " ") + " (demo)" for folder in sorted((DEMO / "checkpoints").glob("*"))},
+}
 with st.form("sources", border=True):
-    model = st.text_input("Model", "" if before.model == "demo" else before.model, placeholder="a diffusers folder, or a Hub id such as google/ddpm-cifar10-32", help="DDPM, DDIM and PNDM pipelines or bare U-Nets, weights as safetensors.")
-    pictures = st.text_input("Images", "" if before.images == "demo" else before.images, placeholder="a folder, a .zip, a .npz or a .npy file")
+    model = st.text_input(
+        "Model",
+        "" if before.model == "demo" else before.model,
+        placeholder="a diffusers folder, or a Hub id such as google/ddpm-cifar10-32",
+        help="DDPM, DDIM and PNDM pipelines or bare U-Nets, weights as safetensors.",
+    )
+    pictures = st.text_input(
+        "Images", "" if before.images == "demo" else before.images, placeholder="a folder, a .zip, a .npz or a .npy file"
+    )
     left, right = st.columns(2)
-    size = left.number_input("Image size", 1, 4096, before.size, placeholder="as they are", help="Resizes the shorter side and crops the centre. Leave it empty for images that fit the model.")
-    reference = right.selectbox("Reference model", [*BUNDLED, *filter(None, checkpoints)], index=None, placeholder="none", accept_new_options=True, format_func=lambda name: checkpoints.get(name, name), help="An earlier checkpoint, or a model trained without the images; shown beside the model where a page compares.")
+    size = left.number_input(
+        "Image size",
+        1,
+        4096,
+        before.size,
+        placeholder="as they are",
+        help="Resizes the shorter side and crops the centre. Leave it empty for images that fit the model.",
+    )
+    reference = right.selectbox(
+        "Reference model",
+        [*BUNDLED, *filter(None, checkpoints)],
+        index=None,
+        placeholder="none",
+        accept_new_options=True,
+        format_func=lambda name: checkpoints.get(name, name),
+        help="An earlier checkpoint, or a model trained without the images; shown beside the model where a page compares.",
+    )
     submitted = st.form_submit_button("Load", icon=":material/login:")
 
 if demo:
@@ -57,10 +87,14 @@ if current is not None:
     strip = st.container(horizontal=True, gap="xsmall")
     for place in sorted(places):
         strip.image(data_url(enlarge(rgb(images[int(place)]), 64)), width=64, alt=images.names[place])
-    st.caption(f"{len(images):,} images, {images.shape[2]} x {images.shape[1]}, {'colour' if images.shape[0] == 3 else 'grey'}; {len(set(images.ids)):,} are distinct.")
+    st.caption(
+        f"{len(images):,} images, {images.shape[2]} x {images.shape[1]}, {'colour' if images.shape[0] == 3 else 'grey'}; {len(set(images.ids)):,} are distinct."
+    )
     if images.skipped:
         with st.expander(f"{len(images.skipped):,} files were left out", icon=":material/warning:"):
-            st.dataframe([{"file": name, "reason": reason} for name, reason in images.skipped], hide_index=True, alt="Files that were left out")
+            st.dataframe(
+                [{"file": name, "reason": reason} for name, reason in images.skipped], hide_index=True, alt="Files that were left out"
+            )
     st.subheader("Model")
     denoiser = current.denoiser
     facts = {
@@ -73,5 +107,7 @@ if current is not None:
         "Digest": denoiser.digest,
         "Reference": current.reference.name if current.reference else "none",
     }
-    st.dataframe([{"": name, " ": value} for name, value in facts.items()], hide_index=True, height="content", alt="What was understood of the model")
+    st.dataframe(
+        [{"": name, " ": value} for name, value in facts.items()], hide_index=True, height="content", alt="What was understood of the model"
+    )
     st.page_link("pages/volume_growth.py", label="See which images it remembers", icon=":material/arrow_forward:")

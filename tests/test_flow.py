@@ -38,7 +38,9 @@ def test_samples_of_the_ideal_memoriser_are_its_images() -> None:
 
 def test_a_sample_depends_on_its_seed_and_number_alone(mixture: GaussianMixture) -> None:
     many = sample(mixture, 70, steps=5, seed=3)  # two chunks
-    assert torch.equal(many[:1], sample(mixture, 1, steps=5, seed=3)) or torch.allclose(many[:1], sample(mixture, 1, steps=5, seed=3), atol=1e-5)
+    assert torch.equal(many[:1], sample(mixture, 1, steps=5, seed=3)) or torch.allclose(
+        many[:1], sample(mixture, 1, steps=5, seed=3), atol=1e-5
+    )
     assert torch.equal(many, sample(mixture, 70, steps=5, seed=3))
     assert not torch.allclose(many, sample(mixture, 70, steps=5, seed=4), atol=0.1)
     assert len({tuple(image.flatten().tolist()) for image in many}) == 70

@@ -15,7 +15,11 @@ from tests.conftest import tiny_unet
 
 SCHEDULERS = [diffusers.DDPMScheduler, diffusers.DDIMScheduler, diffusers.PNDMScheduler]
 PREDICTIONS = ["epsilon", "v_prediction", "sample"]
-BETAS = [{"beta_schedule": "linear"}, {"beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012}, {"beta_schedule": "squaredcos_cap_v2"}]
+BETAS = [
+    {"beta_schedule": "linear"},
+    {"beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012},
+    {"beta_schedule": "squaredcos_cap_v2"},
+]
 
 
 def noisy(count: int = 3, seed: int = 0) -> torch.Tensor:
@@ -25,7 +29,9 @@ def noisy(count: int = 3, seed: int = 0) -> torch.Tensor:
 @pytest.mark.parametrize("kind", SCHEDULERS, ids=lambda kind: kind.__name__)
 @pytest.mark.parametrize("prediction", PREDICTIONS)
 @pytest.mark.parametrize("betas", BETAS, ids=lambda betas: betas["beta_schedule"])
-def test_denoiser_equals_the_schedulers_own_prediction_of_x0(kind: type, prediction: str, betas: dict, save_model: Callable[..., Path]) -> None:
+def test_denoiser_equals_the_schedulers_own_prediction_of_x0(
+    kind: type, prediction: str, betas: dict, save_model: Callable[..., Path]
+) -> None:
     if kind is diffusers.PNDMScheduler and prediction == "sample":
         pytest.skip("diffusers' PNDM has no sample prediction")
     scheduler = kind(prediction_type=prediction, **betas)
@@ -61,10 +67,10 @@ def test_sampling_equals_ddim_step_by_step(prediction: str, save_model: Callable
     final = sample(denoiser, 2, sigmas=sigmas, seed=4, guidance=watch)
     x = seen[0]
     for place, t in enumerate(times):
-        assert (seen[place] - x).abs().max() < 1e-4, t
+        assert (seen[place] - x).abs().max() < 1e-4 * max(1, float(x.abs().max())), t  # an untrained network drives x to hundreds
         with torch.no_grad():
             x = scheduler.step(unet(x, t).sample, t, x, eta=0.0).prev_sample
-    assert (final - x).abs().max() < 1e-4
+    assert (final - x).abs().max() < 1e-4 * max(1, float(x.abs().max()))
 
 
 def test_noise_levels_between_timesteps_are_met_in_log_sigma(save_model: Callable[..., Path]) -> None:
@@ -80,7 +86,9 @@ def test_one_noise_level_for_each_image_and_chunking_change_nothing(save_model: 
     denoiser = load_denoiser(save_model(diffusers.DDPMScheduler()), "cpu")
     sigmas = torch.tensor([0.02, 1.0, 90.0])
     together = denoiser(noisy(), sigmas)
-    torch.testing.assert_close(together, torch.cat([denoiser(noisy()[i : i + 1], float(sigmas[i])) for i in range(3)]), rtol=1e-5, atol=1e-4)
+    torch.testing.assert_close(
+        together, torch.cat([denoiser(noisy()[i : i + 1], float(sigmas[i])) for i in range(3)]), rtol=1e-5, atol=1e-4
+    )
     denoiser.batch = 2
     torch.testing.assert_close(denoiser(noisy(), sigmas), together, rtol=1e-5, atol=1e-4)
 
@@ -99,8 +107,12 @@ def test_running_out_of_memory_halves_the_batch_and_goes_on(save_model: Callable
     assert denoiser.batch <= 2
 
 
-@pytest.mark.parametrize("scheduler", [diffusers.DDPMScheduler(beta_schedule="squaredcos_cap_v2"), diffusers.DDIMScheduler(rescale_betas_zero_snr=True)])
-def test_unbounded_schedules_are_cut_at_the_largest_usable_sigma(scheduler: diffusers.SchedulerMixin, save_model: Callable[..., Path]) -> None:
+@pytest.mark.parametrize(
+    "scheduler", [diffusers.DDPMScheduler(beta_schedule="squaredcos_cap_v2"), diffusers.DDIMScheduler(rescale_betas_zero_snr=True)]
+)
+def test_unbounded_schedules_are_cut_at_the_largest_usable_sigma(
+    scheduler: diffusers.SchedulerMixin, save_model: Callable[..., Path]
+) -> None:
     denoiser = load_denoiser(save_model(scheduler), "cpu")
     assert denoiser.truncated
     usable = denoiser.schedule[np.isfinite(denoiser.schedule) & (denoiser.schedule <= 200)]

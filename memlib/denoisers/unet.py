@@ -40,7 +40,9 @@ class UNetDenoiser(Denoiser):
     images, halved whenever the device runs out of memory.
     """
 
-    def __init__(self, network: torch.nn.Module, schedule: np.ndarray, prediction: str, *, name: str, digest: str, device: torch.device) -> None:
+    def __init__(
+        self, network: torch.nn.Module, schedule: np.ndarray, prediction: str, *, name: str, digest: str, device: torch.device
+    ) -> None:
         if prediction not in PREDICTIONS:
             raise ValueError(f"The prediction type {prediction!r} is not one of {', '.join(PREDICTIONS)}.")
         config = network.config
@@ -84,7 +86,9 @@ class UNetDenoiser(Denoiser):
         levels = np.asarray(sigma.detach().cpu() if isinstance(sigma, Tensor) else sigma, dtype=np.float64)
         if not ((levels >= self.sigma_min * (1 - 1e-5)) & (levels <= self.sigma_max * (1 + 1e-5))).all():
             outside = levels.min() if not levels.min() >= self.sigma_min * (1 - 1e-5) else levels.max()
-            raise ValueError(f"The noise level {outside:.4g} is outside the range of {self.name}, {self.sigma_min:.4g} to {self.sigma_max:.4g}.")
+            raise ValueError(
+                f"The noise level {outside:.4g} is outside the range of {self.name}, {self.sigma_min:.4g} to {self.sigma_max:.4g}."
+            )
         return torch.as_tensor(np.interp(np.log(levels), self._log_sigmas, np.arange(len(self._log_sigmas))))
 
     def _predict(self, y: Tensor, sigma: float | Tensor) -> Tensor:
@@ -164,18 +168,29 @@ def _read_network(folder: Path) -> diffusers.UNet2DModel:
         raise ValueError(f"The network turns {config['in_channels']} channels into {config['out_channels']}; they must be equal.")
     if not any(folder.glob("*.safetensors")):
         pickles = any(folder.glob("*.bin")) or any(folder.glob("*.ckpt")) or any(folder.glob("*.pt"))
-        reason = "its weights are pickles, which can run code when opened; save them as .safetensors" if pickles else "it has a config but no weights"
+        reason = (
+            "its weights are pickles, which can run code when opened; save them as .safetensors"
+            if pickles
+            else "it has a config but no weights"
+        )
         raise ValueError(f"The model in {folder.name} cannot be loaded: {reason}.")
     try:
         network, report = diffusers.UNet2DModel.from_pretrained(
-            str(folder), use_safetensors=True, local_files_only=True, low_cpu_mem_usage=False, output_loading_info=True, torch_dtype=torch.float32
+            str(folder),
+            use_safetensors=True,
+            local_files_only=True,
+            low_cpu_mem_usage=False,
+            output_loading_info=True,
+            torch_dtype=torch.float32,
         )
     except Exception as error:  # diffusers raises many kinds for a damaged file or a config of the wrong size
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ValueError(f"The weights in {folder.name} cannot be loaded into the network its config describes: {first}") from error
     wrong = [*report["missing_keys"], *report["unexpected_keys"], *report["mismatched_keys"]]
     if wrong:
-        raise ValueError(f"The weights in {folder.name} do not fit its config: {len(wrong)} tensors are missing or too many, {wrong[0]!r} first.")
+        raise ValueError(
+            f"The weights in {folder.name} do not fit its config: {len(wrong)} tensors are missing or too many, {wrong[0]!r} first."
+        )
     return network
 
 

@@ -19,24 +19,44 @@ def overlay(pixels: np.ndarray, heat: np.ndarray, low: float, high: float, unit:
     """The image, its map, and the map laid on the image, with a slider for its opacity that acts in the browser."""
     height, width = heat.shape
     figure = make_subplots(1, 3, subplot_titles=("Image", "Map", "Map on image"), horizontal_spacing=0.03)
-    scale = {"colorscale": SEQUENTIAL, "zmin": low, "zmax": high, "hovertemplate": "row %{y}, column %{x}: %{z:.3g} " + unit + "<extra></extra>"}
+    scale = {
+        "colorscale": SEQUENTIAL,
+        "zmin": low,
+        "zmax": high,
+        "hovertemplate": "row %{y}, column %{x}: %{z:.3g} " + unit + "<extra></extra>",
+    }
     size = {"x0": 0, "y0": 0, "dx": 1, "dy": 1}
     for column, picture in ((1, pixels), (3, grey(pixels))):
         source = data_url(enlarge(picture, 256))
         factor = max(1, 256 // width)
         figure.add_trace(
-            go.Image(source=source, x0=-0.5 + 0.5 / factor, y0=-0.5 + 0.5 / factor, dx=1 / factor, dy=1 / factor, hoverinfo="skip"), 1, column
+            go.Image(source=source, x0=-0.5 + 0.5 / factor, y0=-0.5 + 0.5 / factor, dx=1 / factor, dy=1 / factor, hoverinfo="skip"),
+            1,
+            column,
         )
     figure.add_trace(go.Heatmap(z=heat, **scale, **size, colorbar={"title": unit, "thickness": 12, "len": 0.9}), 1, 2)
     figure.add_trace(go.Heatmap(z=heat, **scale, **size, showscale=False, opacity=0.6), 1, 3)
     for column in (1, 2, 3):
         figure.update_xaxes(visible=False, range=[-0.5, width - 0.5], constrain="domain", row=1, col=column)
-        figure.update_yaxes(visible=False, range=[height - 0.5, -0.5], scaleanchor=f"x{column if column > 1 else ''}", constrain="domain", row=1, col=column)
+        figure.update_yaxes(
+            visible=False, range=[height - 0.5, -0.5], scaleanchor=f"x{column if column > 1 else ''}", constrain="domain", row=1, col=column
+        )
     steps = [{"method": "restyle", "args": [{"opacity": level / 10}, [3]], "label": f"{level * 10}%"} for level in range(11)]
     figure.update_layout(
         height=330,
         margin={"l": 0, "r": 0, "t": 30, "b": 0},
-        sliders=[{"active": 6, "steps": steps, "currentvalue": {"prefix": "Opacity of the map: "}, "pad": {"t": 8}, "x": 0, "len": 1, "ticklen": 0, "minorticklen": 0}],
+        sliders=[
+            {
+                "active": 6,
+                "steps": steps,
+                "currentvalue": {"prefix": "Opacity of the map: "},
+                "pad": {"t": 8},
+                "x": 0,
+                "len": 1,
+                "ticklen": 0,
+                "minorticklen": 0,
+            }
+        ],
     )
     return figure
 
@@ -49,12 +69,29 @@ def growth_curve(sigmas: np.ndarray, curve: np.ndarray, dimension: int, band: tu
         low, high = np.quantile(np.concatenate([np.zeros((len(band[1]), 1)), band[1]], 1), [0.1, 0.9], axis=0)
         figure.add_trace(go.Scatter(x=sigmas, y=low, mode="lines", line={"width": 0}, hoverinfo="skip", showlegend=False))
         figure.add_trace(
-            go.Scatter(x=sigmas, y=high, mode="lines", line={"width": 0}, fill="tonexty", fillcolor="rgba(138,134,150,.3)", name=f"{band[0]}, 10% to 90%", hoverinfo="skip")
+            go.Scatter(
+                x=sigmas,
+                y=high,
+                mode="lines",
+                line={"width": 0},
+                fill="tonexty",
+                fillcolor="rgba(138,134,150,.3)",
+                name=f"{band[0]}, 10% to 90%",
+                hoverinfo="skip",
+            )
         )
     ceiling = dimension * np.log(sigmas / sigmas[0])
-    figure.add_trace(go.Scatter(x=sigmas, y=ceiling, mode="lines", line={"dash": "dot", "color": "#8a8696"}, name="ceiling: an isolated point"))
     figure.add_trace(
-        go.Scatter(x=sigmas, y=np.concatenate([start, curve]), mode="lines+markers", name="this image", line={"color": GROUP_COLOURS[0], "width": 3})
+        go.Scatter(x=sigmas, y=ceiling, mode="lines", line={"dash": "dot", "color": "#8a8696"}, name="ceiling: an isolated point")
+    )
+    figure.add_trace(
+        go.Scatter(
+            x=sigmas,
+            y=np.concatenate([start, curve]),
+            mode="lines+markers",
+            name="this image",
+            line={"color": GROUP_COLOURS[0], "width": 3},
+        )
     )
     figure.update_xaxes(type="log", title="noise level σ")
     figure.update_yaxes(title="growth so far, nats")
@@ -93,9 +130,21 @@ def dose_response(table: pd.DataFrame, axis: str) -> go.Figure:
     )  # fmt: skip
     medians = table.groupby("copies")["value"].median()
     figure.add_trace(
-        go.Scatter(x=list(range(len(copies))), y=medians.loc[copies], mode="lines+markers", line={"color": GROUP_COLOURS[0], "width": 3}, marker={"size": 9}, name="median", showlegend=False)
+        go.Scatter(
+            x=list(range(len(copies))),
+            y=medians.loc[copies],
+            mode="lines+markers",
+            line={"color": GROUP_COLOURS[0], "width": 3},
+            marker={"size": 9},
+            name="median",
+            showlegend=False,
+        )
     )
-    figure.update_xaxes(title="copies in the training set", tickvals=list(range(len(copies))), ticktext=[f"{count:g}" if count else "0 (held out)" for count in copies])
+    figure.update_xaxes(
+        title="copies in the training set",
+        tickvals=list(range(len(copies))),
+        ticktext=[f"{count:g}" if count else "0 (held out)" for count in copies],
+    )
     figure.update_yaxes(title=axis)
     figure.update_layout(height=320, margin={"l": 0, "r": 0, "t": 24, "b": 0})
     return figure

@@ -20,7 +20,12 @@ def table_buttons(table: pd.DataFrame, manifest: Mapping[str, Any], name: str) -
 
 def as_csv(table: pd.DataFrame, manifest: Mapping[str, Any]) -> bytes:
     """The table with its provenance repeated in columns, since CSV has no place of its own for it."""
-    constants = {"model": manifest["model"]["digest"], "images": manifest["images"]["digest"], **manifest["parameters"], "date": manifest["date"]}
+    constants = {
+        "model": manifest["model"]["digest"],
+        "images": manifest["images"]["digest"],
+        **manifest["parameters"],
+        "date": manifest["date"],
+    }
     return table.assign(**{f"run_{key}": value for key, value in constants.items()}).to_csv(index=False).encode()
 
 
@@ -33,7 +38,7 @@ def as_parquet(table: pd.DataFrame, manifest: Mapping[str, Any]) -> bytes:
 
 
 def duration(seconds: float) -> str:
-    """"20 seconds", "3 minutes", "1.5 hours"."""
+    """ "20 seconds", "3 minutes", "1.5 hours"."""
     if seconds < 90:
         return f"{max(1, round(seconds))} second{'s' * (round(seconds) > 1)}"
     return f"{seconds / 60:.0f} minutes" if seconds < 5400 else f"{seconds / 3600:.1f} hours"

@@ -93,7 +93,9 @@ export default function ({ data, parentElement, setStateValue }) {
 }
 """
 
-_component = st.components.v2.component("afterimage_gallery", html='<div class="cards" role="listbox" aria-label="Images"></div>', css=_CSS, js=_JS)
+_component = st.components.v2.component(
+    "afterimage_gallery", html='<div class="cards" role="listbox" aria-label="Images"></div>', css=_CSS, js=_JS
+)
 
 
 def _sheet(pictures: np.ndarray, columns: int) -> np.ndarray:
@@ -105,7 +107,9 @@ def _sheet(pictures: np.ndarray, columns: int) -> np.ndarray:
     return padded.reshape(rows, columns, height, width, 3).swapaxes(1, 2).reshape(rows * height, columns * width, 3)
 
 
-def gallery(pictures: np.ndarray, cards: Sequence[Card], selected: str | None, *, key: str, width: int, on_select: Callable[[], None]) -> None:
+def gallery(
+    pictures: np.ndarray, cards: Sequence[Card], selected: str | None, *, key: str, width: int, on_select: Callable[[], None]
+) -> None:
     """Draw pictures (N, H, W, 3) uint8 with their cards; `on_select` finds the chosen id in st.session_state[key]["selected"]."""
     columns = min(12, len(pictures))
     _component(

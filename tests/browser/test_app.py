@@ -1,0 +1,113 @@
+"""The real app in a real Chromium: the ranked gallery, choosing an image, its heatmap, links, no errors in the console."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+ROOT = Path(__file__).parents[2]
+PATIENCE = 60_000
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless", "true", "--server.port", str(port)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
+        try:
+            for _ in range(120):
+                try:
+                    urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=1)
+                    break
+                except OSError:
+                    time.sleep(0.5)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            server.terminate()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    found = next((path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None)
+    flags = ["--disable-gpu", "--disable-background-networking"]
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        flags.append("--no-sandbox")
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=found, args=flags)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    tab = browser.new_page(viewport={"width": 1440, "height": 1200})
+    tab.set_default_timeout(PATIENCE)
+    expect.set_options(timeout=PATIENCE)
+    errors: list[str] = []
+    tab.on("pageerror", lambda error: errors.append(str(error)))
+    yield tab
+    tab.close()
+    assert not errors
+
+
+def test_a_deep_link_as_the_servers_first_request_opens_the_whole_app(page: Page, address: str) -> None:
+    page.goto(f"{address}/workspace")
+    expect(page.get_by_role("heading", name="Workspace")).to_be_visible()
+    expect(page.get_by_role("link", name="Volume growth")).to_be_visible()
+    expect(page.get_by_text("Emoji demo model").first).to_be_visible()
+
+
+def test_the_ranked_gallery_opens_and_a_chosen_image_shows_its_heatmap(page: Page, address: str) -> None:
+    page.goto(address)
+    cards = page.get_by_role("option")
+    expect(cards).to_have_count(48)
+    assert cards.nth(0).get_attribute("aria-label").startswith("Rank 1:")  # type: ignore[union-attr]
+    expect(cards.nth(0)).to_have_attribute("aria-selected", "true")
+    cards.nth(7).click()
+    expect(cards.nth(7)).to_have_attribute("aria-selected", "true")
+    expect(page.get_by_test_id("stMetricValue").filter(has_text="8 of 1,164")).to_be_visible()
+    expect(page.locator(".heatmaplayer .hm, .heatmaplayer image").first).to_be_attached()
+    assert "image=" in page.url
+
+    link = page.url
+    page.goto("about:blank")
+    page.goto(link)
+    expect(page.get_by_test_id("stMetricValue").filter(has_text="8 of 1,164")).to_be_visible()
+
+
+def test_the_gallery_answers_to_the_arrow_keys(page: Page, address: str) -> None:
+    page.goto(address)
+    cards = page.get_by_role("option")
+    cards.nth(2).click()
+    expect(page.get_by_test_id("stMetricValue").filter(has_text="3 of 1,164")).to_be_visible()
+    page.keyboard.press("ArrowRight")
+    expect(cards.nth(3)).to_have_attribute("aria-selected", "true")
+    expect(page.get_by_test_id("stMetricValue").filter(has_text="4 of 1,164")).to_be_visible()
+
+
+def test_the_opacity_of_the_overlay_moves_without_asking_the_server(page: Page, address: str) -> None:
+    sent: list[object] = []
+    page.on("websocket", lambda socket: socket.on("framesent", lambda frame: sent.append(frame)))
+    page.goto(address)
+    handle = page.locator(".slider-grip-rect").first
+    expect(handle).to_be_visible()
+    page.wait_for_timeout(3000)
+    sent.clear()
+    before = page.locator(".slider-labels, .slider-label").first.text_content()
+    box = page.locator(".slider-rail-touch-rect").first.bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + box["width"] * 0.95, box["y"] + box["height"] / 2)
+    page.wait_for_timeout(1000)
+    assert page.locator(".slider-labels, .slider-label").first.text_content() != before
+    assert not sent

@@ -1,0 +1,187 @@
+"""Every page runs, with the demo and with nothing loaded, and bad input is one sentence that loses nothing."""
+
+from pathlib import Path
+
+import diffusers
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from memlib.runs import CHUNK
+from pages.shared import charts, exports, pictures
+from tests.conftest import tiny_unet
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "pages").glob("*.py"))
+
+
+def app(**url: str) -> AppTest:
+    at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120)
+    for name, value in url.items():
+        at.query_params[name] = value
+    return at.run()
+
+
+@pytest.fixture
+def model_and_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, str]:
+    """A tiny untrained model and twenty pictures of its size, in a folder the app may read."""
+    tiny_unet().save_pretrained(tmp_path / "model" / "unet")
+    diffusers.DDPMScheduler(beta_schedule="squaredcos_cap_v2").save_pretrained(tmp_path / "model" / "scheduler")
+    np.save(tmp_path / "images.npy", np.random.default_rng(0).integers(0, 256, (20, 8, 8, 3), dtype=np.uint8))
+    monkeypatch.setenv("AFTERIMAGE_ROOTS", str(tmp_path))
+    return str(tmp_path / "model"), str(tmp_path / "images.npy")
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_page_runs_with_the_demo(page: str) -> None:
+    at = app().switch_page(page).run()
+    assert not at.exception
+    assert not at.error
+    assert any("Emoji demo model" in text.value for text in at.sidebar.text)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_page_runs_with_nothing_loaded(page: str) -> None:
+    at = app(model="none").switch_page(page).run()
+    assert not at.exception
+    assert not at.error
+
+
+def test_the_first_page_opens_filled_with_all_demo_images_ranked() -> None:
+    at = app()
+    table = at.dataframe[0].value
+    assert len(table) == 1164
+    assert table["value"].is_monotonic_decreasing
+    assert any("of 1,164" in metric.value for metric in at.metric)
+
+
+def test_the_image_in_the_url_is_the_one_shown_and_a_wrong_one_does_no_harm() -> None:
+    chosen = app().dataframe[0].value.iloc[700]
+    at = app(image=chosen["id"])
+    assert any(text.value == chosen["name"] for text in at.text)
+    assert any(metric.value.startswith(f"{chosen['rank']:,} of") for metric in at.metric)
+    assert not app(image="nonsense", steps="-4", low="abc", order="sideways").exception
+
+
+def test_filters_keep_the_ranks_of_the_whole_set() -> None:
+    at = app()
+    at.text_input(key="search").set_value("held-out/").run()
+    assert not at.exception
+    assert any("of 1,164" in metric.value for metric in at.metric)
+    at.text_input(key="search").set_value("no such name").run()
+    assert any("No image passes" in info.value for info in at.info)
+
+
+def test_measuring_own_images_fills_the_page(model_and_images: tuple[str, str]) -> None:
+    model, images = model_and_images
+    at = app(model=model, images=images, steps="3", probes="1")
+    assert any("cut there" in info.value for info in at.info)
+    assert any("Nothing has been measured" in info.value for info in at.info)
+    at.button_group[0].set_value("Everything").run()
+    next(button for button in at.button if button.label == "Measure").click().run()
+    assert not at.exception
+    assert not at.error
+    assert len(at.dataframe[0].value) == 20
+    assert CHUNK < 20
+
+
+def test_other_settings_do_not_show_the_numbers_of_these() -> None:
+    at = app()
+    at.number_input(key="seed").set_value(7).run()
+    assert any("Nothing has been measured with these settings" in info.value for info in at.info)
+    at.number_input(key="seed").set_value(0).run()
+    assert len(at.dataframe[0].value) == 1164
+
+
+def submit(at: AppTest, model: str = "", images: str = "", size: int | None = None) -> AppTest:
+    at.text_input[0].set_value(model)
+    at.text_input[1].set_value(images)
+    if size:
+        at.number_input[0].set_value(size)
+    return next(button for button in at.button if button.label == "Load").click().run()
+
+
+@pytest.mark.parametrize(
+    ("model", "images", "word"),
+    [
+        ("", "", "Type where"),
+        ("missing", "", "no folder"),
+        ("", "missing.zip", "no file or folder"),
+        ("/etc", "", "outside the folders"),
+        ("", "../../../etc/passwd", "outside the folders"),
+        ("", "{tmp}/images.npy", "The images are 8 x 8"),
+        ("{tmp}/model", "", "The images are 32 x 32"),
+    ],
+)
+def test_bad_sources_are_one_sentence_and_lose_nothing(
+    model: str, images: str, word: str, model_and_images: tuple[str, str], tmp_path: Path
+) -> None:
+    at = app().switch_page("pages/workspace.py").run()
+    submit(at, model.format(tmp=tmp_path), images.format(tmp=tmp_path))
+    assert not at.exception
+    assert len(at.error) == 1
+    assert word in at.error[0].value
+    assert "\n" not in at.error[0].value
+    assert any("Emoji demo model" in text.value for text in at.sidebar.text)
+    at.switch_page("pages/volume_growth.py").run()
+    assert len(at.dataframe[0].value) == 1164
+
+
+def test_images_are_brought_to_the_models_size_on_request(model_and_images: tuple[str, str]) -> None:
+    model, _ = model_and_images
+    at = app().switch_page("pages/workspace.py").run()
+    submit(at, model, "", 8)
+    assert not at.error
+    assert any(text.value == "model" for text in at.sidebar.text)
+
+
+def test_a_link_to_a_missing_model_says_so_on_every_page() -> None:
+    at = app(model="missing")
+    assert any("missing" in error.value for error in at.error)
+    assert not at.exception
+
+
+def test_colours_brighten_with_the_value_and_never_wrap() -> None:
+    ramp = pictures.colour(np.linspace(-1, 2, 50)[None], 0.0, 1.0)[0].astype(int).sum(1)
+    assert (np.diff(ramp) >= 0).all()
+    assert ramp[0] < 20
+    assert ramp[-1] > 600
+
+
+def test_enlarging_repeats_whole_pixels() -> None:
+    small = np.random.default_rng(0).integers(0, 256, (3, 5, 3), dtype=np.uint8)
+    np.testing.assert_array_equal(pictures.enlarge(small, 17)[::3, ::3], small)
+
+
+def test_the_opacity_slider_moves_the_overlay_alone() -> None:
+    figure = charts.overlay(np.zeros((4, 4, 3), np.uint8), np.zeros((4, 4)), 0.0, 1.0, "nats")
+    steps = figure.layout.sliders[0].steps
+    assert [step.args[0]["opacity"] for step in steps] == [level / 10 for level in range(11)]
+    assert all(step.args[1] == [3] for step in steps)
+    assert figure.data[3].type == "heatmap"
+
+
+def test_exports_carry_every_row_and_where_they_come_from(model_and_images: tuple[str, str]) -> None:
+    import io
+    import json
+
+    import pandas as pd
+    import pyarrow.parquet as pq
+
+    table = pd.DataFrame({"id": ["a", "b"], "value": [2.0, 1.0]})
+    manifest = {"model": {"digest": "m"}, "images": {"digest": "i"}, "parameters": {"steps": 3}, "date": "today"}
+    csv = pd.read_csv(io.BytesIO(exports.as_csv(table, manifest)))
+    assert csv["run_model"].tolist() == ["m", "m"]
+    assert csv["run_steps"].tolist() == [3, 3]
+    parquet = pq.read_table(io.BytesIO(exports.as_parquet(table, manifest)))
+    assert json.loads(parquet.schema.metadata[b"afterimage"]) == manifest
+    assert parquet.to_pandas()["value"].tolist() == [2.0, 1.0]
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(0.2, "1 second"), (42, "42 seconds"), (200, "3 minutes"), (8000, "2.2 hours")])
+def test_durations_are_plain_words(seconds: float, words: str) -> None:
+    assert exports.duration(seconds) == words
+
+
+def test_the_library_does_not_know_the_app() -> None:
+    assert not [path for path in (ROOT / "memlib").rglob("*.py") if "streamlit" in path.read_text()]
