@@ -112,7 +112,9 @@ def sample(
 
 
 def _descending(denoiser: Denoiser, steps: int) -> Tensor:
-    rungs = ladder(denoiser, steps - 1).flip(0) if steps > 1 else torch.tensor([denoiser.sigma_max], dtype=torch.float64)
+    rungs = (
+        ladder(denoiser, steps - 1, denoiser.sigma_floor).flip(0) if steps > 1 else torch.tensor([denoiser.sigma_max], dtype=torch.float64)
+    )
     return torch.cat([rungs, torch.zeros(1, dtype=torch.float64)])
 
 

@@ -164,8 +164,7 @@ def browser(table: pd.DataFrame, rows: dict[str, Row], parameters: dict[str, flo
             st.info("No image passes these filters.", icon=":material/filter_alt_off:")
             return
         pages = -(-len(shown) // PER_PAGE)
-        st.session_state.setdefault("page", 1)
-        page = min(st.session_state.page, pages)
+        page = min(int(st.session_state.get("page", 1)), pages)
         part = shown.iloc[(page - 1) * PER_PAGE : page * PER_PAGE]
         selected = st.query_params.get("image")
         selected = selected if selected in set(table["id"]) else str(part["id"].iloc[0])
@@ -175,8 +174,11 @@ def browser(table: pd.DataFrame, rows: dict[str, Row], parameters: dict[str, flo
         else:
             pictures = np.stack([rgb(images[index]) for index in part["index"]])
         cards = [card(row) for _, row in part.iterrows()]
-        gallery(pictures, cards, selected, key="gallery", width=64, on_select=choose)
+        with st.container(height=780, border=False):
+            gallery(pictures, cards, selected, key="gallery", width=64, on_select=choose)
         if pages > 1:
+            if st.session_state.get("page", 1) > pages:
+                st.session_state.page = pages
             st.pagination(pages, key="page")
     with right:
         detail(table[table["id"] == selected].iloc[0], table, rows, (low, high), parameters)
@@ -204,15 +206,17 @@ def detail(
     ceiling = denoiser.dimension * np.log(parameters["sigma_max"] / parameters["sigma_min"])
     numbers = st.columns(4)
     numbers[0].metric("Log growth", f"{row['value']:,.0f}", help=f"{MEASURE.definition} In nats; the map sums to it.")
-    error = "not known with one probe" if np.isnan(row["stderr"]) else f"± {row['stderr']:,.0f}"
+    error = "unknown" if np.isnan(row["stderr"]) else f"± {row['stderr']:,.0f}"
     numbers[1].metric(
         "Standard error",
         error,
-        help="Of the estimate, from the spread between probes. Probes are shared by all images, so ranks are steadier than this.",
+        help="Of the estimate, from the spread between probes; one probe has none. Probes are shared by all images, so ranks are steadier than this.",
     )
     numbers[2].metric("Rank", f"{row['rank']:,} of {len(table):,}", help="Among the measured images; 1 is the most memorised.")
     numbers[3].metric(
-        "Of the ceiling", f"{row['value'] / ceiling:.1%}", help=f"An isolated point would grow by {ceiling:,.0f} nats: d ln(σ max / σ min)."
+        "Of the ceiling",
+        f"{row['value'] / ceiling:.1%}",
+        help=f"No exact model can exceed the growth of an isolated point, {ceiling:,.0f} nats = d ln(σ max / σ min). A trained network can: it corrects the noise more steeply than any distribution of images allows.",
     )
     facts = [
         f"{name} {row[name]:g}" if isinstance(row[name], (int, float)) else f"{name} {row[name]}"

@@ -32,7 +32,8 @@ class Denoiser:
     difference y - D loses every digit in float32 at small sigma.
 
     Attributes: `shape` (C, H, W); `sigma_min`, `sigma_max`, the ends of the default noise ladder in image units;
-    `digest`, which changes whenever the function does; `name`, for people; `device`.
+    `sigma_floor`, where sampling takes its last step to 0; `digest`, which changes whenever the function does;
+    `name`, for people; `device`.
     """
 
     shape: tuple[int, int, int]
@@ -41,6 +42,11 @@ class Denoiser:
     digest: str
     name: str
     device: torch.device
+
+    @property
+    def sigma_floor(self) -> float:
+        """The smallest noise level worth asking for; `sigma_min` unless a subclass knows a smaller one."""
+        return self.sigma_min
 
     @property
     def dimension(self) -> int:

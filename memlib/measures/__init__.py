@@ -39,7 +39,7 @@ MEASURES = {
             unit="nats",
             definition="How much a small volume around the image grows on its way to the latent. The more latent space leads to an image, the more easily the model reproduces it.",
             formula=r"\log\left|\det\frac{\mathrm{d}y_T}{\mathrm{d}y_0}\right| = \int \left(d - \operatorname{tr} \frac{\partial D}{\partial y}\right) \mathrm{d}\ln\sigma",
-            limits="It is the change-of-variables part of a likelihood: flat, simple pictures score high without being memorised. Values depend on the noise range and can only be compared within one.",
+            limits="It is the change-of-variables part of a likelihood: flat, simple pictures score high without being memorised. Values depend on the noise range and can only be compared within one. A trained network can exceed the ceiling that holds for exact models.",
             citation="Hasegawa & Yasuda, Quantifying the Ease of Reproducing Training Data in Unconditional Diffusion Models, arXiv 2503.19429",
         ),
     )

@@ -6,7 +6,9 @@ log |det dy_T / dy_0| = integral of tr(d noise / dy) d sigma. With J = dD/dy the
     log growth = integral of (d - tr J) d ln sigma,      I - J = sigma * d noise / dy.
 
 d - tr J counts the dimensions already decided at noise level sigma. A memorised image decides all of them at once
-(J = 0) and reaches the ceiling d ln(sigma_max / sigma_min); a direction in which the model still sees choice adds little.
+(J = 0) and reaches d ln(sigma_max / sigma_min), the ceiling of every exact denoiser, since its J = Cov[x0 | y] / sigma^2 is never
+negative; a direction in which the model still sees choice adds little. A trained network can pass the ceiling: near what it
+has memorised it corrects more steeply than any distribution allows.
 """
 
 import math

@@ -1,0 +1,84 @@
+"""Build the demo, stage by stage, and say what came of it."""
+
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+from sklearn.metrics import roc_auc_score
+
+from memlib import ImageSet, load_denoiser, load_images, match_ratio, nearest, sample
+from memlib.demo.pictures import build_images
+from memlib.demo.training import train
+from memlib.denoisers.unet import DEMO
+from memlib.images import to_pixels
+from memlib.runs import Results, Row, measure_images, provenance, read_run, result_key, write_run
+
+SAMPLES = 2048
+COPY_RATIO = 1 / 3  # nearest over second nearest distinct training image
+
+
+def draw_samples(target: Path) -> None:
+    """Unconditional samples of the model as uint8, which `load_images` reads."""
+    images = sample(
+        load_denoiser("demo"), SAMPLES, steps=50, seed=0, callback=lambda done, total: say(f"sampling {done / total:.0%}", done == total)
+    )
+    np.savez_compressed(target, images=to_pixels(images))
+
+
+def measure(folder: Path) -> None:
+    """Volume growth of every image at the default settings."""
+    denoiser, images, results = load_denoiser("demo"), load_images("demo"), Results()
+    parameters = {"sigma_min": denoiser.sigma_min, "sigma_max": denoiser.sigma_max, "steps": 12, "probes": 2, "seed": 0}
+    for done, total in measure_images(denoiser, images, range(len(images)), "volume_growth", parameters, results):
+        say(f"measuring {done} of {total}", done == total)
+    rows: dict[str, Row] = {image: results[result_key(denoiser.digest, image, "volume_growth", parameters)] for image in images.ids}
+    write_run(folder, provenance(denoiser, images, "volume_growth", parameters), rows)
+
+
+def reproductions(images: ImageSet, samples: ImageSet) -> np.ndarray:
+    """How many samples are copies of each image: nearest of the distinct training images, at a ratio below 1/3."""
+    trained = torch.tensor([index for index, copies in enumerate(images.metadata["copies"]) if copies != "0"])
+    found = nearest(samples.batch(range(len(samples))), images.batch(trained.tolist()))
+    copies = trained[found.index[match_ratio(found) < COPY_RATIO, 0]]
+    return np.bincount(copies.numpy(), minlength=len(images))
+
+
+def report(images: ImageSet, hits: np.ndarray, values: np.ndarray) -> str:
+    """A line for each group and number of copies: images reproduced, share of the samples, AUC against held-out images."""
+    groups = np.array([f"{group} x{copies}" for group, copies in zip(images.metadata["group"], images.metadata["copies"], strict=True)])
+    held_out = values[groups == "held-out x0"]
+    lines = [f"{'group':>14} {'images':>7} {'reproduced':>11} {'samples':>8} {'AUC of growth':>14}"]
+    for group in sorted(set(groups), key=lambda name: (name.split(" x")[0], int(name.split(" x")[1]))):
+        chosen = groups == group
+        labels = np.concatenate([np.ones(chosen.sum()), np.zeros(len(held_out))])
+        auc = roc_auc_score(labels, np.concatenate([values[chosen], held_out]))
+        lines.append(f"{group:>14} {chosen.sum():>7} {(hits[chosen] > 0).sum():>11} {hits[chosen].sum():>8} {auc:>14.3f}")
+    return "\n".join(lines)
+
+
+def say(text: str, last: bool = True) -> None:
+    print(text, end="\n" if last else "\r", flush=True)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m memlib.demo", description="Build the demo from nothing; finished stages are kept.")
+    parser.add_argument("--work", type=Path, default=Path("build/demo"), help="where training keeps its state, so that it can be resumed")
+    work = parser.parse_args().work
+    if not (DEMO / "images.zip").exists():
+        build_images(DEMO / "images.zip")
+    if not (DEMO / "model").exists():
+        train(DEMO / "images.zip", DEMO, work, say)
+    if not (DEMO / "samples.npz").exists():
+        draw_samples(DEMO / "samples.npz")
+    if not (DEMO / "runs" / "volume-growth" / "manifest.json").exists():
+        measure(DEMO / "runs" / "volume-growth")
+    images = load_images("demo")
+    _, rows = read_run(DEMO / "runs" / "volume-growth")
+    say(report(images, reproductions(images, load_images(DEMO / "samples.npz")), np.array([rows[image]["value"] for image in images.ids])))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

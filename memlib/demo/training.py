@@ -1,0 +1,122 @@
+"""The demo's model: a small U-Net, trained on images that are repeated as often as they say."""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers import DDPMPipeline, DDPMScheduler, UNet2DModel
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+from memlib.demo.pictures import SIZE, training_rows
+
+STEPS = 15_000
+BATCH = 32
+LEARNING_RATE = 1.5e-3
+EMA_DECAY = 0.999
+SAVE_EVERY = 500
+CHECKPOINTS = {"reference": STEPS // 20, "early": STEPS // 7, "middle": 2 * STEPS // 5}
+
+
+def new_network() -> UNet2DModel:
+    """1.5 million parameters; attention only at 4x4, where it costs nothing."""
+    return UNet2DModel(
+        sample_size=SIZE,
+        layers_per_block=1,
+        block_out_channels=(32, 64, 64, 64),
+        norm_num_groups=8,
+        attention_head_dim=32,
+        down_block_types=("DownBlock2D",) * 4,
+        up_block_types=("UpBlock2D",) * 4,
+    )
+
+
+def new_scheduler() -> DDPMScheduler:
+    """The linear schedule of DDPM; v-prediction, so that the denoiser's error stays bounded where noise dominates."""
+    return DDPMScheduler(num_train_timesteps=1000, prediction_type="v_prediction", clip_sample=False)
+
+
+def training(rows: torch.Tensor, state_file: Path, steps: int = STEPS, seed: int = 0) -> Iterator[tuple[int, float, UNet2DModel]]:
+    """Train with AdamW and yield (step, loss, EMA network) after every step; resumes from `state_file`.
+
+    Noise levels are drawn as ln sigma ~ N(0, 1.5^2), rounded to a timestep. Every step seeds its own draws, so a
+    resumed run sees the same batches.
+    """
+    torch.manual_seed(seed)
+    network = new_network().to(memory_format=torch.channels_last)
+    average = new_network().to(memory_format=torch.channels_last).requires_grad_(False)
+    average.load_state_dict(network.state_dict())
+    weights, averages = list(network.parameters()), list(average.parameters())
+    optimiser = torch.optim.AdamW(weights, lr=LEARNING_RATE, weight_decay=1e-4, betas=(0.9, 0.99), fused=True)
+    first = load_state(state_file, weights, averages, optimiser) if state_file.exists() else 0
+
+    alphas_cumprod = new_scheduler().alphas_cumprod
+    log_sigma = 0.5 * ((1 - alphas_cumprod) / alphas_cumprod).log()
+    for step in range(first, steps):
+        draw = torch.Generator().manual_seed(seed * 10_000_000 + step)
+        x0 = rows[torch.randint(len(rows), (BATCH,), generator=draw)].float() / 127.5 - 1
+        t = torch.searchsorted(log_sigma, 1.5 * torch.randn(BATCH, generator=draw)).clamp(max=len(log_sigma) - 1)
+        alpha, sigma = (a[t].sqrt().view(-1, 1, 1, 1) for a in (alphas_cumprod, 1 - alphas_cumprod))
+        noise = torch.randn(x0.shape, generator=draw)
+        x_t = (alpha * x0 + sigma * noise).contiguous(memory_format=torch.channels_last)
+
+        rate = min((step + 1) / 200, 0.5 * (1 + math.cos(math.pi * step / steps)))
+        for group in optimiser.param_groups:
+            group["lr"] = max(1e-5, LEARNING_RATE * rate)
+        with torch.autocast("cpu", torch.bfloat16):
+            v = network(x_t, t).sample
+        loss = (v.float() - (alpha * noise - sigma * x0)).square().mean()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(weights, 1.0)
+        optimiser.step()
+        optimiser.zero_grad()
+        with torch.no_grad():
+            torch._foreach_lerp_(averages, weights, 1 - min(EMA_DECAY, (1 + step) / (10 + step)))
+        if (step + 1) % SAVE_EVERY == 0:
+            save_state(state_file, step + 1, weights, averages, optimiser)
+        yield step + 1, loss.item(), average
+
+
+def save_state(file: Path, step: int, weights: list, averages: list, optimiser: torch.optim.Optimizer) -> None:
+    tensors = {f"weight.{i}": w.detach().contiguous() for i, w in enumerate(weights)}
+    tensors |= {f"average.{i}": w.detach().contiguous() for i, w in enumerate(averages)}
+    for i, w in enumerate(weights):
+        tensors |= {f"{key}.{i}": value.contiguous() for key, value in optimiser.state[w].items()}
+    file.parent.mkdir(parents=True, exist_ok=True)
+    partial = file.with_suffix(".partial")
+    save_file(tensors, partial, {"step": str(step)})
+    partial.replace(file)
+
+
+def load_state(file: Path, weights: list, averages: list, optimiser: torch.optim.Optimizer) -> int:
+    with safe_open(file, "pt") as state, torch.no_grad():
+        for i, (weight, average) in enumerate(zip(weights, averages, strict=True)):
+            weight.copy_(state.get_tensor(f"weight.{i}"))
+            average.copy_(state.get_tensor(f"average.{i}"))
+            optimiser.state[weight] = {key: state.get_tensor(f"{key}.{i}") for key in ("step", "exp_avg", "exp_avg_sq")}
+            for key in ("exp_avg", "exp_avg_sq"):
+                optimiser.state[weight][key] = torch.empty_like(weight).copy_(optimiser.state[weight][key])
+        return int(state.metadata()["step"])
+
+
+def train(images: Path, folder: Path, work: Path, report: Callable[[str], None]) -> None:
+    """Train and save `model` and the earlier states named in CHECKPOINTS as pipeline folders below `folder`."""
+    marks = {step: f"checkpoints/{name}" for name, step in CHECKPOINTS.items()} | {STEPS: "model"}
+    started, losses = time.monotonic(), []
+    for step, loss, network in training(training_rows(images), work / "training.safetensors"):
+        losses.append(loss)
+        if step in marks:
+            save_pipeline(network, folder / marks[step])
+        if step % 100 == 0:
+            report(f"step {step}/{STEPS}  loss {np.mean(losses):.4f}  {time.monotonic() - started:.0f} s")
+            losses.clear()
+
+
+def save_pipeline(network: UNet2DModel, target: Path) -> None:
+    """As a DDPMPipeline in half precision: half the size, and the rounding is far below what training leaves open."""
+    copy = new_network()
+    copy.load_state_dict(network.state_dict())
+    DDPMPipeline(copy.half(), new_scheduler()).save_pretrained(target, safe_serialization=True)

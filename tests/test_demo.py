@@ -1,0 +1,131 @@
+"""The bundled demo is what it says: groups, reproduction along the dose ladder, and a measure that sees it."""
+
+from collections import Counter
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import roc_auc_score
+
+from memlib import ImageSet, load_denoiser, load_images, sample, volume_growth
+from memlib.demo.__main__ import SAMPLES, report, reproductions
+from memlib.demo.pictures import COPIES, choose_groups, training_rows
+from memlib.demo.training import CHECKPOINTS, new_scheduler, training
+from memlib.denoisers.unet import DEMO
+from memlib.images import to_pixels
+from memlib.runs import read_run
+
+
+@cache
+def images() -> ImageSet:
+    return load_images("demo")
+
+
+def columns() -> tuple[np.ndarray, np.ndarray]:
+    return np.array(images().metadata["group"]), np.array([int(copies) for copies in images().metadata["copies"]])
+
+
+@cache
+def hits() -> np.ndarray:
+    return reproductions(images(), load_images(DEMO / "samples.npz"))
+
+
+def values() -> np.ndarray:
+    _, rows = read_run(DEMO / "runs" / "volume-growth")
+    return np.array([rows[image]["value"] for image in images().ids])
+
+
+def test_the_groups_are_as_described_and_no_picture_stands_in_two() -> None:
+    group, copies = columns()
+    assert Counter(group) == {"copied": 40, "family": 96, "single": 828, "held-out": 200}
+    assert all(((group == "copied") & (copies == count)).sum() == 8 for count in COPIES)
+    assert set(copies[group == "family"]) == {6}
+    assert set(copies[group == "held-out"]) == {0}
+    assert len(set(images().ids)) == len(images())
+    families = np.array(images().metadata["family"])
+    for name in ("copied", "family", "held-out"):
+        assert not set(families[group == name]) & set(families[group != name])
+    assert len(training_rows(DEMO / "images.zip")) == copies.sum()
+
+
+def test_the_choice_of_groups_is_a_function_of_the_seed() -> None:
+    from PIL import Image
+
+    pictures = {
+        f"{kind}-{i}": {tone: Image.new("RGB", (2, 2), (i, i, i)) for tone in (["", "a", "b", "c", "d", "e"] if kind == "person" else [""])}
+        for kind in ("person", "smiley")
+        for i in range(150)
+    }
+    assert choose_groups(pictures, 1) == choose_groups(pictures, 1) != choose_groups(pictures, 2)
+
+
+def test_copied_images_come_back_and_the_more_copies_the_more_of_them() -> None:
+    """Of at least 2,000 samples: 6 of the 8 images copied 32 times, under 2% of the single ones, rising along the ladder."""
+    group, copies = columns()
+    assert SAMPLES >= 2000
+    assert len(load_images(DEMO / "samples.npz")) == SAMPLES
+    rungs = [hits()[(group == "copied") & (copies == count)].sum() for count in COPIES]
+    assert (hits()[(group == "copied") & (copies == 32)] > 0).sum() >= 6
+    assert (hits()[group == "single"] > 0).mean() < 0.02
+    assert rungs[-1] > rungs[-2] >= max(rungs[:-2])
+
+
+def test_held_out_images_never_count_as_reproduced() -> None:
+    assert hits()[columns()[0] == "held-out"].sum() == 0
+
+
+@pytest.mark.slow
+def test_the_shipped_samples_are_what_the_model_draws() -> None:
+    shipped = load_images(DEMO / "samples.npz").batch(range(4))
+    drawn = sample(load_denoiser("demo", "cpu"), 4, steps=50, seed=0)
+    assert (shipped - drawn.clamp(-1, 1)).abs().mean() < 0.02
+
+
+def test_growth_tells_copied_images_from_held_out_ones() -> None:
+    group, copies = columns()
+    chosen, held_out = values()[copies >= 16], values()[group == "held-out"]
+    labels = np.concatenate([np.ones(len(chosen)), np.zeros(len(held_out))])
+    assert roc_auc_score(labels, np.concatenate([chosen, held_out])) >= 0.95
+
+
+def test_the_precomputed_run_is_what_the_default_settings_compute() -> None:
+    denoiser = load_denoiser("demo", "cpu")
+    manifest, rows = read_run(DEMO / "runs" / "volume-growth")
+    assert manifest["model"]["digest"] == denoiser.digest
+    assert manifest["images"]["digest"] == images().digest
+    places = [0, 500, 1163]
+    growth = volume_growth(denoiser, images().batch(places))
+    for place, value, heat in zip(places, growth.value, growth.map, strict=True):
+        row = rows[images().ids[place]]
+        assert float(value) == pytest.approx(row["value"], rel=1e-3)
+        assert np.corrcoef(heat.numpy().ravel(), row["map"].ravel())[0, 1] > 0.999
+        assert row["map"].sum(dtype=np.float64) == pytest.approx(row["value"], rel=1e-5)
+
+
+def test_the_report_has_a_line_for_every_group() -> None:
+    lines = report(images(), hits(), values()).splitlines()
+    assert len(lines) == 1 + len(COPIES) + 3
+    assert any(line.split()[:2] == ["copied", "x32"] for line in lines)
+
+
+def test_checkpoints_load_as_reference_models_and_licences_are_shipped() -> None:
+    for name in CHECKPOINTS:
+        assert load_denoiser(DEMO / "checkpoints" / name, "cpu").shape == (3, 32, 32)
+    assert load_denoiser("demo-reference", "cpu").digest != load_denoiser("demo", "cpu").digest
+    assert "Apache License" in (DEMO / "README.md").read_text()
+    assert "Apache License" in (DEMO.parents[1] / "LICENSE").read_text()
+    assert sum(file.stat().st_size for file in DEMO.rglob("*") if file.is_file()) < 25e6
+
+
+def test_training_resumes_where_it_stopped_and_sees_the_same_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("memlib.demo.training.BATCH", 2)
+    monkeypatch.setattr("memlib.demo.training.SAVE_EVERY", 2)
+    rows = torch.from_numpy(to_pixels(torch.zeros(4, 3, 32, 32))).permute(0, 3, 1, 2)
+    straight = [loss for _, loss, _ in training(rows, tmp_path / "a.safetensors", steps=4)]
+    first = training(rows, tmp_path / "b.safetensors", steps=4)
+    losses = [next(first)[1], next(first)[1]]
+    losses += [loss for _, loss, _ in training(rows, tmp_path / "b.safetensors", steps=4)]
+    assert losses == pytest.approx(straight, rel=1e-3)
+    assert new_scheduler().config.prediction_type == "v_prediction"
