@@ -11,14 +11,15 @@ import shutil
 import tempfile
 import warnings
 import zipfile
+import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from memlib.denoisers.unet import DEMO
@@ -114,7 +115,10 @@ def to_pixels(images: Tensor) -> np.ndarray:
 
 def _index(pictures: Source, name: str, size: int | None, channels: int | None, limit: int | None) -> ImageSet:
     """Decode every picture once for its id, and forget the pixels."""
-    kept, ids, skipped, shape = [], [], [], None
+    kept: list[int] = []
+    ids: list[str] = []
+    skipped: list[tuple[str, str]] = []
+    shape: tuple[int, ...] | None = None
     odd: str | None = None
     for index in range(len(pictures.names)):
         if limit is not None and len(kept) >= limit:
@@ -144,7 +148,8 @@ def _index(pictures: Source, name: str, size: int | None, channels: int | None, 
 
     table = getattr(pictures, "metadata", {})
     metadata = {column: [values.get(pictures.names[index], "") for index in kept] for column, values in table.items()}
-    return ImageSet(name, [pictures.names[index] for index in kept], ids, tuple(shape), skipped, metadata, read)
+    size_of_one = (shape[0], shape[1], shape[2])
+    return ImageSet(name, [pictures.names[index] for index in kept], ids, size_of_one, skipped, metadata, read)
 
 
 def _describe(shape: tuple[int, ...]) -> str:
@@ -178,7 +183,7 @@ def decode(data: bytes) -> np.ndarray:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's own warnings about size; the limit below is stricter
-            picture = Image.open(io.BytesIO(data))
+            picture: Image.Image = Image.open(io.BytesIO(data))
             if picture.width * picture.height > LARGEST_PICTURE:
                 raise ValueError(f"is {picture.width} x {picture.height} pixels, too large to open")
             picture.load()
@@ -187,7 +192,7 @@ def decode(data: bytes) -> np.ndarray:
     except Image.DecompressionBombError as error:
         raise ValueError("has too many pixels to open") from error
     except Exception as error:  # Pillow's decoders raise many kinds for damaged files
-        raise ValueError("is no picture" if isinstance(error, Image.UnidentifiedImageError) else "is damaged or cut off") from error
+        raise ValueError("is no picture" if isinstance(error, UnidentifiedImageError) else "is damaged or cut off") from error
     if picture.mode.startswith("I") or picture.mode == "F":  # 16-bit grey opens as I;16 or, in old files, I
         values = np.asarray(picture, dtype=np.float64)
         if picture.mode == "F" or values.min() < 0 or values.max() > 65535:
@@ -245,7 +250,7 @@ class _Files:
                 raise ValueError(f"is larger than {LARGEST_FILE >> 20} MB")
             try:
                 return archive.read(name)
-            except (zipfile.BadZipFile, RuntimeError, OSError, EOFError, NotImplementedError, zipfile.zlib.error) as error:
+            except (zipfile.BadZipFile, RuntimeError, OSError, EOFError, NotImplementedError, zlib.error) as error:
                 raise ValueError("cannot be unpacked") from error
 
         try:
@@ -267,7 +272,7 @@ class _Array:
     def __init__(self, path: Path) -> None:
         try:
             array = self._map(path)
-        except (ValueError, OSError, EOFError, zipfile.BadZipFile, zipfile.zlib.error) as error:
+        except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
             reason = (
                 "it holds Python objects, which can run code when opened"
                 if "pickle" in str(error).lower()
@@ -307,11 +312,12 @@ class _Array:
                 path = Path(self._folder.name) / "images.npy"
                 with archive.open("images.npy") as packed, path.open("wb") as unpacked:
                     shutil.copyfileobj(packed, unpacked, 2**20)
-        array: Any = np.load(path, mmap_mode="r", allow_pickle=False)
+        array: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
         return array
 
     def read(self, index: int) -> np.ndarray:
-        return np.ascontiguousarray(self._array[index])
+        pixels: np.ndarray = np.ascontiguousarray(self._array[index])
+        return pixels
 
 
 class _Refusal(ValueError):

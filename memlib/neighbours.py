@@ -39,7 +39,7 @@ def nearest(queries: Tensor, images: ImageSet | Tensor, k: int = 2) -> Neighbour
         best, order = merged.topk(min(k, merged.shape[1]), largest=False)
         places = torch.arange(start, start + len(other)).expand(len(flat), -1)
         index = torch.cat([index, places], 1).gather(1, order)
-    winners = index.unique()
+    winners = torch.unique(index)
     table = images[winners] if isinstance(images, Tensor) else images.batch(winners.tolist())
     where = torch.searchsorted(winners, index)
     exact = torch.stack([(flat - table[column].flatten(1)).square().mean(1).sqrt() for column in where.T], 1)

@@ -76,7 +76,7 @@ def measure_images(
     measure: str,
     parameters: Mapping[str, Any],
     results: MutableMapping[str, Row],
-    progress: Callable[[float], None] | None = None,
+    progress: Callable[[float], object] | None = None,
 ) -> Iterator[tuple[int, int]]:
     """Measure images[indices] in chunks, skip what `results` has, and store each chunk before yielding (done, total).
 

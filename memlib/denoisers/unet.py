@@ -41,7 +41,7 @@ class UNetDenoiser(Denoiser):
     """
 
     def __init__(
-        self, network: torch.nn.Module, schedule: np.ndarray, prediction: str, *, name: str, digest: str, device: torch.device
+        self, network: diffusers.UNet2DModel, schedule: np.ndarray, prediction: str, *, name: str, digest: str, device: torch.device
     ) -> None:
         if prediction not in PREDICTIONS:
             raise ValueError(f"The prediction type {prediction!r} is not one of {', '.join(PREDICTIONS)}.")

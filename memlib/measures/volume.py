@@ -85,7 +85,7 @@ def volume_growth(
     for k, sigma in enumerate(sigmas.tolist()):
         signs = rademacher((probes, 1, *denoiser.shape), seed, k).to(y.device)
         displaced = (y + (PERTURBATION * sigma) * signs).flatten(0, 1)  # (probes * B, C, H, W)
-        noise, moved = denoiser.noise(torch.cat([y, displaced]), sigma).split([len(y), len(displaced)])
+        noise, moved = denoiser.noise(torch.cat([y, displaced]), sigma).tensor_split([len(y)])
         frozen = signs * (moved.view(probes, *y.shape) - noise) / PERTURBATION  # (probes, B, C, H, W)
         rate = frozen.sum((2, 3, 4))
         heat += float(weights[k]) * frozen.sum(2).mean(0)
