@@ -27,7 +27,7 @@ from memlib.denoisers.unet import DEMO
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"}
 LARGEST_FILE = 64 * 2**20  # bytes of one encoded picture
 LARGEST_PICTURE = 64 * 2**20  # pixels of one decoded picture
-LARGEST_ARRAY = 64 * 2**30  # bytes of one unpacked array
+LARGEST_ARRAY = 8 * 2**30  # bytes of one unpacked array
 
 
 class Source(Protocol):

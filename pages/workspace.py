@@ -3,7 +3,7 @@
 import numpy as np
 import streamlit as st
 
-from memlib.denoisers.unet import BUNDLED, DEMO
+from memlib.denoisers.unet import BUNDLED
 from pages.shared import workspace
 from pages.shared.pictures import data_url, enlarge, rgb
 from pages.shared.workspace import Sources
@@ -38,10 +38,7 @@ demo = actions.button(
 if current is not None:
     actions.button("Close", icon=":material/close:", on_click=workspace.close_workspace, help="Unload the model and the images.")
 
-checkpoints = {
-    "": "None",
-    **{str(folder): folder.name.replace("-", " ") + " (demo)" for folder in sorted((DEMO / "checkpoints").glob("*"))},
-}
+references = list(dict.fromkeys([*BUNDLED, *filter(None, [before.reference])]))
 with st.form("sources", border=True):
     model = st.text_input(
         "Model",
@@ -52,7 +49,7 @@ with st.form("sources", border=True):
     pictures = st.text_input(
         "Images", "" if before.images == "demo" else before.images, placeholder="a folder, a .zip, a .npz or a .npy file"
     )
-    left, right = st.columns(2)
+    left, middle, right = st.columns(3)
     size = left.number_input(
         "Image size",
         1,
@@ -61,13 +58,18 @@ with st.form("sources", border=True):
         placeholder="as they are",
         help="Resizes the shorter side and crops the centre. Leave it empty for images that fit the model.",
     )
+    channels = middle.selectbox(
+        "Image colour",
+        [None, 3, 1],
+        index=[None, 3, 1].index(before.channels if before.channels in (1, 3) else None),
+        format_func=lambda count: {None: "as they are", 1: "to grey", 3: "to colour"}[count],
+    )
     reference = right.selectbox(
         "Reference model",
-        [*BUNDLED, *filter(None, checkpoints)],
-        index=None,
+        references,
+        index=references.index(before.reference) if before.reference else None,
         placeholder="none",
         accept_new_options=True,
-        format_func=lambda name: checkpoints.get(name, name),
         help="An earlier checkpoint, or a model trained without the images; shown beside the model where a page compares.",
     )
     submitted = st.form_submit_button("Load", icon=":material/login:")
@@ -78,7 +80,9 @@ if submitted:
     if not model.strip() and not pictures.strip() and not reference:
         st.error("Type where the model and the images are, or open the demo.", icon=":material/error:")
     else:
-        opened(Sources(model.strip() or "demo", pictures.strip() or "demo", (reference or "").strip(), int(size) if size else None))
+        opened(
+            Sources(model.strip() or "demo", pictures.strip() or "demo", (reference or "").strip(), int(size) if size else None, channels)
+        )
 
 if current is not None:
     st.subheader("Images")

@@ -29,7 +29,7 @@ SCHEDULERS = ("DDPMScheduler", "DDIMScheduler", "PNDMScheduler")
 PREDICTIONS = ("epsilon", "sample", "v_prediction")
 LARGEST_SIGMA = 200.0
 DEMO = Path(__file__).parents[2] / "assets" / "demo"
-BUNDLED = {"demo": DEMO / "model", "demo-reference": DEMO / "checkpoints" / "reference"}
+BUNDLED = {"demo": DEMO / "model"} | {f"demo-{name}": DEMO / "checkpoints" / name for name in ("reference", "early", "middle")}
 
 
 class UNetDenoiser(Denoiser):
@@ -114,7 +114,8 @@ def load_denoiser(source: str | Path, device: str | torch.device | None = None) 
     """Load an unconditional DDPM, DDIM or PNDM model.
 
     `source` is a diffusers pipeline folder, a bare UNet2DModel folder with a scheduler config in or beside it, the
-    id of either on the Hugging Face Hub ("owner/name", downloaded), "demo", or "demo-reference". Weights are read
+    id of either on the Hugging Face Hub ("owner/name", downloaded), "demo", or one of its earlier states, "demo-reference",
+    "demo-early" and "demo-middle". Weights are read
     from safetensors only and computed in float32. `device=None` picks CUDA, then MPS, then the CPU.
 
     Raises ValueError, in one sentence for people, for anything that is not such a model.
@@ -123,7 +124,9 @@ def load_denoiser(source: str | Path, device: str | torch.device | None = None) 
     if not folder.is_dir():
         folder = _download(str(source))
     unet, scheduler = _find_parts(folder)
-    name = f"Emoji {'demo model' if str(source) == 'demo' else 'reference model'}" if str(source) in BUNDLED else folder.name
+    name = folder.name
+    if str(source) in BUNDLED:
+        name = "Emoji demo model" if name == "model" else f"Emoji {name} checkpoint"
     schedule, prediction = read_schedule(_read_json(scheduler))
     network = _read_network(unet)
     files = [unet / "config.json", scheduler, *sorted(unet.glob("*.safetensors"))]

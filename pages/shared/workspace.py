@@ -1,6 +1,6 @@
 """What is loaded in this session: a model, a reference model, images, and the results computed so far.
 
-The sources stand in the URL (`model`, `reference`, `images`, `size`), so that a reload or a link brings them back.
+The sources stand in the URL (`model`, `reference`, `images`, `size`, `channels`), so that a reload or a link brings them back.
 """
 
 import os
@@ -25,17 +25,22 @@ class Sources:
     images: str = "demo"
     reference: str = ""
     size: int | None = None
+    channels: int | None = None
 
     @classmethod
     def of_url(cls) -> "Sources":
         url = st.query_params
-        size = url.get("size", "")
         return cls(
             model=url.get("model", cls.model),
             images=url.get("images", url.get("model", cls.images) if url.get("model") == NOTHING else cls.images),
             reference=url.get("reference", cls.reference),
-            size=int(size) if size.isdecimal() else None,
+            size=_number(url.get("size", "")),
+            channels=_number(url.get("channels", "")),
         )
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.isdecimal() else None
 
 
 @dataclass(frozen=True)
@@ -68,23 +73,28 @@ def _denoiser(source: str) -> UNetDenoiser:
 
 
 @st.cache_resource(max_entries=4, show_spinner="Reading the images")
-def _images(source: str, size: int | None, channels: int) -> ImageSet:
+def _images(source: str, size: int | None, channels: int | None) -> ImageSet:
     return load_images(source, size=size, channels=channels)
 
 
 def load(sources: Sources) -> Workspace:
     """Load everything, or raise ValueError and leave the session as it was."""
     denoiser = _denoiser(confine(sources.model))
-    channels, height, width = denoiser.shape
-    images = _images(confine(sources.images), sources.size, channels)
-    if tuple(images.shape) != tuple(denoiser.shape):
-        have = f"{images.shape[2]} x {images.shape[1]} with {images.shape[0]} channel{'s' * (images.shape[0] > 1)}"
-        want = f"{width} x {height} with {channels} channel{'s' * (channels > 1)}"
-        raise ValueError(f"The images are {have}, the model draws {want}. Set the image size to {height} to bring them together.")
+    images = _images(confine(sources.images), sources.size, sources.channels)
+    if images.shape != denoiser.shape:
+        raise ValueError(
+            f"The images are {_describe(images.shape)}, the model draws {_describe(denoiser.shape)}. Set image size and colour to bring them together."
+        )
     reference = _denoiser(confine(sources.reference)) if sources.reference else None
     if reference is not None and reference.shape != denoiser.shape:
-        raise ValueError(f"The reference model draws images of shape {reference.shape}, the model {denoiser.shape}.")
+        raise ValueError(f"The reference model draws images {_describe(reference.shape)}, the model {_describe(denoiser.shape)}.")
     return Workspace(sources, denoiser, images, reference)
+
+
+def _describe(shape: tuple[int, int, int]) -> str:
+    """8 x 8 in colour"""
+    channels, height, width = shape
+    return f"{width} x {height} in {'grey' if channels == 1 else 'colour' if channels == 3 else f'{channels} channels'}"
 
 
 def open_workspace(sources: Sources) -> None:
@@ -117,10 +127,16 @@ def restore() -> None:
     wanted = {"model": NOTHING}
     if loaded is not None:
         sources = loaded.sources
-        wanted = {"model": sources.model, "images": sources.images, "reference": sources.reference, "size": str(sources.size or "")}
+        wanted = {
+            "model": sources.model,
+            "images": sources.images,
+            "reference": sources.reference,
+            "size": str(sources.size or ""),
+            "channels": str(sources.channels or ""),
+        }
     if (wanted.get("model"), wanted.get("images")) == ("demo", "demo"):
         wanted = {"reference": wanted["reference"]}  # a clean address for the demo
-    for name in ("model", "images", "reference", "size"):
+    for name in ("model", "images", "reference", "size", "channels"):
         if wanted.get(name):
             st.query_params[name] = wanted[name]
         else:
