@@ -31,6 +31,17 @@ def ladder(denoiser: Denoiser, steps: int, sigma_min: float | None = None, sigma
     return torch.linspace(math.log(low), math.log(high), steps + 1, dtype=torch.float64).exp()
 
 
+def rounded_ends(denoiser: Denoiser) -> tuple[float, float]:
+    """The ends of the default ladder to three digits, rounded inward: numbers that can be shown, typed and compared."""
+
+    def unit(sigma: float) -> float:
+        return 10.0 ** (math.floor(math.log10(sigma)) - 2)
+
+    low, high = denoiser.sigma_min, denoiser.sigma_max
+    up, down = math.ceil(round(low / unit(low), 6)) * unit(low), math.floor(round(high / unit(high), 6)) * unit(high)
+    return float(f"{up:.3g}"), float(f"{down:.3g}")
+
+
 def ode_step(y: Tensor, denoised: Tensor, previous: Tensor | None, sigmas: Tensor, k: int) -> Tensor:
     """y at sigmas[k + 1] from y at sigmas[k]; DDIM where `previous`, the denoised image one step back, is None."""
     ratio = float(sigmas[k + 1] / sigmas[k])

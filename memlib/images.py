@@ -94,8 +94,6 @@ def load_images(source: str | Path, size: int | None = None, channels: int | Non
     elif path.suffix.lower() == ".zip":
         pictures = _Files.of_zip(path)
     elif path.suffix.lower() in (".npz", ".npy"):
-        if size is not None:
-            raise ValueError("Arrays are used as they are: leave the size empty, or give the pictures as files.")
         pictures = _Array(path)
     else:
         raise ValueError(f"{path.name!r} is no image set; one is a folder, a .zip, a .npz or a .npy file.")
@@ -164,6 +162,8 @@ def _transform(pixels: np.ndarray, size: int | None, channels: int | None) -> np
         picture = Image.fromarray(pixels[0] if pixels.shape[0] == 1 else pixels.transpose(1, 2, 0))
         pixels = _to_array(picture.convert("L" if channels == 1 else "RGB"))
     if size is not None and pixels.shape[1:] != (size, size):
+        if pixels.dtype != np.uint8:
+            raise ValueError("has floating-point pixels, which are not resized")
         picture = Image.fromarray(pixels[0] if pixels.shape[0] == 1 else pixels.transpose(1, 2, 0))
         scale = size / min(picture.size)
         width, height = (max(size, round(side * scale)) for side in picture.size)

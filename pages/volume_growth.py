@@ -1,14 +1,13 @@
 """Images ranked by volume growth; the selected one large, with its map and its curve; measuring, and the table."""
 
 import json
-import math
 import random
-from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
 import streamlit as st
 
+from memlib.flow import rounded_ends
 from memlib.measures import MEASURES
 from memlib.runs import Row, forward_seconds, measure_images, provenance, result_key, result_table
 from pages.shared import charts, exports, workspace
@@ -27,13 +26,14 @@ st.caption(
 
 def settings() -> dict[str, float | int]:
     """The parameters chosen in the settings row; they stand in the URL."""
+    lowest, highest = rounded_ends(denoiser)
     with st.expander("Settings", icon=":material/tune:"):
         columns = st.columns(5)
         low = columns[0].number_input(
             "Lowest noise level σ",
             1e-4,
             200.0,
-            inward(denoiser.sigma_min, math.ceil),
+            lowest,
             format="%.3g",
             key="low",
             bind="query-params",
@@ -43,7 +43,7 @@ def settings() -> dict[str, float | int]:
             "Highest noise level σ",
             1e-4,
             200.0,
-            inward(denoiser.sigma_max, math.floor),
+            highest,
             format="%.3g",
             key="high",
             bind="query-params",
@@ -65,12 +65,6 @@ def settings() -> dict[str, float | int]:
             "Seed", 0, 2**31 - 1, 0, key="seed", bind="query-params", help="The same seed draws the same probes, shared by all images."
         )
     return {"sigma_min": float(low), "sigma_max": float(high), "steps": int(steps), "probes": int(probes), "seed": int(seed)}
-
-
-def inward(sigma: float, rounding: Callable[[float], int]) -> float:
-    """An end of the noise range to three digits, rounded so that it stays inside the range."""
-    unit = 10.0 ** (math.floor(math.log10(sigma)) - 2)
-    return float(f"{rounding(round(sigma / unit, 6)) * unit:.3g}")
 
 
 def measuring(parameters: dict[str, float | int]) -> None:

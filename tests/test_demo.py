@@ -96,7 +96,7 @@ def test_the_precomputed_run_is_what_the_default_settings_compute() -> None:
     assert manifest["model"]["digest"] == denoiser.digest
     assert manifest["images"]["digest"] == images().digest
     places = [0, 500, 1163]
-    growth = volume_growth(denoiser, images().batch(places))
+    growth = volume_growth(denoiser, images().batch(places), **manifest["parameters"])
     for place, value, heat in zip(places, growth.value, growth.map, strict=True):
         row = rows[images().ids[place]]
         assert float(value) == pytest.approx(row["value"], rel=1e-3)

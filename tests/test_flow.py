@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from memlib import FiniteDataset, GaussianMixture, sample
-from memlib.flow import generate, invert, ladder
+from memlib.flow import generate, invert, ladder, rounded_ends
 
 
 def gaussian(variance: float = 0.25) -> GaussianMixture:
@@ -82,3 +82,10 @@ def test_ladders_are_even_in_log_sigma_and_bad_ones_are_refused(mixture: Gaussia
     for wrong in ([1.0], [1.0, 1.0], [1.0, 2.0, 1.0], [1.0, 0.0, -1.0]):
         with pytest.raises(ValueError, match="Noise levels"):
             sample(mixture, 1, sigmas=torch.tensor(wrong))
+
+
+def test_rounded_ends_stay_inside_the_range() -> None:
+    exact = GaussianMixture(torch.zeros(1, 1, 1, 2), 1.0)
+    for low, high, expected in ((0.01, 100.0, (0.01, 100.0)), (0.010001, 157.407, (0.0101, 157.0)), (0.1999, 0.9999, (0.2, 0.999))):
+        exact.sigma_min, exact.sigma_max = low, high
+        assert rounded_ends(exact) == expected

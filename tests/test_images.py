@@ -58,6 +58,9 @@ def test_arrays_of_every_documented_kind_hold_the_same_pixels(tmp_path: Path) ->
     assert load_images(tmp_path / "grey.npy").shape == (1, 8, 8)
     assert load_images(tmp_path / "grey.npy", channels=3).shape == (3, 8, 8)
     np.testing.assert_array_equal(to_pixels(sets[0].batch(range(5))), colour)
+    assert load_images(tmp_path / "c.npy", size=4).shape == (3, 4, 4)
+    with pytest.raises(ValueError, match="not resized"):
+        load_images(tmp_path / "b.npz", size=4)
 
 
 def test_ids_follow_the_pixels_and_the_transform_but_not_the_name(folder: Path) -> None:

@@ -12,6 +12,7 @@ from memlib import ImageSet, load_denoiser, load_images, match_ratio, nearest, s
 from memlib.demo.pictures import build_images
 from memlib.demo.training import train
 from memlib.denoisers.unet import DEMO
+from memlib.flow import rounded_ends
 from memlib.images import to_pixels
 from memlib.runs import Results, Row, measure_images, provenance, read_run, result_key, write_run
 
@@ -30,7 +31,8 @@ def draw_samples(target: Path) -> None:
 def measure(folder: Path) -> None:
     """Volume growth of every image at the default settings."""
     denoiser, images, results = load_denoiser("demo"), load_images("demo"), Results()
-    parameters = {"sigma_min": denoiser.sigma_min, "sigma_max": denoiser.sigma_max, "steps": 12, "probes": 2, "seed": 0}
+    low, high = rounded_ends(denoiser)
+    parameters = {"sigma_min": low, "sigma_max": high, "steps": 12, "probes": 2, "seed": 0}
     for done, total in measure_images(denoiser, images, range(len(images)), "volume_growth", parameters, results):
         say(f"measuring {done} of {total}", done == total)
     rows: dict[str, Row] = {image: results[result_key(denoiser.digest, image, "volume_growth", parameters)] for image in images.ids}
