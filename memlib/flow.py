@@ -123,6 +123,8 @@ def sample(
 
 
 def _descending(denoiser: Denoiser, steps: int) -> Tensor:
+    if steps < 1:
+        raise ValueError(f"At least one step is needed, not {steps}.")
     rungs = (
         ladder(denoiser, steps - 1, denoiser.sigma_floor).flip(0) if steps > 1 else torch.tensor([denoiser.sigma_max], dtype=torch.float64)
     )

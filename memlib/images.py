@@ -7,6 +7,7 @@ the pictures (the image-folder convention of Hugging Face data sets) becomes `Im
 import csv
 import hashlib
 import io
+import lzma
 import shutil
 import tempfile
 import warnings
@@ -25,6 +26,8 @@ from torch import Tensor
 from memlib.denoisers.unet import DEMO
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"}
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")  # what Pillow may try, whatever a file is called
+DAMAGE = (zipfile.BadZipFile, OSError, EOFError, RuntimeError, NotImplementedError, zlib.error, lzma.LZMAError)  # of an archive
 LARGEST_FILE = 64 * 2**20  # bytes of one encoded picture
 LARGEST_PICTURE = 64 * 2**20  # pixels of one decoded picture
 LARGEST_ARRAY = 8 * 2**30  # bytes of one unpacked array
@@ -64,7 +67,10 @@ class ImageSet:
     def __getitem__(self, index: int) -> Tensor:
         if not -len(self) <= index < len(self):
             raise IndexError(f"image {index} of {len(self)}")
-        return to_unit(self._read(index % len(self)))
+        try:
+            return to_unit(self._read(index % len(self)))
+        except ValueError as error:
+            raise ValueError(f"{self.names[index]!r} {error}; the images changed since they were loaded.") from error
 
     def batch(self, indices: Iterable[int]) -> Tensor:
         return torch.stack([self[int(i)] for i in indices])
@@ -87,10 +93,14 @@ def load_images(source: str | Path, size: int | None = None, channels: int | Non
     if limit is not None and limit < 1:
         raise ValueError(f"The limit must be at least 1 image, not {limit}.")
     path = DEMO / "images.zip" if str(source) == "demo" else Path(source)
-    if path.is_dir():
+    try:
+        is_folder, is_file = path.is_dir(), path.is_file()
+    except (OSError, ValueError):  # a name too long, or with a zero byte
+        is_folder = is_file = False
+    if is_folder:
         pictures: Source = _Files.of_folder(path)
-    elif not path.is_file():
-        raise ValueError(f"There is no file or folder {str(source)!r}.")
+    elif not is_file:
+        raise ValueError(f"There is no file or folder {str(source)[:200]!r}.")
     elif path.suffix.lower() == ".zip":
         pictures = _Files.of_zip(path)
     elif path.suffix.lower() in (".npz", ".npy"):
@@ -165,11 +175,10 @@ def _transform(pixels: np.ndarray, size: int | None, channels: int | None) -> np
         if pixels.dtype != np.uint8:
             raise ValueError("has floating-point pixels, which are not resized")
         picture = Image.fromarray(pixels[0] if pixels.shape[0] == 1 else pixels.transpose(1, 2, 0))
-        scale = size / min(picture.size)
-        width, height = (max(size, round(side * scale)) for side in picture.size)
-        left, top = (width - size) // 2, (height - size) // 2
-        resized = picture.resize((width, height), Image.Resampling.BILINEAR)
-        pixels = _to_array(resized.crop((left, top, left + size, top + size)))
+        side = min(picture.size)
+        left, top = (picture.width - side) / 2, (picture.height - side) / 2
+        square = (left, top, left + side, top + side)  # cropped first, so that a long thin picture stays small
+        pixels = _to_array(picture.resize((size, size), Image.Resampling.BILINEAR, box=square))
     return pixels
 
 
@@ -183,7 +192,7 @@ def decode(data: bytes) -> np.ndarray:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's own warnings about size; the limit below is stricter
-            picture: Image.Image = Image.open(io.BytesIO(data))
+            picture: Image.Image = Image.open(io.BytesIO(data), formats=FORMATS)
             if picture.width * picture.height > LARGEST_PICTURE:
                 raise ValueError(f"is {picture.width} x {picture.height} pixels, too large to open")
             picture.load()
@@ -212,7 +221,10 @@ class _Files:
         self.names, self._load = names, load
         self.metadata: dict[str, dict[str, str]] = {}
         if metadata is not None:
-            rows = list(csv.DictReader(io.StringIO(metadata.decode("utf-8-sig", errors="replace"))))
+            try:
+                rows = list(csv.DictReader(io.StringIO(metadata.decode("utf-8-sig", errors="replace"), newline="")))
+            except csv.Error:
+                rows = []  # the pictures are usable without their table
             for column in [column for column in (rows[0] if rows else {}) if column and column != "file_name"]:
                 self.metadata[column] = {str(row.get("file_name")): row.get(column) or "" for row in rows}
 
@@ -229,14 +241,18 @@ class _Files:
                 raise ValueError(f"is larger than {LARGEST_FILE >> 20} MB")
             return (folder / name).read_bytes()
 
-        return cls(names, load, table.read_bytes() if table.is_file() else None)
+        try:
+            metadata = table.read_bytes() if table.is_file() else None
+        except OSError:
+            metadata = None
+        return cls(names, load, metadata)
 
     @classmethod
     def of_zip(cls, path: Path) -> "_Files":
         try:
             archive = zipfile.ZipFile(path)
             members = {info.filename: info for info in archive.infolist() if not info.is_dir()}
-        except (zipfile.BadZipFile, OSError, ValueError) as error:
+        except (*DAMAGE, ValueError) as error:
             raise ValueError(f"{path.name!r} is damaged or no zip file.") from error
         hidden = ("__MACOSX/", ".")
         names = sorted(
@@ -250,7 +266,7 @@ class _Files:
                 raise ValueError(f"is larger than {LARGEST_FILE >> 20} MB")
             try:
                 return archive.read(name)
-            except (zipfile.BadZipFile, RuntimeError, OSError, EOFError, NotImplementedError, zlib.error) as error:
+            except DAMAGE as error:
                 raise ValueError("cannot be unpacked") from error
 
         try:
@@ -272,10 +288,10 @@ class _Array:
     def __init__(self, path: Path) -> None:
         try:
             array = self._map(path)
-        except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        except (*DAMAGE, ValueError) as error:
             reason = (
                 "it holds Python objects, which can run code when opened"
-                if "pickle" in str(error).lower()
+                if "Object arrays" in str(error)
                 else "it is damaged or no array file"
             )
             if isinstance(error, _Refusal):
@@ -292,8 +308,9 @@ class _Array:
         if 0 in array.shape:
             raise ValueError(f"The array in {path.name!r} is empty: {array.shape}.")
         if array.dtype.kind == "f":
-            for start in range(0, len(array), 1024):
-                block = np.asarray(array[start : start + 1024], dtype=np.float32)
+            step = max(1, 2**24 // array[0].size)
+            for start in range(0, len(array), step):
+                block = np.asarray(array[start : start + step], dtype=np.float32)
                 bad = np.flatnonzero(~(np.abs(block) <= 1.001).all((1, 2, 3)))  # NaN fails the comparison too
                 if len(bad):
                     raise ValueError(f"Image {start + bad[0]} of {path.name!r} has values that are NaN or outside [-1, 1].")
@@ -312,12 +329,14 @@ class _Array:
                 path = Path(self._folder.name) / "images.npy"
                 with archive.open("images.npy") as packed, path.open("wb") as unpacked:
                     shutil.copyfileobj(packed, unpacked, 2**20)
-        array: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        if not isinstance(array, np.ndarray):
+            raise _Refusal(f"{path.name!r} is an .npz file under another name.")
         return array
 
     def read(self, index: int) -> np.ndarray:
-        pixels: np.ndarray = np.ascontiguousarray(self._array[index])
-        return pixels
+        pixels = self._array[index]
+        return np.array(pixels, dtype=np.uint8 if pixels.dtype == np.uint8 else np.float32, order="C")
 
 
 class _Refusal(ValueError):

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from memlib.images import ImageSet
 
-BLOCK = 4096
+BLOCK = 2**24  # values of one block of images, 64 MB
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,7 @@ def match_ratio(neighbours: Neighbours) -> Tensor:
 
 
 def _blocks(images: ImageSet | Tensor) -> Iterator[tuple[int, Tensor]]:
-    for start in range(0, len(images), BLOCK):
-        stop = min(len(images), start + BLOCK)
+    step = max(1, BLOCK // images[0].numel())
+    for start in range(0, len(images), step):
+        stop = min(len(images), start + step)
         yield start, images[start:stop] if isinstance(images, Tensor) else images.batch(range(start, stop))

@@ -100,7 +100,7 @@ def measure_images(
 
 def forward_seconds(denoiser: Denoiser) -> float:
     """Seconds one network forward of one image takes here, in a batch; the better of two tries."""
-    y = torch.zeros(CHUNK * 2, *denoiser.shape, device=denoiser.device)
+    y = torch.zeros(CHUNK // 2, *denoiser.shape, device=denoiser.device)
     times = []
     with torch.no_grad():
         for _ in range(2):
@@ -193,7 +193,7 @@ def result_table(images: ImageSet, rows: Mapping[str, Row], direction: int) -> p
     for column, values in images.metadata.items():
         chosen = pd.Series([values[index] for index in places], dtype=object)
         as_numbers = pd.to_numeric(chosen, errors="coerce")
-        table[column if column not in table else f"{column} (metadata)"] = (
+        table[f"{column} (metadata)" if column in table or column == "rank" else column] = (
             as_numbers if len(chosen) and as_numbers.notna().all() else chosen
         )
     table = table.sort_values("value", ascending=direction < 0, kind="stable", ignore_index=True)

@@ -150,17 +150,19 @@ def choose() -> None:
 
 @st.fragment
 def browser(table: pd.DataFrame, rows: dict[str, Row], parameters: dict[str, float | int]) -> None:
-    """The gallery and the selected image, which answer without the rest of the page."""
+    """The gallery, the selected image and where it stands among all, which answer without the rest of the page."""
     left, right = st.columns([5, 6], gap="medium")
     with left:
-        shown = filtered(table)
+        shown = filtered(table).drop_duplicates("id")
         if shown.empty:
             st.info("No image passes these filters.", icon=":material/filter_alt_off:")
             return
         pages = -(-len(shown) // PER_PAGE)
+        selected = st.query_params.get("image")
+        if "page" not in st.session_state and selected in set(shown["id"]):  # a link opens the gallery where its image is
+            st.session_state.page = int(np.flatnonzero(shown["id"] == selected)[0]) // PER_PAGE + 1
         page = min(int(st.session_state.get("page", 1)), pages)
         part = shown.iloc[(page - 1) * PER_PAGE : page * PER_PAGE]
-        selected = st.query_params.get("image")
         selected = selected if selected in set(table["id"]) else str(part["id"].iloc[0])
         low, high = colour_range(rows)
         if st.session_state.get("show") == "Maps":
@@ -175,7 +177,9 @@ def browser(table: pd.DataFrame, rows: dict[str, Row], parameters: dict[str, flo
                 st.session_state.page = pages
             st.pagination(pages, key="page")
     with right:
-        detail(table[table["id"] == selected].iloc[0], table, rows, (low, high), parameters)
+        chosen = table[table["id"] == selected].iloc[0]
+        detail(chosen, table, rows, (low, high), parameters)
+    overview(table, float(chosen["value"]))
 
 
 def card(row: pd.Series) -> Card:
@@ -231,15 +235,14 @@ def detail(
     )
 
 
-def overview(table: pd.DataFrame) -> None:
+def overview(table: pd.DataFrame, selected: float) -> None:
     """All measured images at once: spread by group, and value against number of copies where it is known."""
     axis = f"log growth, {MEASURE.unit}"
-    selected = table.loc[table["id"] == st.query_params.get("image"), "value"]
     left, right = st.columns(2, gap="medium")
     with left:
         st.subheader("Spread")
         st.plotly_chart(
-            charts.histogram(table, "group" if "group" in table else None, float(selected.iloc[0]) if len(selected) else None, axis),
+            charts.histogram(table, "group" if "group" in table else None, selected, axis),
             key="spread",
             config=charts.CONFIG,
             alt="Histogram of log growth by group",
@@ -263,7 +266,6 @@ if not rows:
     st.stop()
 table = result_table(images, rows, MEASURE.direction)
 browser(table, rows, parameters)
-overview(table)
 st.subheader("Table")
 st.dataframe(table.drop(columns="index"), hide_index=True, height=280, alt="All measured images with their values")
 exports.table_buttons(table, provenance(denoiser, images, MEASURE.name, parameters), "volume-growth")

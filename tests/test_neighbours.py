@@ -8,7 +8,7 @@ from memlib import neighbours as module
 
 
 def test_nearest_is_brute_force_across_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "BLOCK", 7)
+    monkeypatch.setattr(module, "BLOCK", 7 * 48)
     draw = torch.Generator().manual_seed(0)
     images, queries = torch.rand(50, 3, 4, 4, generator=draw) * 2 - 1, torch.rand(9, 3, 4, 4, generator=draw) * 2 - 1
     found = nearest(queries, images, k=3)

@@ -135,6 +135,28 @@ def test_images_are_brought_to_the_models_size_on_request(model_and_images: tupl
     assert any(text.value == "model" for text in at.sidebar.text)
 
 
+def test_another_model_starts_with_its_own_noise_range(model_and_images: tuple[str, str]) -> None:
+    model, images = model_and_images
+    at = app()
+    before = at.number_input(key="high").value
+    at.number_input(key="high").set_value(20.0).run()
+    at.switch_page("pages/workspace.py").run()
+    submit(at, model, images)
+    assert not at.error
+    at.switch_page("pages/volume_growth.py").run()
+    assert not at.exception
+    assert at.number_input(key="high").value not in (20.0, before)
+
+
+def test_images_that_changed_on_disk_are_read_again(model_and_images: tuple[str, str]) -> None:
+    model, images = model_and_images
+    at = app(model=model, images=images).switch_page("pages/workspace.py").run()
+    assert any("20 of 8 x 8" in caption.value for caption in at.sidebar.caption)
+    np.save(images, np.zeros((5, 8, 8, 3), np.uint8))
+    submit(at, model, images)
+    assert any("5 of 8 x 8" in caption.value for caption in at.sidebar.caption)
+
+
 def test_a_link_to_a_missing_model_says_so_on_every_page() -> None:
     at = app(model="missing")
     assert any("missing" in error.value for error in at.error)

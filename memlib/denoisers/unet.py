@@ -12,10 +12,12 @@ linearly in ln sigma. With F = network(alpha y, t):
 Clipping and thresholding of the scheduler's config are left out: they would make the flow non-differentiable.
 """
 
+import contextlib
 import hashlib
 import json
 import re
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import diffusers
@@ -99,7 +101,7 @@ class UNetDenoiser(Denoiser):
         while start < len(x):
             chunk = slice(start, start + self.batch)
             try:
-                with self._lock:
+                with self._lock, _full_float32():
                     outputs.append(self.network(x[chunk], times[chunk], return_dict=False)[0])
             except torch.OutOfMemoryError:
                 if self.batch == 1:
@@ -108,6 +110,23 @@ class UNetDenoiser(Denoiser):
                 continue
             start = chunk.stop
         return outputs[0] if len(outputs) == 1 else torch.cat(outputs)
+
+
+@contextlib.contextmanager
+def _full_float32() -> Iterator[None]:
+    """TF32 off on CUDA: finite differences need all the digits. What was set before is restored."""
+    if not torch.cuda.is_available():
+        yield
+        return
+    backends = (torch.backends.cudnn, torch.backends.cuda.matmul)
+    before = [backend.allow_tf32 for backend in backends]
+    try:
+        for backend in backends:
+            backend.allow_tf32 = False
+        yield
+    finally:
+        for backend, allowed in zip(backends, before, strict=True):
+            backend.allow_tf32 = allowed
 
 
 def load_denoiser(source: str | Path, device: str | torch.device | None = None) -> UNetDenoiser:
@@ -121,16 +140,34 @@ def load_denoiser(source: str | Path, device: str | torch.device | None = None) 
     Raises ValueError, in one sentence for people, for anything that is not such a model.
     """
     folder = BUNDLED.get(str(source)) or Path(source)
-    if not folder.is_dir():
-        folder = _download(str(source))
-    unet, scheduler = _find_parts(folder)
     name = folder.name
+    try:
+        found = folder.is_dir()
+    except (OSError, ValueError):  # a name too long, or with a zero byte
+        found = False
+    if not found:
+        folder, name = _download(str(source)), str(source)
+    unet, scheduler = _find_parts(folder)
     if str(source) in BUNDLED:
         name = "Emoji demo model" if name == "model" else f"Emoji {name} checkpoint"
     schedule, prediction = read_schedule(_read_json(scheduler))
     network = _read_network(unet)
     files = [unet / "config.json", scheduler, *sorted(unet.glob("*.safetensors"))]
-    return UNetDenoiser(network, schedule, prediction, name=name, digest=_digest(files), device=pick_device(device))
+    denoiser = UNetDenoiser(network, schedule, prediction, name=name, digest=_digest(files), device=pick_device(device))
+    _try_out(denoiser)
+    return denoiser
+
+
+@torch.no_grad()
+def _try_out(denoiser: UNetDenoiser) -> None:
+    """One forward, so that a network that cannot draw its own size or is full of NaN is refused here and not in a run."""
+    y = torch.zeros(1, *denoiser.shape, device=denoiser.device)
+    try:
+        output = denoiser(y, denoiser.sigma_max)
+    except (RuntimeError, IndexError, TypeError) as error:
+        raise ValueError(f"The network of {denoiser.name} fails on an image of its own size: {str(error).splitlines()[0]}") from error
+    if output.shape != y.shape or not torch.isfinite(output).all():
+        raise ValueError(f"The network of {denoiser.name} returns values that are not finite or not of the image's shape.")
 
 
 def read_schedule(config: dict) -> tuple[np.ndarray, str]:
@@ -140,7 +177,7 @@ def read_schedule(config: dict) -> tuple[np.ndarray, str]:
         raise ValueError(f"The scheduler {kind!r} is not supported; the supported ones are {', '.join(SCHEDULERS)}.")
     try:
         scheduler = getattr(diffusers, kind).from_config(config)
-    except (NotImplementedError, TypeError, ValueError) as error:
+    except (NotImplementedError, TypeError, ValueError, RuntimeError) as error:
         raise ValueError(f"The scheduler's config cannot be used: {error}") from error
     alphas_cumprod = scheduler.alphas_cumprod.double().numpy()
     with np.errstate(divide="ignore"):
@@ -159,7 +196,8 @@ def _find_parts(folder: Path) -> tuple[Path, Path]:
     return unet, schedulers[0]
 
 
-def _read_network(folder: Path) -> diffusers.UNet2DModel:
+def _read_config(folder: Path) -> None:
+    """Refuse a network that is not an unconditional UNet2DModel by its config alone."""
     config = _read_json(folder / "config.json")
     if config.get("_class_name") != "UNet2DModel":
         raise ValueError(f"The network is a {config.get('_class_name')!r}; only UNet2DModel is supported.")
@@ -168,7 +206,13 @@ def _read_network(folder: Path) -> diffusers.UNet2DModel:
     if config.get("time_embedding_type", "positional") == "learned":
         raise ValueError("The network's timesteps are a learned table, so noise levels between them cannot be asked for.")
     if config.get("in_channels", 3) != config.get("out_channels", 3):
-        raise ValueError(f"The network turns {config['in_channels']} channels into {config['out_channels']}; they must be equal.")
+        raise ValueError(
+            f"The network turns {config.get('in_channels', 3)} channels into {config.get('out_channels', 3)}; they must be equal."
+        )
+
+
+def _read_network(folder: Path) -> diffusers.UNet2DModel:
+    _read_config(folder)
     if not any(folder.glob("*.safetensors")):
         pickles = any(folder.glob("*.bin")) or any(folder.glob("*.ckpt")) or any(folder.glob("*.pt"))
         reason = (
@@ -200,11 +244,19 @@ def _read_network(folder: Path) -> diffusers.UNet2DModel:
 def _download(source: str) -> Path:
     """A Hub repository's configs and safetensors, in the Hub's own cache."""
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", source) or source.startswith((".", "/")):
-        raise ValueError(f"There is no folder {source!r}; a model is a diffusers folder or a Hub id such as google/ddpm-cifar10-32.")
+        raise ValueError(f"There is no folder {source[:200]!r}; a model is a diffusers folder or a Hub id such as google/ddpm-cifar10-32.")
     from huggingface_hub import snapshot_download  # only where a download was asked for
 
     try:
-        return Path(snapshot_download(source, allow_patterns=["*.json", "*.safetensors"]))
+        folder = Path(snapshot_download(source, allow_patterns=["*.json", "unet/*.json", "scheduler/*.json"]))
+        _read_config(_find_parts(folder)[0])  # before anything large is fetched
+        return Path(
+            snapshot_download(
+                source, allow_patterns=["*.json", "unet/*", "scheduler/*.json", "*.safetensors"], ignore_patterns=["*.bin", "*/*/*"]
+            )
+        )
+    except ValueError:
+        raise
     except Exception as error:  # offline, unknown, private, cut off: the user can only try another way
         raise ValueError(f"{source!r} is no folder here and could not be fetched from the Hub ({type(error).__name__}).") from error
 

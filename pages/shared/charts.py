@@ -99,7 +99,7 @@ def growth_curve(sigmas: np.ndarray, curve: np.ndarray, dimension: int, band: tu
     return figure
 
 
-def histogram(table: pd.DataFrame, group: str | None, marked: float | None, axis: str) -> go.Figure:
+def histogram(table: pd.DataFrame, group: str | None, marked: float, axis: str) -> go.Figure:
     """How the values are spread, by group, with the selected image marked."""
     figure = go.Figure()
     edges = np.histogram_bin_edges(table["value"], 40)
@@ -108,8 +108,7 @@ def histogram(table: pd.DataFrame, group: str | None, marked: float | None, axis
     for name, tint in group_colours(sorted(groups)).items():
         values = table["value"] if group is None else table.loc[table[group] == name, "value"]
         figure.add_trace(go.Histogram(x=values, xbins=bins, name=str(name), marker_color=tint, opacity=0.65, histnorm="percent"))
-    if marked is not None:
-        figure.add_vline(marked, line_dash="dot", annotation_text="selected")
+    figure.add_vline(marked, line_dash="dot", annotation_text="selected")
     figure.update_xaxes(title=axis)
     figure.update_yaxes(title="percent of the group")
     figure.update_layout(barmode="overlay", height=320, margin={"l": 0, "r": 0, "t": 24, "b": 0}, legend={"orientation": "h", "y": 1.18})

@@ -41,6 +41,8 @@ export default function ({ data, parentElement, setStateValue }) {
   const box = parentElement.querySelector(".cards")
   const scale = data.scale, w = data.width * scale, h = data.height * scale
   box.style.setProperty("--card", (w + 16) + "px")
+  const root = box.getRootNode()
+  const held = box.contains(root.activeElement)
   const mark = (id, focus) => {
     for (const button of box.children) {
       const on = button.dataset.id === id
@@ -75,13 +77,10 @@ export default function ({ data, parentElement, setStateValue }) {
     button.onclick = () => choose(card.id)
     return button
   }))
-  const held = box.dataset.focused === "yes"
   mark(data.selected, held)
   if (![...box.children].some((b) => b.tabIndex === 0) && box.firstChild) box.firstChild.tabIndex = 0
-  box.onfocusin = () => { box.dataset.focused = "yes" }
-  box.onfocusout = (event) => { if (event.relatedTarget) box.dataset.focused = "no" }
   box.onkeydown = (event) => {
-    const all = [...box.children], at = all.indexOf(parentElement.activeElement || box.getRootNode().activeElement)
+    const all = [...box.children], at = all.indexOf(root.activeElement)
     if (at < 0) return
     const across = getComputedStyle(box).gridTemplateColumns.split(" ").length
     const step = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: across, ArrowUp: -across, Home: -at, End: all.length - 1 - at }[event.key]

@@ -3,7 +3,9 @@
 The sources stand in the URL (`model`, `reference`, `images`, `size`, `channels`), so that a reload or a link brings them back.
 """
 
+import hashlib
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +17,8 @@ from memlib.denoisers.unet import BUNDLED, DEMO
 from memlib.runs import Results, read_run, result_key
 
 NOTHING = "none"
+HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[\w.-]{1,96}")
+OF_A_MODEL = ("low", "high", "groups", "search", "page", "image")  # choices that mean nothing for another model or other images
 
 
 @dataclass(frozen=True)
@@ -59,33 +63,49 @@ def roots() -> list[Path]:
 
 def confine(source: str) -> str:
     """`source` with a path resolved and found below a root; names of bundled things and Hub ids pass."""
-    if source in BUNDLED or (not Path(source).exists() and source.count("/") == 1 and not source.startswith((".", "/", "~"))):
+    if source in BUNDLED or (HUB_ID.fullmatch(source) and not Path(source).is_dir()):
         return source
-    path = Path(source).expanduser().resolve()
+    try:
+        path = Path(source).expanduser().resolve()
+    except (OSError, RuntimeError, ValueError) as error:  # no such user, a name too long, a zero byte
+        raise ValueError(f"{source[:200]!r} is no usable path.") from error
     if not any(path.is_relative_to(root) for root in roots()):
         raise ValueError(f"{source!r} is outside the folders this app may read. Start it with AFTERIMAGE_ROOTS set to a folder above it.")
     return str(path)
 
 
+def stamped(source: str) -> tuple[str, str]:
+    """A confined source and a hash of its files' names, sizes and times, so that what changed on disk is read again."""
+    place = confine(source)
+    files = [file for file in sorted(Path(place).rglob("*")) if file.is_file()] if Path(place).is_dir() else [Path(place)]
+    total = hashlib.sha256()
+    for file in files:
+        if file.exists():
+            details = file.stat()
+            total.update(f"{file}{details.st_size}{details.st_mtime_ns}".encode(errors="replace"))
+    return place, total.hexdigest()
+
+
 @st.cache_resource(max_entries=3, show_spinner="Loading the model")
-def _denoiser(source: str) -> UNetDenoiser:
+def _denoiser(source: str, stamp: str) -> UNetDenoiser:
     return load_denoiser(source)
 
 
 @st.cache_resource(max_entries=4, show_spinner="Reading the images")
-def _images(source: str, size: int | None, channels: int | None) -> ImageSet:
+def _images(source: str, size: int | None, channels: int | None, stamp: str) -> ImageSet:
     return load_images(source, size=size, channels=channels)
 
 
 def load(sources: Sources) -> Workspace:
     """Load everything, or raise ValueError and leave the session as it was."""
-    denoiser = _denoiser(confine(sources.model))
-    images = _images(confine(sources.images), sources.size, sources.channels)
+    denoiser = _denoiser(*stamped(sources.model))
+    place, stamp = stamped(sources.images)
+    images = _images(place, sources.size, sources.channels, stamp)
     if images.shape != denoiser.shape:
         raise ValueError(
             f"The images are {_describe(images.shape)}, the model draws {_describe(denoiser.shape)}. Set image size and colour to bring them together."
         )
-    reference = _denoiser(confine(sources.reference)) if sources.reference else None
+    reference = _denoiser(*stamped(sources.reference)) if sources.reference else None
     if reference is not None and reference.shape != denoiser.shape:
         raise ValueError(f"The reference model draws images {_describe(reference.shape)}, the model {_describe(denoiser.shape)}.")
     return Workspace(sources, denoiser, images, reference)
@@ -100,29 +120,32 @@ def _describe(shape: tuple[int, int, int]) -> str:
 def open_workspace(sources: Sources) -> None:
     """Load and make it the session's workspace; the results of the demo's precomputed runs come along."""
     loaded = load(sources)
+    adopt_runs(loaded)
+    if "workspace" in st.session_state:  # not a fresh session, whose link may name them
+        for name in OF_A_MODEL:
+            st.session_state.pop(name, None)
+            st.query_params.pop(name, None)
     st.session_state.workspace = loaded
     st.session_state.pop("problem", None)
-    st.query_params.pop("image", None)
-    adopt_runs(loaded)
 
 
 def close_workspace() -> None:
     st.session_state.workspace = None
+    st.session_state.pop("problem", None)
 
 
 def restore() -> None:
     """Bring the session and the URL together: load what a fresh session's URL names, the demo where it names nothing."""
     if "workspace" not in st.session_state:
-        st.session_state.workspace = None
         sources = Sources.of_url()
-        image = st.query_params.get("image")
         if sources.model != NOTHING:
             try:
                 open_workspace(sources)
             except ValueError as error:
                 st.session_state.problem = str(error)
-        if image:
-            st.query_params["image"] = image
+        st.session_state.setdefault("workspace", None)
+    if "problem" in st.session_state:
+        return  # the link stays, so that a reload can try again
     loaded = current()
     wanted = {"model": NOTHING}
     if loaded is not None:
