@@ -106,7 +106,7 @@ if current is not None:
         "Predicts": {"epsilon": "the noise", "sample": "the image", "v_prediction": "the velocity v"}[denoiser.prediction],
         "Draws": " x ".join(str(side) for side in denoiser.shape),
         "Parameters": f"{denoiser.parameters:,}",
-        "Noise levels": f"{denoiser.sigma_min:.4g} to {denoiser.sigma_max:.4g}" + (", cut there" if denoiser.truncated else ""),
+        "Noise levels": f"{denoiser.sigma_floor:.4g} to {denoiser.sigma_max:.4g}" + (", cut there" if denoiser.truncated else ""),
         "Computes on": str(denoiser.device),
         "Digest": denoiser.digest,
         "Reference": current.reference.name if current.reference else "none",

@@ -19,6 +19,7 @@ import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import diffusers
 import numpy as np
@@ -30,6 +31,7 @@ from memlib.denoisers.base import Denoiser, expand, pick_device
 SCHEDULERS = ("DDPMScheduler", "DDIMScheduler", "PNDMScheduler")
 PREDICTIONS = ("epsilon", "sample", "v_prediction")
 LARGEST_SIGMA = 200.0
+LADDER_START = 0.2  # the default ladder of the measures starts here: below, a picture's texture speaks louder than memory
 DEMO = Path(__file__).parents[2] / "assets" / "demo"
 BUNDLED = {"demo": DEMO / "model"} | {f"demo-{name}": DEMO / "checkpoints" / name for name in ("reference", "early", "middle")}
 
@@ -38,7 +40,8 @@ class UNetDenoiser(Denoiser):
     """A diffusers UNet2DModel with the noise levels and prediction type of its scheduler.
 
     `schedule` is sigma at timesteps 0, 1, 2, ...; `truncated` is True where the schedule goes past the largest sigma
-    used here. A noise level outside [sigma_min, sigma_max] is a ValueError. Batches are split into chunks of `batch`
+    used here. A noise level outside [sigma_floor, sigma_max] is a ValueError; `sigma_min`, where the measures start by
+    default, is higher. Batches are split into chunks of `batch`
     images, halved whenever the device runs out of memory.
     """
 
@@ -57,13 +60,18 @@ class UNetDenoiser(Denoiser):
             raise ValueError(f"The noise schedule of {name} does not grow from a positive noise level; nothing can be measured on it.")
         self.shape = (config.in_channels, height, width)
         self.schedule, self.truncated = schedule, len(usable) < len(schedule)
-        self.sigma_min, self.sigma_max = float(usable[0]), float(usable[-1])
+        self._sigma_floor, self.sigma_max = float(usable[0]), float(usable[-1])
+        self.sigma_min = max(self._sigma_floor, LADDER_START) if self.sigma_max > LADDER_START else self._sigma_floor
         self.prediction, self.name, self.digest, self.device = prediction, name, digest, device
         self.network = network.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
         self.parameters = sum(weight.numel() for weight in network.parameters())
         self.batch = 64 if device.type == "cpu" else 512
         self._lock = threading.Lock()  # sessions share a model; a device serves them in turn
         self._log_sigmas = np.log(usable.astype(np.float64))
+
+    @property
+    def sigma_floor(self) -> float:
+        return self._sigma_floor
 
     def __call__(self, y: Tensor, sigma: float | Tensor) -> Tensor:
         level = expand(sigma, y)
@@ -86,10 +94,10 @@ class UNetDenoiser(Denoiser):
     def timestep(self, sigma: float | Tensor) -> Tensor:
         """The (fractional) timestep of sigma, float64, shape () or (B,)."""
         levels = np.asarray(sigma.detach().cpu() if isinstance(sigma, Tensor) else sigma, dtype=np.float64)
-        if not ((levels >= self.sigma_min * (1 - 1e-5)) & (levels <= self.sigma_max * (1 + 1e-5))).all():
-            outside = levels.min() if not levels.min() >= self.sigma_min * (1 - 1e-5) else levels.max()
+        if not ((levels >= self.sigma_floor * (1 - 1e-5)) & (levels <= self.sigma_max * (1 + 1e-5))).all():
+            outside = levels.min() if not levels.min() >= self.sigma_floor * (1 - 1e-5) else levels.max()
             raise ValueError(
-                f"The noise level {outside:.4g} is outside the range of {self.name}, {self.sigma_min:.4g} to {self.sigma_max:.4g}."
+                f"The noise level {outside:.4g} is outside the range of {self.name}, {self.sigma_floor:.4g} to {self.sigma_max:.4g}."
             )
         return torch.as_tensor(np.interp(np.log(levels), self._log_sigmas, np.arange(len(self._log_sigmas))))
 
@@ -118,7 +126,7 @@ def _full_float32() -> Iterator[None]:
     if not torch.cuda.is_available():
         yield
         return
-    backends = (torch.backends.cudnn, torch.backends.cuda.matmul)
+    backends: tuple[Any, ...] = (torch.backends.cudnn, torch.backends.cuda.matmul)
     before = [backend.allow_tf32 for backend in backends]
     try:
         for backend in backends:
