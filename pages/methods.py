@@ -3,7 +3,9 @@
 import streamlit as st
 
 from memlib.measures import MEASURES
+from pages.shared import workspace
 
+workspace.enter()
 st.markdown(
     "Every measure here is a function of one object, the **denoiser** $D(y, \\sigma) = \\mathbb{E}[x_0 \\mid y]$: the best guess of the image behind noise of "
     "standard deviation $\\sigma$, $y = x_0 + \\sigma n$. The score is $(D - y) / \\sigma^2$, the predicted noise $(y - D) / \\sigma$, and the path from image to "

@@ -9,7 +9,7 @@ import streamlit as st
 
 from memlib.flow import rounded_ends
 from memlib.measures import MEASURES
-from memlib.runs import Row, forward_seconds, measure_images, provenance, result_key, result_table
+from memlib.runs import Row, forward_seconds, measure_images, result_key, result_table
 from pages.shared import charts, exports, workspace
 from pages.shared.gallery import Card, gallery
 from pages.shared.pictures import colour, rgb
@@ -268,10 +268,10 @@ table = result_table(images, rows, MEASURE.direction)
 browser(table, rows, parameters)
 st.subheader("Table")
 st.dataframe(table.drop(columns="index"), hide_index=True, height=280, alt="All measured images with their values")
-exports.table_buttons(table, provenance(denoiser, images, MEASURE.name, parameters), "volume-growth")
+exports.table_buttons(table, workspace.manifest(loaded, MEASURE.name, parameters), "volume-growth")
 with st.expander("What this number is", icon=":material/function:"):
     st.latex(MEASURE.formula)
     st.markdown(
         f"{MEASURE.definition}\n\n**Direction:** bigger means more memorised. **Limits:** {MEASURE.limits}\n\n**Source:** {MEASURE.citation}."
     )
-    st.json(json.dumps(provenance(denoiser, images, MEASURE.name, parameters)), expanded=False)
+    st.json(json.dumps(workspace.manifest(loaded, MEASURE.name, parameters)), expanded=False)

@@ -8,6 +8,7 @@ from pages.shared import workspace
 from pages.shared.pictures import data_url, enlarge, rgb
 from pages.shared.workspace import Sources
 
+workspace.enter()
 st.caption("Load an unconditional image diffusion model and the images it was trained on, or may have been.")
 
 current = workspace.current()

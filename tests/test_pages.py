@@ -5,6 +5,7 @@ from pathlib import Path
 import diffusers
 import numpy as np
 import pytest
+from streamlit.runtime.pages_manager import PagesManager
 from streamlit.testing.v1 import AppTest
 
 from memlib.runs import CHUNK
@@ -20,6 +21,18 @@ def app(**url: str) -> AppTest:
     for name, value in url.items():
         at.query_params[name] = value
     return at.run()
+
+
+@pytest.fixture(autouse=True)
+def pages_through_the_entry_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    """AppTest forgets before each run that app.py uses st.navigation, and would run pages/x.py without it."""
+    create = PagesManager.__init__
+
+    def of_navigation(self: PagesManager, *arguments: object, **options: object) -> None:
+        create(self, *arguments, **options)  # type: ignore[arg-type]
+        PagesManager.uses_pages_directory = False
+
+    monkeypatch.setattr(PagesManager, "__init__", of_navigation)
 
 
 @pytest.fixture
@@ -179,7 +192,7 @@ def test_the_opacity_slider_moves_the_overlay_alone() -> None:
     figure = charts.overlay(np.zeros((4, 4, 3), np.uint8), np.zeros((4, 4)), 0.0, 1.0, "nats")
     steps = figure.layout.sliders[0].steps
     assert [step.args[0]["opacity"] for step in steps] == [level / 10 for level in range(11)]
-    assert all(step.args[1] == [3] for step in steps)
+    assert all(list(step.args[1]) == [3] for step in steps)
     assert figure.data[3].type == "heatmap"
 
 

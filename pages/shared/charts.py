@@ -5,7 +5,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from pages.shared.pictures import SEQUENTIAL, data_url, enlarge, grey
+from pages.shared.pictures import COLOUR_SCALE, data_url, enlarge, grey
 
 GROUP_COLOURS = ("#a63a8c", "#e0704f", "#4a8fa8", "#8a8696", "#5a8f62", "#c9a13b")
 CONFIG = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"], "toImageButtonOptions": {"format": "svg"}}
@@ -20,7 +20,7 @@ def overlay(pixels: np.ndarray, heat: np.ndarray, low: float, high: float, unit:
     height, width = heat.shape
     figure = make_subplots(1, 3, subplot_titles=("Image", "Map", "Map on image"), horizontal_spacing=0.03)
     scale = {
-        "colorscale": SEQUENTIAL,
+        "colorscale": COLOUR_SCALE,
         "zmin": low,
         "zmax": high,
         "hovertemplate": "row %{y}, column %{x}: %{z:.3g} " + unit + "<extra></extra>",

@@ -24,7 +24,7 @@ def as_csv(table: pd.DataFrame, manifest: Mapping[str, Any]) -> bytes:
         "model": manifest["model"]["digest"],
         "images": manifest["images"]["digest"],
         **manifest["parameters"],
-        "date": manifest["date"],
+        "date": manifest.get("precomputed", manifest)["date"],
     }
     return table.assign(**{f"run_{key}": value for key, value in constants.items()}).to_csv(index=False).encode()
 

@@ -19,6 +19,8 @@ def _table(name: str) -> np.ndarray:
 
 
 _MAGMA = _table(SEQUENTIAL)
+# for Plotly, as rgb(): Streamlit's theme takes some hex colours, Magma's darkest among them, for placeholders of its own
+COLOUR_SCALE = [[place / 255, "rgb({},{},{})".format(*_MAGMA[place])] for place in range(0, 256, 17)]
 
 
 def colour(maps: np.ndarray, low: float, high: float) -> np.ndarray:

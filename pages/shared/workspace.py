@@ -6,15 +6,18 @@ The sources stand in the URL (`model`, `reference`, `images`, `size`, `channels`
 import hashlib
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
+from streamlit.runtime.pages_manager import PagesManager
 
 from memlib import ImageSet, load_denoiser, load_images
 from memlib.denoisers import UNetDenoiser
 from memlib.denoisers.unet import BUNDLED, DEMO
-from memlib.runs import Results, read_run, result_key
+from memlib.runs import Results, provenance, read_run, result_key
 
 NOTHING = "none"
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[\w.-]{1,96}")
@@ -181,11 +184,33 @@ def adopt_runs(loaded: Workspace) -> None:
         if details["model"]["digest"] == loaded.denoiser.digest:
             for image, row in rows.items():
                 results().setdefault(result_key(loaded.denoiser.digest, image, details["measure"], details["parameters"]), row)
+            adopted = st.session_state.setdefault("adopted", {})
+            adopted[result_key(loaded.denoiser.digest, "", details["measure"], details["parameters"])] = details
+
+
+def manifest(loaded: Workspace, measure: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Where the shown results come from: this session, and the precomputed run some of them were taken from."""
+    here = provenance(loaded.denoiser, loaded.images, measure, parameters)
+    run = st.session_state.get("adopted", {}).get(result_key(loaded.denoiser.digest, "", measure, parameters))
+    return (
+        here if run is None else {**here, "precomputed": {name: run[name] for name in ("images", "date", "device", "threads", "versions")}}
+    )
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
 def _run(folder: str, _changed: float) -> tuple[dict, dict]:
     return read_run(Path(folder))
+
+
+def enter() -> None:
+    """The first line of every page: make sure that app.py ran before it.
+
+    Streamlit takes a folder called `pages` for its older kind of multipage app until `st.navigation` has run once in the
+    process, and then runs the page of a deep link by itself. That only happens to the server's first request.
+    """
+    if PagesManager.uses_pages_directory and "workspace" not in st.session_state:
+        PagesManager.uses_pages_directory = False
+        st.rerun()
 
 
 def current() -> Workspace | None:
@@ -195,6 +220,7 @@ def current() -> Workspace | None:
 
 def require() -> Workspace:
     """The loaded workspace; without one the page says so and ends."""
+    enter()
     loaded = current()
     if loaded is None:
         show_problem()
