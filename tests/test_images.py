@@ -193,9 +193,33 @@ def test_bad_sources_are_one_sentence(tmp_path: Path, folder: Path) -> None:
         with pytest.raises(ValueError, match=word) as caught:
             load_images(tmp_path / name)
         assert "\n" not in str(caught.value)
+    (tmp_path / "renamed.npy").write_bytes((tmp_path / "other.npz").read_bytes())
+    with pytest.raises(ValueError, match="another name"):
+        load_images(tmp_path / "renamed.npy")
+    for unusable in ("x" * 5000, "a\0b"):
+        with pytest.raises(ValueError, match="no file or folder"):
+            load_images(unusable)
     for wrong in ({"size": 0}, {"channels": 2}, {"limit": 0}):
         with pytest.raises(ValueError, match="not"):
             load_images(folder, **wrong)
+
+
+def test_a_long_thin_picture_is_cropped_before_it_is_resized(tmp_path: Path) -> None:
+    Image.new("L", (3_000_000, 1)).save(tmp_path / "thin.png")
+    assert load_images(tmp_path, size=32).shape == (1, 32, 32)
+
+
+def test_pictures_that_vanish_after_loading_are_a_sentence(folder: Path) -> None:
+    found = load_images(folder)
+    (folder / "0.png").unlink()
+    with pytest.raises(ValueError, match="changed since"):
+        found[0]
+
+
+def test_an_array_of_another_byte_order_or_precision_is_read(tmp_path: Path) -> None:
+    for kind in (">f4", "<f8", "<f2", "longdouble"):
+        np.save(tmp_path / "a.npy", np.full((2, 3, 8, 8), 0.5).astype(kind))
+        assert torch.equal(load_images(tmp_path / "a.npy")[1], torch.full((3, 8, 8), 0.5))
 
 
 def test_a_limit_keeps_the_first_usable_pictures(folder: Path) -> None:

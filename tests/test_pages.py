@@ -121,6 +121,8 @@ def submit(at: AppTest, model: str = "", images: str = "", size: int | None = No
         ("missing", "", "no folder"),
         ("", "missing.zip", "no file or folder"),
         ("/etc", "", "outside the folders"),
+        ("~no-such-user", "", "no usable path"),
+        ("x" * 5000, "", "no"),
         ("", "../../../etc/passwd", "outside the folders"),
         ("", "{tmp}/images.npy", "The images are 8 x 8"),
         ("{tmp}/model", "", "The images are 32 x 32"),

@@ -116,3 +116,5 @@ def test_the_table_is_ranked_by_the_measures_direction(images: ImageSet) -> None
     assert up["rank"].tolist() == list(range(1, 11))
     assert isinstance(up, pd.DataFrame)
     assert result_table(images, {}, +1).empty
+    images.metadata.update(rank=["x"] * 10, value=["y"] * 10)
+    assert {"rank", "value", "rank (metadata)", "value (metadata)"} <= set(result_table(images, rows, +1).columns)

@@ -149,6 +149,12 @@ def test_the_digest_follows_weights_and_schedule(save_model: Callable[..., Path]
     assert len(set(digests)) == 3
 
 
+def not_finite(folder: Path) -> None:
+    unet = tiny_unet()
+    torch.nn.init.constant_(unet.conv_out.weight, float("nan"))
+    unet.save_pretrained(folder / "unet")
+
+
 def edit(file: Path, **changes: object) -> None:
     file.write_text(json.dumps({**json.loads(file.read_text()), **changes}))
 
@@ -174,6 +180,10 @@ BROKEN: list[tuple[str, Callable[[Path], object], str]] = [
     ("not json", lambda f: (f / "unet/config.json").write_text("{"), "JSON"),
     ("conditional", lambda f: edit(f / "unet/config.json", num_class_embeds=10), "conditional"),
     ("other network", lambda f: edit(f / "unet/config.json", _class_name="UNet2DConditionModel"), "UNet2DConditionModel"),
+    ("NaN weights", not_finite, "finite"),
+    ("a size it cannot draw", lambda f: edit(f / "unet/config.json", sample_size=7), "own size"),
+    ("other channels", lambda f: edit(f / "unet/config.json", out_channels=1), "3 channels into 1"),
+    ("negative timesteps", lambda f: edit(f / "scheduler/scheduler_config.json", num_train_timesteps=-5), "scheduler"),
     ("no unet", lambda f: (f / "unet/config.json").unlink(), "no diffusers model"),
 ]
 
@@ -188,8 +198,9 @@ def test_a_broken_model_is_one_sentence(damage: Callable[[Path], object], word: 
 
 
 def test_a_missing_folder_and_an_unreachable_hub_id_are_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ValueError, match="no folder"):
-        load_denoiser("/no/such/folder")
+    for missing in ("/no/such/folder", "x" * 5000, "a\0b"):
+        with pytest.raises(ValueError, match="no folder"):
+            load_denoiser(missing)
 
     def offline(*_: object, **__: object) -> None:
         raise ConnectionError("no network")

@@ -70,6 +70,7 @@ def confine(source: str) -> str:
         return source
     try:
         path = Path(source).expanduser().resolve()
+        path.exists()  # raises what later use would
     except (OSError, RuntimeError, ValueError) as error:  # no such user, a name too long, a zero byte
         raise ValueError(f"{source[:200]!r} is no usable path.") from error
     if not any(path.is_relative_to(root) for root in roots()):

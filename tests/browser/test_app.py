@@ -94,6 +94,8 @@ def test_the_gallery_answers_to_the_arrow_keys(page: Page, address: str) -> None
     page.keyboard.press("ArrowRight")
     expect(cards.nth(3)).to_have_attribute("aria-selected", "true")
     expect(page.get_by_test_id("stMetricValue").filter(has_text="4 of 1,164")).to_be_visible()
+    page.keyboard.press("ArrowRight")
+    expect(page.get_by_test_id("stMetricValue").filter(has_text="5 of 1,164")).to_be_visible()
 
 
 def test_the_opacity_of_the_overlay_moves_without_asking_the_server(page: Page, address: str) -> None:
