@@ -6,7 +6,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: app test bench demo
+.PHONY: app test demo
 
 app: $(VENV)/app.installed
 	$(BIN)/streamlit run app.py
