@@ -113,6 +113,9 @@ if current is not None:
         "Reference": current.reference.name if current.reference else "none",
     }
     st.dataframe(
-        [{"Property": name, "Value": value} for name, value in facts.items()], hide_index=True, height="content", alt="What was understood of the model"
+        [{"Property": name, "Value": value} for name, value in facts.items()],
+        hide_index=True,
+        height="content",
+        alt="What was understood of the model",
     )
     st.page_link("pages/volume_growth.py", label="See which images it remembers", icon=":material/arrow_forward:")

@@ -113,3 +113,16 @@ def test_the_opacity_of_the_overlay_moves_without_asking_the_server(page: Page, 
     page.wait_for_timeout(1000)
     assert page.locator(".slider-labels, .slider-label").first.text_content() != before
     assert not sent
+
+
+def test_stopping_a_measurement_keeps_the_finished_images(page: Page, address: str) -> None:
+    page.goto(f"{address}/?steps=4&probes=1&seed=5")
+    expect(page.get_by_text("Nothing has been measured with these settings yet")).to_be_visible()
+    page.get_by_role("radio", name="Everything").click()
+    page.get_by_role("button", name="Measure", exact=True).click()
+    expect(page.get_by_text("of 1,164 images measured").or_(page.get_by_text("Measuring, 4%"))).to_be_visible()
+    page.get_by_role("button", name="Stop", exact=True).click()
+    expect(page.get_by_role("option").first).to_be_visible()
+    rank = page.get_by_test_id("stMetricValue").filter(has_text="1 of ").first.text_content()
+    assert rank is not None
+    assert 0 < int(rank.split(" of ")[1].replace(",", "")) < 1164
