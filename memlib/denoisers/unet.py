@@ -31,6 +31,7 @@ from memlib.denoisers.base import Denoiser, expand, pick_device
 SCHEDULERS = ("DDPMScheduler", "DDIMScheduler", "PNDMScheduler")
 PREDICTIONS = ("epsilon", "sample", "v_prediction")
 LARGEST_SIGMA = 200.0
+SLACK = 1e-3  # relative: a schedule that starts at 0.0100005 can be asked for 0.01
 LADDER_START = 0.2  # the default ladder of the measures starts here: below, a picture's texture speaks louder than memory
 DEMO = Path(__file__).parents[2] / "assets" / "demo"
 BUNDLED = {"demo": DEMO / "model"} | {f"demo-{name}": DEMO / "checkpoints" / name for name in ("reference", "early", "middle")}
@@ -94,8 +95,8 @@ class UNetDenoiser(Denoiser):
     def timestep(self, sigma: float | Tensor) -> Tensor:
         """The (fractional) timestep of sigma, float64, shape () or (B,)."""
         levels = np.asarray(sigma.detach().cpu() if isinstance(sigma, Tensor) else sigma, dtype=np.float64)
-        if not ((levels >= self.sigma_floor * (1 - 1e-5)) & (levels <= self.sigma_max * (1 + 1e-5))).all():
-            outside = levels.min() if not levels.min() >= self.sigma_floor * (1 - 1e-5) else levels.max()
+        if not ((levels >= self.sigma_floor * (1 - SLACK)) & (levels <= self.sigma_max * (1 + SLACK))).all():
+            outside = levels.min() if not levels.min() >= self.sigma_floor * (1 - SLACK) else levels.max()
             raise ValueError(
                 f"The noise level {outside:.4g} is outside the range of {self.name}, {self.sigma_floor:.4g} to {self.sigma_max:.4g}."
             )
