@@ -39,7 +39,7 @@ class Sources:
         url = st.query_params
         return cls(
             model=url.get("model", cls.model),
-            images=url.get("images", url.get("model", cls.images) if url.get("model") == NOTHING else cls.images),
+            images=url.get("images", cls.images),
             reference=url.get("reference", cls.reference),
             size=_number(url.get("size", "")),
             channels=_number(url.get("channels", "")),
