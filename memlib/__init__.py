@@ -3,21 +3,39 @@
 from memlib.denoisers import Denoiser, FiniteDataset, GaussianMixture, load_denoiser
 from memlib.flow import sample
 from memlib.images import ImageSet, load_images
-from memlib.measures import MEASURES, VolumeGrowth, volume_growth
+from memlib.measures import (
+    MEASURES,
+    FrameGrowth,
+    Redraw,
+    VolumeGrowth,
+    denoising_loss,
+    flipd,
+    frame_growth,
+    log_likelihood,
+    redraw,
+    volume_growth,
+)
 from memlib.neighbours import Neighbours, match_ratio, nearest
 
 __all__ = [
     "MEASURES",
     "Denoiser",
     "FiniteDataset",
+    "FrameGrowth",
     "GaussianMixture",
     "ImageSet",
     "Neighbours",
+    "Redraw",
     "VolumeGrowth",
+    "denoising_loss",
+    "flipd",
+    "frame_growth",
     "load_denoiser",
     "load_images",
+    "log_likelihood",
     "match_ratio",
     "nearest",
+    "redraw",
     "sample",
     "volume_growth",
 ]

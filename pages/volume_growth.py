@@ -8,8 +8,8 @@ import pandas as pd
 import streamlit as st
 
 from memlib.flow import rounded_ends
-from memlib.measures import MEASURES
-from memlib.runs import Row, forward_seconds, measure_images, result_key, result_table
+from memlib.measures import MEASURES, Row
+from memlib.runs import forward_seconds, measure_images, result_key, result_table
 from pages.shared import charts, exports, workspace
 from pages.shared.gallery import Card, gallery
 from pages.shared.pictures import colour, rgb

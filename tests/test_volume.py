@@ -1,13 +1,20 @@
 """Volume growth against closed forms, a second way of computing it, and everything it must not depend on."""
 
 import math
+from collections.abc import Callable
+from pathlib import Path
 
+import diffusers
+import numpy as np
 import pytest
 import torch
+from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
 from memlib import Denoiser, FiniteDataset, GaussianMixture, load_denoiser, load_images, volume_growth
+from memlib.denoisers.unet import DEMO
 from memlib.flow import ladder
+from memlib.runs import read_run
 from memlib.seeds import rademacher
 
 
@@ -184,3 +191,64 @@ def jvp_growth(denoiser: Denoiser, images: Tensor, levels: Tensor, sigmas: Tenso
             denoised = y - sigma * noise
             y, previous = ode_step(y, denoised, previous, levels, k), denoised
     return total
+
+
+def test_maps_accumulate_like_the_curve_and_their_error_is_their_spread_over_seeds() -> None:
+    exact_denoiser, _ = anisotropic()
+    images = exact_denoiser.sample(2)
+    runs = [volume_growth(exact_denoiser, images, steps=8, probes=4, seed=seed, keep_maps=True) for seed in range(60)]
+    for run in runs[:3]:
+        assert run.maps is not None
+        torch.testing.assert_close(run.maps.sum((2, 3)), run.curve, rtol=1e-4, atol=1e-3)
+        torch.testing.assert_close(run.maps[:, -1], run.map, rtol=1e-5, atol=1e-5)
+    spread = torch.stack([run.map for run in runs]).std(0).square().mean().sqrt()
+    stated = torch.stack([run.map_stderr for run in runs if run.map_stderr is not None]).square().mean().sqrt()
+    assert float(stated / spread) == pytest.approx(1, abs=0.15)
+    assert volume_growth(exact_denoiser, images).maps is None
+
+
+def test_the_exact_diagonal_is_what_the_estimates_scatter_around(mixture: GaussianMixture) -> None:
+    images = mixture.sample(2)
+    seen: list[tuple[int, int]] = []
+    exact = volume_growth(mixture, images, steps=6, probes="exact", keep_maps=True, callback=lambda *count: seen.append(count))
+    estimate = volume_growth(mixture, images, steps=6, probes=256, keep_maps=True)
+    assert exact.map_stderr is not None
+    assert estimate.map_stderr is not None
+    assert (exact.stderr == 0).all()
+    assert (exact.map_stderr == 0).all()
+    assert exact.evaluations == 7 * 13
+    assert seen[-1][0] == seen[-1][1]
+    assert ((exact.map - estimate.map).abs() < 4 * estimate.map_stderr + 1e-2).all()
+    assert ((exact.value - estimate.value).abs() < 3 * estimate.stderr + 1e-2).all()
+
+
+def test_growth_rises_with_the_weight_of_an_image() -> None:
+    """Dose response: one of many images counted 1, 4, 16 and 64 times, blurred by a small width."""
+    images = torch.from_numpy(np.random.default_rng(0).uniform(-0.3, 0.3, (40, 3, 4, 4)))
+    doses = []
+    for weight in (1, 4, 16, 64):
+        weights = torch.ones(40).index_fill(0, torch.tensor([7]), weight)
+        blurred = GaussianMixture(images, 0.02, weights)
+        doses.append(float(volume_growth(blurred, images[7:8].float(), steps=48, probes=4).value[0]))
+    assert doses == sorted(doses)
+    assert doses[-1] > doses[0] + 1
+
+
+def test_halves_of_the_held_out_images_do_not_differ() -> None:
+    images = load_images("demo")
+    _, rows = read_run(DEMO / "runs" / "volume-growth")
+    values = np.array(
+        [rows[image]["value"] for image, group in zip(images.ids, images.metadata["group"], strict=True) if group == "held-out"]
+    )
+    labels = np.random.default_rng(0).permutation(len(values)) < len(values) // 2
+    assert roc_auc_score(labels, values) == pytest.approx(0.5, abs=0.15)
+
+
+def test_on_random_weights_copied_and_held_out_images_of_one_pool_do_not_differ(save_model: Callable[..., Path]) -> None:
+    """One pool, split at random: a network that saw neither can't tell them apart."""
+    denoiser = load_denoiser(save_model(diffusers.DDPMScheduler()), "cpu")
+    images = load_images("demo", size=8)
+    pool = [index for index, group in enumerate(images.metadata["group"]) if group in ("copied", "held-out")]
+    chosen = np.random.default_rng(0).permutation(pool)[:120].tolist()
+    values = volume_growth(denoiser, images.batch(chosen)).value.numpy()
+    assert roc_auc_score(np.arange(120) < 60, values) == pytest.approx(0.5, abs=0.15)

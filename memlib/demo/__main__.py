@@ -2,21 +2,24 @@
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from sklearn.metrics import roc_auc_score
 
-from memlib import ImageSet, load_denoiser, load_images, match_ratio, nearest, sample
+from memlib import MEASURES, ImageSet, load_denoiser, load_images, match_ratio, nearest, sample
+from memlib.demo.frontier import write_frontier
 from memlib.demo.pictures import build_images
 from memlib.demo.training import train
 from memlib.denoisers.unet import DEMO
-from memlib.flow import rounded_ends
 from memlib.images import to_pixels
-from memlib.runs import Results, Row, measure_images, provenance, read_run, result_key, write_run
+from memlib.measures import Row
+from memlib.runs import Results, measure_images, provenance, read_run, result_key, write_run
 
 SAMPLES = 2048
+BAND = 8  # every eighth held-out image stands for them where measuring all would take too long
 COPY_RATIO = 1 / 3  # nearest over second nearest distinct training image
 
 
@@ -28,15 +31,31 @@ def draw_samples(target: Path) -> None:
     np.savez_compressed(target, images=to_pixels(images))
 
 
-def measure(folder: Path) -> None:
-    """Volume growth of every image at the default settings."""
-    denoiser, images, results = load_denoiser("demo"), load_images("demo"), Results()
-    low, high = rounded_ends(denoiser)
-    parameters = {"sigma_min": low, "sigma_max": high, "steps": 12, "probes": 2, "seed": 0}
-    for done, total in measure_images(denoiser, images, range(len(images)), "volume_growth", parameters, results):
-        say(f"measuring {done} of {total}", done == total)
-    rows: dict[str, Row] = {image: results[result_key(denoiser.digest, image, "volume_growth", parameters)] for image in images.ids}
-    write_run(folder, provenance(denoiser, images, "volume_growth", parameters), rows)
+def measure(folder: Path, model: str, measure: str = "volume_growth", indices: Sequence[int] | None = None) -> None:
+    """A run of one measure at its default settings, over all images or the chosen ones."""
+    denoiser, images, results = load_denoiser(model), load_images("demo"), Results()
+    chosen = range(len(images)) if indices is None else indices
+    parameters = MEASURES[measure].defaults(denoiser)
+    for done, total in measure_images(denoiser, images, chosen, measure, parameters, results):
+        say(f"{folder.name}: {done} of {total}", done == total)
+    rows: dict[str, Row] = {
+        images.ids[index]: results[result_key(denoiser.digest, images.ids[index], measure, parameters)] for index in chosen
+    }
+    write_run(folder, provenance(denoiser, images, measure, parameters), rows)
+
+
+def measure_all(folder: Path) -> None:
+    """The runs the app opens with, those that are not there yet."""
+    held_out = [index for index, group in enumerate(load_images("demo").metadata["group"]) if group == "held-out"]
+    plan: dict[str, tuple] = {"volume-growth": ("demo",), "volume-growth-reference": ("demo-reference",)}
+    for checkpoint in ("early", "middle"):
+        plan[f"volume-growth-{checkpoint}"] = (f"demo-{checkpoint}", "volume_growth", held_out[::BAND])
+    plan["redraw"] = ("demo", "redraw", held_out[::BAND])
+    plan["flipd"] = ("demo", "flipd")
+    plan["denoising-loss"] = ("demo", "denoising_loss")
+    for name, arguments in plan.items():
+        if not (folder / name / "manifest.json").exists():
+            measure(folder / name, *arguments)
 
 
 def reproductions(images: ImageSet, samples: ImageSet) -> np.ndarray:
@@ -74,8 +93,9 @@ def main() -> int:
         train(DEMO / "images.zip", DEMO, work, say)
     if not (DEMO / "samples.npz").exists():
         draw_samples(DEMO / "samples.npz")
-    if not (DEMO / "runs" / "volume-growth" / "manifest.json").exists():
-        measure(DEMO / "runs" / "volume-growth")
+    measure_all(DEMO / "runs")
+    if not (DEMO / "frontier.csv").exists():
+        write_frontier(DEMO / "frontier.csv", work / "frontier.npy")
     images = load_images("demo")
     _, rows = read_run(DEMO / "runs" / "volume-growth")
     say(report(images, reproductions(images, load_images(DEMO / "samples.npz")), np.array([rows[image]["value"] for image in images.ids])))

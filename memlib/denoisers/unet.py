@@ -103,9 +103,9 @@ class UNetDenoiser(Denoiser):
         return torch.as_tensor(np.interp(np.log(levels), self._log_sigmas, np.arange(len(self._log_sigmas))))
 
     def _predict(self, y: Tensor, sigma: float | Tensor) -> Tensor:
-        """The network's raw output F, in chunks that fit the device."""
+        """The network's raw output F, in float32 whatever the precision of y, in chunks that fit the device."""
         times = self.timestep(sigma).to(self.device, torch.float32).expand(len(y))
-        x = (y * (1 + expand(sigma, y) ** 2) ** -0.5).contiguous(memory_format=torch.channels_last)
+        x = (y * (1 + expand(sigma, y) ** 2) ** -0.5).float().contiguous(memory_format=torch.channels_last)
         outputs, start = [], 0
         while start < len(x):
             chunk = slice(start, start + self.batch)
@@ -118,7 +118,7 @@ class UNetDenoiser(Denoiser):
                 self.batch //= 2
                 continue
             start = chunk.stop
-        return outputs[0] if len(outputs) == 1 else torch.cat(outputs)
+        return (outputs[0] if len(outputs) == 1 else torch.cat(outputs)).to(y.dtype)
 
 
 @contextlib.contextmanager

@@ -1,16 +1,24 @@
 """The measures of memorisation, and the table in which every page and command finds them.
 
-A new measure is a function `(denoiser, images, **parameters)` that returns a small frozen dataclass with `value` (B,),
-`stderr` (B,), `map` (B, H, W) or None, `evaluations` and a method `row(index)`, and one entry here.
+A new measure is a function `(denoiser, images, **parameters, callback=None)` that returns a `Result`, and one entry here.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
+from memlib.denoisers.base import Denoiser
+from memlib.flow import rounded_ends
+from memlib.measures.controls import DenoisingLoss, LocalDimension, LogLikelihood, denoising_loss, flipd, log_likelihood
+from memlib.measures.frame import FrameGrowth, frame_growth
+from memlib.measures.redraw import Redraw, redraw
+from memlib.measures.result import Result, Row, difference
 from memlib.measures.volume import VolumeGrowth, volume_growth
 
-__all__ = ["MEASURES", "Measure", "VolumeGrowth", "volume_growth"]
+__all__ = [
+    "MEASURES", "DenoisingLoss", "FrameGrowth", "LocalDimension", "LogLikelihood", "Measure", "Redraw", "Result", "Row", "VolumeGrowth",
+    "denoising_loss", "difference", "flipd", "frame_growth", "log_likelihood", "redraw", "volume_growth",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -19,14 +27,23 @@ class Measure:
 
     name: str
     title: str
-    function: Callable[..., Any]
+    function: Callable[..., Result]
     direction: int
     unit: str
     definition: str
     formula: str
     limits: str
     citation: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    ranged: bool = False  # takes sigma_min and sigma_max
 
+    def defaults(self, denoiser: Denoiser) -> dict[str, Any]:
+        """The parameters it is measured with unless others are asked for."""
+        ends = dict(zip(("sigma_min", "sigma_max"), rounded_ends(denoiser), strict=True)) if self.ranged else {}
+        return {**ends, **self.parameters, "seed": 0}
+
+
+HASEGAWA = "Hasegawa & Yasuda, Quantifying the Ease of Reproducing Training Data in Unconditional Diffusion Models, arXiv 2503.19429"
 
 MEASURES = {
     measure.name: measure
@@ -40,7 +57,71 @@ MEASURES = {
             definition="How much a small volume around the image grows on its way to the latent. The more latent space leads to an image, the more easily the model reproduces it.",
             formula=r"\log\left|\det\frac{\mathrm{d}y_T}{\mathrm{d}y_0}\right| = \int \left(d - \operatorname{tr} \frac{\partial D}{\partial y}\right) \mathrm{d}\ln\sigma",
             limits="It is the change-of-variables part of a likelihood: flat, simple pictures score high without being memorised. Values depend on the noise range and can only be compared within one. A trained network can exceed the ceiling that holds for exact models.",
-            citation="Hasegawa & Yasuda, Quantifying the Ease of Reproducing Training Data in Unconditional Diffusion Models, arXiv 2503.19429",
+            citation=HASEGAWA,
+            parameters={"steps": 12, "probes": 2},
+            ranged=True,
+        ),
+        Measure(
+            name="frame_growth",
+            title="Frame growth, as published",
+            function=frame_growth,
+            direction=+1,
+            unit="nats",
+            definition="The paper's own procedure: a frame of a hundred nearby points is carried to the latent, and the logarithms of how much each is stretched are added up.",
+            formula=r"\sum_k \sum_{i \le n} \ln \left\lVert M_k\, q_{k,i} \right\rVert, \qquad M_k Q_k = Q_{k+1} R_k",
+            limits="The frame turns towards the directions that grow fastest, which every image has; the collapse of the others, which is what memory means, mostly escapes it. It costs a hundred thousand network forwards an image.",
+            citation=HASEGAWA,
+            parameters={"scheme": "ddim", "directions": 100, "steps": 1000},
+            ranged=True,
+        ),
+        Measure(
+            name="redraw",
+            title="Redraw",
+            function=redraw,
+            direction=+1,
+            unit="share",
+            definition="Of the image noised at several levels and denoised again with many seeds, the share that returns to it: how wide its basin is.",
+            formula=r"\Pr\left[\operatorname{rms}\left(\Phi_{\sigma \to 0}(x + \sigma n) - x\right) < 0.1\right] \text{ averaged over } \sigma",
+            limits="It is conditioned on the image. A wide basin shows that the model can hold the image, not that it would draw it unprompted.",
+            citation="Afterimage; noising and denoising as in Meng et al., SDEdit, arXiv 2108.01073",
+            parameters={"draws": 8},
+        ),
+        Measure(
+            name="log_likelihood",
+            title="Log likelihood",
+            function=log_likelihood,
+            direction=+1,
+            unit="nats",
+            definition="Volume growth plus the log density of the latent: the model's own log density of the image, at the lowest noise level.",
+            formula=r"\log p(x; \sigma_{\min}) = \log\left|\det\frac{\mathrm{d}y_T}{\mathrm{d}y_0}\right| + \log \mathcal{N}(y_T; 0, \sigma_{\max}^2 I)",
+            limits="A control: plain images are likely without being memorised.",
+            citation="Song et al., Score-Based Generative Modeling through Stochastic Differential Equations, arXiv 2011.13456",
+            parameters={"steps": 12, "probes": 2},
+            ranged=True,
+        ),
+        Measure(
+            name="flipd",
+            title="Local dimension (FLIPD)",
+            function=flipd,
+            direction=-1,
+            unit="dimensions",
+            definition="How many directions the model sees for varying the image at one noise level.",
+            formula=r"\operatorname{tr} \frac{\partial D}{\partial y} + \left\lVert \frac{y - D}{\sigma} \right\rVert^2 \text{ at } y = x",
+            limits="A control: plain images have a low local dimension without being memorised. One noise level sees one scale.",
+            citation="Kamkari et al., A Geometric View of Data Complexity: Efficient Local Intrinsic Dimension Estimation with Diffusion Models, arXiv 2406.03537",
+            parameters={"sigma": 0.5, "probes": 8},
+        ),
+        Measure(
+            name="denoising_loss",
+            title="Denoising loss",
+            function=denoising_loss,
+            direction=-1,
+            unit="per dimension",
+            definition="How far the predicted noise is from the noise that was added, at one noise level.",
+            formula=r"\mathbb{E}_n \left\lVert \frac{y - D}{\sigma} - n \right\rVert^2 / d, \quad y = x + \sigma n",
+            limits="A control: what training minimises, small for every image that is easy.",
+            citation="Ho et al., Denoising Diffusion Probabilistic Models, arXiv 2006.11239",
+            parameters={"sigma": 0.5, "draws": 16},
         ),
     )
 }

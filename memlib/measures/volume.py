@@ -13,43 +13,39 @@ has memorised it corrects more steeply than any distribution allows.
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar, Literal
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from memlib.denoisers.base import Denoiser
 from memlib.flow import Callback, ladder, ode_step
+from memlib.measures.result import Result, standard_error
 from memlib.seeds import rademacher
 
 PERTURBATION = 0.05  # finite-difference displacement a coordinate, in units of sigma
+DIRECTIONS = 64  # unit directions displaced together for the exact diagonal
 
 
 @dataclass(frozen=True)
-class VolumeGrowth:
-    """Log volume growth of B images, in nats, in noise-level coordinates. Tensors are on the CPU."""
+class VolumeGrowth(Result):
+    """Log volume growth of B images, in nats, in noise-level coordinates; `value` is the sum of `map`.
 
-    value: Tensor  # (B,) the log growth, the sum of `map`
-    stderr: Tensor  # (B,) of the Hutchinson estimate; NaN with one probe
+    draws (B, probes, T + 1) are each probe's trapezoid-weighted rates d - tr J at each noise level.
+    """
+
     sigmas: Tensor  # (T + 1,) the noise levels
     curve: Tensor  # (B, T) growth accumulated from sigmas[0] up to sigmas[1], ..., sigmas[T]
-    map: Tensor  # (B, H, W) each pixel's part of the value, channels added
     latent: Tensor  # (B, C, H, W) y at sigmas[T]
     log_prior: Tensor  # (B,) log N(latent; 0, sigma_max^2 I)
-    evaluations: int  # network forwards an image
+    maps: Tensor | None = None  # (B, T, H, W) the map accumulated like `curve`; the last one is `map`
+    map_stderr: Tensor | None = None  # (B, H, W) standard error of `map`; NaN with one probe
+
+    kept: ClassVar[tuple[str, ...]] = ("value", "stderr", "log_prior", "curve", "draws", "map", "maps", "map_stderr")
 
     @property
     def log_growth(self) -> Tensor:
         return self.value
-
-    @property
-    def heatmap(self) -> Tensor:
-        return self.map
-
-    def row(self, index: int) -> dict[str, float | np.ndarray]:
-        """What is kept of one image."""
-        numbers = {name: float(getattr(self, name)[index]) for name in ("value", "stderr", "log_prior")}
-        return numbers | {name: getattr(self, name)[index].numpy().copy() for name in ("curve", "map")}
 
 
 @torch.no_grad()
@@ -60,8 +56,9 @@ def volume_growth(
     sigma_min: float | None = None,
     sigma_max: float | None = None,
     steps: int = 12,
-    probes: int = 2,
+    probes: int | Literal["exact"] = 2,
     seed: int = 0,
+    keep_maps: bool = False,
     callback: Callback | None = None,
 ) -> VolumeGrowth:
     """Estimate log |det dy_T / dy_0| of images (B, C, H, W) in [-1, 1], with its map over the pixels.
@@ -71,41 +68,84 @@ def volume_growth(
     differences), and summed with trapezoid weights in ln sigma; its sum over the pixels is an unbiased trace. The path is
     the second-order ODE step of memlib.flow from the image itself, no noise added. Cost: (steps + 1) (probes + 1)
     network forwards an image. Probes are drawn once per (seed, level) and shared by all images, so a value does not
-    depend on its batch. Compare values only within one noise range: the ceiling d ln(sigma_max / sigma_min) moves with it.
-    `callback(done, total)` counts noise levels. Raises ValueError for images or a noise range the denoiser cannot take.
+    depend on its batch. `probes="exact"` takes all d unit directions instead: no estimate, standard error 0.
+    `keep_maps` also returns the map accumulated up to each level and its standard error: T + 1 maps an image.
+
+    Compare values only within one noise range: the ceiling d ln(sigma_max / sigma_min) moves with it.
+    `callback(done, total)` counts noise levels, or parts of them. Raises ValueError for images or a noise range the
+    denoiser cannot take.
     """
-    if probes < 1:
+    exact = probes == "exact"
+    if not exact and int(probes) < 1:
         raise ValueError(f"At least one probe is needed, not {probes}.")
     y, previous = denoiser.check(images).float(), None
     sigmas = ladder(denoiser, steps, sigma_min, sigma_max)
     gaps = sigmas.log().diff()
     weights = (torch.cat([gaps, gaps.new_zeros(1)]) + torch.cat([gaps.new_zeros(1), gaps])) / 2  # trapezoid
     heat = torch.zeros(len(y), *denoiser.shape[1:], device=y.device)
-    rates, variance = [], torch.zeros(len(y), device=y.device)
+    variance, rates = torch.zeros_like(heat), []
+    maps: list[Tensor] = []
     for k, sigma in enumerate(sigmas.tolist()):
-        signs = rademacher((probes, 1, *denoiser.shape), seed, k).to(y.device)
-        displaced = (y + (PERTURBATION * sigma) * signs).flatten(0, 1)  # (probes * B, C, H, W)
-        noise, moved = denoiser.noise(torch.cat([y, displaced]), sigma).tensor_split([len(y)])
-        frozen = signs * (moved.view(probes, *y.shape) - noise) / PERTURBATION  # (probes, B, C, H, W)
-        rate = frozen.sum((2, 3, 4))
-        heat += float(weights[k]) * frozen.sum(2).mean(0)
-        rates.append(rate.mean(0))
-        if probes > 1:
-            variance += float(weights[k]) ** 2 * rate.var(0) / probes
+        if exact:
+            noise, frozen = _exact_diagonal(denoiser, y, sigma, callback, k, steps + 1)
+        else:
+            noise, frozen = diagonal(denoiser, y, sigma, rademacher((int(probes), 1, *denoiser.shape), seed, k))
+        rates.append(frozen.sum((2, 3, 4)))
+        level = frozen.sum(2)  # (probes, B, H, W)
+        if keep_maps:
+            below = float(gaps[k - 1]) / 2 if k else 0.0
+            maps.append(heat + below * level.mean(0))  # the trapezoid rule up to here
+            if len(level) > 1:
+                variance += float(weights[k]) ** 2 * level.var(0) / len(level)
+        heat += float(weights[k]) * level.mean(0)
         if k < steps:
             denoised = y - sigma * noise
             y, previous = ode_step(y, denoised, previous, sigmas, k), denoised
-        if callback:
+        if callback and not exact:
             callback(k + 1, steps + 1)
-    heat, y, rate = heat.cpu(), y.cpu(), torch.stack(rates, 1).cpu().double()
+    heat, y = heat.cpu(), y.cpu()
+    each = torch.stack(rates, 2).cpu().double().transpose(0, 1)  # (B, probes, T + 1)
+    rate = each.mean(1)
+    draws = (each * weights).float()
+    no_error = torch.full_like(variance, 0.0 if exact else math.nan)
     top = float(sigmas[-1])
     return VolumeGrowth(
         value=heat.double().sum((1, 2)).float(),
-        stderr=variance.sqrt().cpu() if probes > 1 else torch.full((len(y),), math.nan),
+        stderr=torch.zeros(len(y)) if exact else standard_error(draws),
+        map=heat,
+        draws=draws,
+        evaluations=(steps + 1) * (denoiser.dimension + 1 if exact else int(probes) + 1),
         sigmas=sigmas,
         curve=((rate[:, :-1] + rate[:, 1:]) / 2 * gaps).cumsum(1).float(),
-        map=heat,
         latent=y,
-        log_prior=(-((y.double() / top) ** 2).sum((1, 2, 3)) / 2 - denoiser.dimension * math.log(math.sqrt(2 * math.pi) * top)).float(),
-        evaluations=(steps + 1) * (probes + 1),
+        log_prior=log_prior(y, top).sum((1, 2, 3)).float(),
+        maps=torch.stack(maps[1:], 1).cpu() if keep_maps else None,
+        map_stderr=(variance.sqrt() if probes != 1 and not exact else no_error).cpu() if keep_maps else None,
     )
+
+
+def diagonal(denoiser: Denoiser, y: Tensor, sigma: float, signs: Tensor) -> tuple[Tensor, Tensor]:
+    """noise(y, sigma) (B, C, H, W), and what each probe of `signs` (K, 1, C, H, W) says of the diagonal of I - J, (K, B, C, H, W)."""
+    signs = signs.to(y.device)
+    displaced = (y + (PERTURBATION * sigma) * signs).flatten(0, 1)  # (K * B, C, H, W)
+    noise, moved = denoiser.noise(torch.cat([y, displaced]), sigma).tensor_split([len(y)])
+    return noise, signs * (moved.view(len(signs), *y.shape) - noise) / PERTURBATION
+
+
+def _exact_diagonal(denoiser: Denoiser, y: Tensor, sigma: float, callback: Callback | None, k: int, levels: int) -> tuple[Tensor, Tensor]:
+    """noise(y, sigma), and the diagonal of I - J itself, (1, B, C, H, W), by one displacement along every coordinate."""
+    noise, d = denoiser.noise(y, sigma), denoiser.dimension
+    result = torch.empty_like(y).flatten(1)
+    for start in range(0, d, DIRECTIONS):
+        part = torch.arange(start, min(d, start + DIRECTIONS), device=y.device)
+        unit = torch.nn.functional.one_hot(part, d).to(y).view(-1, 1, *denoiser.shape)
+        moved = denoiser.noise((y + PERTURBATION * sigma * unit).flatten(0, 1), sigma).view(len(part), *y.shape)
+        result[:, part] = ((moved - noise) * unit).sum((2, 3, 4)).T / PERTURBATION
+        if callback:
+            callback(k * d + start + len(part), levels * d)
+    return noise, result.view(1, *y.shape)
+
+
+def log_prior(latent: Tensor, sigma: float) -> Tensor:
+    """log N(latent; 0, sigma^2) of every value by itself, float64, the shape of `latent`."""
+    return -((latent.double() / sigma) ** 2) / 2 - math.log(math.sqrt(2 * math.pi) * sigma)

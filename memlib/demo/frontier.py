@@ -1,0 +1,50 @@
+"""How few network forwards rank the images as a long run does."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy.stats import spearmanr
+
+from memlib import MEASURES, ImageSet, load_denoiser, load_images
+from memlib.runs import Results, measure_images, result_key
+
+IMAGES = 192  # drawn at random: a long run over all of them takes hours on a laptop
+LONG = {"steps": 100, "probes": 16, "seed": 1}  # another seed: its probes share nothing with the short runs
+SHORT = ((3, 1), (6, 1), (12, 1), (19, 1), (24, 1), (3, 4), (6, 2), (9, 3), (12, 2), (24, 2), (12, 4), (24, 4))
+
+
+def write_frontier(target: Path, state: Path) -> None:
+    """Write steps, probes, forwards and Spearman's rank correlation with the long run, over all images and the uncopied ones.
+
+    The long run is kept in `state` (.npy), so that it is not repeated.
+    """
+    images = load_images("demo")
+    chosen = np.sort(np.random.default_rng(0).choice(len(images), IMAGES, replace=False)).tolist()
+    if not state.exists():
+        state.parent.mkdir(parents=True, exist_ok=True)
+        np.save(state, values(images, chosen, LONG))
+    truth = np.load(state)
+    uncopied = np.array([images.metadata["copies"][index] in ("0", "1") for index in chosen])
+    lines = []
+    for steps, probes in SHORT:
+        short = values(images, chosen, {"steps": steps, "probes": probes, "seed": 0})
+        lines.append(
+            {
+                "steps": steps,
+                "probes": probes,
+                "forwards": (steps + 1) * (probes + 1),
+                "rank correlation": round(float(spearmanr(short, truth).statistic), 4),
+                "among images not copied": round(float(spearmanr(short[uncopied], truth[uncopied]).statistic), 4),
+            }
+        )
+    pd.DataFrame(lines).sort_values("forwards").to_csv(target, index=False)
+
+
+def values(images: ImageSet, chosen: list[int], parameters: dict[str, int]) -> np.ndarray:
+    """Volume growth of the chosen images over the default noise range."""
+    denoiser, results = load_denoiser("demo"), Results()
+    asked = {**MEASURES["volume_growth"].defaults(denoiser), **parameters}
+    for done, total in measure_images(denoiser, images, chosen, "volume_growth", asked, results):
+        print(f"{asked['steps']} steps, {asked['probes']} probes: {done} of {total}", end="\n" if done == total else "\r", flush=True)
+    return np.array([results[result_key(denoiser.digest, images.ids[index], "volume_growth", asked)]["value"] for index in chosen])

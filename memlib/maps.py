@@ -1,0 +1,53 @@
+"""Maps over pixels: smoothing, and how well one finds the part of a drawing that its variants share.
+
+Where several training images are one drawing with something changed, the true mask of partial memorisation is known: the
+pixels in which all variants agree. A map that finds memorised pixels ranks them above the others.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.ndimage import uniform_filter
+from sklearn.metrics import roc_auc_score
+from torch import Tensor
+
+AGREE = 0.05  # variants agree in a pixel where no channel differs by more, of the 2 from black to white
+
+
+def smooth(maps: np.ndarray, width: int) -> np.ndarray:
+    """Maps (..., H, W) averaged over width x width boxes, mirrored at the border, which keeps each map's sum."""
+    return np.asarray(uniform_filter(maps, size=(1,) * (maps.ndim - 2) + (width, width), mode="reflect"))
+
+
+def agreement(variants: Tensor) -> np.ndarray:
+    """True (H, W) where all variants (V, C, H, W) agree within AGREE in every channel."""
+    return (variants.amax(0) - variants.amin(0) <= AGREE).all(0).numpy()
+
+
+def baselines(image: Tensor, mean: Tensor) -> dict[str, np.ndarray]:
+    """Maps (H, W) that know nothing of any model, each signed so that what it takes for memorised is high.
+
+    `flatness` is minus the local variance in 3x3 boxes, `typicality` minus the distance to the mean image (C, H, W).
+    """
+    pixels = image.numpy()
+    variance = uniform_filter(pixels**2, (1, 3, 3), mode="reflect") - uniform_filter(pixels, (1, 3, 3), mode="reflect") ** 2
+    return {"flatness": -variance.sum(0), "typicality": -(np.square(pixels - mean.numpy()).sum(0) ** 0.5)}
+
+
+def pixel_auc(heat: np.ndarray, mask: np.ndarray, within: np.ndarray | None = None) -> float:
+    """Probability that a pixel inside the mask (H, W) is brighter than one outside; NaN where the mask has one value.
+
+    `within` (H, W) leaves out the pixels where it is False.
+    """
+    chosen = np.ones_like(mask) if within is None else within
+    truth = mask[chosen]
+    return float(roc_auc_score(truth, heat[chosen])) if 0 < truth.sum() < truth.size else float("nan")
+
+
+def families(names: Sequence[object], least: int = 2) -> dict[str, list[int]]:
+    """Positions of the images of each family that has at least `least`, by the family's name; empty names are none."""
+    found: dict[str, list[int]] = {}
+    for index, name in enumerate(names):
+        if name not in ("", None):
+            found.setdefault(str(name), []).append(index)
+    return {name: places for name, places in found.items() if len(places) >= least}

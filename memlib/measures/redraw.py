@@ -1,0 +1,76 @@
+"""Redraw: noise an image to sigma, denoise it again with many seeds, and see how often it comes back.
+
+y = x + sigma n is carried down by DDIM. At small sigma everything comes back; at large sigma only what the model would draw by
+itself. How far up an image still returns is the size of its basin. It is conditioned on the image: a basin shows that the
+model can hold the image, not that anyone without it would draw it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from memlib.denoisers.base import Denoiser
+from memlib.flow import Callback, generate, ladder
+from memlib.measures.result import Result, standard_error
+from memlib.seeds import generator
+
+LEVELS = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
+RETURNED = 0.1  # root mean square difference a value, in [-1, 1] units, below which a redraw counts as the image
+
+
+@dataclass(frozen=True)
+class Redraw(Result):
+    """`value` is the share of all redraws, every level alike, that return to the image; draws (B, n, 1)."""
+
+    distance: Tensor  # (B, levels, n) root mean square difference to the image
+    images: Tensor | None  # (B, levels, n, C, H, W)
+
+    kept: ClassVar[tuple[str, ...]] = ("value", "stderr", "draws", "distance", "images")
+
+
+def redraw(
+    denoiser: Denoiser,
+    images: Tensor,
+    *,
+    sigmas: Sequence[float] = LEVELS,
+    draws: int = 32,
+    steps: int = 15,
+    threshold: float = RETURNED,
+    seed: int = 0,
+    keep_images: bool = False,
+    callback: Callback | None = None,
+) -> Redraw:
+    """Redraw images (B, C, H, W) `draws` times from each noise level, len(sigmas) * draws * steps forwards an image.
+
+    A redraw returned where its root-mean-square difference to the image is below `threshold`. The noise of draw i
+    depends on (seed, i) alone: it is shared by all images and levels. `callback(done, total)` counts levels. Raises
+    ValueError for levels outside the denoiser's range.
+    """
+    if draws < 1 or not len(sigmas):
+        raise ValueError("At least one draw at one noise level is needed.")
+    x = denoiser.check(images).float()
+    noise = torch.stack([torch.randn(denoiser.shape, generator=generator(seed, draw)) for draw in range(draws)]).to(x.device)
+    pictures, distances = [], []
+    for level, sigma in enumerate(sigmas):
+        rungs = ladder(denoiser, steps, denoiser.sigma_floor, sigma).flip(0)
+        rungs[-1] = 0  # the last step goes to the image itself
+        redrawn = generate(denoiser, (x[:, None] + sigma * noise).flatten(0, 1), sigmas=rungs).view(len(x), draws, *x.shape[1:])
+        distances.append((redrawn - x[:, None]).square().mean((2, 3, 4)).sqrt().cpu())
+        if keep_images:
+            pictures.append(redrawn.cpu())
+        if callback:
+            callback(level + 1, len(sigmas))
+    distance = torch.stack(distances, 1)
+    back = (distance < threshold).float().transpose(1, 2) / len(sigmas)  # (B, draws, levels)
+    return Redraw(
+        value=back.sum(2).mean(1),
+        stderr=standard_error(back.sum(2, keepdim=True)),  # one draw's levels share their noise
+        map=None,
+        draws=back.sum(2, keepdim=True),
+        evaluations=len(sigmas) * draws * steps,
+        distance=distance,
+        images=torch.stack(pictures, 1) if keep_images else None,
+    )
