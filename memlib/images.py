@@ -144,7 +144,7 @@ def _index(pictures: Source, name: str, size: int | None, channels: int | None, 
         elif pixels.shape != shape:
             odd = odd or f"{pictures.names[index]!r} is {_describe(pixels.shape)}, the first picture is {_describe(shape)}"
         kept.append(index)
-        ids.append(hashlib.sha256(f"{pixels.dtype}{pixels.shape}{size}".encode() + pixels.tobytes()).hexdigest()[:16])
+        ids.append(_identify(pixels, size))
     if not kept or shape is None:
         first = f" The first of {len(skipped)}: {skipped[0][0]!r} {skipped[0][1]}." if skipped else ""
         raise ValueError(f"There is no usable picture in {name!r}.{first}")
@@ -158,6 +158,10 @@ def _index(pictures: Source, name: str, size: int | None, channels: int | None, 
     metadata = {column: [values.get(pictures.names[index], "") for index in kept] for column, values in table.items()}
     size_of_one = (shape[0], shape[1], shape[2])
     return ImageSet(name, [pictures.names[index] for index in kept], ids, size_of_one, skipped, metadata, read)
+
+
+def _identify(pixels: np.ndarray, size: int | None) -> str:
+    return hashlib.sha256(f"{pixels.dtype}{pixels.shape}{size}".encode() + pixels.tobytes()).hexdigest()[:16]
 
 
 def _describe(shape: tuple[int, ...]) -> str:
@@ -185,6 +189,15 @@ def _transform(pixels: np.ndarray, size: int | None, channels: int | None) -> np
 def _to_array(picture: Image.Image) -> np.ndarray:
     array = np.asarray(picture)
     return array[None] if array.ndim == 2 else array.transpose(2, 0, 1)
+
+
+def read_picture(data: bytes, shape: tuple[int, int, int]) -> tuple[Tensor, str]:
+    """One encoded picture brought to `shape` (C, H, W) as `load_images` does, float32, and its id; ValueError, as a phrase."""
+    channels, height, width = shape
+    pixels = _transform(decode(data), width if height == width else None, channels)
+    if pixels.shape != shape:
+        raise ValueError(f"is {_describe(pixels.shape)}, not {_describe(shape)}")
+    return to_unit(pixels), _identify(pixels, width)
 
 
 def decode(data: bytes) -> np.ndarray:

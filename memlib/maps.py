@@ -4,13 +4,18 @@ Where several training images are one drawing with something changed, the true m
 pixels in which all variants agree. A map that finds memorised pixels ranks them above the others.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
+import pandas as pd
 from scipy.ndimage import uniform_filter
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
+from memlib.images import ImageSet
+
+VARIANTS = 4  # fewer say little about what all of them share
+WHITE = 0.99
 AGREE = 0.05  # variants agree in a pixel where no channel differs by more, of the 2 from black to white
 
 
@@ -51,3 +56,30 @@ def families(names: Sequence[object], least: int = 2) -> dict[str, list[int]]:
         if name not in ("", None):
             found.setdefault(str(name), []).append(index)
     return {name: places for name, places in found.items() if len(places) >= least}
+
+
+def family_aucs(images: ImageSet, found: Mapping[str, Mapping[str, np.ndarray]], width: int = 3) -> pd.DataFrame | None:
+    """Mean pixel AUC of each named set of maps {name: {image id: map}} and of the baselines, against the families' masks.
+
+    Families come from the metadata column `family`, among the images that a `copies` column does not say were never trained
+    on. A line a map: over the whole picture, and within the drawing (where some variant is not white). None without families.
+    """
+    trained = [str(copies) != "0" for copies in images.metadata.get("copies", [""] * len(images))]
+    named = [
+        name if seen and image in next(iter(found.values())) else ""
+        for name, seen, image in zip(images.metadata["family"], trained, images.ids, strict=True)
+    ]
+    groups = families(named, least=VARIANTS)
+    if not groups:
+        return None
+    mean = images.batch([index for index, seen in enumerate(trained) if seen][:1000]).mean(0)
+    scores: dict[str, list[tuple[float, float]]] = {}
+    for places in groups.values():
+        variants = images.batch(places)
+        mask, drawn = agreement(variants), (variants.amin(0) < WHITE).any(0).numpy()
+        for place, image in zip(places, variants, strict=True):
+            own = {name: smooth(maps[images.ids[place]], width) for name, maps in found.items() if images.ids[place] in maps}
+            for name, heat in (own | baselines(image, mean)).items():
+                scores.setdefault(name, []).append((pixel_auc(heat, mask), pixel_auc(heat, mask, drawn)))
+    lines = [(name, len(values), *np.nanmean(values, axis=0).round(3).tolist()) for name, values in scores.items()]
+    return pd.DataFrame(lines, columns=["map", "images", "whole picture", "inside the drawing"])

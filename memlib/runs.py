@@ -19,6 +19,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
+from torch import Tensor
 
 from memlib.denoisers import Denoiser
 from memlib.images import ImageSet
@@ -95,6 +96,27 @@ def measure_images(
         for place, index in enumerate(chunk):
             results[keys[index]] = result.row(place)
         yield start + len(chunk), len(todo)
+
+
+def measure_one(
+    denoiser: Denoiser,
+    image: Tensor,
+    name: str,
+    measure: str,
+    parameters: Mapping[str, Any],
+    results: MutableMapping[str, Row],
+    progress: Callable[[float], object] | None = None,
+) -> Row:
+    """The row of one image (C, H, W) known by its id `name`: from `results`, or measured and put there."""
+    key = result_key(denoiser.digest, name, measure, parameters)
+    if key not in results:
+
+        def report(done: int, total: int) -> None:
+            if progress:
+                progress(done / total)
+
+        results[key] = MEASURES[measure].function(denoiser, image[None], **parameters, callback=report).row(0)
+    return results[key]
 
 
 def forward_seconds(denoiser: Denoiser) -> float:

@@ -6,16 +6,21 @@ import random
 import numpy as np
 import pandas as pd
 import streamlit as st
+from scipy.stats import spearmanr
 
 from memlib.flow import rounded_ends
 from memlib.measures import MEASURES, Row
-from memlib.runs import forward_seconds, measure_images, result_key, result_table
-from pages.shared import charts, exports, workspace
+from memlib.measures.controls import bits_per_dimension, regress_out
+from memlib.runs import measure_images, result_key, result_table
+from pages.shared import charts, exports, partial, workspace
+from pages.shared.closer import closer_look
 from pages.shared.gallery import Card, gallery
-from pages.shared.pictures import colour, rgb
+from pages.shared.growth import MEASURE, Picture, View
+from pages.shared.pictures import colour, colour_range, rgb
 
-MEASURE = MEASURES["volume_growth"]
 PER_PAGE = 48
+RAW, MINUS, WITHOUT = "Growth", "Minus reference", "Size of the PNG taken out"
+CONTROLS = {"png_bytes": "Size as a PNG, bytes", "bits_per_dimension": "Bits a dimension"}
 
 loaded = workspace.require()
 denoiser, images, results = loaded.denoiser, loaded.images, workspace.results()
@@ -67,9 +72,26 @@ def settings() -> dict[str, float | int]:
     return {"sigma_min": float(low), "sigma_max": float(high), "steps": int(steps), "probes": int(probes), "seed": int(seed)}
 
 
-def measuring(parameters: dict[str, float | int]) -> None:
+def comparison() -> str:
+    """What of the growth is shown: all of it, or what a reference or the picture's simplicity does not explain."""
+    row = st.container(horizontal=True, vertical_alignment="bottom")
+    choices = [RAW, MINUS, WITHOUT] if loaded.reference else [RAW, WITHOUT]
+    chosen = row.segmented_control(
+        "Show", choices, default=RAW, required=True, key="of", bind="query-params",
+        help="Growth also sees how simple a picture is. A reference model, trained less or without the images, sees the simplicity but not the memory: its growth can be taken away. So can what the size of the PNG explains, by a straight line through all measured images.",
+    )  # fmt: skip
+    widths = {"None": 1, "3 x 3": 3, "5 x 5": 5}
+    smoothing = row.segmented_control(
+        "Smoothing of the maps", list(widths), default="3 x 3", required=True, key="smooth", bind="query-params",
+        help="Averages over neighbouring pixels; the map's sum stays. Unsmoothed maps show the noise of the probes.",
+    )  # fmt: skip
+    st.session_state.smoothing = widths[smoothing]
+    return chosen if chosen in choices else RAW
+
+
+def measuring(view: View) -> None:
     """Choose what to measure, see what it will cost, measure it. Finished images are kept whatever happens."""
-    missing = [index for index in range(len(images)) if key_of(index, parameters) not in results]
+    missing = sorted({index for model in view.models for index in view.missing(model)})
     with st.expander(
         "Measure images" if missing else "All images are measured with these settings",
         icon=":material/play_arrow:",
@@ -91,35 +113,44 @@ def measuring(parameters: dict[str, float | int]) -> None:
             chosen = [index for index in missing if {images.names[index], images.ids[index]} & wanted]
         else:
             count = st.number_input("How many", 1, max(1, len(missing)), min(64, len(missing)))
-            chosen = sorted(random.Random(parameters["seed"]).sample(missing, int(min(count, len(missing)))))
-        forwards = (int(parameters["steps"]) + 1) * (int(parameters["probes"]) + 1)
-        if "forward_seconds" not in st.session_state or st.session_state.forward_seconds[0] != denoiser.digest:
-            st.session_state.forward_seconds = (denoiser.digest, forward_seconds(denoiser))
-        st.caption(
-            f"{len(chosen):,} images, {forwards} network forwards each: about {exports.duration(len(chosen) * forwards * st.session_state.forward_seconds[1])}."
-        )
+            chosen = sorted(random.Random(view.parameters["seed"]).sample(missing, int(min(count, len(missing)))))
+        both = " with the model and its reference" if len(view.models) > 1 else ""
+        cost = exports.duration(workspace.seconds(denoiser, len(chosen) * view.forwards))
+        st.caption(f"{len(chosen):,} images, {view.forwards} network forwards each{both}: about {cost}.")
         if st.button("Measure", type="primary", icon=":material/play_arrow:", disabled=not chosen):
             bar = st.progress(0.0, "Measuring")
             st.button("Stop", icon=":material/stop:", help="Finished images are kept.")
             try:
-                for done, total in measure_images(
-                    denoiser,
-                    images,
-                    chosen,
-                    MEASURE.name,
-                    parameters,
-                    results,
-                    lambda share: bar.progress(share, f"Measuring, {share:.0%}"),
-                ):
-                    bar.progress(done / total, f"{done:,} of {total:,} images measured")
+                for model in view.models:
+                    for done, total in measure_images(
+                        model,
+                        images,
+                        chosen,
+                        MEASURE.name,
+                        view.parameters,
+                        results,
+                        lambda share: bar.progress(share, f"Measuring, {share:.0%}"),
+                    ):
+                        bar.progress(done / total, f"{done:,} of {total:,} images measured")
             except ValueError as error:
                 st.error(str(error), icon=":material/error:")
                 return
             st.rerun()
 
 
-def key_of(index: int, parameters: dict[str, float | int]) -> str:
-    return result_key(denoiser.digest, images.ids[index], MEASURE.name, parameters)
+def with_controls(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with what costs nothing more to know of each image: its log likelihood, its size as a PNG, stored controls."""
+    own = view.stored() if not view.minus_reference else View(loaded, view.parameters, False).stored()
+    growth = np.array([own[image]["value"] + own[image]["log_prior"] for image in table["id"]])
+    table["log_likelihood"] = growth
+    table["bits_per_dimension"] = bits_per_dimension(growth, denoiser.dimension)
+    table["png_bytes"] = workspace.png_sizes(images, images.digest)[table["index"]]
+    for name in ("flipd", "denoising_loss"):
+        parameters = MEASURES[name].defaults(denoiser)
+        keys = [result_key(denoiser.digest, image, name, parameters) for image in table["id"]]
+        if any(key in results for key in keys):
+            table[name] = [results[key]["value"] if key in results else np.nan for key in keys]
+    return table
 
 
 def filtered(table: pd.DataFrame) -> pd.DataFrame:
@@ -137,19 +168,12 @@ def filtered(table: pd.DataFrame) -> pd.DataFrame:
     return table if order == "Most memorised first" else table.iloc[::-1]
 
 
-def colour_range(rows: dict[str, Row]) -> tuple[float, float]:
-    """One range for every map on the page: all but the extreme hundredths of the measured pixels."""
-    sample = np.stack([row["map"] for row in list(rows.values())[:256]])
-    low, high = np.quantile(sample, [0.01, 0.99])
-    return float(low), float(high)
-
-
 def choose() -> None:
     st.query_params["image"] = st.session_state.gallery["selected"]
 
 
 @st.fragment
-def browser(table: pd.DataFrame, rows: dict[str, Row], parameters: dict[str, float | int]) -> None:
+def browser(table: pd.DataFrame, rows: dict[str, Row], view: View) -> None:
     """The gallery, the selected image and where it stands among all, which answer without the rest of the page."""
     left, right = st.columns([5, 6], gap="medium")
     with left:
@@ -164,9 +188,10 @@ def browser(table: pd.DataFrame, rows: dict[str, Row], parameters: dict[str, flo
         page = min(int(st.session_state.get("page", 1)), pages)
         part = shown.iloc[(page - 1) * PER_PAGE : page * PER_PAGE]
         selected = selected if selected in set(table["id"]) else str(part["id"].iloc[0])
-        low, high = colour_range(rows)
+        limits = colour_range(view.smooth(np.stack([row["map"] for row in list(rows.values())[:256]])), view.minus_reference)
         if st.session_state.get("show") == "Maps":
-            pictures = np.stack([colour(rows[image]["map"], low, high) for image in part["id"]])
+            heat = view.smooth(np.stack([rows[image]["map"] for image in part["id"]]))
+            pictures = colour(heat, *limits, view.minus_reference)
         else:
             pictures = np.stack([rgb(images[index]) for index in part["index"]])
         cards = [card(row) for _, row in part.iterrows()]
@@ -178,7 +203,9 @@ def browser(table: pd.DataFrame, rows: dict[str, Row], parameters: dict[str, flo
             st.pagination(pages, key="page")
     with right:
         chosen = table[table["id"] == selected].iloc[0]
-        detail(chosen, table, rows, (low, high), parameters)
+        picture = Picture(chosen["id"], chosen["name"], images[int(chosen["index"])])
+        detail(chosen, table, rows, picture, limits, view)
+    closer_look(view, picture, np.array([row["value"] for row in rows.values()]))
     overview(table, float(chosen["value"]))
 
 
@@ -193,29 +220,59 @@ def card(row: pd.Series) -> Card:
     )
 
 
-def detail(
-    row: pd.Series, table: pd.DataFrame, rows: dict[str, Row], limits: tuple[float, float], parameters: dict[str, float | int]
-) -> None:
+def detail(row: pd.Series, table: pd.DataFrame, rows: dict[str, Row], picture: Picture, limits: tuple[float, float], view: View) -> None:
     """The selected image: map, numbers and curve."""
-    result = rows[row["id"]]
-    st.text(row["name"])
-    figure = charts.overlay(rgb(images[int(row["index"])]), result["map"], *limits, MEASURE.unit)
-    st.plotly_chart(figure, key="overlay", config=charts.CONFIG, alt=f"{row['name']} with its volume growth map")
-    ceiling = denoiser.dimension * np.log(parameters["sigma_max"] / parameters["sigma_min"])
+    st.text(picture.name)
+    result = view.row(picture)
+    levels = view.levels(result)
+    shown = st.segmented_control(
+        "Map",
+        ["Growth", "Its standard error"],
+        default="Growth",
+        required=True,
+        key="map",
+        bind="query-params",
+        label_visibility="collapsed",
+    )
+    if shown == "Growth":
+        figure = charts.overlay(
+            rgb(picture.image), levels[-1][1], *limits, MEASURE.unit,
+            signed=view.minus_reference, levels=levels, prefix="Counted up to noise level σ = ",
+        )  # fmt: skip
+    else:
+        figure = charts.overlay(rgb(picture.image), result["map_stderr"], *colour_range(result["map_stderr"]), MEASURE.unit)
+    st.plotly_chart(figure, key="overlay", config=charts.CONFIG, alt=f"{picture.name} with its volume growth map")
+    if shown != "Growth":
+        st.caption(
+            "Of the unsmoothed map, from the spread between the probes"
+            + ("; an upper bound for the difference." if view.minus_reference else ".")
+        )
     numbers = st.columns(4)
-    numbers[0].metric("Log growth", f"{row['value']:,.0f}", help=f"{MEASURE.definition} In nats; the map sums to it.")
+    title = {RAW: "Log growth", MINUS: "Minus reference", WITHOUT: "Beyond PNG size"}[compared]
+    numbers[0].metric(
+        title,
+        f"{row['value']:,.0f}",
+        help=f"{MEASURE.definition} In nats; "
+        + ("the map sums to it." if compared != WITHOUT else "the map is that of the growth itself."),
+    )
     error = "unknown" if np.isnan(row["stderr"]) else f"± {row['stderr']:,.0f}"
     numbers[1].metric(
         "Standard error",
         error,
-        help="Of the estimate, from the spread between probes; one probe has none. Probes are shared by all images, so ranks are steadier than this.",
+        help="Of the estimate, from the spread between probes; one probe has none. Probes are shared by all images and models, so ranks and differences are steadier than single values.",
     )
     numbers[2].metric("Rank", f"{row['rank']:,} of {len(table):,}", help="Among the measured images; 1 is the most memorised.")
-    numbers[3].metric(
-        "Of the ceiling",
-        f"{row['value'] / ceiling:.1%}",
-        help=f"No exact model can exceed the growth of an isolated point, {ceiling:,.0f} nats = d ln(σ max / σ min). A trained network can: it corrects the noise more steeply than any distribution of images allows.",
-    )
+    ceiling = denoiser.dimension * np.log(view.parameters["sigma_max"] / view.parameters["sigma_min"])
+    if compared == RAW:
+        numbers[3].metric(
+            "Of the ceiling",
+            f"{row['value'] / ceiling:.1%}",
+            help=f"No exact model can exceed the growth of an isolated point, {ceiling:,.0f} nats = d ln(σ max / σ min). A trained network can: it corrects the noise more steeply than any distribution of images allows.",
+        )
+    else:
+        numbers[3].metric(
+            "Bits a dimension", f"{row['bits_per_dimension']:.2f}", help="Of the model's log likelihood at the lowest noise level."
+        )
     facts = [
         f"{name} {row[name]:g}" if isinstance(row[name], (int, float)) else f"{name} {row[name]}"
         for name in images.metadata
@@ -223,12 +280,12 @@ def detail(
     ]
     if facts:
         st.text(" · ".join(facts))
-    sigmas = np.geomspace(float(parameters["sigma_min"]), float(parameters["sigma_max"]), int(parameters["steps"]) + 1)
     band = None
     if "group" in table and (table["group"] == "held-out").any():
-        band = ("held-out images", np.stack([rows[image]["curve"] for image in table.loc[table["group"] == "held-out", "id"]]))
+        held_out = table.loc[table["group"] == "held-out", "id"]
+        band = ("held-out images", view.sigmas, np.stack([rows[image]["curve"] for image in held_out]))
     st.plotly_chart(
-        charts.growth_curve(sigmas, result["curve"], denoiser.dimension, band),
+        charts.growth_curve({"this image": (view.sigmas, result["curve"])}, None if view.minus_reference else denoiser.dimension, band),
         key="curve",
         config=charts.CONFIG,
         alt="Growth accumulated over the noise levels",
@@ -237,7 +294,7 @@ def detail(
 
 def overview(table: pd.DataFrame, selected: float) -> None:
     """All measured images at once: spread by group, and value against number of copies where it is known."""
-    axis = f"log growth, {MEASURE.unit}"
+    axis = f"{compared.lower() if compared != RAW else 'log growth'}, {MEASURE.unit}"
     left, right = st.columns(2, gap="medium")
     with left:
         st.subheader("Spread")
@@ -253,25 +310,85 @@ def overview(table: pd.DataFrame, selected: float) -> None:
             st.plotly_chart(charts.dose_response(table, axis), key="dose", config=charts.CONFIG, alt="Log growth against number of copies")
 
 
+def controls(table: pd.DataFrame) -> None:
+    """The value against what a plain picture also moves."""
+    names = CONTROLS | {name: f"{MEASURES[name].title}" for name in ("flipd", "denoising_loss")}
+    st.subheader("Against simpler numbers")
+    row = st.container(horizontal=True, vertical_alignment="bottom")
+    name = row.segmented_control(
+        "Control", list(names), format_func=names.__getitem__, default="png_bytes", required=True, key="control", bind="query-params"
+    )
+    if name in MEASURES and (name not in table or table[name].isna().any()):
+        measure = MEASURES[name]
+        parameters = measure.defaults(denoiser)
+        missing = [int(index) for index in (table["index"] if name not in table else table.loc[table[name].isna(), "index"])]
+        forwards = parameters.get("draws", parameters.get("probes", 0) + 1)
+        cost = exports.duration(workspace.seconds(denoiser, len(missing) * forwards))
+        st.caption(f"{measure.definition} {len(missing):,} images are not measured yet: about {cost}.")
+        if row.button("Measure this control", icon=":material/play_arrow:"):
+            bar = st.progress(0.0, measure.title)
+            for done, total in measure_images(denoiser, images, missing, name, parameters, results):
+                bar.progress(done / total, f"{done:,} of {total:,} images measured")
+            st.rerun()
+        return
+    left, right = st.columns([3, 2], gap="medium")
+    with left:
+        st.plotly_chart(
+            charts.against(table, name, f"{compared.lower()}, {MEASURE.unit}", names[name]),
+            key="control-chart",
+            config=charts.CONFIG,
+            alt=f"Value against {names[name]}",
+        )
+    with right:
+        order = float(spearmanr(table["value"], table[name]).statistic)
+        st.metric(
+            "Rank correlation",
+            f"{order:.2f}",
+            help="Spearman's, over all measured images. Near 0: the control explains little of the ranking.",
+        )
+        st.markdown(
+            "What a control explains of the growth may be the picture and not the memory. "
+            + (
+                MEASURES[name].definition
+                if name in MEASURES
+                else {
+                    "png_bytes": "A busy picture takes more bytes.",
+                    "bits_per_dimension": "The model's own code length of the picture, from its log likelihood at the lowest noise level.",
+                }[name]
+            )
+        )
+
+
 parameters = settings()
 if parameters["sigma_min"] >= parameters["sigma_max"]:
     st.error("The lowest noise level must be below the highest.", icon=":material/error:")
     st.stop()
 if denoiser.truncated:
     st.info(f"The schedule of this model goes on past σ = {denoiser.sigma_max:.4g}; it is cut there.", icon=":material/content_cut:")
-measuring(parameters)
-rows = {image: results[key] for index, image in enumerate(images.ids) if (key := key_of(index, parameters)) in results}
+compared = comparison()
+view = View(loaded, parameters, compared == MINUS, st.session_state.smoothing)
+measuring(view)
+rows = view.stored()
 if not rows:
     st.info("Nothing has been measured with these settings yet. Choose images above and measure them.", icon=":material/hourglass_empty:")
     st.stop()
-table = result_table(images, rows, MEASURE.direction)
-browser(table, rows, parameters)
+if compared == WITHOUT:
+    sizes = workspace.png_sizes(images, images.digest)[[images.ids.index(image) for image in rows]]
+    left_over = regress_out(np.array([row["value"] for row in rows.values()]), sizes)
+    rows = {image: {**row, "value": float(value)} for (image, row), value in zip(rows.items(), left_over, strict=True)}
+table = with_controls(result_table(images, rows, MEASURE.direction))
+browser(table, rows, view)
+controls(table)
+partial.partial_panel(view, rows)
 st.subheader("Table")
 st.dataframe(table.drop(columns="index"), hide_index=True, height=280, alt="All measured images with their values")
-exports.table_buttons(table, workspace.manifest(loaded, MEASURE.name, parameters), "volume-growth")
+details = workspace.manifest(loaded, MEASURE.name, parameters) | {"shown": compared}
+if view.minus_reference and loaded.reference:
+    details["reference"] = {"name": loaded.reference.name, "digest": loaded.reference.digest}
+exports.table_buttons(table, details, "volume-growth")
 with st.expander("What this number is", icon=":material/function:"):
     st.latex(MEASURE.formula)
     st.markdown(
         f"{MEASURE.definition}\n\n**Direction:** bigger means more memorised. **Limits:** {MEASURE.limits}\n\n**Source:** {MEASURE.citation}."
     )
-    st.json(json.dumps(workspace.manifest(loaded, MEASURE.name, parameters)), expanded=False)
+    st.json(json.dumps(details), expanded=False)

@@ -39,7 +39,8 @@ demo = actions.button(
 if current is not None:
     actions.button("Close", icon=":material/close:", on_click=workspace.close_workspace, help="Unload the model and the images.")
 
-references = list(dict.fromkeys([*BUNDLED, *filter(None, [before.reference])]))
+chosen_reference = before.reference if before.model != "demo" else ""  # the demo brings its own
+references = list(dict.fromkeys([*BUNDLED, *filter(None, [chosen_reference])]))
 with st.form("sources", border=True):
     model = st.text_input(
         "Model",
@@ -68,10 +69,10 @@ with st.form("sources", border=True):
     reference = right.selectbox(
         "Reference model",
         references,
-        index=references.index(before.reference) if before.reference else None,
+        index=references.index(chosen_reference) if chosen_reference else None,
         placeholder="none",
         accept_new_options=True,
-        help="An earlier checkpoint, or a model trained without the images; shown beside the model where a page compares.",
+        help="An earlier checkpoint, or a model trained without the images. What it also gives an image is no memory of the model's; pages can take it away.",
     )
     submitted = st.form_submit_button("Load", icon=":material/login:")
 
@@ -81,8 +82,15 @@ if submitted:
     if not model.strip() and not pictures.strip() and not reference:
         st.error("Type where the model and the images are, or open the demo.", icon=":material/error:")
     else:
+        chosen = model.strip() or "demo"
         opened(
-            Sources(model.strip() or "demo", pictures.strip() or "demo", (reference or "").strip(), int(size) if size else None, channels)
+            Sources(
+                chosen,
+                pictures.strip() or "demo",
+                (reference or "").strip() or (Sources.reference if chosen == "demo" else ""),
+                int(size) if size else None,
+                channels,
+            )
         )
 
 if current is not None:

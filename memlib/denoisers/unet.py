@@ -167,6 +167,18 @@ def load_denoiser(source: str | Path, device: str | torch.device | None = None) 
     return denoiser
 
 
+def find_checkpoints(folder: Path) -> list[Path]:
+    """The models in the sub-folders of a training run's folder, in the order of the numbers in their names."""
+
+    def natural(path: Path) -> list[tuple[bool, int, str]]:
+        return [(part.isdigit(), int(part) if part.isdigit() else 0, part) for part in re.split(r"(\d+)", path.name)]
+
+    found = [path for path in folder.iterdir() if path.is_dir() and any((path / part / "config.json").is_file() for part in ("unet", "."))]
+    if not found:
+        raise ValueError(f"{folder.name!r} holds no checkpoints: none of its sub-folders is a diffusers model.")
+    return sorted(found, key=natural)
+
+
 @torch.no_grad()
 def _try_out(denoiser: UNetDenoiser) -> None:
     """One forward, so that a network that cannot draw its own size or is full of NaN is refused here and not in a run."""

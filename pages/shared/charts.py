@@ -1,11 +1,13 @@
 """The figures pages share. They draw what they are given; nothing is measured here."""
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from pages.shared.pictures import COLOUR_SCALE, data_url, enlarge, grey
+from pages.shared.pictures import COLOUR_SCALE, SIGNED_SCALE, colour_range, data_url, enlarge, grey
 
 GROUP_COLOURS = ("#a63a8c", "#e0704f", "#4a8fa8", "#8a8696", "#5a8f62", "#c9a13b")
 CONFIG = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"], "toImageButtonOptions": {"format": "svg"}}
@@ -15,17 +17,31 @@ def group_colours(groups: list[str]) -> dict[str, str]:
     return {group: GROUP_COLOURS[place % len(GROUP_COLOURS)] for place, group in enumerate(groups)}
 
 
-def overlay(pixels: np.ndarray, heat: np.ndarray, low: float, high: float, unit: str) -> go.Figure:
-    """The image, its map, and the map laid on the image, with a slider for its opacity that acts in the browser."""
-    height, width = heat.shape
+def overlay(
+    pixels: np.ndarray,
+    heat: np.ndarray,
+    low: float,
+    high: float,
+    unit: str,
+    *,
+    signed: bool = False,
+    levels: Sequence[tuple[str, np.ndarray]] = (),
+    prefix: str = "",
+) -> go.Figure:
+    """The image (H, W, 3), its map (H, W), and the map laid on the image, with sliders that act in the browser.
+
+    One slider sets the opacity, the other, where `levels` names further maps, which of them is shown; `heat` is the last.
+    """
+    height, width = pixels.shape[:2]
+    block = width / heat.shape[1]  # a map may be coarser than its image
     figure = make_subplots(1, 3, subplot_titles=("Image", "Map", "Map on image"), horizontal_spacing=0.03)
     scale = {
-        "colorscale": COLOUR_SCALE,
+        "colorscale": SIGNED_SCALE if signed else COLOUR_SCALE,
         "zmin": low,
         "zmax": high,
         "hovertemplate": "row %{y}, column %{x}: %{z:.3g} " + unit + "<extra></extra>",
     }
-    size = {"x0": 0, "y0": 0, "dx": 1, "dy": 1}
+    size = {"x0": (block - 1) / 2, "y0": (block - 1) / 2, "dx": block, "dy": block}
     for column, picture in ((1, pixels), (3, grey(pixels))):
         source = data_url(enlarge(picture, 256))
         factor = max(1, 256 // width)
@@ -42,57 +58,63 @@ def overlay(pixels: np.ndarray, heat: np.ndarray, low: float, high: float, unit:
             visible=False, range=[height - 0.5, -0.5], scaleanchor=f"x{column if column > 1 else ''}", constrain="domain", row=1, col=column
         )
     steps = [{"method": "restyle", "args": [{"opacity": level / 10}, [3]], "label": f"{level * 10}%"} for level in range(11)]
-    figure.update_layout(
-        height=330,
-        margin={"l": 0, "r": 0, "t": 30, "b": 0},
-        sliders=[
-            {
-                "active": 6,
-                "steps": steps,
-                "currentvalue": {"prefix": "Opacity of the map: "},
-                "pad": {"t": 8},
-                "x": 0,
-                "len": 1,
-                "ticklen": 0,
-                "minorticklen": 0,
-            }
-        ],
-    )
+    sliders = [{"active": 6, "steps": steps, "currentvalue": {"prefix": "Opacity of the map: "}, "pad": {"t": 8}, **_SLIDER}]
+    if levels:
+        shown = [(name, [[float(f"{value:.3g}") for value in line] for line in other.tolist()]) for name, other in levels]
+        moves = [{"method": "restyle", "args": [{"z": [z, z]}, [2, 3]], "label": name} for name, z in shown]
+        sliders.append({"active": len(levels) - 1, "steps": moves, "currentvalue": {"prefix": prefix}, "pad": {"t": 78}, **_SLIDER})
+    figure.update_layout(height=330 + 70 * bool(levels), margin={"l": 0, "r": 0, "t": 30, "b": 0}, sliders=sliders)
     return figure
 
 
-def growth_curve(sigmas: np.ndarray, curve: np.ndarray, dimension: int, band: tuple[str, np.ndarray] | None = None) -> go.Figure:
-    """Growth accumulated up to each noise level, below the ceiling of an isolated point; `band` is (name, curves (N, T))."""
+_SLIDER = {"x": 0, "len": 1, "ticklen": 0, "minorticklen": 0}
+
+
+def add_band(figure: go.Figure, x: np.ndarray, curves: np.ndarray, name: str) -> None:
+    """The middle 80% of many curves (N, len(x)), in grey behind the others."""
+    low, high = np.quantile(curves, [0.1, 0.9], axis=0)
+    figure.add_trace(go.Scatter(x=x, y=low, mode="lines", line={"width": 0}, hoverinfo="skip", showlegend=False))
+    figure.add_trace(
+        go.Scatter(
+            x=x,
+            y=high,
+            mode="lines",
+            line={"width": 0},
+            fill="tonexty",
+            fillcolor="rgba(138,134,150,.3)",
+            name=f"{name}, 10% to 90%",
+            hoverinfo="skip",
+        )
+    )
+
+
+def growth_curve(
+    curves: Mapping[str, tuple[np.ndarray, np.ndarray]], ceiling: int | None, band: tuple[str, np.ndarray, np.ndarray] | None = None
+) -> go.Figure:
+    """Growth accumulated up to each noise level, for each named (noise levels (T + 1,), curve (T,)).
+
+    `ceiling` is the dimension, for the line of an isolated point; `band` is (name, noise levels, curves (N, T)).
+    """
     figure = go.Figure()
-    start = np.zeros(1)
-    if band is not None and len(band[1]):
-        low, high = np.quantile(np.concatenate([np.zeros((len(band[1]), 1)), band[1]], 1), [0.1, 0.9], axis=0)
-        figure.add_trace(go.Scatter(x=sigmas, y=low, mode="lines", line={"width": 0}, hoverinfo="skip", showlegend=False))
+    if band is not None and len(band[2]):
+        add_band(figure, band[1], np.concatenate([np.zeros((len(band[2]), 1)), band[2]], 1), band[0])
+    if ceiling is not None:
+        sigmas = next(iter(curves.values()))[0]
+        line = {"dash": "dot", "color": "#8a8696"}
+        figure.add_trace(
+            go.Scatter(x=sigmas, y=ceiling * np.log(sigmas / sigmas[0]), mode="lines", line=line, name="ceiling: an isolated point")
+        )
+    for tint, (name, (sigmas, curve)) in zip(GROUP_COLOURS, curves.items(), strict=False):
         figure.add_trace(
             go.Scatter(
                 x=sigmas,
-                y=high,
-                mode="lines",
-                line={"width": 0},
-                fill="tonexty",
-                fillcolor="rgba(138,134,150,.3)",
-                name=f"{band[0]}, 10% to 90%",
-                hoverinfo="skip",
+                y=np.concatenate([[0.0], curve]),
+                mode="lines+markers",
+                name=name,
+                line={"color": tint, "width": 3},
+                marker={"size": 5},
             )
         )
-    ceiling = dimension * np.log(sigmas / sigmas[0])
-    figure.add_trace(
-        go.Scatter(x=sigmas, y=ceiling, mode="lines", line={"dash": "dot", "color": "#8a8696"}, name="ceiling: an isolated point")
-    )
-    figure.add_trace(
-        go.Scatter(
-            x=sigmas,
-            y=np.concatenate([start, curve]),
-            mode="lines+markers",
-            name="this image",
-            line={"color": GROUP_COLOURS[0], "width": 3},
-        )
-    )
     figure.update_xaxes(type="log", title="noise level σ")
     figure.update_yaxes(title="growth so far, nats")
     figure.update_layout(height=300, margin={"l": 0, "r": 0, "t": 10, "b": 0}, legend={"orientation": "h", "y": 1.15})
@@ -146,4 +168,127 @@ def dose_response(table: pd.DataFrame, axis: str) -> go.Figure:
     )
     figure.update_yaxes(title=axis)
     figure.update_layout(height=320, margin={"l": 0, "r": 0, "t": 24, "b": 0})
+    return figure
+
+
+def return_curve(sigmas: np.ndarray, shares: np.ndarray, band: tuple[str, np.ndarray, np.ndarray] | None) -> go.Figure:
+    """Share of redraws that return to the image against the noise level; `band` as in `growth_curve`."""
+    figure = go.Figure()
+    if band is not None and len(band[2]):
+        add_band(figure, band[1], band[2], band[0])
+    line = {"color": GROUP_COLOURS[0], "width": 3}
+    figure.add_trace(go.Scatter(x=sigmas, y=shares, mode="lines+markers", name="this image", line=line))
+    figure.update_xaxes(type="log", title="noise level σ it was redrawn from", tickvals=sigmas, ticktext=[f"{sigma:g}" for sigma in sigmas])
+    figure.update_yaxes(title="share that returns", range=[-0.03, 1.03], tickformat=".0%")
+    figure.update_layout(height=280, margin={"l": 0, "r": 0, "t": 10, "b": 0}, legend={"orientation": "h", "y": 1.15})
+    return figure
+
+
+def over_training(
+    names: Sequence[str],
+    values: np.ndarray,
+    maps: np.ndarray,
+    limits: tuple[float, float],
+    unit: str,
+    *,
+    signed: bool,
+    band: np.ndarray | None,
+    onset: int | None,
+) -> go.Figure:
+    """An image's value (T,) and map (T, H, W) at every checkpoint, with a slider that acts in the browser.
+
+    `band` (N, T) are the held-out images' values; `onset` is the checkpoint to mark.
+    """
+    figure = make_subplots(1, 2, column_widths=[0.62, 0.38], horizontal_spacing=0.08, subplot_titles=("Value", "Map"))
+    places = np.arange(len(names))
+    if band is not None and len(band):
+        add_band(figure, places, band, "held-out images")
+    line = {"color": GROUP_COLOURS[0], "width": 3}
+    figure.add_trace(go.Scatter(x=places, y=values, mode="lines+markers", name="this image", line=line), 1, 1)
+    dot = {"size": 15, "color": GROUP_COLOURS[1], "symbol": "circle-open", "line": {"width": 3}}
+    figure.add_trace(go.Scatter(x=places[-1:], y=values[-1:], mode="markers", name="the map shown", marker=dot), 1, 1)
+    scale = {"colorscale": SIGNED_SCALE if signed else COLOUR_SCALE, "zmin": limits[0], "zmax": limits[1]}
+    figure.add_trace(go.Heatmap(z=maps[-1], **scale, colorbar={"title": unit, "thickness": 12}), 1, 2)
+    if onset is not None:
+        figure.add_vline(onset, line_dash="dot", annotation_text="onset", row=1, col=1)
+    marker, heat = len(figure.data) - 2, len(figure.data) - 1
+    figure.frames = [
+        go.Frame(data=[go.Scatter(x=[place], y=[values[place]]), go.Heatmap(z=maps[place])], traces=[marker, heat], name=str(place))
+        for place in range(len(names))
+    ]
+    at_once = {"mode": "immediate", "frame": {"duration": 0, "redraw": True}, "transition": {"duration": 0}}
+    moves = [{"method": "animate", "args": [[str(place)], at_once], "label": name} for place, name in enumerate(names)]
+    figure.update_xaxes(tickvals=places, ticktext=list(names), row=1, col=1)
+    figure.update_yaxes(title=unit, row=1, col=1)
+    figure.update_xaxes(visible=False, constrain="domain", row=1, col=2)
+    figure.update_yaxes(visible=False, autorange="reversed", scaleanchor="x2", constrain="domain", row=1, col=2)
+    figure.update_layout(
+        height=380,
+        margin={"l": 0, "r": 0, "t": 40, "b": 0},
+        legend={"orientation": "h", "y": 1.22},
+        sliders=[{"active": len(names) - 1, "steps": moves, "currentvalue": {"prefix": "Checkpoint: "}, "pad": {"t": 30}, **_SLIDER}],
+    )
+    return figure
+
+
+def maps_in_a_row(titled: Mapping[str, np.ndarray], limits: tuple[float, float], unit: str, signed: Sequence[str] = ()) -> go.Figure:
+    """Maps side by side in one range; those named in `signed` have one of their own, around 0."""
+    figure = make_subplots(1, len(titled), subplot_titles=list(titled), horizontal_spacing=0.07)
+    for column, (name, heat) in enumerate(titled.items(), 1):
+        low, high = colour_range(heat, True) if name in signed else limits
+        bar = {"thickness": 10, "title": unit, "x": column / len(titled) - 0.02, "len": 0.9}
+        scale = SIGNED_SCALE if name in signed else COLOUR_SCALE
+        figure.add_trace(go.Heatmap(z=heat, colorscale=scale, zmin=low, zmax=high, colorbar=bar), 1, column)
+        figure.update_xaxes(visible=False, constrain="domain", row=1, col=column)
+        figure.update_yaxes(
+            visible=False, autorange="reversed", scaleanchor=f"x{column if column > 1 else ''}", constrain="domain", row=1, col=column
+        )
+    figure.update_layout(height=280, margin={"l": 0, "r": 0, "t": 30, "b": 0})
+    return figure
+
+
+def against(table: pd.DataFrame, control: str, axis: str, control_axis: str) -> go.Figure:
+    """Every image's value against a control, by group."""
+    figure = go.Figure()
+    groups = sorted(table["group"].unique()) if "group" in table else ["all"]
+    for name, tint in group_colours(groups).items():
+        part = table[table["group"] == name] if "group" in table else table
+        figure.add_trace(
+            go.Scatter(
+                x=part[control], y=part["value"], mode="markers", name=str(name), text=part["name"],
+                marker={"size": 5, "color": tint, "opacity": 0.6}, hovertemplate="%{text}<br>%{x:.4g}, %{y:,.0f}<extra></extra>",
+            )
+        )  # fmt: skip
+    figure.update_xaxes(title=control_axis)
+    figure.update_yaxes(title=axis)
+    figure.update_layout(height=320, margin={"l": 0, "r": 0, "t": 24, "b": 0}, legend={"orientation": "h", "y": 1.18})
+    return figure
+
+
+def frontier(table: pd.DataFrame) -> go.Figure:
+    """Rank correlation with a long run against network forwards an image, a line for each number of probes."""
+    figure = go.Figure()
+    for tint, (probes, part) in zip(GROUP_COLOURS, table.groupby("probes"), strict=False):
+        label = "1 probe" if probes == 1 else f"{probes!s} probes"
+        figure.add_trace(
+            go.Scatter(
+                x=part["forwards"], y=part["rank correlation"], text=[f"{steps} steps" for steps in part["steps"]], mode="lines+markers",
+                name=label, line={"color": tint}, hovertemplate="%{text}, %{x} forwards: %{y:.3f}<extra>" + label + "</extra>",
+            )
+        )  # fmt: skip
+    figure.add_vline(40, line_dash="dot")
+    figure.update_xaxes(type="log", title="network forwards an image", tickvals=[10, 20, 40, 80])
+    figure.update_yaxes(title="rank correlation with the long run")
+    figure.update_layout(height=320, margin={"l": 0, "r": 0, "t": 10, "b": 0})
+    return figure
+
+
+def frame_curve(times: np.ndarray, lengths: np.ndarray, volume: np.ndarray) -> go.Figure:
+    """Growth of a frame over the paper's time: the published sum and the true volume."""
+    figure = go.Figure()
+    for name, curve, tint in (("sum of log lengths", lengths, GROUP_COLOURS[0]), ("log volume", volume, GROUP_COLOURS[2])):
+        figure.add_trace(go.Scatter(x=times, y=curve, mode="lines", name=name, line={"color": tint, "width": 3}))
+    figure.update_xaxes(title="time t")
+    figure.update_yaxes(title="growth so far, nats")
+    figure.update_layout(height=280, margin={"l": 0, "r": 0, "t": 10, "b": 0}, legend={"orientation": "h", "y": 1.15})
     return figure

@@ -10,6 +10,7 @@ from PIL import Image
 from memlib.images import to_pixels
 
 SEQUENTIAL = "Magma"  # brighter is more memorised, on every page
+DIVERGING = "RdBu"  # reversed below: red is more than the reference, blue less
 
 
 def _table(name: str) -> np.ndarray:
@@ -18,15 +19,44 @@ def _table(name: str) -> np.ndarray:
     return (np.asarray(colours) * 255).round().astype(np.uint8)
 
 
-_MAGMA = _table(SEQUENTIAL)
-# for Plotly, as rgb(): Streamlit's theme takes some hex colours, Magma's darkest among them, for placeholders of its own
-COLOUR_SCALE = [[place / 255, "rgb({},{},{})".format(*_MAGMA[place])] for place in range(0, 256, 17)]
+_MAGMA, _BLUE_RED = _table(SEQUENTIAL), _table(DIVERGING)[::-1]
 
 
-def colour(maps: np.ndarray, low: float, high: float) -> np.ndarray:
-    """Maps (..., H, W) as uint8 RGB (..., H, W, 3) on the sequential scale between low and high."""
+def _for_plotly(table: np.ndarray) -> list:
+    """As rgb(): Streamlit's theme takes some hex colours, Magma's darkest among them, for placeholders of its own."""
+    return [[place / 255, "rgb({},{},{})".format(*table[place])] for place in range(0, 256, 17)]
+
+
+COLOUR_SCALE, SIGNED_SCALE = _for_plotly(_MAGMA), _for_plotly(_BLUE_RED)
+
+
+def colour(maps: np.ndarray, low: float, high: float, signed: bool = False) -> np.ndarray:
+    """Maps (..., H, W) as uint8 RGB (..., H, W, 3) between low and high, on the diverging scale where `signed`."""
     share = np.clip((maps - low) / max(high - low, 1e-12), 0, 1)
-    return _MAGMA[(np.nan_to_num(share) * 255).round().astype(np.uint8)]
+    return (_BLUE_RED if signed else _MAGMA)[(np.nan_to_num(share) * 255).round().astype(np.uint8)]
+
+
+def colour_range(maps: np.ndarray, signed: bool = False) -> tuple[float, float]:
+    """Limits for maps that are compared: all but the extreme hundredths of the pixels, around 0 where signed."""
+    low, high = np.nanquantile(maps, [0.01, 0.99])
+    reach = max(abs(low), abs(high))
+    return (-float(reach), float(reach)) if signed else (float(low), float(high))
+
+
+def coarse(maps: np.ndarray, most: int = 64) -> np.ndarray:
+    """Maps (..., H, W) averaged over the smallest blocks that leave at most `most` rows and columns."""
+    height, width = maps.shape[-2:]
+    block = -(-max(height, width) // most)
+    kept = maps[..., : height // block * block, : width // block * block]
+    return np.asarray(kept.reshape(*maps.shape[:-2], height // block, block, width // block, block).mean((-3, -1)))
+
+
+def framed(pixels: np.ndarray, marked: np.ndarray, width: int = 1) -> np.ndarray:
+    """uint8 pictures (N, H, W, 3) with a border, in the accent colour where `marked` (N,), grey elsewhere."""
+    tints = np.where(marked[:, None, None, None], np.array([166, 58, 140], np.uint8), np.array([200, 200, 205], np.uint8))
+    result = np.broadcast_to(tints, (len(pixels), pixels.shape[1] + 2 * width, pixels.shape[2] + 2 * width, 3)).copy()
+    result[:, width:-width, width:-width] = pixels
+    return result
 
 
 def rgb(image: object) -> np.ndarray:

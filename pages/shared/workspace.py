@@ -6,18 +6,20 @@ The sources stand in the URL (`model`, `reference`, `images`, `size`, `channels`
 import hashlib
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import streamlit as st
 from streamlit.runtime.pages_manager import PagesManager
 
 from memlib import ImageSet, load_denoiser, load_images
 from memlib.denoisers import UNetDenoiser
 from memlib.denoisers.unet import BUNDLED, DEMO
-from memlib.runs import Results, provenance, read_run, result_key
+from memlib.measures.controls import png_size
+from memlib.runs import Results, forward_seconds, provenance, read_run, result_key
 
 NOTHING = "none"
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[\w.-]{1,96}")
@@ -30,7 +32,7 @@ class Sources:
 
     model: str = "demo"
     images: str = "demo"
-    reference: str = ""
+    reference: str = "demo-reference"
     size: int | None = None
     channels: int | None = None
 
@@ -40,7 +42,7 @@ class Sources:
         return cls(
             model=url.get("model", cls.model),
             images=url.get("images", cls.images),
-            reference=url.get("reference", cls.reference),
+            reference=url.get("reference", cls.reference if url.get("model", cls.model) == cls.model else "").replace(NOTHING, ""),
             size=_number(url.get("size", "")),
             channels=_number(url.get("channels", "")),
         )
@@ -93,6 +95,17 @@ def stamped(source: str) -> tuple[str, str]:
 @st.cache_resource(max_entries=3, show_spinner="Loading the model")
 def _denoiser(source: str, stamp: str) -> UNetDenoiser:
     return load_denoiser(source)
+
+
+@st.cache_data(max_entries=64, show_spinner="Reading the checkpoints")
+def _digest(source: str, stamp: str) -> str:
+    return _denoiser(source, stamp).digest
+
+
+def checkpoint(source: str) -> tuple[str, Callable[[], UNetDenoiser]]:
+    """The digest of another state of the model, and how to load it, which results that are there already do not need."""
+    place = stamped(source)
+    return _digest(*place), lambda: _denoiser(*place)
 
 
 @st.cache_resource(max_entries=4, show_spinner="Reading the images")
@@ -162,7 +175,8 @@ def restore() -> None:
             "channels": str(sources.channels or ""),
         }
     if (wanted.get("model"), wanted.get("images")) == ("demo", "demo"):
-        wanted = {"reference": wanted["reference"]}  # a clean address for the demo
+        usual = wanted["reference"] == Sources.reference
+        wanted = {} if usual else {"reference": wanted["reference"] or NOTHING}  # a clean address for the demo
     for name in ("model", "images", "reference", "size", "channels"):
         if wanted.get(name):
             st.query_params[name] = wanted[name]
@@ -179,14 +193,29 @@ def results() -> Results:
 
 
 def adopt_runs(loaded: Workspace) -> None:
-    """Put precomputed results of the loaded model into the session's results."""
+    """Put the precomputed results of the demo and its checkpoints into the session's results when a bundled model is loaded."""
+    if loaded.sources.model not in BUNDLED:
+        return
     for manifest in sorted(DEMO.glob("runs/*/manifest.json")):
         details, rows = _run(str(manifest.parent), manifest.stat().st_mtime)
-        if details["model"]["digest"] == loaded.denoiser.digest:
-            for image, row in rows.items():
-                results().setdefault(result_key(loaded.denoiser.digest, image, details["measure"], details["parameters"]), row)
-            adopted = st.session_state.setdefault("adopted", {})
-            adopted[result_key(loaded.denoiser.digest, "", details["measure"], details["parameters"])] = details
+        digest = details["model"]["digest"]
+        for image, row in rows.items():
+            results().setdefault(result_key(digest, image, details["measure"], details["parameters"]), row)
+        st.session_state.setdefault("adopted", {})[result_key(digest, "", details["measure"], details["parameters"])] = details
+
+
+def seconds(denoiser: UNetDenoiser, forwards: int) -> float:
+    """How long so many network forwards of one image will take here, from a trial once a session and model."""
+    times = st.session_state.setdefault("forward_seconds", {})
+    if denoiser.digest not in times:
+        times[denoiser.digest] = forward_seconds(denoiser)
+    return forwards * float(times[denoiser.digest])
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def png_sizes(_images: ImageSet, digest: str) -> np.ndarray:
+    """Bytes of each image as a PNG."""
+    return png_size(_images[index] for index in range(len(_images)))
 
 
 def manifest(loaded: Workspace, measure: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
