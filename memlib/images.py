@@ -55,6 +55,7 @@ class ImageSet:
     shape: tuple[int, int, int]
     skipped: list[tuple[str, str]]
     metadata: dict[str, list[str]]
+    size: int | None  # what pictures are resized to, None for as they are
     digest: str = field(init=False)
     _read: Callable[[int], np.ndarray] = field(repr=False)
 
@@ -71,6 +72,17 @@ class ImageSet:
             return to_unit(self._read(index % len(self)))
         except ValueError as error:
             raise ValueError(f"{self.names[index]!r} {error}; the images changed since they were loaded.") from error
+
+    def take(self, data: bytes) -> tuple[Tensor, str]:
+        """Another encoded picture, brought to this set's shape as its own were, and its id; ValueError, as a phrase about it."""
+        channels, height, width = self.shape
+        pixels, size = decode(data), self.size
+        if size is None and pixels.shape[1:] != (height, width) and height == width:
+            size = width
+        pixels = _transform(pixels, size, channels)
+        if pixels.shape != self.shape:
+            raise ValueError(f"is {_describe(pixels.shape)}, not {_describe(self.shape)}")
+        return to_unit(pixels), _identify(pixels, size)
 
     def batch(self, indices: Iterable[int]) -> Tensor:
         return torch.stack([self[int(i)] for i in indices])
@@ -157,7 +169,7 @@ def _index(pictures: Source, name: str, size: int | None, channels: int | None, 
     table = getattr(pictures, "metadata", {})
     metadata = {column: [values.get(pictures.names[index], "") for index in kept] for column, values in table.items()}
     size_of_one = (shape[0], shape[1], shape[2])
-    return ImageSet(name, [pictures.names[index] for index in kept], ids, size_of_one, skipped, metadata, read)
+    return ImageSet(name, [pictures.names[index] for index in kept], ids, size_of_one, skipped, metadata, size, read)
 
 
 def _identify(pixels: np.ndarray, size: int | None) -> str:
@@ -189,15 +201,6 @@ def _transform(pixels: np.ndarray, size: int | None, channels: int | None) -> np
 def _to_array(picture: Image.Image) -> np.ndarray:
     array = np.asarray(picture)
     return array[None] if array.ndim == 2 else array.transpose(2, 0, 1)
-
-
-def read_picture(data: bytes, shape: tuple[int, int, int]) -> tuple[Tensor, str]:
-    """One encoded picture brought to `shape` (C, H, W) as `load_images` does, float32, and its id; ValueError, as a phrase."""
-    channels, height, width = shape
-    pixels = _transform(decode(data), width if height == width else None, channels)
-    if pixels.shape != shape:
-        raise ValueError(f"is {_describe(pixels.shape)}, not {_describe(shape)}")
-    return to_unit(pixels), _identify(pixels, width)
 
 
 def decode(data: bytes) -> np.ndarray:

@@ -259,7 +259,7 @@ def detail(row: pd.Series, table: pd.DataFrame, rows: dict[str, Row], picture: P
     numbers[1].metric(
         "Standard error",
         error,
-        help="Of the estimate, from the spread between probes; one probe has none. Probes are shared by all images and models, so ranks and differences are steadier than single values.",
+        help="Of the estimate, from the spread between probes; one probe has none. Probes are shared by all images, so ranks are steadier than single values.",
     )
     numbers[2].metric("Rank", f"{row['rank']:,} of {len(table):,}", help="Among the measured images; 1 is the most memorised.")
     ceiling = denoiser.dimension * np.log(view.parameters["sigma_max"] / view.parameters["sigma_min"])

@@ -224,3 +224,22 @@ def test_an_array_of_another_byte_order_or_precision_is_read(tmp_path: Path) -> 
 
 def test_a_limit_keeps_the_first_usable_pictures(folder: Path) -> None:
     assert load_images(folder, limit=2).names == ["0.png", "1.png"]
+
+
+def test_another_picture_is_brought_to_the_sets_shape_and_has_the_same_id_as_in_the_set(tmp_path: Path) -> None:
+    picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8))
+    (tmp_path / "set").mkdir()
+    picture.save(tmp_path / "set" / "a.png")
+    data = (tmp_path / "set" / "a.png").read_bytes()
+    for size in (16, None):
+        images = load_images(tmp_path / "set", size=size)
+        taken, name = images.take(data)
+        assert name == images.ids[0]
+        assert torch.equal(taken, images[0])
+    with pytest.raises(ValueError, match="no picture"):
+        images.take(b"text")
+    small = io.BytesIO()
+    picture.resize((30, 30)).save(small, "PNG")
+    with pytest.raises(ValueError, match="is 30 x 30"):
+        images.take(small.getvalue())
+    assert load_images(tmp_path / "set", size=16).take(small.getvalue())[0].shape == (3, 16, 16)

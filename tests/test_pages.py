@@ -1,14 +1,17 @@
 """Every page runs, with the demo and with nothing loaded, and bad input is one sentence that loses nothing."""
 
+import zipfile
 from pathlib import Path
 
 import diffusers
 import numpy as np
+import pandas as pd
 import pytest
 from streamlit.runtime.pages_manager import PagesManager
 from streamlit.testing.v1 import AppTest
 
-from memlib.runs import CHUNK
+from memlib.denoisers.unet import DEMO, find_checkpoints
+from memlib.runs import CHUNK, read_run
 from pages.shared import charts, exports, pictures
 from tests.conftest import tiny_unet
 
@@ -21,6 +24,11 @@ def app(**url: str) -> AppTest:
     for name, value in url.items():
         at.query_params[name] = value
     return at.run()
+
+
+def ranking(at: AppTest) -> pd.DataFrame:
+    """The table of the measured images."""
+    return next(frame.value for frame in at.dataframe if "rank" in frame.value)
 
 
 @pytest.fixture(autouse=True)
@@ -62,14 +70,14 @@ def test_every_page_runs_with_nothing_loaded(page: str) -> None:
 
 def test_the_first_page_opens_filled_with_all_demo_images_ranked() -> None:
     at = app()
-    table = at.dataframe[0].value
+    table = ranking(at)
     assert len(table) == 1164
     assert table["value"].is_monotonic_decreasing
     assert any("of 1,164" in metric.value for metric in at.metric)
 
 
 def test_the_image_in_the_url_is_the_one_shown_and_a_wrong_one_does_no_harm() -> None:
-    chosen = app().dataframe[0].value.iloc[700]
+    chosen = ranking(app()).iloc[700]
     at = app(image=chosen["id"])
     assert any(text.value == chosen["name"] for text in at.text)
     assert any(metric.value.startswith(f"{chosen['rank']:,} of") for metric in at.metric)
@@ -94,7 +102,7 @@ def test_measuring_own_images_fills_the_page(model_and_images: tuple[str, str]) 
     next(button for button in at.button if button.label == "Measure").click().run()
     assert not at.exception
     assert not at.error
-    assert len(at.dataframe[0].value) == 20
+    assert len(ranking(at)) == 20
     assert CHUNK < 20
 
 
@@ -103,7 +111,7 @@ def test_other_settings_do_not_show_the_numbers_of_these() -> None:
     at.number_input(key="seed").set_value(7).run()
     assert any("Nothing has been measured with these settings" in info.value for info in at.info)
     at.number_input(key="seed").set_value(0).run()
-    assert len(at.dataframe[0].value) == 1164
+    assert len(ranking(at)) == 1164
 
 
 def submit(at: AppTest, model: str = "", images: str = "", size: int | None = None) -> AppTest:
@@ -139,7 +147,7 @@ def test_bad_sources_are_one_sentence_and_lose_nothing(
     assert "\n" not in at.error[0].value
     assert any("Emoji demo model" in text.value for text in at.sidebar.text)
     at.switch_page("pages/volume_growth.py").run()
-    assert len(at.dataframe[0].value) == 1164
+    assert len(ranking(at)) == 1164
 
 
 def test_images_are_brought_to_the_models_size_on_request(model_and_images: tuple[str, str]) -> None:
@@ -202,7 +210,6 @@ def test_exports_carry_every_row_and_where_they_come_from(model_and_images: tupl
     import io
     import json
 
-    import pandas as pd
     import pyarrow.parquet as pq
 
     table = pd.DataFrame({"id": ["a", "b"], "value": [2.0, 1.0]})
@@ -222,3 +229,104 @@ def test_durations_are_plain_words(seconds: float, words: str) -> None:
 
 def test_the_library_does_not_know_the_app() -> None:
     assert not [path for path in (ROOT / "memlib").rglob("*.py") if "streamlit" in path.read_text()]
+
+
+def test_the_difference_to_the_reference_is_that_of_both_models_values() -> None:
+    own, minus = (ranking(app(of=shown)).set_index("id") for shown in ("Growth", "Minus reference"))
+    _, rows = read_run(DEMO / "runs" / "volume-growth-reference")
+    reference = np.array([rows[image]["value"] for image in own.index])
+    np.testing.assert_allclose(minus.loc[own.index, "value"], own["value"] - reference, atol=1e-2)
+    assert minus["value"].is_monotonic_decreasing
+    assert (minus["stderr"] > 0).all()
+
+
+def test_what_the_png_size_explains_can_be_taken_out() -> None:
+    table = ranking(app(of="Size of the PNG taken out"))
+    assert np.corrcoef(table["value"], table["png_bytes"])[0, 1] == pytest.approx(0, abs=1e-6)
+    assert table["value"].mean() == pytest.approx(0, abs=1e-3)
+
+
+@pytest.mark.parametrize("panel", ["Redraw", "Over training", "Compare", "Exact map", "The paper's procedure", "Your own image"])
+def test_every_panel_opens_from_its_link(panel: str) -> None:
+    at = app(closer=panel, of="Minus reference")
+    assert not at.exception
+    assert not at.error
+
+
+def press(at: AppTest, label: str) -> AppTest:
+    return next(button for button in at.button if button.label == label).click().run()
+
+
+def test_the_panels_of_an_own_model_do_their_work(model_and_images: tuple[str, str], tmp_path: Path) -> None:
+    model, images = model_and_images
+    at = app(model=model, images=images, steps="2", probes="1", closer="Exact map")
+    next(group for group in at.button_group if group.label == "What to measure").set_value("Everything").run()
+    press(at, "Measure")
+    press(at, "Compute the exact map")
+    assert not at.exception
+    assert any(metric.label == "Exact" for metric in at.metric)
+
+    at.button_group(key="closer").set_value("The paper's procedure").run()
+    next(box for box in at.number_input if box.label == "Directions").set_value(3).run()
+    next(box for box in at.number_input if box.label == "Euler steps").set_value(10).run()
+    press(at, "Run the paper's procedure")
+    assert not at.exception
+    assert any(metric.label == "Log volume" for metric in at.metric)
+
+    at.button_group(key="closer").set_value("Redraw").run()
+    press(at, "Redraw it")
+    assert not at.exception
+    assert sum("σ = " in markdown.value and "%" in markdown.value for markdown in at.markdown) >= 5
+
+    at.button_group(key="closer").set_value("Over training").run()
+    for step in (100, 20):
+        tiny_unet(seed=step).save_pretrained(tmp_path / "run" / f"checkpoint-{step}" / "unet")
+        diffusers.DDPMScheduler(beta_schedule="squaredcos_cap_v2").save_pretrained(tmp_path / "run" / f"checkpoint-{step}" / "scheduler")
+    at.text_input(key="checkpoints").set_value(str(tmp_path / "run")).run()
+    assert not at.exception
+    assert not at.error
+    assert any("there are none to compare with" in caption.value for caption in at.caption)
+    at.text_input(key="checkpoints").set_value(str(tmp_path / "nowhere")).run()
+    assert len(at.error) == 1
+
+
+def test_checkpoints_come_in_the_order_of_their_numbers(tmp_path: Path) -> None:
+    for name in ("step-1000", "step-20", "step-3"):
+        (tmp_path / name / "unet").mkdir(parents=True)
+        (tmp_path / name / "unet" / "config.json").write_text("{}")
+    (tmp_path / "logs").mkdir()
+    assert [path.name for path in find_checkpoints(tmp_path)] == ["step-3", "step-20", "step-1000"]
+    with pytest.raises(ValueError, match="no checkpoints"):
+        find_checkpoints(tmp_path / "logs")
+
+
+def test_an_uploaded_picture_is_measured_like_the_others() -> None:
+    at = app(closer="Your own image")
+    name, picture = next((name, image) for name, image in zip(*demo_pictures(), strict=True))
+    at.file_uploader[0].upload(name, picture, "image/png").run()
+    assert not at.exception
+    assert any(metric.label == "In the image set" and metric.value == "yes" for metric in at.metric)
+    at.file_uploader[0].upload("notes.png", b"no picture", "image/png").run()
+    assert any("notes.png" in error.value for error in at.error)
+
+
+def demo_pictures() -> tuple[list[str], list[bytes]]:
+    with zipfile.ZipFile(DEMO / "images.zip") as archive:
+        name = next(name for name in archive.namelist() if name.endswith(".png"))
+        return [name], [archive.read(name)]
+
+
+def test_a_slider_step_carries_the_map_up_to_its_noise_level() -> None:
+    levels = [(str(k), np.full((4, 4), float(k))) for k in range(3)]
+    figure = charts.overlay(np.zeros((4, 4, 3), np.uint8), levels[-1][1], 0.0, 1.0, "nats", levels=levels)
+    steps = figure.layout.sliders[1].steps
+    assert [step.label for step in steps] == ["0", "1", "2"]
+    assert steps[1].args[0]["z"][0] == [[1.0] * 4] * 4
+    assert list(steps[1].args[1]) == [2, 3]
+
+
+def test_coarse_maps_are_block_means_of_at_most_64_cells() -> None:
+    heat = np.random.default_rng(0).normal(size=(2, 128, 128))
+    np.testing.assert_allclose(pictures.coarse(heat)[1, 0, 0], heat[1, :2, :2].mean())
+    assert pictures.coarse(heat).shape == (2, 64, 64)
+    assert pictures.coarse(np.zeros((32, 32))).shape == (32, 32)

@@ -5,7 +5,6 @@ from collections.abc import Callable
 import numpy as np
 import streamlit as st
 
-from memlib.images import read_picture
 from memlib.measures import MEASURES
 from memlib.runs import measure_one, result_key
 from pages.shared import charts, exports, workspace
@@ -195,7 +194,7 @@ def upload_panel(view: View, values: np.ndarray) -> None:
     if file is None:
         return
     try:
-        image, key = read_picture(file.getvalue(), view.loaded.denoiser.shape)
+        image, key = view.loaded.images.take(file.getvalue())
         picture = Picture(key, file.name, image)
         row = view.row(picture)
     except ValueError as error:

@@ -98,21 +98,31 @@ def test_the_gallery_answers_to_the_arrow_keys(page: Page, address: str) -> None
     expect(page.get_by_test_id("stMetricValue").filter(has_text="5 of 1,164")).to_be_visible()
 
 
-def test_the_opacity_of_the_overlay_moves_without_asking_the_server(page: Page, address: str) -> None:
+@pytest.mark.parametrize("slider", [0, 1], ids=["opacity", "noise level"])
+def test_the_sliders_of_the_map_move_without_asking_the_server(page: Page, address: str, slider: int) -> None:
     sent: list[object] = []
     page.on("websocket", lambda socket: socket.on("framesent", lambda frame: sent.append(frame)))
     page.goto(address)
-    handle = page.locator(".slider-grip-rect").first
-    expect(handle).to_be_visible()
+    group = page.locator(".slider-group").nth(slider)
+    expect(group.locator(".slider-grip-rect")).to_be_visible()
     page.wait_for_timeout(3000)
     sent.clear()
-    before = page.locator(".slider-labels, .slider-label").first.text_content()
-    box = page.locator(".slider-rail-touch-rect").first.bounding_box()
+    before = group.locator(".slider-label").first.text_content()
+    box = group.locator(".slider-rail-touch-rect").bounding_box()
     assert box is not None
-    page.mouse.click(box["x"] + box["width"] * 0.95, box["y"] + box["height"] / 2)
+    page.mouse.click(box["x"] + box["width"] * 0.3, box["y"] + box["height"] / 2)
     page.wait_for_timeout(1000)
-    assert page.locator(".slider-labels, .slider-label").first.text_content() != before
+    assert group.locator(".slider-label").first.text_content() != before
     assert not sent
+
+
+def test_an_image_is_redrawn_and_its_basin_shown(page: Page, address: str) -> None:
+    page.goto(f"{address}/?closer=Redraw")
+    page.get_by_role("button", name="Redraw it").click()
+    expect(page.get_by_text("Coloured frame: returned")).to_be_visible(timeout=4 * PATIENCE)
+    expect(
+        page.get_by_role("img", name="Redraws from noise level 32").or_(page.locator("img[alt^='Redraws from noise level 32']"))
+    ).to_be_visible()
 
 
 def test_stopping_a_measurement_keeps_the_finished_images(page: Page, address: str) -> None:
