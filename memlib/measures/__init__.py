@@ -11,13 +11,14 @@ from memlib.denoisers.base import Denoiser
 from memlib.flow import rounded_ends
 from memlib.measures.controls import DenoisingLoss, LocalDimension, LogLikelihood, denoising_loss, flipd, log_likelihood
 from memlib.measures.frame import FrameGrowth, frame_growth
+from memlib.measures.plaplace import PLaplace, p_laplace
 from memlib.measures.redraw import Redraw, redraw
 from memlib.measures.result import Result, Row, difference
 from memlib.measures.volume import VolumeGrowth, volume_growth
 
 __all__ = [
-    "MEASURES", "DenoisingLoss", "FrameGrowth", "LocalDimension", "LogLikelihood", "Measure", "Redraw", "Result", "Row", "VolumeGrowth",
-    "denoising_loss", "difference", "flipd", "frame_growth", "log_likelihood", "redraw", "volume_growth",
+    "MEASURES", "DenoisingLoss", "FrameGrowth", "LocalDimension", "LogLikelihood", "Measure", "PLaplace", "Redraw", "Result", "Row", "VolumeGrowth",
+    "denoising_loss", "difference", "flipd", "frame_growth", "log_likelihood", "p_laplace", "redraw", "volume_growth",
 ]  # fmt: skip
 
 
