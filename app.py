@@ -19,6 +19,12 @@ page = st.navigation(
             help="Images ranked by how much latent space leads to them, with a map for each.",
         ),
         st.Page(
+            "pages/p_laplace.py",
+            title="p-Laplace",
+            icon=":material/target:",
+            help="Images ranked by how strongly the score points back to them, with maps over p and noise level.",
+        ),
+        st.Page(
             "pages/methods.py",
             title="Methods",
             icon=":material/function:",

@@ -64,9 +64,9 @@ def _size(row: Row) -> int:
     return 200 + sum(value.nbytes for value in row.values() if isinstance(value, np.ndarray))
 
 
-def result_key(model: str, image: str, measure: str, parameters: Mapping[str, Any]) -> str:
-    """The key of one result; two results with equal keys are the same number."""
-    return "/".join((model, image, measure, json.dumps(parameters, sort_keys=True)))
+def result_key(model: str, image: str, run: str, parameters: Mapping[str, Any]) -> str:
+    """The key of one result, `run` being the measure's function; two results with equal keys are the same number."""
+    return "/".join((model, image, run, json.dumps(parameters, sort_keys=True)))
 
 
 def measure_images(
@@ -83,7 +83,8 @@ def measure_images(
     `progress` is called with the share of the work that is done, several times a chunk; an exception it raises stops
     the work and keeps the finished chunks.
     """
-    keys = {index: result_key(denoiser.digest, images.ids[index], measure, parameters) for index in indices}
+    run = MEASURES[measure].run
+    keys = {index: result_key(denoiser.digest, images.ids[index], run, parameters) for index in indices}
     todo = list({keys[index]: index for index in indices if keys[index] not in results}.values())
     for start in range(0, len(todo), CHUNK):
         chunk = todo[start : start + CHUNK]
@@ -108,7 +109,7 @@ def measure_one(
     progress: Callable[[float], object] | None = None,
 ) -> Row:
     """The row of one image (C, H, W) known by its id `name`: from `results`, or measured and put there."""
-    key = result_key(denoiser.digest, name, measure, parameters)
+    key = result_key(denoiser.digest, name, MEASURES[measure].run, parameters)
     if key not in results:
 
         def report(done: int, total: int) -> None:
@@ -135,7 +136,7 @@ def provenance(denoiser: Denoiser, images: ImageSet, measure: str, parameters: M
     """Everything needed to know where a table of results comes from."""
     return {
         "format": FORMAT,
-        "measure": measure,
+        "measure": MEASURES[measure].run,
         "parameters": dict(parameters),
         "model": {"name": denoiser.name, "digest": denoiser.digest},
         "images": {"name": images.name, "digest": images.digest, "count": len(images)},

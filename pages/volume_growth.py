@@ -1,7 +1,6 @@
 """Images ranked by volume growth; the selected one large, with its map and its curve; measuring, and the table."""
 
 import json
-import random
 
 import numpy as np
 import pandas as pd
@@ -13,12 +12,11 @@ from memlib.measures import MEASURES, Row
 from memlib.measures.controls import bits_per_dimension, regress_out
 from memlib.runs import measure_images, result_key, result_table
 from pages.shared import charts, exports, partial, workspace
-from pages.shared.closer import closer_look
-from pages.shared.gallery import Card, gallery
+from pages.shared.closer import closer_look, map_player
 from pages.shared.growth import MEASURE, Picture, View
-from pages.shared.pictures import colour, colour_range, rgb
+from pages.shared.pictures import colour, colour_range
+from pages.shared.ranking import facts, measuring, overview, ranked_gallery
 
-PER_PAGE = 48
 RAW, MINUS, WITHOUT = "Growth", "Minus reference", "Size of the PNG taken out"
 CONTROLS = {"png_bytes": "Size as a PNG, bytes", "bits_per_dimension": "Bits a dimension"}
 
@@ -89,55 +87,6 @@ def comparison() -> str:
     return chosen if chosen in choices else RAW
 
 
-def measuring(view: View) -> None:
-    """Choose what to measure, see what it will cost, measure it. Finished images are kept whatever happens."""
-    missing = sorted({index for model in view.models for index in view.missing(model)})
-    with st.expander(
-        "Measure images" if missing else "All images are measured with these settings",
-        icon=":material/play_arrow:",
-        expanded=len(missing) == len(images),
-    ):
-        if not missing:
-            return
-        choice = st.segmented_control(
-            "What to measure", ["A random sample", "Everything", "Chosen images"], default="A random sample", required=True
-        )
-        if choice == "Everything":
-            chosen = missing
-        elif choice == "Chosen images":
-            text = st.text_area("Names or ids, one a line", height=100, placeholder=images.names[0])
-            wanted = {line.strip() for line in text.splitlines() if line.strip()}
-            known = set(images.names) | set(images.ids)
-            if wanted - known:
-                st.warning(f"Not in this image set: {', '.join(sorted(wanted - known)[:5])}", icon=":material/warning:")
-            chosen = [index for index in missing if {images.names[index], images.ids[index]} & wanted]
-        else:
-            count = st.number_input("How many", 1, max(1, len(missing)), min(64, len(missing)))
-            chosen = sorted(random.Random(view.parameters["seed"]).sample(missing, int(min(count, len(missing)))))
-        both = " with the model and its reference" if len(view.models) > 1 else ""
-        cost = exports.duration(workspace.seconds(denoiser, len(chosen) * view.forwards))
-        st.caption(f"{len(chosen):,} images, {view.forwards} network forwards each{both}: about {cost}.")
-        if st.button("Measure", type="primary", icon=":material/play_arrow:", disabled=not chosen):
-            bar = st.progress(0.0, "Measuring")
-            st.button("Stop", icon=":material/stop:", help="Finished images are kept.")
-            try:
-                for model in view.models:
-                    for done, total in measure_images(
-                        model,
-                        images,
-                        chosen,
-                        MEASURE.name,
-                        view.parameters,
-                        results,
-                        lambda share: bar.progress(share, f"Measuring, {share:.0%}"),
-                    ):
-                        bar.progress(done / total, f"{done:,} of {total:,} images measured")
-            except ValueError as error:
-                st.error(str(error), icon=":material/error:")
-                return
-            st.rerun()
-
-
 def with_controls(table: pd.DataFrame) -> pd.DataFrame:
     """The table with what costs nothing more to know of each image: its log likelihood, its size as a PNG, stored controls."""
     own = view.stored() if not view.minus_reference else View(loaded, view.parameters, False).stored()
@@ -153,100 +102,32 @@ def with_controls(table: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
-def filtered(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows that pass the filters above the gallery, in the order chosen there."""
-    row = st.container(horizontal=True, vertical_alignment="bottom")
-    if "group" in table:
-        groups = row.pills("Groups", sorted(table["group"].unique()), selection_mode="multi", key="groups", bind="query-params")
-        table = table[table["group"].isin(groups)] if groups else table
-    text = row.text_input("Search names", key="search", bind="query-params", width=200)
-    table = table[table["name"].str.contains(text, case=False, regex=False)] if text else table
-    order = row.segmented_control(
-        "Order", ["Most memorised first", "Least first"], default="Most memorised first", required=True, key="order", bind="query-params"
-    )
-    row.segmented_control("Show", ["Images", "Maps"], default="Images", required=True, key="show", bind="query-params")
-    return table if order == "Most memorised first" else table.iloc[::-1]
-
-
-def choose() -> None:
-    st.query_params["image"] = st.session_state.gallery["selected"]
-
-
 @st.fragment
 def browser(table: pd.DataFrame, rows: dict[str, Row], view: View) -> None:
     """The gallery, the selected image and where it stands among all, which answer without the rest of the page."""
+    limits = colour_range(view.smooth(np.stack([row["map"] for row in list(rows.values())[:256]])), view.minus_reference)
+
+    def maps(ids: list[str]) -> np.ndarray:
+        return colour(view.smooth(np.stack([rows[image]["map"] for image in ids])), *limits, view.minus_reference)
+
     left, right = st.columns([5, 6], gap="medium")
     with left:
-        shown = filtered(table).drop_duplicates("id")
-        if shown.empty:
-            st.info("No image passes these filters.", icon=":material/filter_alt_off:")
-            return
-        pages = -(-len(shown) // PER_PAGE)
-        selected = st.query_params.get("image")
-        if "page" not in st.session_state and selected in set(shown["id"]):  # a link opens the gallery where its image is
-            st.session_state.page = int(np.flatnonzero(shown["id"] == selected)[0]) // PER_PAGE + 1
-        page = min(int(st.session_state.get("page", 1)), pages)
-        part = shown.iloc[(page - 1) * PER_PAGE : page * PER_PAGE]
-        selected = selected if selected in set(table["id"]) else str(part["id"].iloc[0])
-        limits = colour_range(view.smooth(np.stack([row["map"] for row in list(rows.values())[:256]])), view.minus_reference)
-        if st.session_state.get("show") == "Maps":
-            heat = view.smooth(np.stack([rows[image]["map"] for image in part["id"]]))
-            pictures = colour(heat, *limits, view.minus_reference)
-        else:
-            pictures = np.stack([rgb(images[index]) for index in part["index"]])
-        cards = [card(row) for _, row in part.iterrows()]
-        with st.container(height=780, border=False):
-            gallery(pictures, cards, selected, key="gallery", width=64, on_select=choose)
-        if pages > 1:
-            if st.session_state.get("page", 1) > pages:
-                st.session_state.page = pages
-            st.pagination(pages, key="page")
+        chosen = ranked_gallery(loaded, table, lambda value: f"{value:,.0f}", maps)
+    if chosen is None:
+        return
+    picture = Picture(chosen["id"], chosen["name"], images[int(chosen["index"])])
     with right:
-        chosen = table[table["id"] == selected].iloc[0]
-        picture = Picture(chosen["id"], chosen["name"], images[int(chosen["index"])])
         detail(chosen, table, rows, picture, limits, view)
     closer_look(view, picture, np.array([row["value"] for row in rows.values()]))
-    overview(table, float(chosen["value"]))
-
-
-def card(row: pd.Series) -> Card:
-    name = row["name"].rsplit("/", 1)[-1].rsplit(".", 1)[0]
-    group = str(row.get("group", ""))
-    return Card(
-        row["id"],
-        f"{row['rank']}. {row['value']:,.0f}",
-        group or name,
-        f"Rank {row['rank']}: {name}, {row['value']:,.0f} {MEASURE.unit} {group}",
-    )
+    axis = f"{compared.lower() if compared != RAW else 'log growth'}, {MEASURE.unit}"
+    overview(table, float(chosen["value"]), axis, "Growth")
 
 
 def detail(row: pd.Series, table: pd.DataFrame, rows: dict[str, Row], picture: Picture, limits: tuple[float, float], view: View) -> None:
     """The selected image: map, numbers and curve."""
+    view.row(picture)  # before anything is drawn: picture, name and numbers change together
     st.text(picture.name)
-    result = view.row(picture)
-    levels = view.levels(result)
-    shown = st.segmented_control(
-        "Map",
-        ["Growth", "Its standard error"],
-        default="Growth",
-        required=True,
-        key="map",
-        bind="query-params",
-        label_visibility="collapsed",
-    )
-    if shown == "Growth":
-        figure = charts.overlay(
-            rgb(picture.image), levels[-1][1], *limits, MEASURE.unit,
-            signed=view.minus_reference, levels=levels, prefix="Counted up to noise level σ = ",
-        )  # fmt: skip
-    else:
-        figure = charts.overlay(rgb(picture.image), result["map_stderr"], *colour_range(result["map_stderr"]), MEASURE.unit)
-    st.plotly_chart(figure, key="overlay", config=charts.CONFIG, alt=f"{picture.name} with its volume growth map")
-    if shown != "Growth":
-        st.caption(
-            "Of the unsmoothed map, from the spread between the probes"
-            + ("; an upper bound for the difference." if view.minus_reference else ".")
-        )
+    result = map_player(view, picture, "map", limits)
     numbers = st.columns(4)
     title = {RAW: "Log growth", MINUS: "Minus reference", WITHOUT: "Beyond PNG size"}[compared]
     numbers[0].metric(
@@ -271,15 +152,11 @@ def detail(row: pd.Series, table: pd.DataFrame, rows: dict[str, Row], picture: P
         )
     else:
         numbers[3].metric(
-            "Bits a dimension", f"{row['bits_per_dimension']:.2f}", help="Of the model's log likelihood at the lowest noise level."
+            "Bits a value",
+            f"{row['bits_per_dimension']:.2f}",
+            help="Bits a dimension of the model's log likelihood at the lowest noise level.",
         )
-    facts = [
-        f"{name} {row[name]:g}" if isinstance(row[name], (int, float)) else f"{name} {row[name]}"
-        for name in images.metadata
-        if name in row and row[name] not in ("", None)
-    ]
-    if facts:
-        st.text(" · ".join(facts))
+    facts(row, loaded)
     band = None
     if "group" in table and (table["group"] == "held-out").any():
         held_out = table.loc[table["group"] == "held-out", "id"]
@@ -290,24 +167,6 @@ def detail(row: pd.Series, table: pd.DataFrame, rows: dict[str, Row], picture: P
         config=charts.CONFIG,
         alt="Growth accumulated over the noise levels",
     )
-
-
-def overview(table: pd.DataFrame, selected: float) -> None:
-    """All measured images at once: spread by group, and value against number of copies where it is known."""
-    axis = f"{compared.lower() if compared != RAW else 'log growth'}, {MEASURE.unit}"
-    left, right = st.columns(2, gap="medium")
-    with left:
-        st.subheader("Spread")
-        st.plotly_chart(
-            charts.histogram(table, "group" if "group" in table else None, selected, axis),
-            key="spread",
-            config=charts.CONFIG,
-            alt="Histogram of log growth by group",
-        )
-    if "copies" in table and pd.api.types.is_numeric_dtype(table["copies"]) and table["copies"].nunique() > 1:
-        with right:
-            st.subheader("Growth against number of copies")
-            st.plotly_chart(charts.dose_response(table, axis), key="dose", config=charts.CONFIG, alt="Log growth against number of copies")
 
 
 def controls(table: pd.DataFrame) -> None:
@@ -367,7 +226,7 @@ if denoiser.truncated:
     st.info(f"The schedule of this model goes on past σ = {denoiser.sigma_max:.4g}; it is cut there.", icon=":material/content_cut:")
 compared = comparison()
 view = View(loaded, parameters, compared == MINUS, st.session_state.smoothing)
-measuring(view)
+measuring(loaded, view.models, MEASURE.name, parameters, view.forwards)
 rows = view.stored()
 if not rows:
     st.info("Nothing has been measured with these settings yet. Choose images above and measure them.", icon=":material/hourglass_empty:")

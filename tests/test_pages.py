@@ -1,5 +1,6 @@
 """Every page runs, with the demo and with nothing loaded, and bad input is one sentence that loses nothing."""
 
+import base64
 import zipfile
 from pathlib import Path
 
@@ -12,7 +13,8 @@ from streamlit.testing.v1 import AppTest
 
 from memlib.denoisers.unet import DEMO, find_checkpoints
 from memlib.runs import CHUNK, read_run
-from pages.shared import charts, exports, pictures
+from pages.shared import exports, pictures
+from pages.shared import player as player_module
 from tests.conftest import tiny_unet
 
 ROOT = Path(__file__).parents[1]
@@ -198,14 +200,6 @@ def test_enlarging_repeats_whole_pixels() -> None:
     np.testing.assert_array_equal(pictures.enlarge(small, 17)[::3, ::3], small)
 
 
-def test_the_opacity_slider_moves_the_overlay_alone() -> None:
-    figure = charts.overlay(np.zeros((4, 4, 3), np.uint8), np.zeros((4, 4)), 0.0, 1.0, "nats")
-    steps = figure.layout.sliders[0].steps
-    assert [step.args[0]["opacity"] for step in steps] == [level / 10 for level in range(11)]
-    assert all(list(step.args[1]) == [3] for step in steps)
-    assert figure.data[3].type == "heatmap"
-
-
 def test_exports_carry_every_row_and_where_they_come_from(model_and_images: tuple[str, str]) -> None:
     import io
     import json
@@ -316,13 +310,29 @@ def demo_pictures() -> tuple[list[str], list[bytes]]:
         return [name], [archive.read(name)]
 
 
-def test_a_slider_step_carries_the_map_up_to_its_noise_level() -> None:
-    levels = [(str(k), np.full((4, 4), float(k))) for k in range(3)]
-    figure = charts.overlay(np.zeros((4, 4, 3), np.uint8), levels[-1][1], 0.0, 1.0, "nats", levels=levels)
-    steps = figure.layout.sliders[1].steps
-    assert [step.label for step in steps] == ["0", "1", "2"]
-    assert steps[1].args[0]["z"][0] == [[1.0] * 4] * 4
-    assert list(steps[1].args[1]) == [2, 3]
+def test_the_player_is_sent_every_map_in_the_order_of_its_sliders(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[dict] = []
+    monkeypatch.setattr(player_module, "_component", lambda **arguments: sent.append(arguments["data"]))
+    heat = np.arange(2 * 3 * 4 * 4, dtype=np.float32).reshape(2, 3, 4, 4)
+    axes = [player_module.Axis("p", ["1", "2"], 0), player_module.Axis("level", ["a", "b", "c"])]
+    kinds = [
+        player_module.Kind("whole", heat, (0.0, 1.0), "nats"),
+        player_module.Kind("one", heat[0], (0.0, 1.0), ""),
+        player_module.Kind("flat", heat[0, 0], (0.0, 1.0), ""),
+    ]
+    player_module.player(np.zeros((4, 4, 3), np.uint8), kinds, axes, key="k", alt="x")
+    data = sent[0]
+    assert [kind["shape"] for kind in data["kinds"]] == [(2, 3), (3, 1), (1, 1)]
+    np.testing.assert_array_equal(np.frombuffer(base64.b64decode(data["kinds"][0]["maps"]), "<f4").reshape(heat.shape), heat)
+    assert [axis["start"] for axis in data["axes"]] == [0, 2]
+    assert len(data["sequential"]) == len(data["diverging"]) == 256
+
+
+def test_the_signed_scale_is_white_at_nothing_and_red_above() -> None:
+    low, middle, high = pictures.colour(np.array([[[-1.0, 0.0, 1.0]]]), -1.0, 1.0, True)[0, 0].astype(int)
+    assert middle.min() > 220
+    assert high[0] > high[2]
+    assert low[2] > low[0]
 
 
 def test_coarse_maps_are_block_means_of_at_most_64_cells() -> None:
@@ -330,3 +340,46 @@ def test_coarse_maps_are_block_means_of_at_most_64_cells() -> None:
     np.testing.assert_allclose(pictures.coarse(heat)[1, 0, 0], heat[1, :2, :2].mean())
     assert pictures.coarse(heat).shape == (2, 64, 64)
     assert pictures.coarse(np.zeros((32, 32))).shape == (32, 32)
+
+
+def test_the_p_laplace_page_ranks_all_demo_images_for_every_p_and_level() -> None:
+    for url in ({}, {"p": "3"}, {"sigma": "2"}, {"of": "Minus reference"}):
+        at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120)
+        for name, value in url.items():
+            at.query_params[name] = value
+        at.switch_page("pages/p_laplace.py").run()
+        assert not at.exception
+        assert not at.error
+        table = ranking(at)
+        assert len(table) == 1164
+        assert table["value"].is_monotonic_decreasing
+        np.testing.assert_array_equal(table["value"], table[f"K_{url.get('p', '1')}"])
+
+
+@pytest.mark.parametrize("panel", ["Radius", "Low-noise map", "Redraw"])
+def test_every_p_laplace_panel_opens_from_its_link(panel: str) -> None:
+    at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120)
+    at.query_params["look"] = panel
+    at.query_params["fine"] = "4"
+    at.switch_page("pages/p_laplace.py").run()
+    assert not at.exception
+    assert not at.error
+
+
+def test_an_own_model_is_measured_by_p_laplace(model_and_images: tuple[str, str]) -> None:
+    model, images = model_and_images
+    at = (
+        app(model=model, images=images, directions="4", fine="4", radius="0.5", look="Low-noise map")
+        .switch_page("pages/p_laplace.py")
+        .run()
+    )
+    assert any("Nothing has been measured" in info.value for info in at.info)
+    next(group for group in at.button_group if group.label == "What to measure").set_value("Everything").run()
+    press(at, "Measure")
+    assert not at.exception
+    assert len(ranking(at)) == 20
+    press(at, "Compute it")
+    assert not at.exception
+    assert any(metric.label == "Volume" for metric in at.metric)
+    at.number_input(key="radius").set_value(1.0).run()
+    assert any("Nothing has been measured" in info.value for info in at.info)  # radii are never mixed

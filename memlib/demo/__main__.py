@@ -15,7 +15,7 @@ from memlib.demo.pictures import build_images
 from memlib.demo.training import train
 from memlib.denoisers.unet import DEMO
 from memlib.images import to_pixels
-from memlib.measures import Row
+from memlib.measures import LEVELS, Row
 from memlib.runs import Results, measure_images, provenance, read_run, result_key, write_run
 
 SAMPLES = 2048
@@ -39,7 +39,7 @@ def measure(folder: Path, model: str, measure: str = "volume_growth", indices: S
     for done, total in measure_images(denoiser, images, chosen, measure, parameters, results):
         say(f"{folder.name}: {done} of {total}", done == total)
     rows: dict[str, Row] = {
-        images.ids[index]: results[result_key(denoiser.digest, images.ids[index], measure, parameters)] for index in chosen
+        images.ids[index]: results[result_key(denoiser.digest, images.ids[index], MEASURES[measure].run, parameters)] for index in chosen
     }
     write_run(folder, provenance(denoiser, images, measure, parameters), rows)
 
@@ -53,6 +53,9 @@ def measure_all(folder: Path) -> None:
     plan["redraw"] = ("demo", "redraw", held_out[::BAND])
     plan["flipd"] = ("demo", "flipd")
     plan["denoising-loss"] = ("demo", "denoising_loss")
+    for sigma in LEVELS:
+        plan[f"p-laplace-{sigma:g}"] = ("demo", f"k_1_at_{sigma:g}")
+        plan[f"p-laplace-{sigma:g}-reference"] = ("demo-reference", f"k_1_at_{sigma:g}")
     for name, arguments in plan.items():
         if not (folder / name / "manifest.json").exists():
             measure(folder / name, *arguments)

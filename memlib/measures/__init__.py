@@ -17,7 +17,7 @@ from memlib.measures.result import Result, Row, difference
 from memlib.measures.volume import VolumeGrowth, volume_growth
 
 __all__ = [
-    "MEASURES", "DenoisingLoss", "FrameGrowth", "LocalDimension", "LogLikelihood", "Measure", "PLaplace", "Redraw", "Result", "Row", "VolumeGrowth",
+    "LEVELS", "MEASURES", "POWERS", "DenoisingLoss", "FrameGrowth", "LocalDimension", "LogLikelihood", "Measure", "PLaplace", "Redraw", "Result", "Row", "VolumeGrowth",
     "denoising_loss", "difference", "flipd", "frame_growth", "log_likelihood", "p_laplace", "redraw", "volume_growth",
 ]  # fmt: skip
 
@@ -37,11 +37,56 @@ class Measure:
     citation: str
     parameters: Mapping[str, Any] = field(default_factory=dict)
     ranged: bool = False  # takes sigma_min and sigma_max
+    column: str = "value"  # where in a row the number stands
+
+    @property
+    def run(self) -> str:
+        """What results are stored under: measures that are columns of one computation share it."""
+        return self.function.__name__
 
     def defaults(self, denoiser: Denoiser) -> dict[str, Any]:
         """The parameters it is measured with unless others are asked for."""
         ends = dict(zip(("sigma_min", "sigma_max"), rounded_ends(denoiser), strict=True)) if self.ranged else {}
         return {**ends, **self.parameters, "seed": 0}
+
+
+BROKMAN = "Brokman et al., Identifying Memorization of Diffusion Models through p-Laplace Analysis: Estimators, Bounds and Applications, arXiv 2505.08246"
+POWERS, LEVELS = (1.0, 1.5, 2.0, 3.0), (0.2, 0.5, 1.0, 2.0)
+
+
+def _p_laplace_at(sigma: float) -> list[Measure]:
+    """K_p for every p at one noise level, and the denoising loss of the same forwards."""
+    parameters = {"sigma": sigma, "p": list(POWERS), "directions": 16}
+    statistics = [
+        Measure(
+            name=f"k_{p:g}_at_{sigma:g}",
+            title=f"p-Laplace K_{p:g} at σ = {sigma:g}",
+            column=f"K_{p:g}",
+            direction=+1,
+            unit="",
+            definition="How strongly the score points back to the image from all around it: the inward flux of |s|^(p-2) s through a sphere, as a share of what an isolated point would have.",
+            formula=r"K_p = -\left(\sigma^2 / r\right)^{p-1} \, \mathbb{E}_u\left[ |s|^{p-2}\, s(x + r u) \cdot u \right], \quad r = \sigma \sqrt{d}",
+            limits="It sees narrow peaks, not heavy ones: a copied image only shows because copying makes its peak narrow. At this radius K_1 is nearly the denoising loss in another form. Values of different radii or noise levels cannot be compared.",
+            citation=BROKMAN,
+            function=p_laplace,
+            parameters=parameters,
+        )
+        for p in POWERS
+    ]
+    loss = Measure(
+        name=f"loss_at_{sigma:g}",
+        title=f"Denoising loss at σ = {sigma:g}, on the sphere",
+        column="loss",
+        direction=-1,
+        unit="per dimension",
+        definition="How far the predicted noise is from the noise that was added, at the points where the flux is taken.",
+        formula=r"\mathbb{E}_u \left\lVert (y - D) / \sigma - \sqrt{d}\, u \right\rVert^2 / d, \quad y = x + \sigma \sqrt{d}\, u",
+        limits="A control: what training minimises, small for every image that is easy. K_1 must be held against it.",
+        citation="Ho et al., Denoising Diffusion Probabilistic Models, arXiv 2006.11239",
+        function=p_laplace,
+        parameters=parameters,
+    )
+    return [*statistics, loss]
 
 
 HASEGAWA = "Hasegawa & Yasuda, Quantifying the Ease of Reproducing Training Data in Unconditional Diffusion Models, arXiv 2503.19429"
@@ -124,5 +169,6 @@ MEASURES = {
             citation="Ho et al., Denoising Diffusion Probabilistic Models, arXiv 2006.11239",
             parameters={"sigma": 0.5, "draws": 16},
         ),
+        *(measure for sigma in LEVELS for measure in _p_laplace_at(sigma)),
     )
 }

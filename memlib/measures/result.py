@@ -53,14 +53,10 @@ def standard_error(draws: Tensor) -> Tensor:
 def difference(row: Mapping[str, Any], reference: Mapping[str, Any]) -> Row:
     """The row of a model minus the row of a reference model for the same image, parameters and seed.
 
-    Numbers and maps are subtracted; the standard error is that of the difference of the draws, NaN where none are
-    kept. A map's standard errors are added in quadrature, an upper bound, since shared draws err alike.
+    Numbers and maps are subtracted. The standard error is that of the difference of the draws where they are kept; other
+    standard errors are added in quadrature, an upper bound where shared draws err alike.
     """
-    result: Row = {name: value - reference[name] for name, value in row.items()}
-    if "draws" in result:
-        result["stderr"] = float(standard_error(torch.from_numpy(np.asarray(result["draws"]))[None])) if row["stderr"] else 0.0
-    elif "stderr" in result:
-        result["stderr"] = math.nan
-    if "map_stderr" in result:
-        result["map_stderr"] = np.hypot(row["map_stderr"], reference["map_stderr"])
+    result: Row = {name: np.hypot(value, reference[name]) if "stderr" in name else value - reference[name] for name, value in row.items()}
+    if "draws" in result and row["stderr"]:
+        result["stderr"] = float(standard_error(torch.from_numpy(np.asarray(result["draws"]))[None]))
     return result

@@ -7,7 +7,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from pages.shared.pictures import COLOUR_SCALE, SIGNED_SCALE, colour_range, data_url, enlarge, grey
+from pages.shared.pictures import COLOUR_SCALE, SIGNED_SCALE, colour_range
 
 GROUP_COLOURS = ("#a63a8c", "#e0704f", "#4a8fa8", "#8a8696", "#5a8f62", "#c9a13b")
 CONFIG = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"], "toImageButtonOptions": {"format": "svg"}}
@@ -15,56 +15,6 @@ CONFIG = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d"
 
 def group_colours(groups: list[str]) -> dict[str, str]:
     return {group: GROUP_COLOURS[place % len(GROUP_COLOURS)] for place, group in enumerate(groups)}
-
-
-def overlay(
-    pixels: np.ndarray,
-    heat: np.ndarray,
-    low: float,
-    high: float,
-    unit: str,
-    *,
-    signed: bool = False,
-    levels: Sequence[tuple[str, np.ndarray]] = (),
-    prefix: str = "",
-) -> go.Figure:
-    """The image (H, W, 3), its map (H, W), and the map laid on the image, with sliders that act in the browser.
-
-    One slider sets the opacity, the other, where `levels` names further maps, which of them is shown; `heat` is the last.
-    """
-    height, width = pixels.shape[:2]
-    block = width / heat.shape[1]  # a map may be coarser than its image
-    figure = make_subplots(1, 3, subplot_titles=("Image", "Map", "Map on image"), horizontal_spacing=0.03)
-    scale = {
-        "colorscale": SIGNED_SCALE if signed else COLOUR_SCALE,
-        "zmin": low,
-        "zmax": high,
-        "hovertemplate": "row %{y}, column %{x}: %{z:.3g} " + unit + "<extra></extra>",
-    }
-    size = {"x0": (block - 1) / 2, "y0": (block - 1) / 2, "dx": block, "dy": block}
-    for column, picture in ((1, pixels), (3, grey(pixels))):
-        source = data_url(enlarge(picture, 256))
-        factor = max(1, 256 // width)
-        figure.add_trace(
-            go.Image(source=source, x0=-0.5 + 0.5 / factor, y0=-0.5 + 0.5 / factor, dx=1 / factor, dy=1 / factor, hoverinfo="skip"),
-            1,
-            column,
-        )
-    figure.add_trace(go.Heatmap(z=heat, **scale, **size, colorbar={"title": unit, "thickness": 12, "len": 0.9}), 1, 2)
-    figure.add_trace(go.Heatmap(z=heat, **scale, **size, showscale=False, opacity=0.6), 1, 3)
-    for column in (1, 2, 3):
-        figure.update_xaxes(visible=False, range=[-0.5, width - 0.5], constrain="domain", row=1, col=column)
-        figure.update_yaxes(
-            visible=False, range=[height - 0.5, -0.5], scaleanchor=f"x{column if column > 1 else ''}", constrain="domain", row=1, col=column
-        )
-    steps = [{"method": "restyle", "args": [{"opacity": level / 10}, [3]], "label": f"{level * 10}%"} for level in range(11)]
-    sliders = [{"active": 6, "steps": steps, "currentvalue": {"prefix": "Opacity of the map: "}, "pad": {"t": 8}, **_SLIDER}]
-    if levels:
-        shown = [(name, [[float(f"{value:.3g}") for value in line] for line in other.tolist()]) for name, other in levels]
-        moves = [{"method": "restyle", "args": [{"z": [z, z]}, [2, 3]], "label": name} for name, z in shown]
-        sliders.append({"active": len(levels) - 1, "steps": moves, "currentvalue": {"prefix": prefix}, "pad": {"t": 78}, **_SLIDER})
-    figure.update_layout(height=330 + 70 * bool(levels), margin={"l": 0, "r": 0, "t": 30, "b": 0}, sliders=sliders)
-    return figure
 
 
 _SLIDER = {"x": 0, "len": 1, "ticklen": 0, "minorticklen": 0}
@@ -146,7 +96,7 @@ def dose_response(table: pd.DataFrame, axis: str) -> go.Figure:
     figure.add_trace(
         go.Scatter(
             x=table["copies"].map(place) + jitter, y=table["value"], mode="markers", marker={"size": 4, "color": "#8a8696", "opacity": 0.45},
-            text=table["name"], hovertemplate="%{text}<br>%{y:,.0f}<extra></extra>", showlegend=False,
+            text=table["name"], hovertemplate="%{text}<br>%{y:,.4r}<extra></extra>", showlegend=False,
         )
     )  # fmt: skip
     medians = table.groupby("copies")["value"].median()
@@ -247,7 +197,7 @@ def maps_in_a_row(titled: Mapping[str, np.ndarray], limits: tuple[float, float],
     return figure
 
 
-def against(table: pd.DataFrame, control: str, axis: str, control_axis: str) -> go.Figure:
+def against(table: pd.DataFrame, control: str, axis: str, control_axis: str, digits: str = ",.0f") -> go.Figure:
     """Every image's value against a control, by group."""
     figure = go.Figure()
     groups = sorted(table["group"].unique()) if "group" in table else ["all"]
@@ -256,7 +206,7 @@ def against(table: pd.DataFrame, control: str, axis: str, control_axis: str) -> 
         figure.add_trace(
             go.Scatter(
                 x=part[control], y=part["value"], mode="markers", name=str(name), text=part["name"],
-                marker={"size": 5, "color": tint, "opacity": 0.6}, hovertemplate="%{text}<br>%{x:.4g}, %{y:,.0f}<extra></extra>",
+                marker={"size": 5, "color": tint, "opacity": 0.6}, hovertemplate="%{text}<br>%{x:.4g}, %{y:" + digits + "}<extra></extra>",
             )
         )  # fmt: skip
     figure.update_xaxes(title=control_axis)
@@ -291,4 +241,27 @@ def frame_curve(times: np.ndarray, lengths: np.ndarray, volume: np.ndarray) -> g
     figure.update_xaxes(title="time t")
     figure.update_yaxes(title="growth so far, nats")
     figure.update_layout(height=280, margin={"l": 0, "r": 0, "t": 10, "b": 0}, legend={"orientation": "h", "y": 1.15})
+    return figure
+
+
+def statistic_curves(
+    sigmas: np.ndarray, curves: Mapping[str, Sequence[float]], marked: float, band: tuple[str, np.ndarray, np.ndarray] | None
+) -> go.Figure:
+    """A statistic against noise level, a line for each p; `band` as in `growth_curve`."""
+    figure = go.Figure()
+    if band is not None:
+        add_band(figure, band[1], band[2], band[0])
+    for tint, (name, values) in zip(GROUP_COLOURS, curves.items(), strict=False):
+        figure.add_trace(go.Scatter(x=sigmas, y=list(values), mode="lines+markers", name=name, line={"color": tint}))
+    figure.add_vline(marked, line_dash="dot")
+    figure.update_xaxes(type="log", title="noise level σ")
+    figure.update_yaxes(title="K")
+    figure.update_layout(height=280, margin={"l": 0, "r": 0, "t": 10, "b": 0}, legend={"orientation": "h", "y": 1.18})
+    return figure
+
+
+def radius_curves(radii: np.ndarray, curves: Mapping[str, Sequence[float]]) -> go.Figure:
+    """A statistic against the radius of the sphere in units of sigma sqrt(d), a line for each p."""
+    figure = statistic_curves(radii, curves, 1.0, None)
+    figure.update_xaxes(title="radius of the sphere, in units of σ√d")
     return figure

@@ -5,12 +5,13 @@ from collections.abc import Callable
 import numpy as np
 import streamlit as st
 
-from memlib.measures import MEASURES
+from memlib.measures import MEASURES, Row
 from memlib.runs import measure_one, result_key
 from pages.shared import charts, exports, workspace
 from pages.shared.checkpoints import checkpoints_panel
 from pages.shared.growth import MEASURE, Picture, View
 from pages.shared.pictures import coarse, colour_range, rgb
+from pages.shared.player import Axis, Kind, player
 from pages.shared.redraw import redraw_panel
 
 
@@ -30,19 +31,29 @@ def closer_look(view: View, picture: Picture, values: np.ndarray) -> None:
         panels[chosen]()
 
 
-def map_figure(view: View, picture: Picture, key: str, limits: tuple[float, float] | None = None) -> None:
-    """Image, map and overlay of one picture, with its value."""
+def map_player(view: View, picture: Picture, key: str, limits: tuple[float, float] | None = None) -> Row:
+    """Image, map and overlay of one picture with a slider over the noise levels; returns its row."""
     row = view.row(picture)
-    levels = view.levels(row)
-    st.plotly_chart(
-        charts.overlay(
-            rgb(picture.image), levels[-1][1], *(limits or colour_range(levels[-1][1], view.minus_reference)), MEASURE.unit,
-            signed=view.minus_reference, levels=levels, prefix="Counted up to noise level σ = ",
-        ),
-        key=key,
-        config=charts.CONFIG,
-        alt=f"{picture.name} with its map of {view.title}",
-    )  # fmt: skip
+    names, maps = view.levels(row)
+    what = "Growth minus the reference's" if view.minus_reference else "Growth"
+    kinds = [
+        Kind(
+            what,
+            maps,
+            limits or colour_range(maps[-1], view.minus_reference),
+            MEASURE.unit,
+            view.minus_reference,
+            [f"{row['curve'][place]:,.0f} {MEASURE.unit} up to σ = {name}" for place, name in names],
+        )
+    ]
+    if np.isfinite(row["map_stderr"]).all():
+        bound = "; for the difference an upper bound" if view.minus_reference else ""
+        error = row["map_stderr"]
+        note = f"Of the unsmoothed map over all levels, from the spread between the probes{bound}."
+        kinds.append(Kind("Its standard error", error, colour_range(error), MEASURE.unit, note=note))
+    axes = [Axis("Counted up to noise level σ", [name for _, name in names])]
+    player(rgb(picture.image), kinds, axes, key=key, alt=picture.name)
+    return row
 
 
 def compare_panel(view: View, picture: Picture) -> None:
@@ -78,7 +89,7 @@ def compare_panel(view: View, picture: Picture) -> None:
             st.caption(
                 f"σ {parameters['sigma_min']:g} to {parameters['sigma_max']:g}, {parameters['steps']} steps, {parameters['probes']} probes, seed {parameters['seed']}"
             )
-            map_figure(shown, which, f"compare-{place}", limits)
+            map_player(shown, which, f"compare-{place}", limits)
     names = [f"{'left' if place == 0 else 'right'}: {side[1].name}" for place, side in enumerate(sides)]
     curves = {name: (side[0].sigmas, side[2]["curve"]) for name, side in zip(names, sides, strict=True)}
     st.plotly_chart(charts.growth_curve(curves, None), key="compare-curve", config=charts.CONFIG, alt="Growth of both images")
@@ -200,7 +211,7 @@ def upload_panel(view: View, values: np.ndarray) -> None:
     except ValueError as error:
         st.error(f"{file.name!r} {error}.", icon=":material/error:")
         return
-    map_figure(view, picture, "upload")
+    map_player(view, picture, "upload")
     columns = st.columns(3)
     columns[0].metric("Log growth" if not view.minus_reference else "Minus reference", f"{row['value']:,.0f}", help=MEASURE.definition)
     columns[1].metric("Would rank", f"{int((values > row['value']).sum()) + 1:,} of {len(values) + 1:,}", help="Among the measured images.")

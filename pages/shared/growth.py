@@ -12,7 +12,6 @@ from memlib.denoisers import UNetDenoiser
 from memlib.measures import MEASURES, Row, difference
 from memlib.runs import measure_one, result_key
 from pages.shared import workspace
-from pages.shared.pictures import coarse
 from pages.shared.workspace import Workspace
 
 MEASURE = MEASURES["volume_growth"]
@@ -57,12 +56,6 @@ class View:
             first = {image: difference(row, other[image]) for image, row in first.items() if image in other}
         return first
 
-    def missing(self, model: UNetDenoiser) -> list[int]:
-        """Positions of the images that have no result of `model` yet."""
-        results = workspace.results()
-        keys = [result_key(model.digest, image, MEASURE.name, self.parameters) for image in self.loaded.images.ids]
-        return [index for index, key in enumerate(keys) if key not in results]
-
     def row(self, picture: Picture, progress: Progress = None) -> Row:
         """One image's row with the maps at every level, measured now where it has to be."""
         parameters = {**self.parameters, "keep_maps": True}
@@ -91,7 +84,7 @@ class View:
     def smooth(self, heat: np.ndarray) -> np.ndarray:
         return maps.smooth(heat, self.smoothing)
 
-    def levels(self, row: Row) -> list[tuple[str, np.ndarray]]:
-        """The smoothed maps up to each noise level, thinned out for a slider in the browser, with their names."""
-        places = np.unique(np.linspace(0, len(row["maps"]) - 1, SLIDER_LEVELS).round().astype(int))
-        return [(f"{self.sigmas[place + 1]:.3g}", coarse(self.smooth(row["maps"][place]))) for place in places]
+    def levels(self, row: Row) -> tuple[list[tuple[int, str]], np.ndarray]:
+        """The smoothed maps up to each noise level, thinned out for a slider, with their places on the ladder and names."""
+        places = np.unique(np.linspace(0, len(row["maps"]) - 1, SLIDER_LEVELS).round().astype(int)).tolist()
+        return [(place, f"{self.sigmas[place + 1]:.3g}") for place in places], self.smooth(row["maps"][places])

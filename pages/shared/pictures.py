@@ -19,7 +19,7 @@ def _table(name: str) -> np.ndarray:
     return (np.asarray(colours) * 255).round().astype(np.uint8)
 
 
-_MAGMA, _BLUE_RED = _table(SEQUENTIAL), _table(DIVERGING)[::-1]
+SEQUENTIAL_TABLE, DIVERGING_TABLE = _table(SEQUENTIAL), _table(DIVERGING)[::-1]
 
 
 def _for_plotly(table: np.ndarray) -> list:
@@ -27,13 +27,13 @@ def _for_plotly(table: np.ndarray) -> list:
     return [[place / 255, "rgb({},{},{})".format(*table[place])] for place in range(0, 256, 17)]
 
 
-COLOUR_SCALE, SIGNED_SCALE = _for_plotly(_MAGMA), _for_plotly(_BLUE_RED)
+COLOUR_SCALE, SIGNED_SCALE = _for_plotly(SEQUENTIAL_TABLE), _for_plotly(DIVERGING_TABLE)
 
 
 def colour(maps: np.ndarray, low: float, high: float, signed: bool = False) -> np.ndarray:
     """Maps (..., H, W) as uint8 RGB (..., H, W, 3) between low and high, on the diverging scale where `signed`."""
     share = np.clip((maps - low) / max(high - low, 1e-12), 0, 1)
-    return (_BLUE_RED if signed else _MAGMA)[(np.nan_to_num(share) * 255).round().astype(np.uint8)]
+    return (DIVERGING_TABLE if signed else SEQUENTIAL_TABLE)[(np.nan_to_num(share) * 255).round().astype(np.uint8)]
 
 
 def colour_range(maps: np.ndarray, signed: bool = False) -> tuple[float, float]:
@@ -63,11 +63,6 @@ def rgb(image: object) -> np.ndarray:
     """An image tensor (C, H, W) in [-1, 1] as uint8 (H, W, 3)."""
     pixels = to_pixels(image)  # type: ignore[arg-type]
     return np.repeat(pixels, 3, axis=-1) if pixels.shape[-1] == 1 else pixels
-
-
-def grey(pixels: np.ndarray) -> np.ndarray:
-    """uint8 RGB without its colours, so that a colour map laid on it can be read."""
-    return np.repeat(np.asarray(Image.fromarray(pixels).convert("L"))[..., None], 3, axis=-1)
 
 
 def enlarge(pixels: np.ndarray, width: int) -> np.ndarray:

@@ -23,7 +23,7 @@ from memlib.runs import Results, forward_seconds, provenance, read_run, result_k
 
 NOTHING = "none"
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[\w.-]{1,96}")
-OF_A_MODEL = ("low", "high", "groups", "search", "page", "image")  # choices that mean nothing for another model or other images
+OF_A_MODEL = ("low", "high", "groups", "search", "page", "image", "sigma")  # choices that mean nothing for another model or other images
 
 
 @dataclass(frozen=True)

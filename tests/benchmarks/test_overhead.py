@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from memlib import frame_growth, load_denoiser, load_images, sample, volume_growth
+from memlib import frame_growth, load_denoiser, load_images, p_laplace, sample, volume_growth
 
 pytestmark = pytest.mark.slow
 
@@ -60,6 +60,20 @@ def test_frame_growth_costs_its_forwards(record_property: Callable[[str, object]
     record_property("ratio", ratio)
     print(f"frame_growth: {ratio:.3f} of its bare forwards")
     assert ratio < 1.25
+
+
+def test_p_laplace_costs_its_forwards_and_further_p_and_maps_next_to_nothing(record_property: Callable[[str, object], None]) -> None:
+    denoiser, images = load_denoiser("demo", "cpu"), load_images("demo").batch(range(8))
+    forward = bare_forward(64)
+    several = {"p": (1.0, 1.5, 2.0, 3.0), "directions": 16, "keep_maps": True}
+    ratio, _ = ratio_to_floor(lambda: p_laplace(denoiser, images, 0.5, **several), lambda: [forward() for _ in range(2)], 1.10)  # type: ignore[arg-type]
+    more, _ = ratio_to_floor(
+        lambda: p_laplace(denoiser, images, 0.5, **several), lambda: p_laplace(denoiser, images, 0.5, directions=16), 1.05
+    )  # type: ignore[arg-type]
+    record_property("ratio", ratio)
+    print(f"p_laplace: {ratio:.3f} of its bare forwards; four p against one: {more:.3f}")
+    assert ratio < 1.10
+    assert more < 1.05
 
 
 def test_sampling_costs_its_forwards(record_property: Callable[[str, object], None]) -> None:
