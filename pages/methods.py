@@ -4,7 +4,7 @@ import pandas as pd
 import streamlit as st
 
 from memlib.denoisers.unet import DEMO
-from memlib.measures import MEASURES
+from memlib.measures import MEASURES, Measure
 from pages.shared import charts, workspace
 
 FRONTIER = DEMO / "frontier.csv"
@@ -15,14 +15,19 @@ st.markdown(
     "standard deviation $\\sigma$, $y = x_0 + \\sigma n$. The score is $(D - y) / \\sigma^2$, the predicted noise $(y - D) / \\sigma$, and the path from image to "
     "latent solves $\\mathrm{d}y / \\mathrm{d}\\sigma = (y - D) / \\sigma$. Values are natural logarithms (nats), noise levels are in image units, images lie in [-1, 1]."
 )
-for measure in MEASURES.values():
+kinds: dict[str, list[Measure]] = {}
+for measure in MEASURES.values():  # one card for what differs only in p or noise level
+    kinds.setdefault(measure.definition, []).append(measure)
+for alike in kinds.values():
+    measure = alike[0]
     with st.container(border=True):
-        st.subheader(measure.title)
+        st.subheader(measure.title if len(alike) == 1 else measure.title.split(" at ")[0].replace("K_1", "K_p"))
         st.markdown(measure.definition)
         st.latex(measure.formula)
         sign = "Bigger means more memorised." if measure.direction > 0 else "Smaller means more memorised."
+        also = "" if len(alike) == 1 else f"\n\n**In the table of measures as.** {', '.join(one.title for one in alike)}."
         st.markdown(
-            f"**Direction.** {sign} This is fixed by definition, never by the data.\n\n**Unit.** {measure.unit}\n\n**Limits.** {measure.limits}\n\n**Source.** {measure.citation}."
+            f"**Direction.** {sign} This is fixed by definition, never by the data.\n\n**Unit.** {measure.unit}\n\n**Limits.** {measure.limits}\n\n**Source.** {measure.citation}.{also}"
         )
 if FRONTIER.exists():
     st.subheader("How many forwards a ranking needs")

@@ -5,16 +5,19 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from sklearn.metrics import roc_auc_score
 
-from memlib import ImageSet, load_denoiser, load_images, sample, volume_growth
-from memlib.demo.__main__ import SAMPLES, report, reproductions
+from memlib import MEASURES, ImageSet, load_denoiser, load_images, p_laplace, sample, volume_growth
+from memlib.demo.__main__ import SAMPLES
 from memlib.demo.pictures import COPIES, choose_groups, training_rows
+from memlib.demo.report import family_table, p_laplace_table, report, reproductions, run_of
 from memlib.demo.training import CHECKPOINTS, new_scheduler, training
 from memlib.denoisers.unet import DEMO
 from memlib.images import to_pixels
+from memlib.measures import LEVELS
 from memlib.runs import read_run
 
 
@@ -104,10 +107,51 @@ def test_the_precomputed_run_is_what_the_default_settings_compute() -> None:
         assert row["map"].sum(dtype=np.float64) == pytest.approx(row["value"], rel=1e-5)
 
 
-def test_the_report_has_a_line_for_every_group() -> None:
-    lines = report(images(), hits(), values()).splitlines()
-    assert len(lines) == 1 + len(COPIES) + 3
-    assert any(line.split()[:2] == ["copied", "x32"] for line in lines)
+def test_the_report_has_a_line_for_every_group_level_map_and_setting() -> None:
+    parts = report().split("\n\n")
+    assert len(parts) == 4
+    assert len(parts[0].splitlines()) == 2 + len(COPIES) + 3
+    assert any(line.split()[:2] == ["copied", "x32"] for line in parts[0].splitlines())
+    assert len(parts[1].splitlines()) == 2 + len(LEVELS)
+    assert "growth minus reference" in parts[2]
+
+
+def test_k_1_tells_copied_images_from_held_out_ones_and_rises_with_the_dose() -> None:
+    group, copies = columns()
+    table = p_laplace_table(images())
+    assert all(float(cell.split()[0]) >= 0.95 for cell in table["K_1"])
+    k_1 = np.array([row["K_1"] for row in run_of("p-laplace-0.5", images())])
+    medians = [np.median(k_1[(group == "copied") & (copies == count)]) for count in (2, 8, 32)]
+    assert np.median(k_1[group == "held-out"]) < medians[0] < medians[1] < medians[2]
+
+
+def test_the_p_laplace_runs_are_what_their_settings_compute() -> None:
+    denoiser = load_denoiser("demo", "cpu")
+    for sigma in LEVELS:
+        manifest, rows = read_run(DEMO / "runs" / f"p-laplace-{sigma:g}")
+        assert manifest["model"]["digest"] == denoiser.digest
+        assert manifest["parameters"] == MEASURES[f"k_1_at_{sigma:g}"].defaults(denoiser)
+        result = p_laplace(denoiser, images().batch([3, 900]), **manifest["parameters"])
+        for place, index in enumerate((3, 900)):
+            row = result.row(place)
+            for name in ("K_1", "K_3", "loss"):
+                assert row[name] == pytest.approx(rows[images().ids[index]][name], rel=1e-3, abs=1e-5)
+
+
+def test_growth_maps_find_what_the_variants_share_better_than_maps_that_know_no_model() -> None:
+    """The reference difference does not, and the page says so."""
+    table = family_table(images()).set_index("map")
+    for region in ("whole picture", "inside the drawing"):
+        assert table.loc["growth", region] > table.loc[["flatness", "typicality"], region].max()
+        assert table.loc["growth minus reference", region] < table.loc["growth", region]
+
+
+def test_the_default_setting_ranks_like_a_long_run_within_forty_forwards() -> None:
+    table = pd.read_csv(DEMO / "frontier.csv").set_index(["steps", "probes"])
+    default = MEASURES["volume_growth"].defaults(load_denoiser("demo", "cpu"))
+    line = table.loc[(default["steps"], default["probes"])]
+    assert line["forwards"] == 39
+    assert line["rank correlation"] >= 0.98
 
 
 def test_checkpoints_load_as_reference_models_and_licences_are_shipped() -> None:

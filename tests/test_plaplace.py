@@ -193,8 +193,10 @@ def test_a_half_precision_network_is_measured_in_float32(tmp_path: object) -> No
     from memlib import load_denoiser, load_images
 
     denoiser = load_denoiser("demo", "cpu")  # shipped in half precision
-    result = p_laplace(denoiser, load_images("demo").batch([0, 1]), 0.5, directions=4)
+    images = load_images("demo").batch([0, 1])
+    result, volume = (p_laplace(denoiser, images, 0.5, directions=16, method=method) for method in ("boundary", "volume"))
     assert result.value.dtype == torch.float32
+    assert ((result.value - volume.value).abs() < 4 * (result.stderr + volume.stderr) + 0.01).all()
     assert next(denoiser.network.parameters()).dtype == torch.float32
 
 

@@ -6,21 +6,19 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
-from sklearn.metrics import roc_auc_score
 
-from memlib import MEASURES, ImageSet, load_denoiser, load_images, match_ratio, nearest, sample
+from memlib import MEASURES, load_denoiser, load_images, sample
 from memlib.demo.frontier import write_frontier
 from memlib.demo.pictures import build_images
+from memlib.demo.report import report
 from memlib.demo.training import train
 from memlib.denoisers.unet import DEMO
 from memlib.images import to_pixels
 from memlib.measures import LEVELS, Row
-from memlib.runs import Results, measure_images, provenance, read_run, result_key, write_run
+from memlib.runs import Results, measure_images, provenance, result_key, write_run
 
 SAMPLES = 2048
 BAND = 8  # every eighth held-out image stands for them where measuring all would take too long
-COPY_RATIO = 1 / 3  # nearest over second nearest distinct training image
 
 
 def draw_samples(target: Path) -> None:
@@ -61,27 +59,6 @@ def measure_all(folder: Path) -> None:
             measure(folder / name, *arguments)
 
 
-def reproductions(images: ImageSet, samples: ImageSet) -> np.ndarray:
-    """How many samples are copies of each image: nearest of the distinct training images, at a ratio below 1/3."""
-    trained = torch.tensor([index for index, copies in enumerate(images.metadata["copies"]) if copies != "0"])
-    found = nearest(samples.batch(range(len(samples))), images.batch(trained.tolist()))
-    copies = trained[found.index[match_ratio(found) < COPY_RATIO, 0]]
-    return np.bincount(copies.numpy(), minlength=len(images))
-
-
-def report(images: ImageSet, hits: np.ndarray, values: np.ndarray) -> str:
-    """A line for each group and number of copies: images reproduced, share of the samples, AUC against held-out images."""
-    groups = np.array([f"{group} x{copies}" for group, copies in zip(images.metadata["group"], images.metadata["copies"], strict=True)])
-    held_out = values[groups == "held-out x0"]
-    lines = [f"{'group':>14} {'images':>7} {'reproduced':>11} {'samples':>8} {'AUC of growth':>14}"]
-    for group in sorted(set(groups), key=lambda name: (name.split(" x")[0], int(name.split(" x")[1]))):
-        chosen = groups == group
-        labels = np.concatenate([np.ones(chosen.sum()), np.zeros(len(held_out))])
-        auc = roc_auc_score(labels, np.concatenate([values[chosen], held_out]))
-        lines.append(f"{group:>14} {chosen.sum():>7} {(hits[chosen] > 0).sum():>11} {hits[chosen].sum():>8} {auc:>14.3f}")
-    return "\n".join(lines)
-
-
 def say(text: str, last: bool = True) -> None:
     print(text, end="\n" if last else "\r", flush=True)
 
@@ -99,9 +76,7 @@ def main() -> int:
     measure_all(DEMO / "runs")
     if not (DEMO / "frontier.csv").exists():
         write_frontier(DEMO / "frontier.csv", work / "frontier.npy")
-    images = load_images("demo")
-    _, rows = read_run(DEMO / "runs" / "volume-growth")
-    say(report(images, reproductions(images, load_images(DEMO / "samples.npz")), np.array([rows[image]["value"] for image in images.ids])))
+    say(report())
     return 0
 
 

@@ -63,7 +63,7 @@ def _p_laplace_at(sigma: float) -> list[Measure]:
             title=f"p-Laplace K_{p:g} at σ = {sigma:g}",
             column=f"K_{p:g}",
             direction=+1,
-            unit="",
+            unit="of an isolated point",
             definition="How strongly the score points back to the image from all around it: the inward flux of |s|^(p-2) s through a sphere, as a share of what an isolated point would have.",
             formula=r"K_p = -\left(\sigma^2 / r\right)^{p-1} \, \mathbb{E}_u\left[ |s|^{p-2}\, s(x + r u) \cdot u \right], \quad r = \sigma \sqrt{d}",
             limits="It sees narrow peaks, not heavy ones: a copied image only shows because copying makes its peak narrow. At this radius K_1 is nearly the denoising loss in another form. Values of different radii or noise levels cannot be compared.",

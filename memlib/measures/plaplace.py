@@ -222,7 +222,7 @@ def _volume(
         v = signs[start : start + step].view(-1, 1, *denoiser.shape)
         inside = middle + radius * (half * depth)[start : start + step].view(-1, 1, *denoiser.shape)
         both = torch.stack([inside + h * v, inside - h * v])  # (2, points, B, C, H, W)
-        g = denoiser.noise(both.flatten(0, 2), sigma).view(2, -1, count, d) * (sigma / radius)
+        g = denoiser.noise(both.flatten(0, 2), sigma).reshape(2, -1, count, d) * (sigma / radius)
         length = g.norm(dim=3, keepdim=True).clamp(min=LEAST)
         for place, one in enumerate(powers):
             field = length ** (one - 2) * g
