@@ -87,6 +87,13 @@ def test_boundary_and_volume_estimate_the_same(mixture: GaussianMixture) -> None
     assert volume.local is None
 
 
+@pytest.mark.parametrize("p", POWERS)
+def test_the_volume_estimator_has_the_value_one_at_an_isolated_image(p: float) -> None:
+    point = torch.zeros(1, 3, 8, 8)
+    result = p_laplace(FiniteDataset(point), point, 0.3, p=p, directions=512, method="volume")
+    assert float(result.value[0]) == pytest.approx(1, abs=4 * float(result.stderr[0]) + 1e-3)
+
+
 @pytest.mark.parametrize("method", ["boundary", "volume"])
 def test_the_map_sums_to_the_value_and_the_draws_average_to_it(mixture: GaussianMixture, method: str) -> None:
     result = p_laplace(mixture, mixture.sample(5), 0.3, p=POWERS, directions=32, method=method)  # type: ignore[arg-type]

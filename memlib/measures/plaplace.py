@@ -32,7 +32,7 @@ from memlib.seeds import generator, rademacher
 
 BUDGET = 2**25  # values of displaced images held at once, 128 MB
 WINDOW = 3  # side of the patches of the local cosine
-STEP = 0.05  # of the volume estimator's central differences, in units of the radius
+STEP = 0.01  # of the volume estimator's central differences, in units of the radius; their bias is STEP^2 / 2
 LEAST = 1e-8  # |g| is taken as at least this: F_p has no direction where the score is zero
 NOISED = 0x6E6F  # keeps the noised centre's draw apart from the directions'
 

@@ -10,6 +10,7 @@ from plotly.subplots import make_subplots
 from pages.shared.pictures import COLOUR_SCALE, SIGNED_SCALE, colour_range
 
 GROUP_COLOURS = ("#a63a8c", "#e0704f", "#4a8fa8", "#8a8696", "#5a8f62", "#c9a13b")
+LEGEND = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0}
 CONFIG = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"], "toImageButtonOptions": {"format": "svg"}}
 
 
@@ -32,7 +33,7 @@ def add_band(figure: go.Figure, x: np.ndarray, curves: np.ndarray, name: str) ->
             line={"width": 0},
             fill="tonexty",
             fillcolor="rgba(138,134,150,.3)",
-            name=f"{name}, 10% to 90%",
+            name=f"{name}, 10 to 90%",
             hoverinfo="skip",
         )
     )
@@ -67,7 +68,7 @@ def growth_curve(
         )
     figure.update_xaxes(type="log", title="noise level σ")
     figure.update_yaxes(title="growth so far, nats")
-    figure.update_layout(height=300, margin={"l": 0, "r": 0, "t": 10, "b": 0}, legend={"orientation": "h", "y": 1.15})
+    figure.update_layout(height=300, margin={"l": 0, "r": 0, "t": 48, "b": 0}, legend=LEGEND)
     return figure
 
 
@@ -83,7 +84,7 @@ def histogram(table: pd.DataFrame, group: str | None, marked: float, axis: str) 
     figure.add_vline(marked, line_dash="dot", annotation_text="selected")
     figure.update_xaxes(title=axis)
     figure.update_yaxes(title="percent of the group")
-    figure.update_layout(barmode="overlay", height=320, margin={"l": 0, "r": 0, "t": 24, "b": 0}, legend={"orientation": "h", "y": 1.18})
+    figure.update_layout(barmode="overlay", height=320, margin={"l": 0, "r": 0, "t": 48, "b": 0}, legend=LEGEND)
     return figure
 
 
@@ -130,7 +131,7 @@ def return_curve(sigmas: np.ndarray, shares: np.ndarray, band: tuple[str, np.nda
     figure.add_trace(go.Scatter(x=sigmas, y=shares, mode="lines+markers", name="this image", line=line))
     figure.update_xaxes(type="log", title="noise level σ it was redrawn from", tickvals=sigmas, ticktext=[f"{sigma:g}" for sigma in sigmas])
     figure.update_yaxes(title="share that returns", range=[-0.03, 1.03], tickformat=".0%")
-    figure.update_layout(height=280, margin={"l": 0, "r": 0, "t": 10, "b": 0}, legend={"orientation": "h", "y": 1.15})
+    figure.update_layout(height=280, margin={"l": 0, "r": 0, "t": 48, "b": 0}, legend=LEGEND)
     return figure
 
 
@@ -175,7 +176,7 @@ def over_training(
     figure.update_layout(
         height=380,
         margin={"l": 0, "r": 0, "t": 40, "b": 0},
-        legend={"orientation": "h", "y": 1.22},
+        legend=LEGEND,
         sliders=[{"active": len(names) - 1, "steps": moves, "currentvalue": {"prefix": "Checkpoint: "}, "pad": {"t": 30}, **_SLIDER}],
     )
     return figure
@@ -211,7 +212,7 @@ def against(table: pd.DataFrame, control: str, axis: str, control_axis: str, dig
         )  # fmt: skip
     figure.update_xaxes(title=control_axis)
     figure.update_yaxes(title=axis)
-    figure.update_layout(height=320, margin={"l": 0, "r": 0, "t": 24, "b": 0}, legend={"orientation": "h", "y": 1.18})
+    figure.update_layout(height=320, margin={"l": 0, "r": 0, "t": 48, "b": 0}, legend=LEGEND)
     return figure
 
 
@@ -240,7 +241,7 @@ def frame_curve(times: np.ndarray, lengths: np.ndarray, volume: np.ndarray) -> g
         figure.add_trace(go.Scatter(x=times, y=curve, mode="lines", name=name, line={"color": tint, "width": 3}))
     figure.update_xaxes(title="time t")
     figure.update_yaxes(title="growth so far, nats")
-    figure.update_layout(height=280, margin={"l": 0, "r": 0, "t": 10, "b": 0}, legend={"orientation": "h", "y": 1.15})
+    figure.update_layout(height=280, margin={"l": 0, "r": 0, "t": 48, "b": 0}, legend=LEGEND)
     return figure
 
 
@@ -256,7 +257,7 @@ def statistic_curves(
     figure.add_vline(marked, line_dash="dot")
     figure.update_xaxes(type="log", title="noise level σ")
     figure.update_yaxes(title="K")
-    figure.update_layout(height=280, margin={"l": 0, "r": 0, "t": 10, "b": 0}, legend={"orientation": "h", "y": 1.18})
+    figure.update_layout(height=280, margin={"l": 0, "r": 0, "t": 48, "b": 0}, legend=LEGEND)
     return figure
 
 
