@@ -62,15 +62,12 @@ def family_aucs(images: ImageSet, found: Mapping[str, Mapping[str, np.ndarray]],
     """Mean pixel AUC of each named set of maps {name: {image id: map}} and of the baselines, against the families' masks.
 
     Families come from the metadata column `family`, among the images that a `copies` column does not say were never trained
-    on. A line a map: over the whole picture, and within the drawing (where some variant is not white). None without families.
+    on; masks are made of all their members, scores of those that every named set has a map of. A line a map: over the whole picture, and within the drawing (where some variant is not white). None without families.
     """
     trained = [str(copies) != "0" for copies in images.metadata.get("copies", [""] * len(images))]
-    named = [
-        name if seen and image in next(iter(found.values())) else ""
-        for name, seen, image in zip(images.metadata["family"], trained, images.ids, strict=True)
-    ]
-    groups = families(named, least=VARIANTS)
-    if not groups:
+    groups = families([name if seen else "" for name, seen in zip(images.metadata["family"], trained, strict=True)], least=VARIANTS)
+    shared = set.intersection(*(set(maps) for maps in found.values()))  # every line is about the same images
+    if not any(images.ids[place] in shared for places in groups.values() for place in places):
         return None
     mean = images.batch([index for index, seen in enumerate(trained) if seen][:1000]).mean(0)
     scores: dict[str, list[tuple[float, float]]] = {}
@@ -78,8 +75,9 @@ def family_aucs(images: ImageSet, found: Mapping[str, Mapping[str, np.ndarray]],
         variants = images.batch(places)
         mask, drawn = agreement(variants), (variants.amin(0) < WHITE).any(0).numpy()
         for place, image in zip(places, variants, strict=True):
-            own = {name: smooth(maps[images.ids[place]], width) for name, maps in found.items() if images.ids[place] in maps}
-            for name, heat in (own | baselines(image, mean)).items():
-                scores.setdefault(name, []).append((pixel_auc(heat, mask), pixel_auc(heat, mask, drawn)))
+            if images.ids[place] in shared:
+                own = {name: smooth(maps[images.ids[place]], width) for name, maps in found.items()}
+                for name, heat in (own | baselines(image, mean)).items():
+                    scores.setdefault(name, []).append((pixel_auc(heat, mask), pixel_auc(heat, mask, drawn)))
     lines = [(name, len(values), *np.nanmean(values, axis=0).round(3).tolist()) for name, values in scores.items()]
     return pd.DataFrame(lines, columns=["map", "images", "whole picture", "inside the drawing"])

@@ -9,7 +9,7 @@ import json
 import platform
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +69,17 @@ def result_key(model: str, image: str, run: str, parameters: Mapping[str, Any]) 
     return "/".join((model, image, run, json.dumps(parameters, sort_keys=True)))
 
 
+def result_keys(model: str, images: Iterable[str], run: str, parameters: Mapping[str, Any]) -> dict[str, str]:
+    """The key of each image's result."""
+    last = result_key(model, "", run, parameters).removeprefix(model + "/")
+    return {image: f"{model}/{image}{last}" for image in images}
+
+
+def held_out_sample(images: ImageSet) -> list[int]:
+    """Every eighth image of the group called held-out: they stand for all where measuring those would take too long."""
+    return [index for index, group in enumerate(images.metadata.get("group", ())) if group == "held-out"][::8]
+
+
 def measure_images(
     denoiser: Denoiser,
     images: ImageSet,
@@ -83,8 +94,8 @@ def measure_images(
     `progress` is called with the share of the work that is done, several times a chunk; an exception it raises stops
     the work and keeps the finished chunks.
     """
-    run = MEASURES[measure].run
-    keys = {index: result_key(denoiser.digest, images.ids[index], run, parameters) for index in indices}
+    by_image = result_keys(denoiser.digest, (images.ids[index] for index in indices), MEASURES[measure].run, parameters)
+    keys = {index: by_image[images.ids[index]] for index in indices}
     todo = list({keys[index]: index for index in indices if keys[index] not in results}.values())
     for start in range(0, len(todo), CHUNK):
         chunk = todo[start : start + CHUNK]

@@ -15,10 +15,9 @@ from memlib.demo.training import train
 from memlib.denoisers.unet import DEMO
 from memlib.images import to_pixels
 from memlib.measures import LEVELS, Row
-from memlib.runs import Results, measure_images, provenance, result_key, write_run
+from memlib.runs import Results, held_out_sample, measure_images, provenance, result_key, write_run
 
 SAMPLES = 2048
-BAND = 8  # every eighth held-out image stands for them where measuring all would take too long
 
 
 def draw_samples(target: Path) -> None:
@@ -44,11 +43,11 @@ def measure(folder: Path, model: str, measure: str = "volume_growth", indices: S
 
 def measure_all(folder: Path) -> None:
     """The runs the app opens with, those that are not there yet."""
-    held_out = [index for index, group in enumerate(load_images("demo").metadata["group"]) if group == "held-out"]
+    held_out = held_out_sample(load_images("demo"))
     plan: dict[str, tuple] = {"volume-growth": ("demo",), "volume-growth-reference": ("demo-reference",)}
     for checkpoint in ("early", "middle"):
-        plan[f"volume-growth-{checkpoint}"] = (f"demo-{checkpoint}", "volume_growth", held_out[::BAND])
-    plan["redraw"] = ("demo", "redraw", held_out[::BAND])
+        plan[f"volume-growth-{checkpoint}"] = (f"demo-{checkpoint}", "volume_growth", held_out)
+    plan["redraw"] = ("demo", "redraw", held_out)
     plan["flipd"] = ("demo", "flipd")
     plan["denoising-loss"] = ("demo", "denoising_loss")
     for sigma in LEVELS:
@@ -75,7 +74,7 @@ def main() -> int:
         draw_samples(DEMO / "samples.npz")
     measure_all(DEMO / "runs")
     if not (DEMO / "frontier.csv").exists():
-        write_frontier(DEMO / "frontier.csv", work / "frontier.npy")
+        write_frontier(DEMO / "frontier.csv", work)
     say(report())
     return 0
 

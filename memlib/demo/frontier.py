@@ -14,15 +14,16 @@ LONG = {"steps": 100, "probes": 16, "seed": 1}  # another seed: its probes share
 SHORT = ((3, 1), (6, 1), (12, 1), (19, 1), (24, 1), (3, 4), (6, 2), (9, 3), (12, 2), (24, 2), (12, 4), (24, 4))
 
 
-def write_frontier(target: Path, state: Path) -> None:
+def write_frontier(target: Path, work: Path) -> None:
     """Write steps, probes, forwards and Spearman's rank correlation with the long run, over all images and the uncopied ones.
 
-    The long run is kept in `state` (.npy), so that it is not repeated.
+    The long run's values are kept in the folder `work`, so that it is not repeated.
     """
     images = load_images("demo")
     chosen = np.sort(np.random.default_rng(0).choice(len(images), IMAGES, replace=False)).tolist()
+    state = work / f"frontier-{load_denoiser('demo').digest}.npy"
     if not state.exists():
-        state.parent.mkdir(parents=True, exist_ok=True)
+        work.mkdir(parents=True, exist_ok=True)
         np.save(state, values(images, chosen, LONG))
     truth = np.load(state)
     uncopied = np.array([images.metadata["copies"][index] in ("0", "1") for index in chosen])

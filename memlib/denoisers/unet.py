@@ -148,23 +148,30 @@ def load_denoiser(source: str | Path, device: str | torch.device | None = None) 
 
     Raises ValueError, in one sentence for people, for anything that is not such a model.
     """
-    folder = BUNDLED.get(str(source)) or Path(source)
-    name = folder.name
-    try:
-        found = folder.is_dir()
-    except (OSError, ValueError):  # a name too long, or with a zero byte
-        found = False
-    if not found:
-        folder, name = _download(str(source)), str(source)
+    folder, name = _locate(source)
     unet, scheduler = _find_parts(folder)
     if str(source) in BUNDLED:
         name = "Emoji demo model" if name == "model" else f"Emoji {name} checkpoint"
     schedule, prediction = read_schedule(_read_json(scheduler))
     network = _read_network(unet)
-    files = [unet / "config.json", scheduler, *sorted(unet.glob("*.safetensors"))]
-    denoiser = UNetDenoiser(network, schedule, prediction, name=name, digest=_digest(files), device=pick_device(device))
+    denoiser = UNetDenoiser(network, schedule, prediction, name=name, digest=_digest(unet, scheduler), device=pick_device(device))
     _try_out(denoiser)
     return denoiser
+
+
+def model_digest(source: str | Path) -> str:
+    """The digest that `load_denoiser(source)` will have, from its files alone."""
+    return _digest(*_find_parts(_locate(source)[0]))
+
+
+def _locate(source: str | Path) -> tuple[Path, str]:
+    """The folder of a model and its name; one on the Hub is downloaded."""
+    folder = BUNDLED.get(str(source)) or Path(source)
+    try:
+        found = folder.is_dir()
+    except (OSError, ValueError):  # a name too long, or with a zero byte
+        found = False
+    return (folder, folder.name) if found else (_download(str(source)), str(source))
 
 
 def find_checkpoints(folder: Path) -> list[Path]:
@@ -292,9 +299,9 @@ def _read_json(file: Path) -> dict:
     return content
 
 
-def _digest(files: list[Path]) -> str:
+def _digest(unet: Path, scheduler: Path) -> str:
     total = hashlib.sha256()
-    for file in files:
+    for file in (unet / "config.json", scheduler, *sorted(unet.glob("*.safetensors"))):
         with file.open("rb") as stream:
             total.update(hashlib.file_digest(stream, "sha256").digest())
     return total.hexdigest()[:16]

@@ -51,8 +51,8 @@ def denoising_loss(
 ) -> DenoisingLoss:
     """mean of |noise(x + sigma n, sigma) - n|^2 / d over `draws` normal n, shared by all images (B, C, H, W); one forward a draw.
 
-    What training minimises (Ho et al. 2020): smaller for what the model knows, and for what is easy. At sigma = 0
-    information it is 1; for N(0, v I) it is v / (v + sigma^2) at the mean.
+    What training minimises (Ho et al. 2020): smaller for what the model knows, and for what is easy. 0 for an isolated point; for
+    N(0, v I) it is (v / (v + sigma^2))^2 at the mean and v / (v + sigma^2) on average over its samples.
     """
     if draws < 1:
         raise ValueError(f"At least one draw is needed, not {draws}.")

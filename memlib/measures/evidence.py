@@ -12,7 +12,11 @@ def auc_interval(
     positive, negative = np.asarray(values, dtype=np.float64), np.asarray(held_out, dtype=np.float64)
     wins = (positive[:, None] > negative) + 0.5 * (positive[:, None] == negative)
     draw = np.random.default_rng(seed)
-    rows, columns = draw.integers(len(positive), size=(draws, len(positive))), draw.integers(len(negative), size=(draws, len(negative)))
-    spread = [wins[np.ix_(a, b)].mean() for a, b in zip(rows, columns, strict=True)]
+
+    def counts(n: int) -> np.ndarray:
+        """How often each of n images is drawn, in every bootstrap sample."""
+        return draw.multinomial(n, np.full(n, 1 / n), size=draws)
+
+    spread = ((counts(len(positive)) @ wins) * counts(len(negative))).sum(1) / wins.size
     low, high = np.quantile(spread, [0.025, 0.975])
     return float(wins.mean()), float(low), float(high)

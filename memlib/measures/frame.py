@@ -62,8 +62,8 @@ def frame_growth(
     length perturbation * sqrt(1 + sigma^2) and values are those of noise-level coordinates.
 
     "paper" is the published procedure in x_t, x' = x - beta(t) / 2 (x + score) / steps at `steps` times even in [1e-3, 1], beta from 0.1
-    to 20, displacements of length `perturbation`; its values are variance-preserving ones, d ln(alpha_T / alpha_0) below those of y.
-    Its noise levels, 0.0105 to 152, are fixed.
+    to 20, displacements of length `perturbation`; its values are variance-preserving ones: those of y plus
+    directions * ln(alpha_T / alpha_0), which is negative. Its noise levels, 0.0105 to 152, are fixed.
 
     The step's map is that of finitely displaced points, so where the score bends within `perturbation` the result
     depends on it. The frame is drawn once per seed and shared by all images. Raises ValueError for more directions than

@@ -34,6 +34,7 @@ BUDGET = 2**25  # values of displaced images held at once, 128 MB
 WINDOW = 3  # side of the patches of the local cosine
 STEP = 0.01  # of the volume estimator's central differences, in units of the radius; their bias is STEP^2 / 2
 LEAST = 1e-8  # |g| is taken as at least this: F_p has no direction where the score is zero
+FEW = 4  # pairs
 NOISED = 0x6E6F  # keeps the noised centre's draw apart from the directions'
 
 
@@ -94,9 +95,9 @@ def p_laplace(
 ) -> PLaplace:
     """K_p of images (B, C, H, W) in [-1, 1] at noise level sigma, with its map; `directions` network forwards an image.
 
-    "boundary" takes the flux at `directions` points c + r u in antithetic pairs, u and -u, and divides every coordinate's
-    mean of |g|^(p-2) g_i u_i by its mean of u_i^2, in place of the 1 / d it has on average: without noise an isolated point then
-    has a flat map. "volume" averages the divergence itself, by central differences along random signs at directions / 2 points
+    "boundary" takes the flux at `directions` points c + r u in antithetic pairs, u and -u, and from FEW pairs on divides every
+    coordinate's mean of |g|^(p-2) g_i u_i by its mean of u_i^2, in place of the 1 / d it has on average: an isolated point then has
+    a flat map. (Of fewer pairs such a ratio has no finite variance.) "volume" averages the divergence itself, by central differences along random signs at directions / 2 points
     inside the ball (Hutchinson): the same quantity a second way, with less noise a pixel.
 
     `radius` is sigma sqrt(d) by default. `center="noised"` puts the sphere around x + sigma n, one n for all images. All values
@@ -160,7 +161,7 @@ def _boundary(
 ) -> Estimate:
     """K_p as the sum over coordinates i of mean_j(|g_j|^(p-2) g_ji u_ji) / (d mean_j u_ji^2), j over pairs u and -u."""
     count, d, pairs = len(x), denoiser.dimension, len(half)
-    square = (half**2).mean(0)  # mean of u_i^2, (d,)
+    square = (half**2).mean(0) if pairs >= FEW else torch.full_like(half[0], 1 / d)  # mean of u_i^2, (d,)
     share = 1 / (d * square)
     sums = x.new_zeros(len(powers), count, d)
     terms = x.new_zeros(len(powers), count, pairs)
@@ -183,9 +184,10 @@ def _boundary(
         if callback:
             callback(min(start + step, pairs), pairs)
     ratio = sums / (2 * pairs * square)  # (P, B, d)
-    spread = torch.einsum("pbi,ni->pbn", ratio * share, half**2)  # the denominator's own error, to first order
     value = (ratio / d).sum(2, keepdim=True)
-    draws = value + terms - spread
+    draws = terms
+    if pairs >= FEW:  # the denominator's own error, to first order
+        draws = value + terms - torch.einsum("pbi,ni->pbn", ratio * share, half**2)
     heat = (ratio / d).view(len(powers), *x.shape).sum(2)
     return heat, draws[..., None], cosine / (2 * pairs), loss
 

@@ -21,6 +21,11 @@ LEVELS = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
 RETURNED = 0.1  # root mean square difference a value, in [-1, 1] units, below which a redraw counts as the image
 
 
+def levels_of(denoiser: Denoiser) -> list[float]:
+    """Those of LEVELS the denoiser knows; its largest where it knows none."""
+    return [sigma for sigma in LEVELS if denoiser.sigma_floor < sigma <= denoiser.sigma_max] or [denoiser.sigma_max]
+
+
 @dataclass(frozen=True)
 class Redraw(Result):
     """`value` is the share of all redraws, every level alike, that return to the image; draws (B, n, 1)."""
@@ -35,7 +40,7 @@ def redraw(
     denoiser: Denoiser,
     images: Tensor,
     *,
-    sigmas: Sequence[float] = LEVELS,
+    sigmas: Sequence[float] | None = None,
     draws: int = 32,
     steps: int = 15,
     threshold: float = RETURNED,
@@ -45,10 +50,12 @@ def redraw(
 ) -> Redraw:
     """Redraw images (B, C, H, W) `draws` times from each noise level, len(sigmas) * draws * steps forwards an image.
 
+    `sigmas` are LEVELS as far as the denoiser knows them, by default.
     A redraw returned where its root-mean-square difference to the image is below `threshold`. The noise of draw i
     depends on (seed, i) alone: it is shared by all images and levels. `callback(done, total)` counts levels. Raises
     ValueError for levels outside the denoiser's range.
     """
+    sigmas = levels_of(denoiser) if sigmas is None else sigmas
     if draws < 1 or not len(sigmas):
         raise ValueError("At least one draw at one noise level is needed.")
     x = denoiser.check(images).float()
