@@ -21,7 +21,7 @@ for measure in MEASURES.values():  # one card for what differs only in p or nois
 for alike in kinds.values():
     measure = alike[0]
     with st.container(border=True):
-        st.subheader(measure.title if len(alike) == 1 else measure.title.split(" at ")[0].replace("K_1", "K_p"))
+        st.subheader(measure.title if len(alike) == 1 else measure.title.replace("K_1", "K_p").replace(" at σ = 0.2", ""))
         st.markdown(measure.definition)
         st.latex(measure.formula)
         sign = "Bigger means more memorised." if measure.direction > 0 else "Smaller means more memorised."

@@ -1,7 +1,7 @@
 """Images ranked by the p-Laplace of the learned score; maps over p and noise level; what the number owes to simpler ones."""
 
-import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,31 +10,34 @@ import streamlit as st
 from scipy.stats import spearmanr
 
 from memlib import maps as map_tools
-from memlib.measures import LEVELS, MEASURES, POWERS, Row, difference
+from memlib.measures import LEVELS, MEASURES, POWERS, Row
 from memlib.measures.evidence import auc_interval
-from memlib.runs import measure_one, result_key, result_table
-from pages.shared import charts, exports, workspace
-from pages.shared.growth import Picture
-from pages.shared.pictures import colour_range, rgb
+from memlib.runs import result_table
+from pages.shared import charts, workspace
+from pages.shared.pictures import coarse, colour_range, rgb
 from pages.shared.player import Axis, Kind, player
-from pages.shared.ranking import facts, measuring, overview, ranked_gallery
+from pages.shared.ranking import facts, measuring, overview, ranked_gallery, table_and_source
 from pages.shared.redraw import redraw_panel
+from pages.shared.view import Picture, View, uploaded
+from pages.shared.work import long_work
 
-RUN = "p_laplace"
+MEASURE = MEASURES["k_1_at_0.5"]
+LOSS = "|noise - n|² a dimension, of the same forwards. At the default radius this is the denoising loss, and K at p = 1 is nearly that in another form."
+SECOND = 256  # forwards of each estimator where two are compared
 FINE = (1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0, 4.0)  # the positions of the slider over p
 CURVES = (1.0, 1.5, 2.0, 3.0)
 STEPS = 8  # noise levels of one image's maps
 RADII = (0.03, 0.1, 0.2, 0.4, 0.7, 1.0, 1.4, 2.0)  # in units of sigma sqrt(d)
 
 loaded = workspace.require()
-denoiser, images, results = loaded.denoiser, loaded.images, workspace.results()
+denoiser, images = loaded.denoiser, loaded.images
 st.caption(
     "Where the model has memorised an image, its score points back to the image from all around. The p-Laplace adds up how much flows inward through a sphere around it: 1 for a perfectly memorised image, 0 where the model sees nothing there."
 )
 
 
-def settings() -> tuple[float, float, dict[str, Any], int]:
-    """p and noise level of the ranking, the parameters both stand for, and the directions of the maps; they stand in the URL."""
+def settings() -> tuple[float, float, float, dict[str, Any], int]:
+    """p, noise level and radius of the ranking, its other parameters, and the directions of the maps; they stand in the URL."""
     levels = [sigma for sigma in LEVELS if denoiser.sigma_floor <= sigma <= denoiser.sigma_max] or [denoiser.sigma_max]
     row = st.container(horizontal=True, vertical_alignment="bottom")
     p = row.segmented_control(
@@ -73,12 +76,17 @@ def settings() -> tuple[float, float, dict[str, Any], int]:
         seed = columns[4].number_input(
             "Seed", 0, 2**31 - 1, 0, key="seed", bind="query-params", help="The same seed draws the same directions for all images."
         )
-    parameters: dict[str, Any] = {"sigma": float(sigma), "p": list(POWERS), "directions": int(directions) // 2 * 2, "seed": int(seed)}
-    if radius != 1:
-        parameters["radius"] = float(f"{radius * float(sigma) * denoiser.dimension**0.5:.6g}")
+    parameters: dict[str, Any] = {"p": list(POWERS), "directions": int(directions) // 2 * 2, "seed": int(seed)}
     if center != "clean":
         parameters["center"] = center
-    return float(p), float(sigma), parameters, int(fine) // 2 * 2
+    return float(p), float(sigma), float(radius), parameters, int(fine) // 2 * 2
+
+
+def at(level: float, factor: float | None = None) -> dict[str, Any]:
+    """The parameters at a noise level, with the page's radius, or another, in units of sigma sqrt(d)."""
+    factor = radius if factor is None else factor
+    own = {} if factor == 1 else {"radius": float(f"{factor * level * denoiser.dimension**0.5:.6g}")}
+    return {"sigma": level, **shared, **own}
 
 
 def comparison() -> bool:
@@ -90,30 +98,6 @@ def comparison() -> bool:
         help="A model trained less or without the images sees how simple a picture is, but does not remember it. Its value can be taken away.",
     )  # fmt: skip
     return bool(choice == "Minus reference")
-
-
-def stored(parameters: dict[str, Any]) -> dict[str, Row]:
-    """Rows of the image set that are there already, by id."""
-
-    def of(digest: str) -> dict[str, Row]:
-        keys = {image: result_key(digest, image, RUN, parameters) for image in images.ids}
-        return {image: results[key] for image, key in keys.items() if key in results}
-
-    rows = of(denoiser.digest)
-    if minus and loaded.reference is not None:
-        others = of(loaded.reference.digest)
-        rows = {image: difference(row, others[image]) for image, row in rows.items() if image in others}
-    return rows
-
-
-def one(picture: Picture, sigma: float, **changes: Any) -> Row:
-    """The picture's row at one noise level, measured now where it has to be; the shown radius and centre are kept."""
-    asked = {**parameters, "sigma": sigma, **changes}
-    if "radius" in parameters and "radius" not in changes:
-        asked["radius"] = float(f"{parameters['radius'] / parameters['sigma'] * sigma:.6g}")
-    models = [denoiser, *([loaded.reference] if minus and loaded.reference is not None else [])]
-    rows = [measure_one(model, picture.image, picture.id, "k_1_at_0.5", asked, results) for model in models]
-    return rows[0] if len(rows) == 1 else difference(*rows)
 
 
 def ladder() -> list[float]:
@@ -133,39 +117,63 @@ def browser(table: pd.DataFrame) -> None:
         return
     picture = Picture(chosen["id"], chosen["name"], images[int(chosen["index"])])
     with right:
-        detail(chosen, table, picture)
-    closer(picture)
+        found = maps_of(picture)
+        if found:
+            detail(chosen, table, picture, found)
+    closer(picture, table)
     overview(table, float(chosen["value"]), title, f"K, p = {p:g},")
 
 
-def detail(row: pd.Series, table: pd.DataFrame, picture: Picture) -> None:
-    """The selected image: maps over p and noise level, numbers, and K against noise level."""
+def maps_of(picture: Picture) -> dict[float, Row] | None:
+    """The picture's rows with maps for all p, by noise level; None where they were not all measured."""
     levels = ladder()
-    with st.spinner(f"Maps at {len(levels)} noise levels"):
-        found = [one(picture, level, p=list(FINE), directions=fine, keep_maps=True) for level in levels]
-    st.text(picture.name)
-    flux = map_tools.smooth(np.stack([result["maps"] for result in found], 1), 3)  # (p, level, H, W)
-    local = np.stack([result["local"] for result in found])
+    changes = {"p": list(FINE), "directions": fine, "keep_maps": True}
+    missing = [level for level in levels if not view.has(picture, **{**at(level), **changes})]
+
+    def measure(progress: Callable[[float], object]) -> None:
+        for place, level in enumerate(missing):
+            progress(place / len(missing))
+            view.row(picture, **{**at(level), **changes})
+
+    forwards = len(missing) * fine * len(view.models)
+    if missing and not long_work(
+        f"Maps at {len(missing)} noise levels",
+        workspace.seconds(denoiser, forwards),
+        measure,
+        keeps="Stopping keeps the finished noise levels.",
+    ):
+        return None
+    return {level: view.row(picture, **{**at(level), **changes}) for level in levels}
+
+
+def show_maps(picture: Picture, found: dict[float, Row], key: str) -> None:
+    """The picture's maps, with sliders over p and noise level."""
+    levels, rows = list(found), list(found.values())
+    flux = map_tools.smooth(np.stack([row["maps"] for row in rows], 1), 3)  # (p, level, H, W)
+    local = np.stack([row["local"] for row in rows])[None]  # the same for every p
     texts = [
-        f"K = {result[f'K_{power:g}']:.4f} ± {result[f'stderr_{power:g}']:.4f} at p = {power:g}, σ = {level:g}"
+        f"K = {row[f'K_{power:g}']:.4f} ± {row[f'stderr_{power:g}']:.4f} at p = {power:g}, σ = {level:g}"
         for power in FINE
-        for level, result in zip(levels, found, strict=True)
+        for level, row in found.items()
     ]
     kinds = [
+        Kind("Flux", flux, colour_range(flux, minus), "", minus, texts, "Each pixel's part of the inward flux, averaged over 3 x 3. It sums to K."),
         Kind(
-            "Flux", flux, colour_range(flux, minus), "", minus, texts,
-            "Each pixel's part of the inward flux, averaged over 3 x 3. It sums to K.",
-        ),
-        Kind(
-            "Local cosine", np.broadcast_to(local, (len(FINE), *local.shape)), colour_range(local, True) if minus else (0.0, 1.0), "", minus, texts,
-            "Cosine between predicted and added noise in 3 x 3 patches, each normalised by itself: another operator, the same for every p. It does not sum to K. 1: remembered here.",
+            "Local cosine", local, colour_range(local, True) if minus else (0.0, 1.0), "", minus, texts,
+            "Cosine between predicted and added noise in 3 x 3 patches, each normalised by itself: another operator, the same for every p. It does not sum to K. 1: nothing is left open here, be it remembered or plain.",
         ),
     ]  # fmt: skip
     axes = [
-        Axis("p", [f"{power:g}" for power in FINE], FINE.index(p) if p in FINE else 0),
+        Axis("p", [f"{power:g}" for power in FINE], FINE.index(p)),
         Axis("Noise level σ", [f"{level:g}" for level in levels], levels.index(sigma)),
     ]
-    player(rgb(picture.image), kinds, axes, key="p-map", alt=picture.name)
+    player(rgb(picture.image), kinds, axes, key=key, alt=picture.name)
+
+
+def detail(row: pd.Series, table: pd.DataFrame, picture: Picture, found: dict[float, Row]) -> None:
+    """The selected image: maps over p and noise level, numbers, and K against noise level."""
+    st.text(picture.name)
+    show_maps(picture, found, "p-map")
     numbers = st.columns(4)
     numbers[0].metric("Minus reference" if minus else f"K, p = {p:g}", f"{row['value']:.4f}", help=MEASURE.definition)
     numbers[1].metric(
@@ -174,15 +182,11 @@ def detail(row: pd.Series, table: pd.DataFrame, picture: Picture) -> None:
         help="From the spread between pairs of directions" + ("; for the difference an upper bound." if minus else "."),
     )
     numbers[2].metric("Rank", f"{row['rank']:,} of {len(table):,}", help="Among the measured images; 1 is the most memorised.")
-    numbers[3].metric(
-        "Denoising loss",
-        f"{row['loss']:.4f}",
-        help="Of the same forwards. At the default radius K at p = 1 is nearly this number in another form.",
-    )
+    numbers[3].metric("Loss", f"{row['loss']:.4f}", help=LOSS)
     facts(row, loaded)
-    curves = {f"p = {power:g}": [result[f"K_{power:g}"] for result in found] for power in CURVES}
+    curves = {f"p = {power:g}": [result[f"K_{power:g}"] for result in found.values()] for power in CURVES}
     st.plotly_chart(
-        charts.statistic_curves(np.array(levels), curves, sigma, held_out_band(table)),
+        charts.statistic_curves(np.array(list(found)), curves, sigma, held_out_band(table)),
         key="p-curve",
         config=charts.CONFIG,
         alt="K against noise level for several p",
@@ -196,46 +200,82 @@ def held_out_band(table: pd.DataFrame) -> tuple[str, np.ndarray, np.ndarray] | N
     held_out = table.loc[table["group"] == "held-out", "id"]
     columns = {}
     for level in LEVELS:
-        rows = stored({**parameters, "sigma": level})
+        rows = replace(view, parameters=at(level)).stored()
         if all(image in rows for image in held_out):
             columns[level] = [rows[image]["K_1"] for image in held_out]
     return ("held-out images, p = 1", np.array(list(columns)), np.array(list(columns.values())).T) if len(columns) > 1 else None
 
 
-def closer(picture: Picture) -> None:
-    """One panel at a time, so that only what is looked at is computed."""
+def closer(picture: Picture, table: pd.DataFrame) -> None:
+    """One panel at a time, so that only what is looked at is computed; of the selected picture or of one's own."""
     panels: dict[str, Callable[[Picture], None]] = {
         "Radius": radius_panel,
         "Low-noise map": volume_panel,
         "Redraw": lambda which: redraw_panel(loaded, which),
     }
     st.subheader("A closer look")
-    chosen = st.segmented_control("Panel", list(panels), key="look", bind="query-params", label_visibility="collapsed")
+    row = st.container(horizontal=True, vertical_alignment="center")
+    chosen = row.segmented_control("Panel", list(panels), key="look", bind="query-params", label_visibility="collapsed")
+    with row:
+        own = uploaded(loaded)
+    if own is not None:
+        picture = own
+        found = maps_of(picture)
+        if not found:
+            return
+        st.text(picture.name)
+        show_maps(picture, found, "own-p-map")
+        value = view.row(picture)[f"K_{p:g}"]
+        columns = st.columns(2)
+        columns[0].metric(title, f"{value:.4f}", help=MEASURE.definition)
+        columns[1].metric(
+            "Would rank", f"{int((table['value'] > value).sum()) + 1:,} of {len(table) + 1:,}", help="Among the measured images."
+        )
     if chosen:
         panels[chosen](picture)
 
 
 def radius_panel(picture: Picture) -> None:
-    """Flux against radius at the ranked noise level."""
-    unit = sigma * denoiser.dimension**0.5
-    with st.spinner("Spheres of other radii"):
-        rows = [one(picture, sigma, p=list(CURVES), directions=fine, radius=float(f"{factor * unit:.6g}")) for factor in RADII]
+    """K and flux against radius at the ranked noise level."""
+    changes = {"p": list(CURVES), "directions": fine}
+    missing = [factor for factor in RADII if not view.has(picture, **{**at(sigma, factor), **changes})]
+
+    def measure(progress: Callable[[float], object]) -> None:
+        for place, factor in enumerate(missing):
+            progress(place / len(missing))
+            view.row(picture, **{**at(sigma, factor), **changes})
+
+    forwards = len(missing) * fine * len(view.models)
+    if missing and not long_work(
+        "Spheres of other radii", workspace.seconds(denoiser, forwards), measure, keeps="Stopping keeps the finished radii."
+    ):
+        return
+    rows = [view.row(picture, **{**at(sigma, factor), **changes}) for factor in RADII]
+    shown = st.segmented_control("Plot", ["K", "Flux"], default="K", required=True, key="radius-plot")
+    sign, name = (1, "K") if shown == "K" else (-1, "flux")
+    curves = {f"p = {power:g}": [sign * row[f"{name}_{power:g}"] for row in rows] for power in CURVES}
     st.plotly_chart(
-        charts.radius_curves(np.array(RADII), {f"p = {power:g}": [row[f"K_{power:g}"] for row in rows] for power in CURVES}),
+        charts.radius_curves(np.array(RADII), curves, "K" if shown == "K" else "inward flux", log=shown != "K" and not minus),
         key="radii",
         config=charts.CONFIG,
-        alt="K against the radius of the sphere",
+        alt=f"{shown} against the radius of the sphere",
     )
     st.markdown(
         "An isolated point has K = 1 at every radius. At a small radius the sphere sees the slope at the image more than the peak around it, and K at p = 1 falls to 0; at σ√d it holds the noised copies "
         "that the network was trained on. **Each radius is a measurement of its own**; the ranking uses one."
     )
-    with st.expander("Flux and divergence"):
-        power = f"{p:g}"
-        st.dataframe(
-            [{"radius / σ√d": factor, "K": row[f"K_{power}"], "standard error": row[f"stderr_{power}"], "flux": row[f"flux_{power}"], "ball-averaged p-Laplacian": row[f"divergence_{power}"]} for factor, row in zip(RADII, rows, strict=True)],
-            hide_index=True, height="content", alt="Flux and divergence by radius",
-        )  # fmt: skip
+    with st.expander(f"Flux and divergence at p = {p:g}"):
+        columns = {
+            "K": f"K_{p:g}",
+            "standard error": f"stderr_{p:g}",
+            "flux": f"flux_{p:g}",
+            "p-Laplacian, averaged over the ball": f"divergence_{p:g}",
+        }
+        lines = [
+            {"radius / σ√d": factor, **{name: row[column] for name, column in columns.items()}}
+            for factor, row in zip(RADII, rows, strict=True)
+        ]
+        st.dataframe(lines, hide_index=True, height="content", alt="Flux and divergence by radius")
 
 
 def volume_panel(picture: Picture) -> None:
@@ -244,25 +284,26 @@ def volume_panel(picture: Picture) -> None:
         "The flux through the sphere is the average of the p-Laplacian inside the ball. Here that average is taken directly, by finite differences along random signs at points inside (Hutchinson's diagonal): "
         "the same quantity a second way, with less noise a pixel."
     )
-    count = 256
-    asked = {"p": [p], "directions": count, "keep_maps": True}
-    work = st.empty()
-    key = result_key(denoiser.digest, picture.id, RUN, {**parameters, "sigma": sigma, **asked, "method": "volume"})
-    if key not in results:
-        with work.container():
-            cost = exports.duration(workspace.seconds(denoiser, 2 * count * (2 if minus else 1)))
-            st.caption(f"{2 * count} network forwards, about {cost}.")
-            if not st.button("Compute it", type="primary", icon=":material/grid_on:"):
-                return
-            with st.spinner("Inside the ball"):
-                one(picture, sigma, **asked, method="volume")
-                one(picture, sigma, **asked)
-        work.empty()
-    inside, surface = one(picture, sigma, **asked, method="volume"), one(picture, sigma, **asked)
-    shown = {f"Flux, {count} directions": surface["maps"][0], f"Divergence, {count // 2} points": inside["maps"][0]}
+    ways = [{**at(sigma), "p": [p], "directions": SECOND, "keep_maps": True, **way} for way in ({}, {"method": "volume"})]
+    missing = [way for way in ways if not view.has(picture, **way)]
+
+    def measure(progress: Callable[[float], object]) -> None:
+        for place, way in enumerate(missing):
+            view.row(picture, lambda share, place=place: progress((place + share) / len(missing)), **way)  # type: ignore[misc]
+
+    forwards = len(missing) * SECOND * len(view.models)
+    if missing and not long_work("Compute it both ways", workspace.seconds(denoiser, forwards), measure, icon=":material/grid_on:"):
+        return
+    surface, inside = (view.row(picture, **way) for way in ways)
+    shown = {f"Flux, {SECOND} directions": surface["maps"][0], f"Divergence, {SECOND // 2} points": inside["maps"][0]}
     shown = {name: map_tools.smooth(heat, 3) for name, heat in shown.items()}
     st.plotly_chart(
-        charts.maps_in_a_row(shown, colour_range(shown[f"Divergence, {count // 2} points"], minus), "", list(shown) if minus else ()),
+        charts.maps_in_a_row(
+            {name: coarse(heat) for name, heat in shown.items()},
+            colour_range(np.stack(list(shown.values())), minus),
+            "",
+            list(shown) if minus else (),
+        ),
         key="volume",
         config=charts.CONFIG,
         alt="Maps of the boundary and the volume estimator",
@@ -270,11 +311,8 @@ def volume_panel(picture: Picture) -> None:
     columns = st.columns(3)
     columns[0].metric("Boundary", f"{surface['value']:.4f} ± {surface['stderr']:.4f}", help=f"K at p = {p:g} by the flux.")
     columns[1].metric("Volume", f"{inside['value']:.4f} ± {inside['stderr']:.4f}", help=f"K at p = {p:g} by the divergence inside.")
-    columns[2].metric(
-        "Correlation of the maps",
-        f"{np.corrcoef(*(heat.ravel() for heat in shown.values()))[0, 1]:.3f}",
-        help="Over the pixels, averaged over 3 x 3.",
-    )
+    correlation = np.corrcoef(*(heat.ravel() for heat in shown.values()))[0, 1]
+    columns[2].metric("Correlation of the maps", f"{correlation:.3f}", help="Over the pixels, averaged over 3 x 3.")
 
 
 def against_loss(table: pd.DataFrame) -> None:
@@ -313,23 +351,13 @@ def separation(table: pd.DataFrame) -> None:
         for kind in sorted(set(kinds), key=lambda kind: (kind.split(" x ")[0], float(kind.split(" x ")[1]) if " x " in kind else 1))
         if kind != "held-out"
     ]
-    group = st.segmented_control(
-        "Group against held-out images",
-        wanted,
-        default=wanted[-2] if "copied x 32" not in wanted else "copied x 32",
-        required=True,
-        key="separate",
-        bind="query-params",
-    )
+    if not wanted:
+        return
+    usual = "copied x 32" if "copied x 32" in wanted else wanted[-1]
+    group = st.segmented_control("Group against held-out images", wanted, default=usual, required=True, key="separate", bind="query-params")
     lines = []
     for level in LEVELS:
-        rows = stored(
-            {
-                **parameters,
-                "sigma": level,
-                **({"radius": float(f"{parameters['radius'] / sigma * level:.6g}")} if "radius" in parameters else {}),
-            }
-        )
+        rows = replace(view, parameters=at(level)).stored()
         ours = [row for image, row in rows.items() if kind_of.get(image) == group]
         theirs = [row for image, row in rows.items() if kind_of.get(image) == "held-out"]
         if len(ours) < 2 or len(theirs) < 2:
@@ -345,13 +373,12 @@ def separation(table: pd.DataFrame) -> None:
     )
 
 
-p, sigma, parameters, fine = settings()
+p, sigma, radius, shared, fine = settings()
 minus = comparison()
-MEASURE = MEASURES["k_1_at_0.5"]
 title = f"K, p = {p:g}, σ = {sigma:g}" + (", minus reference" if minus else "")
-models = [denoiser, *([loaded.reference] if minus and loaded.reference is not None else [])]
-measuring(loaded, models, "k_1_at_0.5", parameters, len(models) * parameters["directions"])
-rows = {image: {**row, "value": row[f"K_{p:g}"], "stderr": row[f"stderr_{p:g}"]} for image, row in stored(parameters).items()}
+view = View(loaded, MEASURE.name, at(sigma), minus)
+measuring(view, len(view.models) * shared["directions"])
+rows = {image: {**row, "value": row[f"K_{p:g}"], "stderr": row[f"stderr_{p:g}"]} for image, row in view.stored().items()}
 if not rows:
     st.info("Nothing has been measured with these settings yet. Choose images above and measure them.", icon=":material/hourglass_empty:")
     st.stop()
@@ -359,15 +386,4 @@ table = result_table(images, rows, MEASURE.direction)
 browser(table)
 against_loss(table)
 separation(table)
-st.subheader("Table")
-st.dataframe(table.drop(columns="index"), hide_index=True, height=280, alt="All measured images with their values")
-details = workspace.manifest(loaded, "k_1_at_0.5", parameters) | {"shown": title}
-if minus and loaded.reference:
-    details["reference"] = {"name": loaded.reference.name, "digest": loaded.reference.digest}
-exports.table_buttons(table, details, "p-laplace")
-with st.expander("What this number is", icon=":material/function:"):
-    st.latex(MEASURE.formula)
-    st.markdown(
-        f"{MEASURE.definition}\n\n**Direction:** bigger means more memorised. **Limits:** {MEASURE.limits}\n\n**Source:** {MEASURE.citation}."
-    )
-    st.json(json.dumps(details), expanded=False)
+table_and_source(view, table, title, "p-laplace")

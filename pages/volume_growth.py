@@ -1,6 +1,7 @@
 """Images ranked by volume growth; the selected one large, with its map and its curve; measuring, and the table."""
 
-import json
+from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -10,12 +11,14 @@ from scipy.stats import spearmanr
 from memlib.flow import rounded_ends
 from memlib.measures import MEASURES, Row
 from memlib.measures.controls import bits_per_dimension, regress_out
-from memlib.runs import measure_images, result_key, result_table
-from pages.shared import charts, exports, partial, workspace
-from pages.shared.closer import closer_look, map_player
-from pages.shared.growth import MEASURE, Picture, View
+from memlib.runs import measure_images, result_keys, result_table
+from pages.shared import charts, partial, workspace
+from pages.shared.closer import closer_look
+from pages.shared.growth import MEASURE, Growth
 from pages.shared.pictures import colour, colour_range
-from pages.shared.ranking import facts, measuring, overview, ranked_gallery
+from pages.shared.ranking import facts, measuring, overview, ranked_gallery, table_and_source
+from pages.shared.view import Picture
+from pages.shared.work import long_work
 
 RAW, MINUS, WITHOUT = "Growth", "Minus reference", "Size of the PNG taken out"
 CONTROLS = {"png_bytes": "Size as a PNG, bytes", "bits_per_dimension": "Bits a dimension"}
@@ -89,21 +92,19 @@ def comparison() -> str:
 
 def with_controls(table: pd.DataFrame) -> pd.DataFrame:
     """The table with what costs nothing more to know of each image: its log likelihood, its size as a PNG, stored controls."""
-    own = view.stored() if not view.minus_reference else View(loaded, view.parameters, False).stored()
-    growth = np.array([own[image]["value"] + own[image]["log_prior"] for image in table["id"]])
-    table["log_likelihood"] = growth
-    table["bits_per_dimension"] = bits_per_dimension(growth, denoiser.dimension)
-    table["png_bytes"] = workspace.png_sizes(images, images.digest)[table["index"]]
+    own = replace(view, minus_reference=False).stored()
+    table["log_likelihood"] = [own[image]["value"] + own[image]["log_prior"] for image in table["id"]]
+    table["bits_per_dimension"] = bits_per_dimension(table["log_likelihood"], denoiser.dimension)
+    table["png_bytes"] = workspace.png_sizes(images, table["index"].tolist())
     for name in ("flipd", "denoising_loss"):
-        parameters = MEASURES[name].defaults(denoiser)
-        keys = [result_key(denoiser.digest, image, name, parameters) for image in table["id"]]
-        if any(key in results for key in keys):
-            table[name] = [results[key]["value"] if key in results else np.nan for key in keys]
+        keys = result_keys(denoiser.digest, table["id"], name, MEASURES[name].defaults(denoiser))
+        if any(key in results for key in keys.values()):
+            table[name] = [results[keys[image]]["value"] if keys[image] in results else np.nan for image in table["id"]]
     return table
 
 
 @st.fragment
-def browser(table: pd.DataFrame, rows: dict[str, Row], view: View) -> None:
+def browser(table: pd.DataFrame, rows: dict[str, Row], values: np.ndarray) -> None:
     """The gallery, the selected image and where it stands among all, which answer without the rest of the page."""
     limits = colour_range(view.smooth(np.stack([row["map"] for row in list(rows.values())[:256]])), view.minus_reference)
 
@@ -117,17 +118,20 @@ def browser(table: pd.DataFrame, rows: dict[str, Row], view: View) -> None:
         return
     picture = Picture(chosen["id"], chosen["name"], images[int(chosen["index"])])
     with right:
-        detail(chosen, table, rows, picture, limits, view)
-    closer_look(view, picture, np.array([row["value"] for row in rows.values()]))
+        if view.has(picture, keep_maps=True) or long_work(
+            "Map of this image", view.seconds, lambda progress: view.detailed(picture, progress)
+        ):
+            detail(chosen, table, rows, picture, limits)
+    closer_look(view, picture, values)
     axis = f"{compared.lower() if compared != RAW else 'log growth'}, {MEASURE.unit}"
     overview(table, float(chosen["value"]), axis, "Growth")
 
 
-def detail(row: pd.Series, table: pd.DataFrame, rows: dict[str, Row], picture: Picture, limits: tuple[float, float], view: View) -> None:
+def detail(row: pd.Series, table: pd.DataFrame, rows: dict[str, Row], picture: Picture, limits: tuple[float, float]) -> None:
     """The selected image: map, numbers and curve."""
-    view.row(picture)  # before anything is drawn: picture, name and numbers change together
+    result = view.detailed(picture)  # before anything is drawn: picture, name and numbers change together
     st.text(picture.name)
-    result = map_player(view, picture, "map", limits)
+    view.player(picture, result, "map", limits)
     numbers = st.columns(4)
     title = {RAW: "Log growth", MINUS: "Minus reference", WITHOUT: "Beyond PNG size"}[compared]
     numbers[0].metric(
@@ -154,7 +158,7 @@ def detail(row: pd.Series, table: pd.DataFrame, rows: dict[str, Row], picture: P
         numbers[3].metric(
             "Bits a value",
             f"{row['bits_per_dimension']:.2f}",
-            help="Bits a dimension of the model's log likelihood at the lowest noise level.",
+            help="Bits a dimension, of the model's log likelihood at the lowest noise level.",
         )
     facts(row, loaded)
     band = None
@@ -182,12 +186,19 @@ def controls(table: pd.DataFrame) -> None:
         parameters = measure.defaults(denoiser)
         missing = [int(index) for index in (table["index"] if name not in table else table.loc[table[name].isna(), "index"])]
         forwards = parameters.get("draws", parameters.get("probes", 0) + 1)
-        cost = exports.duration(workspace.seconds(denoiser, len(missing) * forwards))
-        st.caption(f"{measure.definition} {len(missing):,} images are not measured yet: about {cost}.")
-        if row.button("Measure this control", icon=":material/play_arrow:"):
-            bar = st.progress(0.0, measure.title)
+        st.caption(f"{measure.definition} {len(missing):,} images are not measured yet.")
+
+        def measure_them(progress: Callable[[float], object]) -> None:
             for done, total in measure_images(denoiser, images, missing, name, parameters, results):
-                bar.progress(done / total, f"{done:,} of {total:,} images measured")
+                progress(done / total)
+
+        if long_work(
+            "Measure this control",
+            workspace.seconds(denoiser, len(missing) * forwards),
+            measure_them,
+            ask=True,
+            keeps="Stopping keeps the finished images.",
+        ):
             st.rerun()
         return
     left, right = st.columns([3, 2], gap="medium")
@@ -225,29 +236,19 @@ if parameters["sigma_min"] >= parameters["sigma_max"]:
 if denoiser.truncated:
     st.info(f"The schedule of this model goes on past σ = {denoiser.sigma_max:.4g}; it is cut there.", icon=":material/content_cut:")
 compared = comparison()
-view = View(loaded, parameters, compared == MINUS, st.session_state.smoothing)
-measuring(loaded, view.models, MEASURE.name, parameters, view.forwards)
+view = Growth(loaded, MEASURE.name, parameters, compared == MINUS, st.session_state.smoothing)
+measuring(view, view.forwards)
 rows = view.stored()
 if not rows:
     st.info("Nothing has been measured with these settings yet. Choose images above and measure them.", icon=":material/hourglass_empty:")
     st.stop()
+growths = np.array([row["value"] for row in rows.values()])
 if compared == WITHOUT:
-    sizes = workspace.png_sizes(images, images.digest)[[images.ids.index(image) for image in rows]]
-    left_over = regress_out(np.array([row["value"] for row in rows.values()]), sizes)
+    place = {image: index for index, image in enumerate(images.ids)}
+    left_over = regress_out(growths, workspace.png_sizes(images, [place[image] for image in rows]))
     rows = {image: {**row, "value": float(value)} for (image, row), value in zip(rows.items(), left_over, strict=True)}
 table = with_controls(result_table(images, rows, MEASURE.direction))
-browser(table, rows, view)
+browser(table, rows, growths)
 controls(table)
-partial.partial_panel(view, rows)
-st.subheader("Table")
-st.dataframe(table.drop(columns="index"), hide_index=True, height=280, alt="All measured images with their values")
-details = workspace.manifest(loaded, MEASURE.name, parameters) | {"shown": compared}
-if view.minus_reference and loaded.reference:
-    details["reference"] = {"name": loaded.reference.name, "digest": loaded.reference.digest}
-exports.table_buttons(table, details, "volume-growth")
-with st.expander("What this number is", icon=":material/function:"):
-    st.latex(MEASURE.formula)
-    st.markdown(
-        f"{MEASURE.definition}\n\n**Direction:** bigger means more memorised. **Limits:** {MEASURE.limits}\n\n**Source:** {MEASURE.citation}."
-    )
-    st.json(json.dumps(details), expanded=False)
+partial.partial_panel(view)
+table_and_source(view, table, compared, "volume-growth")

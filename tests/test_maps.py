@@ -1,10 +1,13 @@
 """Smoothing keeps sums, and the masks of families are what the variants share."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
-from memlib import maps
+from memlib import load_images, maps
 
 
 @pytest.mark.parametrize("width", [1, 3, 5])
@@ -43,3 +46,25 @@ def test_baselines_prefer_flat_and_typical_pixels() -> None:
 
 def test_families_are_groups_of_equal_names() -> None:
     assert maps.families(["a", "b", "", None, "a", 3]) == {"a": [0, 4]}
+
+
+def test_masks_are_made_of_whole_families_and_every_line_is_about_the_same_images(tmp_path: Path) -> None:
+    lines = ["file_name,family,copies"]
+    for index in range(6):
+        pixels = np.full((8, 8, 3), 100, np.uint8)
+        pixels[:4] = np.random.default_rng(0).integers(0, 90, (4, 8, 3))  # shared
+        pixels[4:, :, 0] += 20 * index  # varying
+        Image.fromarray(pixels).save(tmp_path / f"{index}.png")
+        lines.append(f"{index}.png,one,{0 if index == 5 else 3}")
+    (tmp_path / "metadata.csv").write_text("\n".join(lines))
+    images = load_images(tmp_path)
+    truth = np.zeros((8, 8))
+    truth[:4] = 1
+    some = dict.fromkeys(images.ids[:2], truth)  # of one variant and another
+    table = maps.family_aucs(images, {"right": some, "wrong": {images.ids[0]: -truth, images.ids[4]: truth}}, width=1)
+    assert table is not None
+    scores = table.set_index("map")
+    assert scores.loc["right", "images"] == scores.loc["flatness", "images"] == 1  # the one that both have
+    assert scores.loc["right", "whole picture"] == 1
+    assert scores.loc["wrong", "whole picture"] == 0
+    assert maps.family_aucs(images, {"held-out": {images.ids[5]: truth}}) is None

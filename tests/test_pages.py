@@ -8,6 +8,7 @@ import diffusers
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 from streamlit.runtime.pages_manager import PagesManager
 from streamlit.testing.v1 import AppTest
 
@@ -214,6 +215,8 @@ def test_exports_carry_every_row_and_where_they_come_from(model_and_images: tupl
     parquet = pq.read_table(io.BytesIO(exports.as_parquet(table, manifest)))
     assert json.loads(parquet.schema.metadata[b"afterimage"]) == manifest
     assert parquet.to_pandas()["value"].tolist() == [2.0, 1.0]
+    several = exports.as_csv(table, manifest | {"parameters": {"p": [1.0, 2.0]}})
+    assert pd.read_csv(io.BytesIO(several))["run_p"].tolist() == ["[1.0, 2.0]"] * 2
 
 
 @pytest.mark.parametrize(("seconds", "words"), [(0.2, "1 second"), (42, "42 seconds"), (200, "3 minutes"), (8000, "2.2 hours")])
@@ -240,11 +243,21 @@ def test_what_the_png_size_explains_can_be_taken_out() -> None:
     assert table["value"].mean() == pytest.approx(0, abs=1e-3)
 
 
-@pytest.mark.parametrize("panel", ["Redraw", "Over training", "Compare", "Exact map", "The paper's procedure", "Your own image"])
-def test_every_panel_opens_from_its_link(panel: str) -> None:
-    at = app(closer=panel, of="Minus reference")
+@pytest.mark.parametrize(
+    ("panel", "words"),
+    [
+        ("Redraw", "conditioned on the image"),
+        ("Over training", "Onset: "),
+        ("Compare", "σ 0.2 to 157, 12 steps, 2 probes, seed 0"),
+        ("Exact map", "All 3,072 directions"),
+        ("The paper's procedure", "Hasegawa & Yasuda to the letter"),
+    ],
+)
+def test_every_panel_opens_from_its_link(panel: str, words: str) -> None:
+    at = app(closer=panel, of="Minus reference", image="6bd8d0") if panel != "Over training" else app(closer=panel)
     assert not at.exception
     assert not at.error
+    assert any(words.lower() in text.value.lower() for text in (*at.markdown, *at.caption))
 
 
 def press(at: AppTest, label: str) -> AppTest:
@@ -279,7 +292,7 @@ def test_the_panels_of_an_own_model_do_their_work(model_and_images: tuple[str, s
     at.text_input(key="checkpoints").set_value(str(tmp_path / "run")).run()
     assert not at.exception
     assert not at.error
-    assert any("there are none to compare with" in caption.value for caption in at.caption)
+    assert any("none are measured here" in caption.value for caption in at.caption)
     at.text_input(key="checkpoints").set_value(str(tmp_path / "nowhere")).run()
     assert len(at.error) == 1
 
@@ -294,12 +307,18 @@ def test_checkpoints_come_in_the_order_of_their_numbers(tmp_path: Path) -> None:
         find_checkpoints(tmp_path / "logs")
 
 
-def test_an_uploaded_picture_is_measured_like_the_others() -> None:
-    at = app(closer="Your own image")
+@pytest.mark.parametrize("shown", ["Growth", "Size of the PNG taken out"])
+def test_an_uploaded_picture_is_measured_like_the_others(shown: str) -> None:
+    at = app(of=shown, closer="Compare")
     name, picture = next((name, image) for name, image in zip(*demo_pictures(), strict=True))
     at.file_uploader[0].upload(name, picture, "image/png").run()
     assert not at.exception
     assert any(metric.label == "In the image set" and metric.value == "yes" for metric in at.metric)
+    growths = ranking(app())
+    rank = int(growths.loc[growths["name"] == name, "rank"].iloc[0])
+    stated = next(metric.value for metric in at.metric if metric.label == "Would rank")
+    assert abs(int(stated.split(" of ")[0].replace(",", "")) - rank) <= 2
+    assert sum(text.value == name for text in at.text) >= 2  # beside itself in the comparison
     at.file_uploader[0].upload("notes.png", b"no picture", "image/png").run()
     assert any("notes.png" in error.value for error in at.error)
 
@@ -356,14 +375,86 @@ def test_the_p_laplace_page_ranks_all_demo_images_for_every_p_and_level() -> Non
         np.testing.assert_array_equal(table["value"], table[f"K_{url.get('p', '1')}"])
 
 
-@pytest.mark.parametrize("panel", ["Radius", "Low-noise map", "Redraw"])
-def test_every_p_laplace_panel_opens_from_its_link(panel: str) -> None:
+@pytest.mark.parametrize(
+    ("panel", "words"), [("Radius", "K = 1 at every radius"), ("Low-noise map", "a second way"), ("Redraw", "conditioned")]
+)
+def test_every_p_laplace_panel_opens_from_its_link(panel: str, words: str) -> None:
     at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120)
     at.query_params["look"] = panel
     at.query_params["fine"] = "4"
     at.switch_page("pages/p_laplace.py").run()
     assert not at.exception
     assert not at.error
+    assert any(words in text.value for text in at.markdown)
+
+
+def write_groups(folder: Path, groups: list[str]) -> str:
+    """Pictures of 8 x 8 in a folder with metadata.csv."""
+    folder.mkdir()
+    lines = ["file_name,group"]
+    for index, group in enumerate(groups):
+        pixels = np.random.default_rng(index).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"{index}.png")
+        lines.append(f"{index}.png,{group}")
+    (folder / "metadata.csv").write_text("\n".join(lines))
+    return str(folder)
+
+
+@pytest.mark.parametrize("groups", [["held-out"] * 4, ["held-out"] * 3 + ["trained"] * 3])
+def test_p_laplace_works_with_one_group_or_two(groups: list[str], model_and_images: tuple[str, str], tmp_path: Path) -> None:
+    images = write_groups(tmp_path / "pictures", groups)
+    at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120)
+    for name, value in {"model": model_and_images[0], "images": images, "fine": "2", "directions": "2"}.items():
+        at.query_params[name] = value
+    at.switch_page("pages/p_laplace.py").run()
+    next(group for group in at.button_group if group.label == "What to measure").set_value("Everything").run()
+    press(at, "Measure")
+    assert not at.exception
+    assert len(ranking(at)) == len(groups)
+
+
+@pytest.mark.parametrize("page", ["pages/volume_growth.py", "pages/p_laplace.py"])
+def test_a_model_with_a_short_noise_range_is_served_or_told_in_a_sentence(
+    page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiny_unet().save_pretrained(tmp_path / "model" / "unet")
+    diffusers.DDPMScheduler(beta_end=2e-4, num_train_timesteps=800).save_pretrained(tmp_path / "model" / "scheduler")  # sigma up to 0.35
+    monkeypatch.setenv("AFTERIMAGE_ROOTS", str(tmp_path))
+    images = write_groups(tmp_path / "pictures", ["held-out"] * 3 + ["trained"] * 3)
+    at = app(
+        model=str(tmp_path / "model"),
+        images=images,
+        steps="2",
+        probes="1",
+        closer="Redraw",
+        look="Redraw",
+        fine="2",
+        control="denoising_loss",
+    )
+    at.switch_page(page).run()
+    next(group for group in at.button_group if group.label == "What to measure").set_value("Everything").run()
+    press(at, "Measure")
+    press(at, "Redraw it")
+    press(at, "Measure the held-out band")
+    assert not at.exception
+    assert not at.error
+    assert any("% " in text.value or "%**" in text.value for text in at.markdown)
+    if page.endswith("growth.py"):
+        at.button_group(key="control").set_value("denoising_loss").run()
+        press(at, "Measure this control")
+        assert not at.exception
+        assert [error.value for error in at.error if "outside the range" in error.value]
+
+
+def test_comparing_follows_the_settings_of_the_page() -> None:
+    at = app(closer="Compare")
+    at.number_input(key="seed").set_value(0)
+    at.number_input(key="steps").set_value(3).run()
+    press(at, "Measure")
+    assert not at.exception
+    captions = [caption.value for caption in at.caption if "steps, " in caption.value and caption.value.startswith("σ")]
+    assert len(captions) == 2
+    assert captions[0] == captions[1]
 
 
 def test_an_own_model_is_measured_by_p_laplace(model_and_images: tuple[str, str]) -> None:
@@ -378,7 +469,7 @@ def test_an_own_model_is_measured_by_p_laplace(model_and_images: tuple[str, str]
     press(at, "Measure")
     assert not at.exception
     assert len(ranking(at)) == 20
-    press(at, "Compute it")
+    press(at, "Compute it both ways") if any(button.label == "Compute it both ways" for button in at.button) else None
     assert not at.exception
     assert any(metric.label == "Volume" for metric in at.metric)
     at.number_input(key="radius").set_value(1.0).run()

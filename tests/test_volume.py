@@ -245,7 +245,7 @@ def test_halves_of_the_held_out_images_do_not_differ() -> None:
 
 
 def test_on_random_weights_copied_and_held_out_images_of_one_pool_do_not_differ(save_model: Callable[..., Path]) -> None:
-    """One pool, split at random: a network that saw neither can't tell them apart."""
+    """One pool, split at random and then by the true labels: a network that saw neither can't tell them apart."""
     denoiser = load_denoiser(save_model(diffusers.DDPMScheduler()), "cpu")
     images = load_images("demo", size=8)
     pool = [index for index, group in enumerate(images.metadata["group"]) if group in ("copied", "held-out")]

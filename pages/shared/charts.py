@@ -261,8 +261,9 @@ def statistic_curves(
     return figure
 
 
-def radius_curves(radii: np.ndarray, curves: Mapping[str, Sequence[float]]) -> go.Figure:
-    """A statistic against the radius of the sphere in units of sigma sqrt(d), a line for each p."""
+def radius_curves(radii: np.ndarray, curves: Mapping[str, Sequence[float]], axis: str, log: bool) -> go.Figure:
+    """A number against the radius of the sphere in units of sigma sqrt(d), a line for each p."""
     figure = statistic_curves(radii, curves, 1.0, None)
     figure.update_xaxes(title="radius of the sphere, in units of σ√d")
+    figure.update_yaxes(title=axis, type="log" if log else "linear")
     return figure

@@ -9,18 +9,20 @@ import streamlit as st
 from memlib.denoisers import UNetDenoiser
 from memlib.denoisers.unet import find_checkpoints
 from memlib.measures import Row, difference
-from memlib.runs import measure_images, measure_one, result_key
-from pages.shared import charts, exports, workspace
-from pages.shared.growth import MEASURE, Picture, View
+from memlib.runs import held_out_sample, measure_images, measure_one, result_key, result_keys
+from pages.shared import charts, workspace
+from pages.shared.growth import MEASURE, Growth
 from pages.shared.pictures import coarse, colour_range
+from pages.shared.view import Picture
+from pages.shared.work import long_work
 
-DEMO_RUN = ("demo-reference", "demo-early", "demo-middle", "demo")
-DEMO_NAMES = ("5% of training", "14%", "40%", "the end")
-BAND = 8  # every eighth held-out image
+DEMO_RUN = {"demo-reference": "5% of training", "demo-early": "14%", "demo-middle": "40%", "demo": "the end"}
 ONSET = 0.95
 
+State = tuple[str, Callable[[], UNetDenoiser]]  # a checkpoint's digest, and how to load it
 
-def checkpoints_panel(view: View, picture: Picture) -> None:
+
+def checkpoints_panel(view: Growth, picture: Picture) -> None:
     """Value and map at every checkpoint, and the first at which the image stands out of the held-out ones."""
     of_demo = view.loaded.sources.model in DEMO_RUN
     folder = st.text_input(
@@ -36,20 +38,19 @@ def checkpoints_panel(view: View, picture: Picture) -> None:
     try:
         if folder:
             paths = find_checkpoints(Path(workspace.confine(folder)))
-            sources, names = [str(path) for path in paths], [path.name for path in paths]
+            names, states = [path.name for path in paths], [workspace.checkpoint(str(path)) for path in paths]
         else:
-            sources, names = list(DEMO_RUN), list(DEMO_NAMES)
-        states = [workspace.checkpoint(source) for source in sources]
-        rows = _rows(view, picture, states)
+            names, states = list(DEMO_RUN.values()), [workspace.checkpoint(source) for source in DEMO_RUN]
     except (ValueError, OSError) as error:
         st.error(str(error), icon=":material/error:")
         return
-    values, heat = np.array([row["value"] for row in rows]), np.stack([view.smooth(row["map"]) for row in rows])
+    rows = _rows(view, picture, states)
+    if rows is None:
+        return
     band = _band(view, states)
-    onset = None
-    if band is not None:
-        above = np.flatnonzero(values > np.quantile(band, ONSET, axis=0))
-        onset = int(above[0]) if len(above) else None
+    values, heat = np.array([row["value"] for row in rows]), np.stack([view.smooth(row["map"]) for row in rows])
+    above = np.flatnonzero(values > np.quantile(band, ONSET, axis=0)) if band is not None else np.array([])
+    onset = int(above[0]) if len(above) else None
     st.plotly_chart(
         charts.over_training(
             names, values, coarse(heat), colour_range(heat, view.minus_reference), MEASURE.unit,
@@ -60,56 +61,59 @@ def checkpoints_panel(view: View, picture: Picture) -> None:
         alt="Growth of the image at each checkpoint",
     )  # fmt: skip
     if band is None:
-        st.caption(
-            "The onset is the first checkpoint at which the image passes 95% of the held-out images; there are none to compare with."
-        )
+        st.caption("The onset is the first checkpoint at which the image passes 95% of the held-out images; none are measured here.")
     elif onset is None:
         st.caption("At no checkpoint does this image pass 95% of the held-out images: no onset is marked.")
     else:
         st.caption(f"Onset: {names[onset]} is the first checkpoint at which this image passes 95% of the held-out images.")
 
 
-State = tuple[str, Callable[[], UNetDenoiser]]
+def _with_reference(view: Growth, states: list[State]) -> list[State]:
+    reference = view.loaded.reference
+    return [*states, *([(reference.digest, lambda: reference)] if view.minus_reference and reference is not None else [])]
 
 
-def _rows(view: View, picture: Picture, states: list[State]) -> list[Row]:
-    """The picture's row at each checkpoint."""
-    results, rows = workspace.results(), []
-    for digest, load in states:
-        key = result_key(digest, picture.id, MEASURE.name, view.parameters)
-        if key not in results:
+def _rows(view: Growth, picture: Picture, states: list[State]) -> list[Row] | None:
+    """The picture's row at each checkpoint; None where it was not measured to the end."""
+    results, needed = workspace.results(), _with_reference(view, states)
+    keys = [result_key(digest, picture.id, MEASURE.run, view.parameters) for digest, _ in needed]
+    missing = [load for (_, load), key in zip(needed, keys, strict=True) if key not in results]
+
+    def measure(progress: Callable[[float], object]) -> None:
+        for place, load in enumerate(missing):
+            progress(place / len(missing))
             measure_one(load(), picture.image, picture.id, MEASURE.name, view.parameters, results)
-        rows.append(results[key])
-    if view.minus_reference and view.loaded.reference is not None:
-        reference = measure_one(view.loaded.reference, picture.image, picture.id, MEASURE.name, view.parameters, results)
-        rows = [difference(row, reference) for row in rows]
-    return rows
+
+    if missing and not long_work(
+        "Measure at every checkpoint", len(missing) * view.seconds, measure, keeps="Stopping keeps the finished checkpoints."
+    ):
+        return None
+    rows = [results[key] for key in keys]
+    return [difference(row, rows[-1]) for row in rows[:-1]] if len(needed) > len(states) else rows
 
 
-def _band(view: View, states: list[State]) -> np.ndarray | None:
+def _band(view: Growth, states: list[State]) -> np.ndarray | None:
     """Values (N, T) of held-out images at the checkpoints, from what is stored; a button to measure them."""
-    images, results = view.loaded.images, workspace.results()
-    held_out = [index for index, group in enumerate(images.metadata.get("group", ())) if group == "held-out"][::BAND]
+    images, results, needed = view.loaded.images, workspace.results(), _with_reference(view, states)
+    held_out = held_out_sample(images)
     if not held_out:
         return None
+    ids = [images.ids[index] for index in held_out]
+    keys = [result_keys(digest, ids, MEASURE.run, view.parameters) for digest, _ in needed]
+    missing = [load for (_, load), own in zip(needed, keys, strict=True) if any(key not in results for key in own.values())]
 
-    def key(digest: str, index: int) -> str:
-        return result_key(digest, images.ids[index], MEASURE.name, view.parameters)
-
-    missing = [(digest, load) for digest, load in states if any(key(digest, index) not in results for index in held_out)]
-    if missing:
-        cost = exports.duration(workspace.seconds(view.loaded.denoiser, len(missing) * len(held_out) * view.forwards // len(view.models)))
-        if not st.button("Measure held-out images at every checkpoint", icon=":material/area_chart:", help=f"About {cost}."):
-            return None
-        bar = st.progress(0.0, "Measuring held-out images")
-        for place, (_, load) in enumerate(missing):
+    def measure(progress: Callable[[float], object]) -> None:
+        for place, load in enumerate(missing):
             for done, total in measure_images(load(), images, held_out, MEASURE.name, view.parameters, results):
-                bar.progress((place + done / total) / len(missing), "Measuring held-out images")
-        bar.empty()
-    values = np.array([[results[key(digest, index)]["value"] for digest, _ in states] for index in held_out])
-    if view.minus_reference and view.loaded.reference is not None:
-        ours = [results.get(key(view.loaded.reference.digest, index)) for index in held_out]
-        if any(row is None for row in ours):
-            return None
-        values -= np.array([[row["value"]] for row in ours if row is not None])
-    return values
+                progress((place + done / total) / len(missing))
+
+    if missing and not long_work(
+        "Measure held-out images at every checkpoint",
+        len(missing) * len(held_out) * view.seconds / len(view.models),
+        measure,
+        ask=True,
+        keeps="Stopping keeps the finished images.",
+    ):
+        return None
+    values = np.array([[results[own[image]]["value"] for own in keys] for image in ids])
+    return values[:, :-1] - values[:, -1:] if len(needed) > len(states) else values

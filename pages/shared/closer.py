@@ -5,61 +5,59 @@ from collections.abc import Callable
 import numpy as np
 import streamlit as st
 
-from memlib.measures import MEASURES, Row
-from memlib.runs import measure_one, result_key
-from pages.shared import charts, exports, workspace
+from pages.shared import charts, workspace
 from pages.shared.checkpoints import checkpoints_panel
-from pages.shared.growth import MEASURE, Picture, View
-from pages.shared.pictures import coarse, colour_range, rgb
-from pages.shared.player import Axis, Kind, player
+from pages.shared.growth import MEASURE, Growth
+from pages.shared.pictures import coarse, colour_range
 from pages.shared.redraw import redraw_panel
+from pages.shared.view import Picture, View, uploaded
+from pages.shared.work import long_work
 
 
-def closer_look(view: View, picture: Picture, values: np.ndarray) -> None:
-    """One panel at a time, so that only what is looked at is computed. `values` are those of all measured images."""
-    panels: dict[str, Callable[[], None]] = {
-        "Redraw": lambda: redraw_panel(view.loaded, picture),
-        "Over training": lambda: checkpoints_panel(view, picture),
-        "Compare": lambda: compare_panel(view, picture),
-        "Exact map": lambda: exact_panel(view, picture),
-        "The paper's procedure": lambda: paper_panel(view, picture),
-        "Your own image": lambda: upload_panel(view, values),
+def closer_look(view: Growth, picture: Picture, values: np.ndarray) -> None:
+    """One panel at a time, so that only what is looked at is computed; of the selected picture or of one's own.
+
+    `values` are the growths of all measured images.
+    """
+    panels: dict[str, Callable[[Growth, Picture], None]] = {
+        "Redraw": lambda view, picture: redraw_panel(view.loaded, picture),
+        "Over training": checkpoints_panel,
+        "Compare": compare_panel,
+        "Exact map": exact_panel,
+        "The paper's procedure": paper_panel,
     }
     st.subheader("A closer look")
-    chosen = st.segmented_control("Panel", list(panels), key="closer", bind="query-params", label_visibility="collapsed")
+    row = st.container(horizontal=True, vertical_alignment="center")
+    chosen = row.segmented_control("Panel", list(panels), key="closer", bind="query-params", label_visibility="collapsed")
+    with row:
+        own = uploaded(view.loaded)
+    if own is not None:
+        picture = own
+        if not long_work("Measure your image", view.seconds, lambda progress: view.detailed(own, progress)):
+            return
+        own_panel(view, own, values)
     if chosen:
-        panels[chosen]()
+        panels[chosen](view, picture)
 
 
-def map_player(view: View, picture: Picture, key: str, limits: tuple[float, float] | None = None) -> Row:
-    """Image, map and overlay of one picture with a slider over the noise levels; returns its row."""
-    row = view.row(picture)
-    names, maps = view.levels(row)
-    what = "Growth minus the reference's" if view.minus_reference else "Growth"
-    kinds = [
-        Kind(
-            what,
-            maps,
-            limits or colour_range(maps[-1], view.minus_reference),
-            MEASURE.unit,
-            view.minus_reference,
-            [f"{row['curve'][place]:,.0f} {MEASURE.unit} up to σ = {name}" for place, name in names],
-        )
-    ]
-    if np.isfinite(row["map_stderr"]).all():
-        bound = "; for the difference an upper bound" if view.minus_reference else ""
-        error = row["map_stderr"]
-        note = f"Of the unsmoothed map over all levels, from the spread between the probes{bound}."
-        kinds.append(Kind("Its standard error", error, colour_range(error), MEASURE.unit, note=note))
-    axes = [Axis("Counted up to noise level σ", [name for _, name in names])]
-    player(rgb(picture.image), kinds, axes, key=key, alt=picture.name)
-    return row
+def own_panel(view: Growth, picture: Picture, values: np.ndarray) -> None:
+    """A picture of one's own measured like the others, and where it would rank among them."""
+    row = view.detailed(picture)
+    st.text(picture.name)
+    view.player(picture, row, "own-map")
+    columns = st.columns(3)
+    columns[0].metric("Minus reference" if view.minus_reference else "Log growth", f"{row['value']:,.0f}", help=MEASURE.definition)
+    columns[1].metric(
+        "Would rank", f"{int((values > row['value']).sum()) + 1:,} of {len(values) + 1:,}", help="By growth, among the measured images."
+    )
+    known = picture.id in view.loaded.images.ids
+    columns[2].metric("In the image set", "yes" if known else "no", help="Pixel for pixel, after it was brought to size.")
 
 
-def compare_panel(view: View, picture: Picture) -> None:
+def compare_panel(view: Growth, picture: Picture) -> None:
     """This image beside another one, or beside itself under other settings."""
     images, own = view.loaded.images, view.parameters
-    columns = st.columns([3, 1, 1, 1, 1])
+    columns = st.columns([3, 1, 1, 1, 1, 1])
     place = columns[0].selectbox(
         "With",
         range(len(images)),
@@ -68,58 +66,57 @@ def compare_panel(view: View, picture: Picture) -> None:
         key=f"compare-{picture.id}",
         help="Another image, or the same one with other settings.",
     )
-    steps = columns[1].number_input("Steps", 2, 200, int(own["steps"]), key="compare-steps")
-    probes = columns[2].number_input("Probes", 1, 64, int(own["probes"]), key="compare-probes")
+    steps = columns[1].number_input("Steps", 2, 200, int(own["steps"]), key=f"compare-steps-{own['steps']}")
+    probes = columns[2].number_input("Probes", 1, 64, int(own["probes"]), key=f"compare-probes-{own['probes']}")
     low = columns[3].number_input("Lowest σ", 1e-4, 200.0, float(own["sigma_min"]), format="%.3g", key=f"compare-low-{own['sigma_min']}")
-    seed = columns[4].number_input("Seed", 0, 2**31 - 1, int(own["seed"]), key="compare-seed")
+    high = columns[4].number_input("Highest σ", 1e-4, 200.0, float(own["sigma_max"]), format="%.3g", key=f"compare-high-{own['sigma_max']}")
+    seed = columns[5].number_input("Seed", 0, 2**31 - 1, int(own["seed"]), key=f"compare-seed-{own['seed']}")
     other = Picture(images.ids[place], images.names[place], images[place])
-    asked = view.with_parameters(steps=int(steps), probes=int(probes), sigma_min=float(low), seed=int(seed))
-    try:
-        sides = [(view, picture, view.row(picture)), (asked, other, asked.row(other))]
-    except ValueError as error:
-        st.error(str(error), icon=":material/error:")
+    asked = view.with_parameters(steps=int(steps), probes=int(probes), sigma_min=float(low), sigma_max=float(high), seed=int(seed))
+    sides = [(view, picture), (asked, other)]
+    waiting = [(shown, which) for shown, which in sides if not shown.has(which, keep_maps=True)]
+
+    def measure(progress: Callable[[float], object]) -> None:
+        for done, (shown, which) in enumerate(waiting):
+            shown.detailed(which, lambda share, done=done: progress((done + share) / len(waiting)))  # type: ignore[misc]
+
+    if waiting and not long_work("Measure both", sum(shown.seconds for shown, _ in waiting), measure):
         return
-    limits = colour_range(np.stack([side[0].smooth(side[2]["map"]) for side in sides]), view.minus_reference)
-    for place, (column, (shown, which, row)) in enumerate(zip(st.columns(2, gap="medium"), sides, strict=True)):
+    rows = [shown.detailed(which) for shown, which in sides]
+    limits = colour_range(np.stack([shown.smooth(row["map"]) for (shown, _), row in zip(sides, rows, strict=True)]), view.minus_reference)
+    for side, column in enumerate(st.columns(2, gap="medium")):
+        shown, which = sides[side]
         with column:
             st.text(which.name)
-            parameters = shown.parameters
+            parameters, row = shown.parameters, rows[side]
             spread = "" if np.isnan(row["stderr"]) else f" ± {row['stderr']:,.0f}"
             st.markdown(f"**{row['value']:,.0f}{spread} {MEASURE.unit}**")
             st.caption(
                 f"σ {parameters['sigma_min']:g} to {parameters['sigma_max']:g}, {parameters['steps']} steps, {parameters['probes']} probes, seed {parameters['seed']}"
             )
-            map_player(shown, which, f"compare-{place}", limits)
-    names = [f"{'left' if place == 0 else 'right'}: {side[1].name}" for place, side in enumerate(sides)]
-    curves = {name: (side[0].sigmas, side[2]["curve"]) for name, side in zip(names, sides, strict=True)}
+            shown.player(which, row, f"compare-{side}", limits)
+    names = [f"{'left' if side == 0 else 'right'}: {which.name}" for side, (_, which) in enumerate(sides)]
+    curves = {name: (shown.sigmas, row["curve"]) for name, (shown, _), row in zip(names, sides, rows, strict=True)}
     st.plotly_chart(charts.growth_curve(curves, None), key="compare-curve", config=charts.CONFIG, alt="Growth of both images")
-    if asked.parameters["sigma_min"] != own["sigma_min"]:
+    if (low, high) != (own["sigma_min"], own["sigma_max"]):
         st.caption("The noise ranges differ, so the two values cannot be compared.")
 
 
-def exact_panel(view: View, picture: Picture) -> None:
+def exact_panel(view: Growth, picture: Picture) -> None:
     """All d directions instead of random ones, to see how far off the estimate is."""
-    denoiser, results = view.loaded.denoiser, workspace.results()
     exact = view.with_parameters(probes="exact")
-    keys = [result_key(model.digest, picture.id, MEASURE.name, {**exact.parameters, "keep_maps": True}) for model in exact.models]
     st.markdown(
-        f"The map is estimated with {view.parameters['probes']} random probes at each noise level. Here all {denoiser.dimension:,} directions are taken instead: the same "
-        "sum without the randomness."
+        f"The map is estimated with {view.parameters['probes']} random probes at each noise level. Here all {view.loaded.denoiser.dimension:,} directions are taken instead, "
+        f"{exact.forwards:,} network forwards: the same sum without the randomness."
     )
-    if any(key not in results for key in keys):
-        work = st.empty()
-        with work.container():
-            cost = exports.duration(workspace.seconds(denoiser, exact.forwards))
-            st.caption(f"{exact.forwards:,} network forwards, about {cost}. Stopping loses what was done.")
-            if not st.button("Compute the exact map", type="primary", icon=":material/grid_on:"):
-                return
-            bar = st.progress(0.0, "Exact map")
-            st.button("Stop", icon=":material/stop:", key="stop-exact")
-            exact.row(picture, lambda share: bar.progress(share, f"Exact map, {share:.0%}"))
-        work.empty()
-    estimate, truth = view.row(picture), exact.row(picture)
+    if not exact.has(picture, keep_maps=True) and not long_work(
+        "Compute the exact map", exact.seconds, lambda progress: exact.detailed(picture, progress), icon=":material/grid_on:", ask=True
+    ):
+        return
+    estimate, truth = view.detailed(picture), exact.detailed(picture)
     shown = {"Estimate": view.smooth(estimate["map"]), "Exact": view.smooth(truth["map"])}
     limits = colour_range(np.stack(list(shown.values())), view.minus_reference)
+    correlation = np.corrcoef(shown["Estimate"].ravel(), shown["Exact"].ravel())[0, 1]
     shown["Estimate minus exact"] = shown["Estimate"] - shown["Exact"]
     signed = list(shown) if view.minus_reference else ["Estimate minus exact"]
     st.plotly_chart(
@@ -128,92 +125,54 @@ def exact_panel(view: View, picture: Picture) -> None:
         config=charts.CONFIG,
         alt="Estimated map, exact map and their difference",
     )
-    gap = (estimate["map"] - truth["map"]).std()
-    stated = np.sqrt(np.nanmean(estimate["map_stderr"] ** 2)) if np.isfinite(estimate["map_stderr"]).any() else np.nan
     columns = st.columns(4)
     columns[0].metric("Estimate", f"{estimate['value']:,.0f}", help="Nats.")
     columns[1].metric("Exact", f"{truth['value']:,.0f}", help="Nats.")
-    columns[2].metric(
-        "Correlation of the maps",
-        f"{np.corrcoef(shown['Estimate'].ravel(), shown['Exact'].ravel())[0, 1]:.3f}",
-        help="Over the pixels, smoothed as above.",
-    )
+    columns[2].metric("Correlation of the maps", f"{correlation:.3f}", help="Over the pixels, smoothed as above.")
+    stated = np.sqrt((estimate["map_stderr"] ** 2).mean())
+    said = f" The stated standard error is {stated:.3g} on average." if np.isfinite(stated) else ""
     columns[3].metric(
         "Error a pixel",
-        f"{gap:.3g}",
-        help=f"Standard deviation of estimate minus exact, unsmoothed, in nats. The stated standard error is {stated:.3g} on average.",
+        f"{(estimate['map'] - truth['map']).std():.3g}",
+        help=f"Standard deviation of estimate minus exact, unsmoothed, in nats.{said}",
     )
 
 
-def paper_panel(view: View, picture: Picture) -> None:
+def paper_panel(view: Growth, picture: Picture) -> None:
     """The published procedure with its own settings, for one image."""
-    denoiser, results = view.loaded.denoiser, workspace.results()
+    denoiser = view.loaded.denoiser
     st.markdown(
         "The procedure of Hasegawa & Yasuda to the letter: points 0.05 away from the image, orthogonal to each other, carried along the variance-preserving ODE by Euler steps and "
         "made orthogonal again after each. Values are on the paper's scale."
     )
-    asked = st.columns(4)
-    directions = asked[0].number_input("Directions", 1, denoiser.dimension, min(100, denoiser.dimension), help="The paper's code uses 100.")
-    steps = asked[1].number_input("Euler steps", 10, 5000, 1000, step=10, help="The paper's code uses 1,000.")
-    parameters = {"scheme": "paper", "directions": int(directions), "steps": int(steps), "seed": 0}
-    forwards = int(steps) * (int(directions) + 1)
-    if result_key(denoiser.digest, picture.id, "frame_growth", parameters) not in results:
-        work = st.empty()
-        with work.container():
-            cost = exports.duration(workspace.seconds(denoiser, forwards))
-            st.caption(f"{forwards:,} network forwards, about {cost}. Stopping loses what was done.")
-            if not st.button("Run the paper's procedure", type="primary", icon=":material/play_arrow:"):
-                return
-            bar = st.progress(0.0, "Carrying the frame")
-            st.button("Stop", icon=":material/stop:", key="stop-paper")
-            try:
-                measure_one(
-                    denoiser,
-                    picture.image,
-                    picture.id,
-                    "frame_growth",
-                    parameters,
-                    results,
-                    lambda share: bar.progress(share, f"Carrying the frame, {share:.0%}"),
-                )
-            except ValueError as problem:
-                st.error(str(problem), icon=":material/error:")
-                return
-        work.empty()
-    row = results[result_key(denoiser.digest, picture.id, "frame_growth", parameters)]
-    columns = st.columns(3)
-    columns[0].metric("Sum of log lengths", f"{row['value']:,.1f}", help=f"{MEASURES['frame_growth'].definition} In nats.")
-    columns[1].metric(
-        "Log volume", f"{row['log_volume']:,.1f}", help="The true growth of the frame's volume, from the QR diagonal; never larger."
+    columns = st.columns(4)
+    directions = columns[0].number_input(
+        "Directions", 1, denoiser.dimension, min(100, denoiser.dimension), help="The paper's code uses 100."
     )
-    columns[2].metric(
-        "A direction",
+    steps = columns[1].number_input("Euler steps", 10, 5000, 1000, step=10, help="The paper's code uses 1,000.")
+    parameters = {"scheme": "paper", "directions": int(directions), "steps": int(steps), "seed": 0}
+    frame = View(view.loaded, "frame_growth", parameters, view.minus_reference)
+    forwards = int(steps) * (int(directions) + 1) * len(view.models)
+    st.caption(f"{forwards:,} network forwards.")
+    if not frame.has(picture) and not long_work(
+        "Run the paper's procedure", workspace.seconds(denoiser, forwards), lambda progress: frame.row(picture, progress), ask=True
+    ):
+        return
+    row = frame.row(picture)
+    minus = ", minus reference" if view.minus_reference else ""
+    numbers = st.columns(3)
+    numbers[0].metric(f"Sum of log lengths{minus}", f"{row['value']:,.1f}", help="The number the paper reports, in nats.")
+    numbers[1].metric(
+        f"Log volume{minus}", f"{row['log_volume']:,.1f}", help="The true growth of the frame's volume, from the QR diagonal; never larger."
+    )
+    numbers[2].metric(
+        f"A direction{minus}",
         f"{row['value'] / int(directions):.3f}",
         help="An isolated point reaches 4.634 nats a direction with 1,000 Euler steps, whatever the model.",
     )
-    times = np.linspace(1e-3, 1, int(steps))
     st.plotly_chart(
-        charts.frame_curve(times, row["curve"], row["volume_curve"]), key="paper", config=charts.CONFIG, alt="Growth of the frame over time"
+        charts.frame_curve(np.linspace(1e-3, 1, int(steps)), row["curve"], row["volume_curve"]),
+        key="paper",
+        config=charts.CONFIG,
+        alt="Growth of the frame over time",
     )
-
-
-def upload_panel(view: View, values: np.ndarray) -> None:
-    """Any picture measured like the others, and where it would rank among them."""
-    file = st.file_uploader(
-        "A picture", ["png", "jpg", "jpeg", "webp", "bmp", "gif", "tif", "tiff"], help="Brought to the model's size as the image set is."
-    )
-    if file is None:
-        return
-    try:
-        image, key = view.loaded.images.take(file.getvalue())
-        picture = Picture(key, file.name, image)
-        row = view.row(picture)
-    except ValueError as error:
-        st.error(f"{file.name!r} {error}.", icon=":material/error:")
-        return
-    map_player(view, picture, "upload")
-    columns = st.columns(3)
-    columns[0].metric("Log growth" if not view.minus_reference else "Minus reference", f"{row['value']:,.0f}", help=MEASURE.definition)
-    columns[1].metric("Would rank", f"{int((values > row['value']).sum()) + 1:,} of {len(values) + 1:,}", help="Among the measured images.")
-    known = key in view.loaded.images.ids
-    columns[2].metric("In the image set", "yes" if known else "no", help="Pixel for pixel, after it was brought to size.")

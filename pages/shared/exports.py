@@ -26,6 +26,7 @@ def as_csv(table: pd.DataFrame, manifest: Mapping[str, Any]) -> bytes:
         **manifest["parameters"],
         "date": manifest.get("precomputed", manifest)["date"],
     }
+    constants = {key: json.dumps(value) if isinstance(value, (list, dict)) else value for key, value in constants.items()}
     return table.assign(**{f"run_{key}": value for key, value in constants.items()}).to_csv(index=False).encode()
 
 

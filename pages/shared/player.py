@@ -63,13 +63,18 @@ const make = (tag, name, ...inside) => { const e = document.createElement(tag); 
 
 export default function ({ data, parentElement }) {
   const root = parentElement.querySelector(".player")
-  const before = memory.get(data.id) ?? {}
+  // what the visitor moved stays, by name, until the page asks for another start or other positions
+  const kept = memory.get(data.id) ?? { moved: {}, opacity: 60 }
+  memory.set(data.id, kept)
+  const asked = (axis) => JSON.stringify([axis.start, axis.names])
   const state = {
-    kind: Math.min(before.kind ?? 0, data.kinds.length - 1),
-    at: data.axes.map((axis, i) => Math.min(before.at?.[i] ?? axis.start, axis.names.length - 1)),
-    opacity: before.opacity ?? 60,
+    kind: Math.max(0, data.kinds.findIndex((kind) => kind.name === kept.kind)),
+    at: data.axes.map((axis) => {
+      const moved = kept.moved[axis.label]
+      return moved && moved.asked === asked(axis) ? axis.names.indexOf(moved.name) : axis.start
+    }),
+    opacity: kept.opacity,
   }
-  memory.set(data.id, state)
   const kinds = data.kinds.map((kind) => ({ ...kind, values: floats(kind.maps) }))
   const room = root.clientWidth ? (root.clientWidth - 110) / 3 : data.size
   const scale = Math.max(1, Math.floor(Math.min(data.size, room) / data.width))
@@ -94,13 +99,16 @@ export default function ({ data, parentElement }) {
     lines.push(make("label", "line", make("span", "", label), input, out))
   }
   data.axes.forEach((axis, i) => {
-    if (axis.names.length > 1) slider(axis.label, axis.names.length - 1, state.at[i], (v) => axis.names[v], (v) => { state.at[i] = v })
+    if (axis.names.length > 1) slider(axis.label, axis.names.length - 1, state.at[i], (v) => axis.names[v], (v) => {
+      state.at[i] = v
+      kept.moved[axis.label] = { name: axis.names[v], asked: asked(axis) }
+    })
   })
-  slider("Opacity of the map", 100, state.opacity, (v) => v + "%", (v) => { state.opacity = v })
+  slider("Opacity of the map", 100, state.opacity, (v) => v + "%", (v) => { state.opacity = kept.opacity = v })
   const choices = make("div", "kinds")
   if (kinds.length > 1) kinds.forEach((kind, i) => {
     const radio = make("input"); radio.type = "radio"; radio.name = "kind-" + data.id; radio.checked = i === state.kind
-    radio.onchange = () => { state.kind = i; draw() }
+    radio.onchange = () => { state.kind = i; kept.kind = kind.name; draw() }
     choices.append(make("label", "", radio, " " + kind.name))
   })
   const save = make("button", "", "Save these as PNG"); save.type = "button"
@@ -148,7 +156,8 @@ export default function ({ data, parentElement }) {
       strip.fillStyle = `rgb(${r},${g},${b})`; strip.fillRect(0, i, 1, 1)
     }
     top.textContent = short(kind.high); bottom.textContent = short(kind.low); unit.textContent = kind.unit || "\\u00a0"
-    text.textContent = kind.texts[place(kind)] ?? kind.texts[0] ?? ""
+    const columns = data.axes[1]?.names.length ?? 1  // texts stand in the order of the sliders, also where the maps do not move
+    text.textContent = kind.texts[(state.at[0] ?? 0) * columns + (state.at[1] ?? 0)] ?? ""
     note.textContent = kind.note
     heat.setAttribute("aria-label", kind.name + ". " + text.textContent)
   }

@@ -1,41 +1,32 @@
 """What every page of ranked images shares: measuring them, the gallery, where the values stand."""
 
+import json
 import random
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
 import streamlit as st
 
-from memlib.denoisers import UNetDenoiser
 from memlib.measures import MEASURES
-from memlib.runs import measure_images, result_key
+from memlib.runs import measure_images
 from pages.shared import charts, exports, workspace
 from pages.shared.gallery import Card, gallery
 from pages.shared.pictures import rgb
+from pages.shared.view import View
 from pages.shared.workspace import Workspace
 
 PER_PAGE = 48
 
 
-def unmeasured(loaded: Workspace, models: list[UNetDenoiser], measure: str, parameters: Mapping[str, Any]) -> list[int]:
-    """Positions of the images that some of the models has no result of."""
-    results, run = workspace.results(), MEASURES[measure].run
-    return [
-        index
-        for index, image in enumerate(loaded.images.ids)
-        if any(result_key(model.digest, image, run, parameters) not in results for model in models)
-    ]
-
-
-def measuring(loaded: Workspace, models: list[UNetDenoiser], measure: str, parameters: Mapping[str, Any], forwards: int) -> None:
+def measuring(view: View, forwards: int) -> None:
     """Choose what to measure, see what it will cost, measure it. Finished images are kept whatever happens.
 
     `forwards` are the network forwards of all models an image.
     """
-    images, results = loaded.images, workspace.results()
-    missing = unmeasured(loaded, models, measure, parameters)
+    images, results, models, parameters = view.loaded.images, workspace.results(), view.models, view.parameters
+    keys = [view.keys(model) for model in models]
+    missing = [index for index, image in enumerate(images.ids) if any(own[image] not in results for own in keys)]
     with st.expander(
         "Measure images" if missing else "All images are measured with these settings",
         icon=":material/play_arrow:",
@@ -59,17 +50,23 @@ def measuring(loaded: Workspace, models: list[UNetDenoiser], measure: str, param
             count = st.number_input("How many", 1, max(1, len(missing)), min(64, len(missing)))
             chosen = sorted(random.Random(parameters["seed"]).sample(missing, int(min(count, len(missing)))))
         both = " with the model and its reference" if len(models) > 1 else ""
-        cost = exports.duration(workspace.seconds(loaded.denoiser, len(chosen) * forwards))
+        cost = exports.duration(workspace.seconds(view.loaded.denoiser, len(chosen) * forwards))
         st.caption(f"{len(chosen):,} images, {forwards} network forwards each{both}: about {cost}.")
         if st.button("Measure", type="primary", icon=":material/play_arrow:", disabled=not chosen):
             bar = st.progress(0.0, "Measuring")
             st.button("Stop", icon=":material/stop:", help="Finished images are kept.")
             try:
-                for model in models:
+                for model, of in zip(models, ("", " with the reference"), strict=False):
                     for done, total in measure_images(
-                        model, images, chosen, measure, parameters, results, lambda share: bar.progress(share, f"Measuring, {share:.0%}")
+                        model,
+                        images,
+                        chosen,
+                        view.measure,
+                        parameters,
+                        results,
+                        lambda share: bar.progress(share, f"Measuring, {share:.0%}"),
                     ):
-                        bar.progress(done / total, f"{done:,} of {total:,} images measured")
+                        bar.progress(done / total, f"{done:,} of {total:,} images measured{of}")
             except ValueError as error:
                 st.error(str(error), icon=":material/error:")
                 return
@@ -159,3 +156,20 @@ def overview(table: pd.DataFrame, selected: float, axis: str, title: str) -> Non
         with right:
             st.subheader(f"{title} against number of copies")
             st.plotly_chart(charts.dose_response(table, axis), key="dose", config=charts.CONFIG, alt=f"{axis} against number of copies")
+
+
+def table_and_source(view: View, table: pd.DataFrame, shown: str, name: str) -> None:
+    """The whole table, its downloads, and what the number is: the end of every page of ranked images."""
+    measure, loaded = MEASURES[view.measure], view.loaded
+    st.subheader("Table")
+    st.dataframe(table.drop(columns="index"), hide_index=True, height=280, alt="All measured images with their values")
+    details = workspace.manifest(loaded, view.measure, view.parameters) | {"shown": shown}
+    if view.minus_reference and loaded.reference:
+        details["reference"] = {"name": loaded.reference.name, "digest": loaded.reference.digest}
+    exports.table_buttons(table, details, name)
+    with st.expander("What this number is", icon=":material/function:"):
+        st.latex(measure.formula)
+        st.markdown(
+            f"{measure.definition}\n\n**Direction:** bigger means more memorised. **Limits:** {measure.limits}\n\n**Source:** {measure.citation}."
+        )
+        st.json(json.dumps(details), expanded=False)

@@ -6,7 +6,7 @@ The sources stand in the URL (`model`, `reference`, `images`, `size`, `channels`
 import hashlib
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,13 +17,22 @@ from streamlit.runtime.pages_manager import PagesManager
 
 from memlib import ImageSet, load_denoiser, load_images
 from memlib.denoisers import UNetDenoiser
-from memlib.denoisers.unet import BUNDLED, DEMO
+from memlib.denoisers.unet import BUNDLED, DEMO, model_digest
 from memlib.measures.controls import png_size
 from memlib.runs import Results, forward_seconds, provenance, read_run, result_key
 
 NOTHING = "none"
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[\w.-]{1,96}")
-OF_A_MODEL = ("low", "high", "groups", "search", "page", "image", "sigma")  # choices that mean nothing for another model or other images
+OF_A_MODEL = (
+    "low",
+    "high",
+    "groups",
+    "search",
+    "page",
+    "image",
+    "sigma",
+    "checkpoints",
+)  # choices that mean nothing for another model or other images
 
 
 @dataclass(frozen=True)
@@ -97,13 +106,13 @@ def _denoiser(source: str, stamp: str) -> UNetDenoiser:
     return load_denoiser(source)
 
 
-@st.cache_data(max_entries=64, show_spinner="Reading the checkpoints")
+@st.cache_data(max_entries=256, show_spinner=False)
 def _digest(source: str, stamp: str) -> str:
-    return _denoiser(source, stamp).digest
+    return model_digest(source)
 
 
 def checkpoint(source: str) -> tuple[str, Callable[[], UNetDenoiser]]:
-    """The digest of another state of the model, and how to load it, which results that are there already do not need."""
+    """The digest of another state of the model, from its files, and how to load it."""
     place = stamped(source)
     return _digest(*place), lambda: _denoiser(*place)
 
@@ -212,10 +221,15 @@ def seconds(denoiser: UNetDenoiser, forwards: int) -> float:
     return forwards * float(times[denoiser.digest])
 
 
-@st.cache_data(max_entries=8, show_spinner=False)
-def png_sizes(_images: ImageSet, digest: str) -> np.ndarray:
-    """Bytes of each image as a PNG."""
-    return png_size(_images[index] for index in range(len(_images)))
+def png_sizes(images: ImageSet, indices: Sequence[int]) -> np.ndarray:
+    """Bytes of the chosen images as PNGs; those that were asked for before are remembered."""
+    known: dict[str, int] = st.session_state.setdefault("png_sizes", {})
+    missing = [index for index in indices if images.ids[index] not in known]
+    if missing:
+        with st.spinner("Sizes of the images as PNGs"):
+            sizes = png_size(images[index] for index in missing).tolist()
+        known.update(zip((images.ids[index] for index in missing), sizes, strict=True))
+    return np.array([known[images.ids[index]] for index in indices])
 
 
 def manifest(loaded: Workspace, measure: str, parameters: Mapping[str, Any]) -> dict[str, Any]:

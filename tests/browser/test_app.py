@@ -118,12 +118,27 @@ def test_the_sliders_of_the_map_move_without_asking_the_server(page: Page, addre
     sent.clear()
     before = canvas.evaluate("canvas => canvas.toDataURL()")
     told = canvas.get_attribute("aria-label")
-    handle.fill("3")
+    handle.fill("2")
     page.wait_for_timeout(500)
     assert canvas.evaluate("canvas => canvas.toDataURL()") != before
     if slider != "Opacity of the map":
         assert canvas.get_attribute("aria-label") != told
     assert not sent
+
+
+def test_the_sliders_follow_the_choices_of_the_page_and_keep_what_was_moved(page: Page, address: str) -> None:
+    page.goto(f"{address}/p_laplace")
+    power, level = (page.get_by_role("slider", name=name, exact=True) for name in ("p", "Noise level σ"))
+    expect(power).to_have_value("0")
+    power.fill("3")
+    page.get_by_role("option").nth(4).click()
+    expect(page.get_by_test_id("stMetricValue").filter(has_text="5 of 1,164")).to_be_visible()
+    expect(power).to_have_value("3")  # another image, the same position
+    page.get_by_role("radio", name="3", exact=True).click()
+    expect(power).to_have_value("6")  # the page now ranks by p = 3
+    before = level.input_value()
+    page.get_by_role("radio", name="2", exact=True).last.click()
+    expect(level).not_to_have_value(before)
 
 
 def test_an_image_is_redrawn_and_its_basin_shown(page: Page, address: str) -> None:

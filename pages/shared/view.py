@@ -1,0 +1,93 @@
+"""A measure as a page shows it: of the model, or of the model minus its reference, for any image."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+import streamlit as st
+from torch import Tensor
+
+from memlib.denoisers import UNetDenoiser
+from memlib.measures import MEASURES, Row, difference
+from memlib.runs import measure_one, result_keys
+from pages.shared import workspace
+from pages.shared.workspace import Workspace
+
+Progress = Callable[[float], object] | None
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An image on the page, of the image set or not."""
+
+    id: str
+    name: str
+    image: Tensor
+
+
+@dataclass(frozen=True)
+class View:
+    """What is loaded, which measure with which parameters, and whether the reference is subtracted."""
+
+    loaded: Workspace
+    measure: str
+    parameters: dict[str, Any]
+    minus_reference: bool
+
+    @property
+    def models(self) -> list[UNetDenoiser]:
+        """The models the shown value needs."""
+        reference = self.loaded.reference
+        return [self.loaded.denoiser, *([reference] if self.minus_reference and reference is not None else [])]
+
+    def keys(self, model: UNetDenoiser) -> dict[str, str]:
+        """Where the results of the image set are stored, by image id."""
+        return result_keys(model.digest, self.loaded.images.ids, MEASURES[self.measure].run, self.parameters)
+
+    def stored(self) -> dict[str, Row]:
+        """Rows of the image set that are there already, by id."""
+        results = workspace.results()
+        first, *others = ({image: results[key] for image, key in self.keys(model).items() if key in results} for model in self.models)
+        for other in others:
+            first = {image: difference(row, other[image]) for image, row in first.items() if image in other}
+        return first
+
+    def has(self, picture: Picture, **changes: Any) -> bool:
+        """Whether `row` would find everything stored."""
+        results, run = workspace.results(), MEASURES[self.measure].run
+        asked = {**self.parameters, **changes}
+        return all(result_keys(model.digest, [picture.id], run, asked)[picture.id] in results for model in self.models)
+
+    def row(self, picture: Picture, progress: Progress = None, **changes: Any) -> Row:
+        """One image's row, with some parameters changed, measured now where it has to be."""
+        asked, models = {**self.parameters, **changes}, self.models
+        rows = []
+        for place, model in enumerate(models):
+
+            def report(share: float, place: int = place) -> None:
+                if progress:
+                    progress((place + share) / len(models))
+
+            rows.append(measure_one(model, picture.image, picture.id, self.measure, asked, workspace.results(), report))
+        return rows[0] if len(rows) == 1 else difference(*rows)
+
+    def with_parameters(self, **parameters: Any) -> Self:
+        return replace(self, parameters={**self.parameters, **parameters})
+
+
+def uploaded(loaded: Workspace) -> Picture | None:
+    """A picture of the visitor's own to look at in place of the selected one."""
+    with st.popover("Your own image", icon=":material/upload:"):
+        file = st.file_uploader(
+            "A picture to look at instead of the selected one",
+            ["png", "jpg", "jpeg", "webp", "bmp", "gif", "tif", "tiff"],
+            help="Brought to the model's size as the image set is. Remove it to go back to the selected image.",
+        )
+    if file is None:
+        return None
+    try:
+        image, key = loaded.images.take(file.getvalue())
+    except ValueError as error:
+        st.error(f"{file.name!r} {error}.", icon=":material/error:")
+        return None
+    return Picture(key, file.name, image)
