@@ -6,7 +6,7 @@ import streamlit as st
 
 from pages.shared import exports
 
-AT_ONCE = 8.0  # seconds that are not asked about
+AT_ONCE = 30.0  # seconds of work that starts by itself; choosing something else ends it too
 
 
 def long_work(
@@ -23,14 +23,15 @@ def long_work(
     It starts by itself where it takes little time, else by a button named `label`; always by the button where `ask` is set.
     `keeps` says what stopping keeps.
     """
+    ask = ask or seconds > AT_ONCE
     place = st.empty()
     with place.container():
-        if ask or seconds > AT_ONCE:
+        if ask:
             st.caption(f"About {exports.duration(seconds)}. {keeps or 'Stopping loses what was done.'}")
             if not st.button(label, type="primary", icon=icon, key=f"start-{label}"):
                 return False
         bar = st.progress(0.0, label)
-        if ask or seconds > AT_ONCE:
+        if ask:
             st.button("Stop", icon=":material/stop:", key=f"stop-{label}", help=keeps or None)
         try:
             work(lambda share: bar.progress(min(1.0, share), f"{label}, {share:.0%}"))
