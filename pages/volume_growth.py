@@ -73,8 +73,8 @@ def settings() -> dict[str, float | int]:
     return {"sigma_min": float(low), "sigma_max": float(high), "steps": int(steps), "probes": int(probes), "seed": int(seed)}
 
 
-def comparison() -> str:
-    """What of the growth is shown: all of it, or what a reference or the picture's simplicity does not explain."""
+def comparison() -> tuple[str, int]:
+    """What of the growth is shown, all of it or what a reference or the picture's simplicity does not explain; the maps' smoothing."""
     row = st.container(horizontal=True, vertical_alignment="bottom")
     choices = [RAW, MINUS, WITHOUT] if loaded.reference else [RAW, WITHOUT]
     chosen = row.segmented_control(
@@ -86,8 +86,7 @@ def comparison() -> str:
         "Smoothing of the maps", list(widths), default="3 x 3", required=True, key="smooth", bind="query-params",
         help="Averages over neighbouring pixels; the map's sum stays. Unsmoothed maps show the noise of the probes.",
     )  # fmt: skip
-    st.session_state.smoothing = widths[smoothing]
-    return chosen if chosen in choices else RAW
+    return chosen if chosen in choices else RAW, widths[smoothing]
 
 
 def with_controls(table: pd.DataFrame) -> pd.DataFrame:
@@ -235,8 +234,8 @@ if parameters["sigma_min"] >= parameters["sigma_max"]:
     st.stop()
 if denoiser.truncated:
     st.info(f"The schedule of this model goes on past σ = {denoiser.sigma_max:.4g}; it is cut there.", icon=":material/content_cut:")
-compared = comparison()
-view = Growth(loaded, MEASURE.name, parameters, compared == MINUS, st.session_state.smoothing)
+compared, smoothing = comparison()
+view = Growth(loaded, MEASURE.name, parameters, compared == MINUS, smoothing)
 measuring(view, view.forwards)
 rows = view.stored()
 if not rows:

@@ -97,8 +97,9 @@ def p_laplace(
 
     "boundary" takes the flux at `directions` points c + r u in antithetic pairs, u and -u, and from FEW pairs on divides every
     coordinate's mean of |g|^(p-2) g_i u_i by its mean of u_i^2, in place of the 1 / d it has on average: an isolated point then has
-    a flat map. (Of fewer pairs such a ratio has no finite variance.) "volume" averages the divergence itself, by central differences along random signs at directions / 2 points
-    inside the ball (Hutchinson): the same quantity a second way, with less noise a pixel.
+    a flat map. (Of fewer pairs such a ratio has no finite variance.) "volume" averages the divergence itself, by central
+    differences along random signs at directions / 2 points inside the ball (Hutchinson): the same quantity a second way, with less
+    noise a pixel.
 
     `radius` is sigma sqrt(d) by default. `center="noised"` puts the sphere around x + sigma n, one n for all images. All values
     of a sequence `p` come from the same forwards. Directions are drawn once per seed and shared by all images.
