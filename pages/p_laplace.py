@@ -329,8 +329,9 @@ def against_loss(table: pd.DataFrame) -> None:
             alt="K against the denoising loss",
         )
     with right:
-        order = float(spearmanr(table["value"], -table["loss"]).statistic)
-        st.metric("Rank correlation with minus the loss", f"{order:.3f}", help="Spearman's, over all measured images.")
+        varied = table["value"].nunique() > 1 and table["loss"].nunique() > 1
+        order = f"{float(spearmanr(table['value'], -table['loss']).statistic):.3f}" if varied else "unknown"
+        st.metric("Rank correlation with minus the loss", order, help="Spearman's, over all measured images.")
         st.markdown(
             "At the default radius the points of the sphere are noised copies of the image, so K at p = 1 is nearly the denoising loss, the thing training makes small, in a form without scale. "
             "Near 1 the two rank the images alike: **K then knows nothing that the loss does not.**"

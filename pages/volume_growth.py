@@ -209,10 +209,11 @@ def controls(table: pd.DataFrame) -> None:
             alt=f"Value against {names[name]}",
         )
     with right:
-        order = float(spearmanr(table["value"], table[name]).statistic)
+        varied = table["value"].nunique() > 1 and table[name].nunique() > 1
+        order = f"{float(spearmanr(table['value'], table[name]).statistic):.2f}" if varied else "unknown"
         st.metric(
             "Rank correlation",
-            f"{order:.2f}",
+            order,
             help="Spearman's, over all measured images. Near 0: the control explains little of the ranking.",
         )
         st.markdown(
