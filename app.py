@@ -25,6 +25,12 @@ page = st.navigation(
             help="Images ranked by how strongly the score points back to them, with maps over p and noise level.",
         ),
         st.Page(
+            "pages/landscapes.py",
+            title="Landscapes",
+            icon=":material/landscape:",
+            help="Mixtures of the plane, where every measure has an exact value beside its estimate.",
+        ),
+        st.Page(
             "pages/methods.py",
             title="Methods",
             icon=":material/function:",
