@@ -107,9 +107,8 @@ def ladder() -> list[float]:
     return sorted({float(f"{level:.3g}") for level in around} | {sigma})
 
 
-@st.fragment
 def browser(table: pd.DataFrame) -> None:
-    """The gallery, the selected image and where it stands among all, which answer without the rest of the page."""
+    """The gallery, the selected image and where it stands among all. No fragment: a click in one would not end the work going on in it."""
     left, right = st.columns([5, 6], gap="medium")
     with left:
         chosen = ranked_gallery(loaded, table, lambda value: f"{value:.4f}")

@@ -102,9 +102,8 @@ def with_controls(table: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
-@st.fragment
 def browser(table: pd.DataFrame, rows: dict[str, Row], values: np.ndarray) -> None:
-    """The gallery, the selected image and where it stands among all, which answer without the rest of the page."""
+    """The gallery, the selected image and where it stands among all. No fragment: a click in one would not end the work going on in it."""
     limits = colour_range(view.smooth(np.stack([row["map"] for row in list(rows.values())[:256]])), view.minus_reference)
 
     def maps(ids: list[str]) -> np.ndarray:

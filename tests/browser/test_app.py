@@ -150,6 +150,16 @@ def test_an_image_is_redrawn_and_its_basin_shown(page: Page, address: str) -> No
     ).to_be_visible()
 
 
+def test_work_on_one_image_can_be_stopped(page: Page, address: str) -> None:
+    page.goto(f"{address}/?closer=The+paper%27s+procedure")
+    start = page.get_by_role("button", name="Run the paper's procedure")
+    start.click()
+    expect(page.get_by_text("Run the paper's procedure, 1%")).to_be_visible()
+    page.get_by_role("button", name="Stop", exact=True).click()
+    expect(start).to_be_visible(timeout=20_000)
+    expect(page.get_by_role("button", name="Stop", exact=True)).to_have_count(0)
+
+
 def test_stopping_a_measurement_keeps_the_finished_images(page: Page, address: str) -> None:
     page.goto(f"{address}/?steps=4&probes=1&seed=5")
     expect(page.get_by_text("Nothing has been measured with these settings yet")).to_be_visible()
