@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
-import torch
 from streamlit.delta_generator import DeltaGenerator
 
 from memlib import landscape as land
@@ -29,6 +28,7 @@ from pages.shared.fields import (
     growth_fields,
     growth_of_point,
     probe_rows,
+    square_area,
 )
 from pages.shared.learned import learned_panel, train
 from pages.shared.plane import Field, Probe, Quantity, plane
@@ -254,7 +254,7 @@ def as_npz(estimates: dict[str, np.ndarray]) -> bytes:
 def flow_panel() -> None:
     """The square's area over noise against the integral of the divergence at its centre."""
     flow = flow_paths(text, *point, side, seed)
-    area = land.log_area(torch.from_numpy(flow.square_up)).numpy()
+    area = square_area(flow)
     levels = fine_levels().numpy()
     integral, exact_growth, counted, error = growth_of_point(text, *point, probes, seed)
     chart = go.Figure()

@@ -115,6 +115,11 @@ def flow_paths(text: str, x: float, y: float, side: float, seed: int) -> Flow:
     return Flow(up[:, :PARTICLES].numpy(), down[:, :PARTICLES].numpy(), up_square, down_square, PER_LEVEL)
 
 
+def square_area(flow: Flow) -> np.ndarray:
+    """Log area of the flow's square at every frame on the way up."""
+    return np.asarray(land.log_area(torch.from_numpy(flow.square_up)))
+
+
 @st.cache_data(max_entries=32, show_spinner=False)
 def growth_of_point(text: str, x: float, y: float, probes: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Log growth of one point: the integral of the divergence at every frame of the flow; change of density, estimate, standard error at each level."""
