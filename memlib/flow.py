@@ -90,6 +90,7 @@ def sample(
     steps: int = 50,
     sigmas: Tensor | None = None,
     seed: int = 0,
+    first: int = 0,
     guidance: Callable[[Tensor, float, Tensor], Tensor] | None = None,
     callback: Callback | None = None,
 ) -> Tensor:
@@ -98,16 +99,17 @@ def sample(
     `sigmas` descend, 0 may be the last; by default `steps` levels evenly spaced in ln sigma and then 0, which is
     `steps` network forwards an image. `guidance(y, sigma, index)` returns grad log p(c | y), its strength included,
     for the samples numbered `index` (B,); it is added to the score: D + sigma^2 guidance. Image i depends on
-    (seed, i) alone. `callback(done, total)` counts steps over all chunks.
+    (seed, i) alone, and the numbers start at `first`: a run can be drawn in parts. `callback(done, total)` counts steps over
+    all chunks.
     """
-    if n < 1:
-        raise ValueError(f"At least one sample is needed, not {n}.")
+    if n < 1 or first < 0:
+        raise ValueError(f"At least one sample is needed, and numbers from 0 on, not {n} from {first} on.")
     levels = _descending(denoiser, steps) if sigmas is None else _check(sigmas)
     chunk = getattr(denoiser, "batch", 64)
     starts = range(0, n, chunk)
     images = []
     for part, start in enumerate(starts):
-        index = torch.arange(start, min(n, start + chunk))
+        index = first + torch.arange(start, min(n, start + chunk))
         y = torch.stack([torch.randn(denoiser.shape, generator=generator(seed, int(i))) for i in index]).to(denoiser.device)
         y = y * float(levels[0])
         for k in range(len(levels) - 1):
