@@ -17,7 +17,7 @@ from memlib.measures import (
     redraw,
     volume_growth,
 )
-from memlib.neighbours import Neighbours, match_ratio, nearest
+from memlib.neighbours import Neighbours, adaptive_ratio, duplicates, match_ratio, nearest
 
 __all__ = [
     "MEASURES",
@@ -30,7 +30,9 @@ __all__ = [
     "PLaplace",
     "Redraw",
     "VolumeGrowth",
+    "adaptive_ratio",
     "denoising_loss",
+    "duplicates",
     "flipd",
     "frame_growth",
     "load_denoiser",

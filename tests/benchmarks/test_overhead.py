@@ -1,12 +1,13 @@
 """What the library adds to the bare network forwards, as a ratio to a floor measured in the same run."""
 
+import resource
 import time
 from collections.abc import Callable
 
 import pytest
 import torch
 
-from memlib import frame_growth, load_denoiser, load_images, p_laplace, sample, volume_growth
+from memlib import frame_growth, load_denoiser, load_images, nearest, p_laplace, sample, volume_growth
 
 pytestmark = pytest.mark.slow
 
@@ -83,3 +84,25 @@ def test_sampling_costs_its_forwards(record_property: Callable[[str, object], No
     record_property("ratio", ratio)
     print(f"sample: {ratio:.3f} of its bare forwards, {64 / seconds * 3 / 50:.2f} samples a second at 50 steps")
     assert ratio < 1.05
+
+
+def test_the_nearest_images_cost_their_matrix_product(record_property: Callable[[str, object], None]) -> None:
+    """The exact two nearest of 50,000 images of 3 x 32 x 32 for 2,000 of the 10,000 queries, against the bare product of that size."""
+    draw = torch.Generator().manual_seed(0)
+    images, queries = (torch.rand(n, 3, 32, 32, generator=draw) * 2 - 1 for n in (50_000, 2_000))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    nearest(queries, images)
+    extra = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024
+    flat, table = queries.flatten(1), images.flatten(1)
+    product = torch.empty(len(flat), 8192)
+
+    def floor() -> None:
+        for start in range(0, len(table), 8192):
+            part = table[start : start + 8192]
+            torch.mm(flat, part.T, out=product[:, : len(part)])
+
+    ratio, seconds = ratio_to_floor(lambda: nearest(queries, images), floor, 1.3, least=3, most=15)
+    record_property("ratio", ratio)
+    print(f"nearest: {ratio:.3f} of its matrix product, {seconds:.1f} s, {extra / 2**20:.0f} MB more at its peak")
+    assert ratio < 1.3
+    assert extra < 2 * 2**30
