@@ -14,7 +14,7 @@ from memlib.images import ImageSet
 
 BLOCK = 2**24  # values of one block of images, 64 MB
 QUERIES = 1024  # compared with a block at once: their products stay in the cache's reach
-SPARE = 4  # candidates kept beyond k: |q|^2 + |x|^2 - 2 q.x loses digits where q is close to x
+SPARE = 2  # candidates kept beyond k: |q|^2 + |x|^2 - 2 q.x loses digits where q is close to x
 COPY_RATIO = 1 / 3  # of the nearest distance to the second nearest, below which a picture is called a copy
 NEAR_DUPLICATE = 0.1  # root mean square difference a value below which two training images count as one
 
@@ -65,7 +65,7 @@ def nearest(
     keep = min(len(images), k + SPARE)
     for start, block in _blocks(images):
         other = describe(block)
-        square = (other**2).sum(1)
+        square = _square(other)
         near = [_block_best(flat[rows], None if flips is None else flips[rows], other, square, keep) for rows in _rows(len(flat))]
         merged = torch.cat([best, torch.cat([values for values, _ in near])], 1)
         best, order = merged.topk(min(keep, merged.shape[1]), largest=False)
@@ -80,7 +80,7 @@ def _block_best(flat: Tensor, flips: Tensor | None, other: Tensor, square: Tenso
     if flips is not None:
         product = torch.minimum(product, torch.addmm(square, flips, other.T, alpha=-2))
     values, places = _smallest(product, min(keep, product.shape[1]))
-    return values + (flat**2).sum(1, keepdim=True), places
+    return values + _square(flat)[:, None], places
 
 
 def _smallest(values: Tensor, k: int, cell: int = 64) -> tuple[Tensor, Tensor]:
@@ -108,10 +108,16 @@ def _exact(
     places = torch.searchsorted(winners, index)
     ways = [describe(queries), describe(queries.flip(3))] if mirrored else [describe(queries)]
     scale = queries[0].numel() if pixels else 2  # |a - b|^2 / 2 = 1 - cos of unit vectors
-    squares = torch.stack([torch.stack([(way - table[column]).square().sum(1) / scale for column in places.T], 1) for way in ways])
+    squares = torch.stack([torch.stack([_square(way - table[column]) / scale for column in places.T], 1) for way in ways])
     least, way = squares.min(0)
     least, order = least.sort(dim=1, stable=True)
     return index.gather(1, order)[:, :k], (least.sqrt() if pixels else least)[:, :k], way.gather(1, order)[:, :k] > 0
+
+
+def _square(rows: Tensor) -> Tensor:
+    """|x|^2 of each row, without a copy of them all."""
+    squares: Tensor = torch.linalg.vector_norm(rows, dim=1).square()
+    return squares
 
 
 def _nearest_groups(
@@ -204,7 +210,7 @@ def duplicates(images: ImageSet | Tensor, threshold: float = NEAR_DUPLICATE, mir
         raise ValueError(f"The threshold must not be negative, not {threshold}.")
     label = torch.arange(len(images))
     small = torch.cat([_shrink(block) for _, block in _blocks(images)])
-    scale, square = small.shape[1], (small**2).sum(1)
+    scale, square = small.shape[1], _square(small)
     for first in range(0, len(images), QUERIES):
         rows = small[first : first + QUERIES]
         ways = [rows, _shrink_flip(images, first, len(rows))] if mirrored else [rows]
@@ -212,7 +218,7 @@ def duplicates(images: ImageSet | Tensor, threshold: float = NEAR_DUPLICATE, mir
             stop = min(start + 8 * QUERIES, first + len(rows))
             pairs = []
             for way, flip in zip(ways, (False, True), strict=False):
-                apart = torch.addmm(square[start:stop], way, small[start:stop].T, alpha=-2) + (way**2).sum(1, keepdim=True)
+                apart = torch.addmm(square[start:stop], way, small[start:stop].T, alpha=-2) + _square(way)[:, None]
                 slack = 1e-4 * (1 + square[start:stop].max())  # of rounding, so that no pair is missed
                 left, right = torch.nonzero(apart <= scale * threshold**2 + slack, as_tuple=True)
                 left, right = left + first, right + start

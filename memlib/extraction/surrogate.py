@@ -1,0 +1,317 @@
+"""The surrogate condition of SIDE: clusters of the model's own images, and a classifier that finds them under noise.
+
+Chen et al., arXiv 2410.02467: describe images drawn from the model, cluster them, keep the tight clusters, and train a
+classifier p(c | y, sigma) of the noised images. Its gradient then leads sampling towards one cluster, as if the model had
+been trained with labels. Nothing here sees a training image of the model.
+"""
+
+import hashlib
+import json
+import math
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from sklearn.cluster import KMeans
+from torch import Tensor
+from torch.nn.functional import cross_entropy, kl_div, normalize
+from torch.utils.flop_counter import FlopCounterMode
+
+from memlib.denoisers import Denoiser
+from memlib.extraction.classifier import TimeResNet
+from memlib.extraction.describe import describe_all, describer
+from memlib.flow import Callback
+from memlib.seeds import generator
+
+KINDS = {
+    "side": "Clusters of the model's own images, and a classifier that was trained under noise (the paper's attack).",
+    "distilled": "The early version: the soft labels of a classifier of clean images, distilled into one that was trained under noise.",
+    "time-independent": "A baseline: guidance by a classifier of clean images, which does not know of noise.",
+    "permuted": "A control: the same classifier trained on shuffled labels. What it finds, guidance alone finds.",
+}
+SAVE_EVERY = 100  # updates
+LEVELS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0)  # where accuracy is reported
+BATCH = 64
+
+
+@dataclass(frozen=True)
+class Clusters:
+    """K-means of N described images: which clusters are tight enough, and each image's nearest tight cluster.
+
+    `cohesion` (K,) is the mean cosine of a cluster's members to its centroid, `sizes` (K,) how many they are, `kept` (K',)
+    the clusters at or above the threshold, `labels` (N,) each image's nearest kept cluster, 0 to K' - 1.
+    """
+
+    cohesion: Tensor
+    sizes: Tensor
+    kept: Tensor
+    labels: Tensor
+
+
+@dataclass(frozen=True)
+class Surrogate:
+    """A classifier of clusters with how it came to be; `guidance` is what sampling needs of it.
+
+    `accuracy` maps a noise level to the share of held-out generated images whose cluster is found, `chance` is the share
+    of the largest cluster. `evaluations` counts everything spent on it beyond drawing the images, in network forwards of
+    one image; `step_cost` is one guidance step's, likewise (arithmetic operations over those of the network).
+    """
+
+    classifier: TimeResNet
+    clusters: Clusters
+    kind: str
+    settings: dict[str, Any]
+    accuracy: dict[float, float]
+    chance: float
+    evaluations: float
+    step_cost: float
+    digest: str
+
+    def __len__(self) -> int:
+        return len(self.clusters.kept)
+
+    def guidance(self, clusters: Tensor, strength: float) -> Callable[[Tensor, float, Tensor], Tensor]:
+        """strength * grad log p(c | y, sigma) for `memlib.sample`, image i being led to clusters[i]."""
+
+        def guide(y: Tensor, sigma: float, index: Tensor) -> Tensor:
+            return strength * self.log_probability(y, sigma, clusters[index])[1]
+
+        return guide
+
+    def log_probability(self, y: Tensor, sigma: float, wanted: Tensor) -> tuple[Tensor, Tensor]:
+        """log p(c | y, sigma), (B,), and its gradient in y, (B, C, H, W)."""
+        with torch.enable_grad():
+            x = y.detach().float().requires_grad_()
+            logs = self.classifier(x, sigma).log_softmax(1).gather(1, wanted.to(y.device)[:, None])[:, 0]
+            (slope,) = torch.autograd.grad(logs.sum(), x)
+        return logs.detach(), slope.to(y.dtype)
+
+
+def cluster(features: Tensor, clusters: int, cohesion: float, seed: int = 0) -> Clusters:
+    """K-means of features (N, F), clusters below the cohesion threshold dropped and their images given to the others.
+
+    Clusters of one image are dropped as well: their cohesion is 1 whatever the image. Raises ValueError where fewer than two remain.
+    """
+    if not 2 <= clusters <= len(features):
+        raise ValueError(f"There must be 2 to {len(features)} clusters, as many as images, not {clusters}.")
+    found = KMeans(clusters, n_init=4, algorithm="elkan", random_state=seed).fit(features.numpy())
+    centroids, labels = torch.from_numpy(found.cluster_centers_).float(), torch.from_numpy(found.labels_).long()
+    sizes = torch.bincount(labels, minlength=clusters)
+    cosines = (normalize(features, dim=1) * normalize(centroids, dim=1)[labels]).sum(1)
+    mean = torch.zeros(clusters).index_add_(0, labels, cosines) / sizes.clamp(min=1)
+    kept = torch.nonzero((mean >= cohesion) & (sizes > 1))[:, 0]
+    if len(kept) < 2:
+        raise ValueError(
+            f"Only {len(kept)} of {clusters} clusters are as tight as {cohesion:g}; lower the cohesion threshold or ask for fewer clusters."
+        )
+    return Clusters(mean, sizes, kept, torch.cdist(features, centroids[kept]).argmin(1))
+
+
+def fit_surrogate(
+    denoiser: Denoiser,
+    generated: Tensor,
+    *,
+    clusters: int = 100,
+    cohesion: float = 0.5,
+    features: str = "denoiser",
+    kind: str = "side",
+    layout: str = "narrow",
+    updates: int = 2000,
+    rate: float = 2e-3,
+    seed: int = 0,
+    folder: Path | None = None,
+    callback: Callback | None = None,
+) -> Surrogate:
+    """Fit a surrogate to images (N, C, H, W) drawn from the model itself.
+
+    The images are described by `features` (see `describer`), clustered by k-means into `clusters`, those with a mean
+    cosine to their centroid of at least `cohesion` are kept, and every image is given to the nearest of them. Then
+
+        min E_{sigma, n} CE(p(. | x + sigma n, sigma), c),       ln sigma uniform over the denoiser's range,
+
+    by AdamW with warm-up and a cosine to zero, 64 images an update. `kind` names what is trained, one of KINDS;
+    "distilled" takes KL(teacher || p) to a classifier of the clean images instead. `layout` is "narrow" or the paper's
+    "resnet34". Every tenth image is left out of training and tells the accuracy at each noise level.
+
+    With a `folder` training is saved there every 100 updates and when it is interrupted, and goes on from there: the same result
+    as without a break. `callback(done, total)` counts updates. Raises ValueError for settings that cannot be used.
+    """
+    if kind not in KINDS:
+        raise ValueError(f"The surrogate is one of {', '.join(KINDS)}, not {kind!r}.")
+    if layout not in TimeResNet.LAYOUTS:
+        raise ValueError(f"The classifier's layout is one of {', '.join(TimeResNet.LAYOUTS)}, not {layout!r}.")
+    if updates < 1:
+        raise ValueError(f"The classifier needs at least one update, not {updates}.")
+    settings = {"clusters": clusters, "cohesion": cohesion, "features": features, "kind": kind, "layout": layout, "updates": updates}
+    settings |= {"rate": rate, "seed": seed, "generated": len(generated)}
+    images = denoiser.check(generated).float()
+    describe, centred = describer(features, denoiser)
+    described = describe_all(describe, images)
+    found = cluster(described - described.mean(0) if centred else described, clusters, cohesion, seed)
+    labels = found.labels
+    if kind == "permuted":
+        labels = labels[torch.randperm(len(labels), generator=generator(seed, 0, 7))]
+    training = _Training(denoiser, images, labels, len(found.kept), settings, folder)
+    chunks = updates * (2 if kind == "distilled" else 1)
+    spent = len(images) * (1.0 if features == "denoiser" else 0.0)
+    teacher = None
+    if kind == "distilled":
+        teacher = training.run("teacher", False, None, lambda done: callback(done, chunks) if callback else None)
+    before = chunks - updates
+    classifier = training.run(
+        "student", kind != "time-independent", teacher, lambda done: callback(before + done, chunks) if callback else None
+    )
+    own = _operations(lambda: denoiser(images[:1], denoiser.sigma_max))
+    probe = images[:2].clone()
+    step = _operations(lambda: _gradient(classifier, probe)) / 2
+    learn = _operations(lambda: _learn(classifier, probe)) / 2
+    spent += chunks * BATCH * learn / own
+    if teacher is not None:
+        spent += updates * BATCH * _operations(lambda: teacher(probe, 1.0)) / 2 / own
+    held_out = torch.arange(len(images)) % 10 == 9
+    return Surrogate(
+        classifier=classifier,
+        clusters=found,
+        kind=kind,
+        settings=settings,
+        accuracy=_accuracy(denoiser, classifier, images[held_out], labels[held_out], seed),
+        chance=float(torch.bincount(labels).max() / len(labels)),
+        evaluations=spent,
+        step_cost=step / own,
+        digest=_digest(classifier, settings),
+    )
+
+
+class _Training:
+    """The classifier's training on fixed images and labels, resumable from a folder."""
+
+    def __init__(
+        self, denoiser: Denoiser, images: Tensor, labels: Tensor, classes: int, settings: dict[str, Any], folder: Path | None
+    ) -> None:
+        chosen = torch.arange(len(images)) % 10 != 9
+        self.images, self.labels = images[chosen.to(images.device)], labels[chosen].to(images.device)
+        self.classes, self.settings, self.folder = classes, settings, folder
+        self.ends = torch.tensor([denoiser.sigma_floor, denoiser.sigma_max]).log()
+        data = hashlib.sha256(self.images.cpu().numpy().tobytes() + self.labels.cpu().numpy().tobytes()).hexdigest()
+        self.key = json.dumps(settings | {"data": data, "denoiser": denoiser.digest}, sort_keys=True)
+
+    def run(self, name: str, knows_level: bool, teacher: TimeResNet | None, progress: Callable[[int], object]) -> TimeResNet:
+        blocks, width = TimeResNet.LAYOUTS[self.settings["layout"]]
+        updates, seed, device = self.settings["updates"], self.settings["seed"], self.images.device
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            network = TimeResNet(self.images.shape[1], self.classes, blocks, width, knows_level)
+        network = network.to(device).train()
+        optimiser = torch.optim.AdamW(network.parameters(), lr=self.settings["rate"], weight_decay=1e-2, fused=device.type != "mps")
+        file = self.folder / f"{name}.safetensors" if self.folder else None
+        first = self._load(file, network, optimiser) if file and file.exists() else 0
+        done = first
+        try:
+            for step in range(first, updates):
+                x, level, target = self._batch(step, knows_level)
+                logits = network(x, level)
+                if teacher is None:
+                    loss = cross_entropy(logits, target)
+                else:
+                    with torch.no_grad():
+                        soft = teacher(self.images[self._chosen(step)], 1.0).log_softmax(1)
+                    loss = kl_div(logits.log_softmax(1), soft, log_target=True, reduction="batchmean")
+                optimiser.zero_grad()
+                loss.backward()  # type: ignore[no-untyped-call]
+                for group in optimiser.param_groups:
+                    group["lr"] = self.settings["rate"] * min((step + 1) / (0.1 * updates), 0.5 * (1 + math.cos(math.pi * step / updates)))
+                optimiser.step()
+                done = step + 1
+                if file and done % SAVE_EVERY == 0:
+                    self._save(file, done, network, optimiser)
+                progress(done)
+        except BaseException:  # a stop on a page is no Exception
+            if file and done > first:
+                self._save(file, done, network, optimiser)
+            raise
+        if file and done > first and done % SAVE_EVERY:
+            self._save(file, done, network, optimiser)
+        network.eval().requires_grad_(False)
+        return network
+
+    def _chosen(self, step: int) -> Tensor:
+        return torch.randint(len(self.images), (BATCH,), generator=generator(self.settings["seed"], step, 1)).to(self.images.device)
+
+    def _batch(self, step: int, noisy: bool) -> tuple[Tensor, Tensor, Tensor]:
+        chosen, device = self._chosen(step), self.images.device
+        x, target = self.images[chosen], self.labels[chosen]
+        if not noisy:
+            return x, torch.ones(len(x), device=device), target
+        draw = generator(self.settings["seed"], step, 2)
+        level = (self.ends[0] + (self.ends[1] - self.ends[0]) * torch.rand(BATCH, generator=draw)).exp().to(device)
+        noise = torch.randn(x.shape, generator=draw).to(device)
+        return x + level[:, None, None, None] * noise, level, target
+
+    def _save(self, file: Path, step: int, network: TimeResNet, optimiser: torch.optim.Optimizer) -> None:
+        tensors = {f"network.{name}": value.contiguous() for name, value in network.state_dict().items()}
+        for place, weight in enumerate(network.parameters()):
+            tensors |= {f"{name}.{place}": value.contiguous() for name, value in optimiser.state[weight].items()}
+        file.parent.mkdir(parents=True, exist_ok=True)
+        partial = file.with_suffix(f".{os.getpid()}.partial")
+        save_file(tensors, partial, {"step": str(step), "key": self.key})
+        partial.replace(file)
+
+    def _load(self, file: Path, network: TimeResNet, optimiser: torch.optim.Optimizer) -> int:
+        """The update a saved training had reached; one of other images or settings is not used."""
+        try:
+            with safe_open(file, "pt") as state:
+                if (state.metadata() or {}).get("key") != self.key:
+                    return 0
+                network.load_state_dict({name: state.get_tensor(f"network.{name}") for name in network.state_dict()})
+                for place, weight in enumerate(network.parameters()):
+                    saved = {name: state.get_tensor(f"{name}.{place}") for name in ("step", "exp_avg", "exp_avg_sq")}
+                    optimiser.state[weight] = {
+                        name: value if name == "step" else torch.empty_like(weight).copy_(value) for name, value in saved.items()
+                    }
+                return int(state.metadata()["step"])
+        except (SafetensorError, OSError, KeyError, RuntimeError) as error:
+            raise ValueError(f"The saved training in {file.name!r} is damaged; delete it to train anew.") from error
+
+
+@torch.no_grad()
+def _accuracy(denoiser: Denoiser, classifier: TimeResNet, images: Tensor, labels: Tensor, seed: int) -> dict[float, float]:
+    """Share of images whose cluster is found, by noise level."""
+    if not len(images):
+        return {}
+    noise = torch.randn(images.shape, generator=generator(seed, 0, 3)).to(images.device)
+    levels = [level for level in LEVELS if denoiser.sigma_floor <= level <= denoiser.sigma_max]
+    return {
+        level: float((classifier(images + level * noise, level).argmax(1) == labels.to(images.device)).float().mean()) for level in levels
+    }
+
+
+def _operations(work: Callable[[], object]) -> float:
+    """Floating-point operations of some work, at least 1 so that ratios exist."""
+    with FlopCounterMode(display=False) as counter:
+        work()
+    return max(1.0, float(counter.get_total_flops()))
+
+
+def _gradient(classifier: TimeResNet, y: Tensor) -> None:
+    with torch.enable_grad():
+        x = y.requires_grad_()
+        torch.autograd.grad(classifier(1 * x, 1.0).sum(), x)  # the counter cannot follow gradients to a module's own input
+
+
+def _learn(classifier: TimeResNet, y: Tensor) -> None:
+    with torch.enable_grad():
+        weights = [weight.requires_grad_() for weight in classifier.parameters()]
+        torch.autograd.grad(classifier(y.detach(), 1.0).sum(), weights, allow_unused=True)
+    classifier.requires_grad_(False)
+
+
+def _digest(classifier: TimeResNet, settings: dict[str, Any]) -> str:
+    total = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+    for name, value in sorted(classifier.state_dict().items()):
+        total.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
+    return total.hexdigest()[:16]
