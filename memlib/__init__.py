@@ -1,6 +1,7 @@
 """memlib: what a diffusion model remembers, measured. Every method is a function of one object, the denoiser."""
 
 from memlib.denoisers import Denoiser, FiniteDataset, GaussianMixture, load_denoiser
+from memlib.extraction import Extraction, ExtractionScores, Surrogate, extract, extraction_scores, fit_surrogate
 from memlib.flow import sample
 from memlib.images import ImageSet, load_images
 from memlib.measures import (
@@ -22,6 +23,8 @@ from memlib.neighbours import Neighbours, adaptive_ratio, duplicates, match_rati
 __all__ = [
     "MEASURES",
     "Denoiser",
+    "Extraction",
+    "ExtractionScores",
     "FiniteDataset",
     "FrameGrowth",
     "GaussianMixture",
@@ -29,10 +32,14 @@ __all__ = [
     "Neighbours",
     "PLaplace",
     "Redraw",
+    "Surrogate",
     "VolumeGrowth",
     "adaptive_ratio",
     "denoising_loss",
     "duplicates",
+    "extract",
+    "extraction_scores",
+    "fit_surrogate",
     "flipd",
     "frame_growth",
     "load_denoiser",

@@ -92,6 +92,7 @@ def sample(
     seed: int = 0,
     first: int = 0,
     guidance: Callable[[Tensor, float, Tensor], Tensor] | None = None,
+    trace: Callable[[float, Tensor, Tensor], object] | None = None,
     callback: Callback | None = None,
 ) -> Tensor:
     """Draw n images (n, C, H, W) by DDIM (eta 0), from N(0, sigma_max^2 I) down to sigma = 0, unclipped, on the CPU.
@@ -99,8 +100,8 @@ def sample(
     `sigmas` descend, 0 may be the last; by default `steps` levels evenly spaced in ln sigma and then 0, which is
     `steps` network forwards an image. `guidance(y, sigma, index)` returns grad log p(c | y), its strength included,
     for the samples numbered `index` (B,); it is added to the score: D + sigma^2 guidance. Image i depends on
-    (seed, i) alone, and the numbers start at `first`: a run can be drawn in parts. `callback(done, total)` counts steps over
-    all chunks.
+    (seed, i) alone, and the numbers start at `first`: a run can be drawn in parts. `trace(sigma, y, denoised)` is
+    shown every step's state and where it is led, guidance included. `callback(done, total)` counts steps over all chunks.
     """
     if n < 1 or first < 0:
         raise ValueError(f"At least one sample is needed, and numbers from 0 on, not {n} from {first} on.")
@@ -117,6 +118,8 @@ def sample(
             denoised = denoiser(y, sigma)
             if guidance is not None:
                 denoised = denoised + sigma**2 * guidance(y, sigma, index)
+            if trace is not None:
+                trace(sigma, y, denoised)
             y = ode_step(y, denoised, None, levels, k)
             if callback:
                 callback(part * (len(levels) - 1) + k + 1, len(starts) * (len(levels) - 1))

@@ -13,7 +13,7 @@ import tempfile
 import warnings
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -87,6 +87,19 @@ class ImageSet:
     def batch(self, indices: Iterable[int]) -> Tensor:
         return torch.stack([self[int(i)] for i in indices])
 
+    def subset(self, indices: Sequence[int]) -> "ImageSet":
+        """The chosen images, in this order."""
+        return ImageSet(
+            name=self.name,
+            names=[self.names[i] for i in indices],
+            ids=[self.ids[i] for i in indices],
+            shape=self.shape,
+            skipped=[],
+            metadata={column: [values[i] for i in indices] for column, values in self.metadata.items()},
+            size=self.size,
+            _read=lambda place: self._read(indices[place]),
+        )
+
 
 def load_images(source: str | Path, size: int | None = None, channels: int | None = None, limit: int | None = None) -> ImageSet:
     """Open an image set: a folder (searched recursively), a .zip, .npz or .npy file, or "demo".
@@ -120,6 +133,22 @@ def load_images(source: str | Path, size: int | None = None, channels: int | Non
     else:
         raise ValueError(f"{path.name!r} is no image set; one is a folder, a .zip, a .npz or a .npy file.")
     return _index(pictures, "Emoji" if str(source) == "demo" else path.name, size, channels, limit)
+
+
+def of_pixels(name: str, pixels: np.ndarray) -> ImageSet:
+    """An image set of an array in memory, uint8 (N, H, W, C)."""
+    return _index(_Pixels(pixels, [f"{place:06d}" for place in range(len(pixels))]), name, None, None, None)
+
+
+@dataclass
+class _Pixels:
+    """Pictures of an array in memory."""
+
+    pixels: np.ndarray
+    names: list[str]
+
+    def read(self, index: int) -> np.ndarray:
+        return np.ascontiguousarray(self.pixels[index].transpose(2, 0, 1))
 
 
 def to_unit(pixels: np.ndarray) -> Tensor:

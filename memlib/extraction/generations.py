@@ -1,0 +1,217 @@
+"""Generations on disk: drawn part by part, each stored before the next is begun, so that a run can be stopped and resumed.
+
+A folder holds `manifest.json`, which says what is drawn and with what, and parts of 64 images (`part-000000.npz`). A
+finished run may be packed into one `images.npz`.
+"""
+
+import datetime
+import io
+import json
+import os
+import re
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from memlib.denoisers import Denoiser
+from memlib.extraction.attack import draw_clusters, extract
+from memlib.extraction.surrogate import Surrogate
+from memlib.flow import sample
+from memlib.images import ImageSet, load_images, of_pixels, to_pixels
+
+FORMAT = 1
+PART = 64
+UNCONDITIONAL = "unconditional"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run draws; two runs with equal plans are the same images."""
+
+    model: str  # digest
+    method: str  # UNCONDITIONAL, or the surrogate's kind
+    surrogate: str | None  # digest
+    strength: float
+    steps: int
+    seed: int
+    first: int  # number of the first image
+
+
+@dataclass(frozen=True)
+class Generations:
+    """Images that came from somewhere, and what is known of how: `clusters` (n,) and `manifest`, empty for images generated elsewhere."""
+
+    images: ImageSet
+    clusters: Tensor | None
+    manifest: dict[str, Any]
+
+    @property
+    def plan(self) -> Plan | None:
+        return Plan(**self.manifest["plan"]) if "plan" in self.manifest else None
+
+    @property
+    def method(self) -> str:
+        return str(self.manifest.get("plan", {}).get("method", "imported"))
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+def plan_of(
+    denoiser: Denoiser, surrogate: Surrogate | None = None, strength: float = 0.0, steps: int = 50, seed: int = 0, first: int = 0
+) -> Plan:
+    return Plan(
+        denoiser.digest, surrogate.kind if surrogate else UNCONDITIONAL, surrogate.digest if surrogate else None, strength, steps, seed, first
+    )  # fmt: skip
+
+
+def generate_run(
+    folder: Path,
+    denoiser: Denoiser,
+    n: int,
+    *,
+    surrogate: Surrogate | None = None,
+    strength: float = 0.0,
+    steps: int = 50,
+    seed: int = 0,
+    first: int = 0,
+    progress: Callable[[float], object] | None = None,
+) -> Iterator[tuple[int, int]]:
+    """Draw images `first` to first + n - 1 into a folder, parts that are there left out; yields (done, total) after each part.
+
+    Parts have fixed ends, so a run that was stopped, or is made longer, is bit for bit the run without a break. An
+    exception raised by `progress` keeps the finished parts. Raises ValueError where the folder holds a run of another plan.
+    """
+    plan = plan_of(denoiser, surrogate, strength, steps, seed, first)
+    manifest = folder / "manifest.json"
+    if manifest.exists():
+        found = read_manifest(folder).get("plan")
+        if found != asdict(plan):
+            raise ValueError(f"The folder {folder.name!r} holds a run of another model or with other settings.")
+    else:
+        folder.mkdir(parents=True, exist_ok=True)
+        details: dict[str, Any] = {"format": FORMAT, "plan": asdict(plan), "model": {"name": denoiser.name, "digest": denoiser.digest}}
+        if surrogate is not None:
+            details["surrogate"] = describe_surrogate(surrogate)
+        details |= {"chunk": PART, "threads": torch.get_num_threads(), "device": str(denoiser.device), "torch": torch.__version__}
+        write_json(manifest, details | {"date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")})
+    for start in range(0, n, PART):
+        file, count = folder / f"part-{start // PART:06d}.npz", min(PART, n - start)
+        if not file.exists() or _length(file) < count:
+
+            def report(done: int, total: int, start: int = start, count: int = count) -> None:
+                if progress:
+                    progress((start + count * done / total) / n)
+
+            if surrogate is None:
+                images = sample(denoiser, count, steps=steps, seed=seed, first=first + start, callback=report)
+            else:
+                images = extract(
+                    denoiser, surrogate, count, strength=strength, steps=steps, seed=seed, first=first + start, callback=report
+                ).images
+            _write(file, to_pixels(images), zipfile.ZIP_DEFLATED)
+        yield start + count, n
+
+
+def describe_surrogate(surrogate: Surrogate) -> dict[str, Any]:
+    """What is kept of a surrogate besides its weights."""
+    return {
+        "kind": surrogate.kind,
+        "digest": surrogate.digest,
+        "settings": surrogate.settings,
+        "accuracy": {f"{level:g}": value for level, value in surrogate.accuracy.items()},
+        "chance": surrogate.chance,
+        "evaluations": surrogate.evaluations,
+        "step_cost": surrogate.step_cost,
+        "cohesion": [round(float(value), 4) for value in surrogate.clusters.cohesion],
+        "sizes": surrogate.clusters.sizes.tolist(),
+        "kept": surrogate.clusters.kept.tolist(),
+        "labels": surrogate.clusters.labels.tolist(),
+    }
+
+
+def read_generations(folder: Path) -> Generations:
+    """The images a run has finished; ValueError where it is damaged, empty or of another format."""
+    manifest = read_manifest(folder)
+    if (folder / "images.npz").exists():
+        images = load_images(folder / "images.npz")
+    else:
+        parts = []
+        for place, file in enumerate(sorted(folder.glob("part-*.npz"))):
+            if file.name != f"part-{place:06d}.npz":
+                break
+            try:
+                with np.load(file, allow_pickle=False) as data:
+                    parts.append(data["images"])
+            except (OSError, ValueError, KeyError, zipfile.BadZipFile, EOFError) as error:
+                raise ValueError(f"The part {file.name} of the run {folder.name!r} is damaged; delete it to draw it again.") from error
+            if len(parts[-1]) < PART:
+                break
+        if not parts:
+            raise ValueError(f"The run {folder.name!r} has no images yet.")
+        images = of_pixels(manifest.get("name", folder.name), np.concatenate(parts))
+    clusters = None
+    if "surrogate" in manifest:
+        plan = Plan(**manifest["plan"])
+        clusters = draw_clusters(len(manifest["surrogate"]["kept"]), len(images), plan.seed, plan.first)
+    return Generations(images, clusters, manifest)
+
+
+def imported(source: str | Path, like: ImageSet) -> Generations:
+    """Images generated elsewhere, brought to the shape of the training images."""
+    channels, height, width = like.shape
+    images = load_images(source, size=width if height == width else None, channels=channels)
+    if images.shape != like.shape:
+        raise ValueError(f"The generated images are {images.shape}, the training images {like.shape}.")
+    return Generations(images, None, {})
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    try:
+        manifest: dict[str, Any] = json.loads((folder / "manifest.json").read_text())
+        if manifest.get("format") != FORMAT:
+            raise ValueError(f"its format is {manifest.get('format')!r} instead of {FORMAT}")
+        Plan(**manifest["plan"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"The run in {folder.name!r} cannot be read: {error}.") from error
+    return manifest
+
+
+def pack(folder: Path, target: Path, bits: int = 8) -> None:
+    """The finished images of a run in one file, rounded to `bits` a channel so that a bundled run stays small, and its manifest."""
+    found = read_generations(folder)
+    pixels = to_pixels(found.images.batch(range(len(found))))
+    steps = 2**bits - 1
+    target.mkdir(parents=True, exist_ok=True)
+    _write(target / "images.npz", (np.round(np.round(pixels / 255 * steps) / steps * 255)).astype(np.uint8), zipfile.ZIP_LZMA)
+    write_json(target / "manifest.json", found.manifest | {"bits": bits, "name": target.name})
+
+
+def _write(file: Path, pixels: np.ndarray, compression: int) -> None:
+    """An .npz with `images`, in one atomic move and without the time of writing, so that equal images make equal files."""
+    partial = file.with_name(f"{file.name}.{os.getpid()}.partial")
+    content = io.BytesIO()
+    np.lib.format.write_array(content, np.ascontiguousarray(pixels), allow_pickle=False)
+    with zipfile.ZipFile(partial, "w", compression) as archive:
+        archive.writestr(zipfile.ZipInfo("images.npy"), content.getvalue(), compression)
+    partial.replace(file)
+
+
+def _length(file: Path) -> int:
+    try:
+        with np.load(file, allow_pickle=False) as data:
+            return len(data["images"])
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile, EOFError):
+        return 0  # damaged: drawn again
+
+
+def write_json(file: Path, value: Mapping[str, Any]) -> None:
+    partial = file.with_name(f"{file.name}.{os.getpid()}.partial")
+    partial.write_text(re.sub(r"(?<=[\d.]),\s+(?=[\d-])", ", ", json.dumps(value, indent=1)) + "\n")  # lists of numbers on one line
+    partial.replace(file)

@@ -1,0 +1,115 @@
+"""Generated images held against the training set: nearest images, the numbers that call a picture a copy, the control."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from memlib.extraction.generations import Generations
+from memlib.images import ImageSet
+from memlib.neighbours import COPY_RATIO, Describer, Neighbours, adaptive_ratio, match_ratio, nearest
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """A number that calls a picture a copy where it is below (or, for a similarity, above) a threshold."""
+
+    title: str
+    threshold: float
+    below: bool
+    definition: str
+
+    def holds(self, values: np.ndarray, threshold: float | None = None) -> np.ndarray:
+        cut = self.threshold if threshold is None else threshold
+        found: np.ndarray = values < cut if self.below else values > cut
+        return found
+
+
+CRITERIA = {
+    "ratio": Criterion("Nearest over second nearest", COPY_RATIO, True, "Distance to the nearest training image over the distance to the second nearest, near-duplicates counted as one image. Below 1/3 it is usually called a copy (Yoon et al. 2023)."),
+    "distance": Criterion("Distance", 0.1, True, "Root mean square difference a value to the nearest training image, in units where black is -1 and white 1."),
+    "adaptive": Criterion("Adaptive ratio", 1.0, True, "Distance to the nearest training image over half the mean distance of that image to its 50 nearest others. At most 1 is called extracted (Carlini et al. 2023)."),
+    "adaptive_query": Criterion("Adaptive ratio, centred on the generation", 1.0, True, "The same with the mean distance of the generated image to its own 50 nearest training images."),
+    "sscd": Criterion("SSCD", 0.5, False, "Cosine similarity of copy-detection features; above 0.5 is called a replication (Somepalli et al. 2023), above 0.75 a copy with 90% precision on the authors' own benchmark."),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """The distinct images a model was trained on and those it was not, by their places in an image set, and the near-duplicates among them."""
+
+    images: ImageSet
+    members: Tensor
+    others: Tensor  # held out; may be empty
+    groups: Tensor  # (N,) over the whole image set
+
+    def subset(self, places: Tensor) -> ImageSet:
+        return self.images.subset(places.tolist())
+
+
+def training_set(images: ImageSet, groups: Tensor) -> TrainingSet:
+    """Members and held-out images by the column `group`; of equal images only the first counts."""
+    group = images.metadata.get("group", [""] * len(images))
+    first = {identity: place for place, identity in reversed(list(enumerate(images.ids)))}
+    distinct = [place for place, identity in enumerate(images.ids) if first[identity] == place]
+    members = [place for place in distinct if group[place] != "held-out"]
+    return TrainingSet(images, torch.tensor(members), torch.tensor([p for p in distinct if group[p] == "held-out"]), groups)
+
+
+def match(
+    generations: Generations, training: TrainingSet, *, mirrored: bool = False, sscd: Describer | None = None,
+    progress: Callable[[float], object] | None = None,
+) -> pd.DataFrame:  # fmt: skip
+    """One line a generated image: number, cluster, its nearest and second nearest training image and every number of CRITERIA.
+
+    `nearest` and `second` are places in the image set, the second from another near-duplicate group. Where there are held-out images,
+    `held_out_ratio` and `held_out_distance` are the same numbers against those, and `equal_ratio` and `equal_distance` against a
+    random choice of as many near-duplicate groups of training images, so that a rate can be read beside its false positives.
+    """
+    queries = generations.images.batch(range(len(generations)))
+    plan = generations.plan
+    table = pd.DataFrame(
+        {"number": np.arange(len(queries)) + (plan.first if plan else 0), "name": generations.images.names, "id": generations.images.ids}
+    )
+    if plan is not None:
+        table["seed"] = plan.seed
+    if generations.clusters is not None:
+        table["cluster"] = generations.clusters.numpy()
+    members = training.subset(training.members)
+    found = _nearest(queries, members, training.groups[training.members], mirrored)
+    table["nearest"], table["second"] = (training.members[found.index[:, column]].numpy() for column in (0, 1))
+    table["mirrored"] = found.mirrored[:, 0].numpy()
+    table["distance"], table["second_distance"] = (found.distance[:, column].numpy() for column in (0, 1))
+    table["ratio"] = match_ratio(found).numpy()
+    if progress:
+        progress(0.4)
+    table["adaptive"] = adaptive_ratio(queries, members, found).numpy()
+    table["adaptive_query"] = adaptive_ratio(queries, members, found, center="query").numpy()
+    if progress:
+        progress(0.7)
+    if sscd is not None:
+        table["sscd"] = 1 - nearest(queries, members, 1, metric=sscd).distance[:, 0].numpy()
+    if len(training.others) > 1:
+        held_out = torch.unique(training.groups[training.others])
+        if len(held_out) > 1:
+            groups = torch.unique(training.groups[training.members])
+            chosen = groups[torch.randperm(len(groups), generator=torch.Generator().manual_seed(0))[: len(held_out)]]
+            equal = training.members[torch.isin(training.groups[training.members], chosen)]
+            for name, places in (("held_out", training.others), ("equal", equal)):
+                other = _nearest(queries, training.subset(places), training.groups[places], mirrored)
+                table[f"{name}_ratio"], table[f"{name}_distance"] = match_ratio(other).numpy(), other.distance[:, 0].numpy()
+    return table
+
+
+def _nearest(queries: Tensor, images: ImageSet, groups: Tensor, mirrored: bool) -> Neighbours:
+    if len(torch.unique(groups)) < 2:
+        raise ValueError("There must be at least two different training images to compare a nearest with a second nearest.")
+    return nearest(queries, images, 2, mirrored=mirrored, groups=groups)
+
+
+def copied_image(table: pd.DataFrame, copy: np.ndarray, groups: Tensor) -> Tensor:
+    """The near-duplicate group each generation copies, -1 where it copies none."""
+    return torch.where(torch.from_numpy(copy), groups[torch.from_numpy(table["nearest"].to_numpy())], -1)

@@ -1,0 +1,87 @@
+"""How many images an attack pulled out: AMS and UMS, with intervals."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy.sparse import csr_array
+from scipy.stats import binomtest
+from torch import Tensor
+
+Interval = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class ExtractionScores:
+    """Shares of n generations, with 95% intervals: Wilson's for `ams`, bootstrap over generations for the other two.
+
+    `ams` counts generations whose best match lies in the band. `ums` counts the distinct training images that any
+    generation matches within the band, its best match or not, so it can exceed `ams`; `best` counts those that are a best match.
+    """
+
+    n: int
+    ams: float
+    ums: float
+    best: float
+    ams_interval: Interval
+    ums_interval: Interval
+    best_interval: Interval
+
+
+def extraction_scores(
+    similarity: Tensor | Iterable[Tensor], low: float, high: float = float("inf"), *, seed: int = 0, draws: int = 500
+) -> ExtractionScores:
+    """AMS and UMS of generations against training images, by SIDE's formulas (arXiv 2410.02467), for the band [low, high).
+
+        AMS = (1/n) sum_x 1[low <= max_j gamma(x, x_j) < high]         UMS = (1/n) |union_x {j : low <= gamma(x, x_j) < high}|
+
+    `similarity` is gamma, (n, N), or its blocks of rows one after the other; pass a distance negated. Bands are disjoint: a near copy is
+    not in the low band. high = inf makes the cumulative version. Both depend on n; compare them at equal n only.
+    """
+    if not low < high:
+        raise ValueError(f"The band must rise, not go from {low:g} to {high:g}.")
+    n = size = 0
+    in_band, matched, best = [], [], []
+    for block in [similarity] if isinstance(similarity, Tensor) else similarity:
+        top, place = block.max(1)
+        hit = (top >= low) & (top < high)
+        rows, columns = torch.nonzero((block >= low) & (block < high), as_tuple=True)
+        in_band.append(hit)
+        matched.append(torch.stack([rows + n, columns]))
+        best.append(torch.stack([torch.nonzero(hit)[:, 0] + n, place[hit]]))
+        n, size = n + len(block), block.shape[1]
+    if not n:
+        raise ValueError("There is no generation to score.")
+    count = int(torch.cat(in_band).sum())
+    ums, ums_interval = _unique(torch.cat(matched, 1), n, size, seed, draws)
+    unique, unique_interval = _unique(torch.cat(best, 1), n, size, seed, draws)
+    return ExtractionScores(n, count / n, ums, unique, wilson(count, n), ums_interval, unique_interval)
+
+
+def wilson(count: int, n: int) -> Interval:
+    """Wilson's 95% interval of a share."""
+    found = binomtest(count, n).proportion_ci(method="wilson")
+    return float(found.low), float(found.high)
+
+
+def _unique(pairs: Tensor, n: int, size: int, seed: int, draws: int) -> tuple[float, Interval]:
+    """Distinct columns among (row, column) pairs over n, and its interval.
+
+    A bootstrap sample repeats some rows and misses others, so it finds fewer distinct columns than the data; its spread
+    is therefore laid around the estimate instead of around its own mean.
+    """
+    hits = csr_array((np.ones(pairs.shape[1]), (pairs[0].numpy(), pairs[1].numpy())), shape=(n, max(size, 1)))
+    estimate = float(len(np.unique(pairs[1].numpy())) / n)
+    drawn = (np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=draws) > 0).astype(float)
+    spread = ((csr_array(drawn) @ hits) > 0).sum(1) / n
+    low, high = np.quantile(spread - spread.mean(), [0.025, 0.975])
+    return estimate, (max(0.0, estimate + float(low)), estimate + float(high))
+
+
+def unique_curve(found: Tensor) -> Tensor:
+    """Distinct training images among the first 1, 2, ..., n generations; `found` (n,) is the image each copies, -1 for none."""
+    values, first = np.unique(found.numpy(), return_index=True)
+    new = torch.zeros(len(found), dtype=torch.long)
+    new[torch.from_numpy(first[values >= 0])] = 1
+    return new.cumsum(0)
