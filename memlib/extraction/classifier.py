@@ -75,8 +75,9 @@ class TimeResNet(nn.Module):
                 module.weight.data = module.weight.data.contiguous(memory_format=torch.channels_last)
 
     def forward(self, y: Tensor, sigma: float | Tensor) -> Tensor:
-        level = torch.as_tensor(sigma, dtype=torch.float32, device=y.device).expand(len(y))
-        x = (y.float() / (1 + level**2).sqrt()[:, None, None, None]).contiguous(memory_format=torch.channels_last)
+        y = y.to(self.head.weight.dtype)
+        level = torch.as_tensor(sigma, dtype=y.dtype, device=y.device).expand(len(y))
+        x = (y / (1 + level**2).sqrt()[:, None, None, None]).contiguous(memory_format=torch.channels_last)
         if not self.knows_level:
             level = torch.ones_like(level)
         code = self._embed(level)
@@ -89,6 +90,6 @@ class TimeResNet(nn.Module):
     @staticmethod
     def _embed(level: Tensor) -> Tensor:
         """Sines and cosines of ln sigma, slow enough to order the whole range, fast enough to tell neighbouring levels apart."""
-        frequency = torch.logspace(math.log10(0.3), math.log10(8), EMBEDDING // 2, device=level.device)
+        frequency = torch.logspace(math.log10(0.3), math.log10(8), EMBEDDING // 2, dtype=level.dtype, device=level.device)
         phase = level.log()[:, None] * frequency
         return torch.cat([phase.sin(), phase.cos()], 1)

@@ -1,11 +1,11 @@
 """How many images an attack pulled out: AMS and UMS, with intervals."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy.sparse import csr_array
 from scipy.stats import binomtest
 from torch import Tensor
 
@@ -14,7 +14,7 @@ Interval = tuple[float, float]
 
 @dataclass(frozen=True)
 class ExtractionScores:
-    """Shares of n generations, with 95% intervals: Wilson's for `ams`, bootstrap over generations for the other two.
+    """Shares of n generations, with 95% intervals: Wilson's for `ams`, a bootstrap for the other two.
 
     `ams` counts generations whose best match lies in the band. `ums` counts the distinct training images that any
     generation matches within the band, its best match or not, so it can exceed `ams`; `best` counts those that are a best match.
@@ -41,7 +41,7 @@ def extraction_scores(
     """
     if not low < high:
         raise ValueError(f"The band must rise, not go from {low:g} to {high:g}.")
-    n = size = 0
+    n = 0
     in_band, matched, best = [], [], []
     for block in [similarity] if isinstance(similarity, Tensor) else similarity:
         top, place = block.max(1)
@@ -50,12 +50,12 @@ def extraction_scores(
         in_band.append(hit)
         matched.append(torch.stack([rows + n, columns]))
         best.append(torch.stack([torch.nonzero(hit)[:, 0] + n, place[hit]]))
-        n, size = n + len(block), block.shape[1]
+        n += len(block)
     if not n:
         raise ValueError("There is no generation to score.")
     count = int(torch.cat(in_band).sum())
-    ums, ums_interval = _unique(torch.cat(matched, 1), n, size, seed, draws)
-    unique, unique_interval = _unique(torch.cat(best, 1), n, size, seed, draws)
+    ums, ums_interval = _unique(torch.cat(matched, 1), n, seed, draws)
+    unique, unique_interval = _unique(torch.cat(best, 1), n, seed, draws)
     return ExtractionScores(n, count / n, ums, unique, wilson(count, n), ums_interval, unique_interval)
 
 
@@ -65,17 +65,29 @@ def wilson(count: int, n: int) -> Interval:
     return float(found.low), float(found.high)
 
 
-def _unique(pairs: Tensor, n: int, size: int, seed: int, draws: int) -> tuple[float, Interval]:
-    """Distinct columns among (row, column) pairs over n, and its interval.
+def _unique(pairs: Tensor, n: int, seed: int, draws: int) -> tuple[float, Interval]:
+    """Distinct columns among (row, column) pairs over n, and its bootstrap interval.
 
-    A bootstrap sample repeats some rows and misses others, so it finds fewer distinct columns than the data; its spread
-    is therefore laid around the estimate instead of around its own mean.
+    Drawing generations again cannot find an image that was not found, so its spread is too small. Drawn instead is from
+    an estimate of how often each image comes, found or not (Chao et al. 2015, as in iNEXT): with f1, f2 images found
+    once, twice, about f1^2 / 2 f2 are unseen, and the chance mass of all images is given to them and to the found ones by
+    the sample's estimated coverage. The spread is laid around the estimate.
     """
-    hits = csr_array((np.ones(pairs.shape[1]), (pairs[0].numpy(), pairs[1].numpy())), shape=(n, max(size, 1)))
-    estimate = float(len(np.unique(pairs[1].numpy())) / n)
-    drawn = (np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=draws) > 0).astype(float)
-    spread = ((csr_array(drawn) @ hits) > 0).sum(1) / n
-    low, high = np.quantile(spread - spread.mean(), [0.025, 0.975])
+    times = np.unique(pairs[1].numpy(), return_counts=True)[1]
+    estimate = len(times) / n
+    if not len(times):
+        return 0.0, (0.0, 0.0)
+    once, twice, total = int((times == 1).sum()), int((times == 2).sum()), int(times.sum())
+    unseen = math.ceil((n - 1) / n * (once**2 / (2 * twice) if twice else once * (once - 1) / 2))
+    missed = once / total * ((n - 1) * once / ((n - 1) * once + 2 * twice) if once else 0.0)  # 1 - coverage
+    share = times / n
+    fading = (1 - share) ** n
+    found = share * (1 - total / n * missed / max((share * fading).sum(), 1e-300) * fading) if missed else share
+    draw = np.random.default_rng(seed)
+    counts = (draw.random((draws, len(found))) < 1 - (1 - found.clip(0, 1)) ** n).sum(1).astype(float)
+    if unseen:
+        counts += draw.binomial(unseen, 1 - (1 - min(1.0, total / n * missed / unseen)) ** n, size=draws)
+    low, high = np.quantile(counts - counts.mean(), [0.025, 0.975]) / n
     return estimate, (max(0.0, estimate + float(low)), estimate + float(high))
 
 

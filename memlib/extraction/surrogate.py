@@ -86,7 +86,7 @@ class Surrogate:
     def log_probability(self, y: Tensor, sigma: float, wanted: Tensor) -> tuple[Tensor, Tensor]:
         """log p(c | y, sigma), (B,), and its gradient in y, (B, C, H, W)."""
         with torch.enable_grad():
-            x = y.detach().float().requires_grad_()
+            x = y.detach().to(self.classifier.head.weight.dtype).requires_grad_()
             logs = self.classifier(x, sigma).log_softmax(1).gather(1, wanted.to(y.device)[:, None])[:, 0]
             (slope,) = torch.autograd.grad(logs.sum(), x)
         return logs.detach(), slope.to(y.dtype)
