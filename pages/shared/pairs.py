@@ -102,25 +102,21 @@ _component = widget("pairs", _CSS, _JS)
 
 
 def pairs(rows: Sequence[Pair], selected: int | None, *, key: str, alt: str, width: int = 64) -> int | None:
-    """Draw the rows as cards and return the selected one's id: the last one clicked, or `selected` once the page changes it.
+    """Draw the rows as cards and return the selected one's id: the one just clicked, otherwise `selected`, None if it is not among the rows.
 
-    None where neither is among the rows. Pictures are `width` pixels wide at most and by a whole factor where they are smaller.
-    Raises ValueError for pictures of different shapes or numbers.
+    The page keeps what is returned and gives it back as `selected` in its next run. Pictures are `width` pixels wide at most and by
+    a whole factor where they are smaller. Raises ValueError for pictures of different shapes or numbers.
     """
     shapes = {tuple(picture.shape for picture in row.pictures) for row in rows}
     if len(shapes) > 1 or any(len(set(shape)) != 1 for shape in shapes):
         raise ValueError(f"All cards need the same number of pictures of one shape; these have {sorted(shapes)}.")
-    memory = f"{key} clicked"  # turn, id, what the page asked for then: a click holds until the page asks for another one
 
-    def keep() -> None:
-        click = st.session_state[key]["clicked"]
-        st.session_state[memory] = (click["turn"], click["id"], selected)
+    def count() -> None:
+        st.session_state[f"{key} turn"] = st.session_state[key]["clicked"]["turn"]
 
-    turn, chosen, asked = st.session_state.get(memory, (0, selected, selected))
-    if asked != selected:
-        chosen = selected
-        st.session_state[memory] = (turn, selected, selected)
-    chosen = next((one for one in (chosen, selected) if one in {row.id for row in rows}), None)
+    click = (st.session_state.get(key) or {}).get("clicked")  # a trigger: there in the run that a click started, and in no other
+    wanted = click["id"] if click else selected
+    chosen = wanted if wanted in {row.id for row in rows} else None
     each = len(rows[0].pictures) if rows else 0
     pictures = np.stack([picture for row in rows for picture in row.pictures]) if rows else np.zeros((1, 1, 1, 3), np.uint8)
     check_pictures(pictures, "The cards' pictures")
@@ -133,9 +129,9 @@ def pairs(rows: Sequence[Pair], selected: int | None, *, key: str, alt: str, wid
             "sheet": sent,
             "scale": max(1, width // sent["width"]),
             "selected": chosen,
-            "turn": turn,
+            "turn": st.session_state.get(f"{key} turn", 0),
             "alt": alt,
         },
-        on_clicked_change=keep,
+        on_clicked_change=count,
     )
     return chosen
