@@ -82,6 +82,18 @@ def test_a_wipe_carries_both_pictures_and_their_absolute_difference() -> None:
     assert (data["names"], data["alt"], data["width"], data["height"]) == (["Generated", "<b>Nearest</b>"], "Sample 3", 5, 4)
 
 
+def test_a_difference_too_small_to_see_is_drawn_brighter_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: list[dict[str, Any]] = []
+    monkeypatch.setattr("pages.shared.wipe._component", lambda **arguments: taken.append(arguments["data"]))
+    left = np.full((4, 4, 3), 100, np.uint8)
+    for step, brighter, told in ((20, 12, "Mean 1.2, largest 20 of 255, drawn 12 times brighter"), (0, 1, "Mean 0.0, largest 0 of 255")):
+        right = left.copy()
+        right[0, 0] = 100 - step
+        wipe(left, right, ("a", "b"), key="w", alt="")
+        assert decoded(taken[-1]["difference"]).max() == step * brighter
+        assert taken[-1]["told"] == told
+
+
 def test_a_wipe_refuses_what_cannot_be_laid_over_each_other() -> None:
     with pytest.raises(ValueError, match=r"one shape.*\(4, 4, 3\) and \(4, 5, 3\)"):
         wipe(some(4, 4), some(4, 5), ("a", "b"), key="w", alt="")

@@ -22,7 +22,7 @@ class Pair:
 _CSS = """
 .pairs .legend { display: flex; flex-wrap: wrap; gap: 4px 16px; margin-bottom: 8px; }
 .pairs .swatch { display: inline-block; width: 10px; height: 10px; border: 2px solid var(--st-primary-color); border-radius: 2px; margin-right: 5px; vertical-align: -2px; }
-.pairs .cards { display: grid; gap: 8px; padding: 2px; }
+.pairs .cards { display: grid; gap: 8px; padding: 4px; }
 .pairs .cards button {
   all: unset; box-sizing: border-box; cursor: pointer; padding: 8px; border: 2px solid transparent; text-align: center; min-width: 0;
   border-radius: var(--st-base-radius); background: var(--st-secondary-background-color); color: var(--st-text-color);

@@ -18,7 +18,7 @@ _CSS = """
 .replay .all.narrow { grid-template-columns: minmax(0, 1fr); }
 .replay .wall { max-height: 560px; overflow-y: auto; }
 .replay .wall canvas { image-rendering: auto; border-radius: 0; }
-.replay svg { display: block; width: 100%; overflow: visible; }
+.replay svg { display: block; width: 100%; max-width: 320px; overflow: visible; }
 .replay .closer { display: flex; gap: 10px; align-items: center; margin-top: 12px; min-height: 96px; }
 .replay .controls { display: flex; flex-wrap: wrap; gap: 8px 14px; align-items: center; margin-bottom: 10px; }
 .replay .controls .push:first-child { width: 4.5rem; }

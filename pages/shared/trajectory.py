@@ -9,7 +9,6 @@ _CSS = """
 .trajectory .film { display: grid; gap: 4px; margin-bottom: 8px; }
 .trajectory .film button { all: unset; cursor: pointer; text-align: center; font-size: 0.7rem; min-width: 0; border-radius: 3px; }
 .trajectory .film button[aria-current=true] { outline: 2px solid var(--st-primary-color); outline-offset: 1px; }
-.trajectory .film button.commits span { color: var(--st-primary-color); font-weight: 600; }
 .trajectory .film canvas { margin: 0 auto; }
 .trajectory .scrub { display: flex; gap: 12px; align-items: center; margin: 12px 0 14px; }
 .trajectory .scrub .line { flex: 1; grid-template-columns: auto minmax(0, 1fr) 3.5rem; }
@@ -23,7 +22,7 @@ _CSS = """
 .trajectory .track { height: 6px; border-radius: 3px; background: var(--st-border-color); overflow: hidden; }
 .trajectory .track i { display: block; height: 100%; background: var(--st-primary-color); }
 .trajectory .top .number { text-align: right; }
-.trajectory svg { display: block; width: 100%; overflow: visible; cursor: ew-resize; touch-action: pan-y; }
+.trajectory svg { display: block; width: 100%; max-width: 440px; overflow: visible; cursor: ew-resize; touch-action: pan-y; }
 .trajectory .verdict { margin-top: 2px; }
 .trajectory .caption { margin-top: 12px; }
 """
@@ -77,9 +76,8 @@ class View {
   build() {
     const { data, sheets } = this, frames = Math.min(FRAMES, this.last + 1)
     this.shown = Array.from({ length: frames }, (_, i) => frames > 1 ? Math.round(i * this.last / (frames - 1)) : 0)
-    const committed = data.commit === null ? -1 : this.shown.findIndex((level) => level >= data.commit)
-    this.film.replaceChildren(...this.shown.map((level, i) => {
-      const frame = make("button", i === committed ? "commits" : "", sheets.denoised.canvas(), make("span", "number", `σ ${short(data.sigmas[level])}`))
+    this.film.replaceChildren(...this.shown.map((level) => {
+      const frame = make("button", "", sheets.denoised.canvas(), make("span", "number", short(+data.sigmas[level].toPrecision(2))))
       frame.type = "button"; frame.tabIndex = -1; frame.setAttribute("aria-label", `Go to σ = ${short(data.sigmas[level])}`)
       frame.onclick = () => { this.clock.pause(); this.go(level); this.level.input.focus({ preventScroll: true }) }
       return frame

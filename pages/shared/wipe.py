@@ -79,6 +79,7 @@ def wipe(left: np.ndarray, right: np.ndarray, names: tuple[str, str], *, key: st
         raise ValueError(f"The pictures must have one shape to be laid over each other; these are {left.shape} and {right.shape}.")
     check_pictures(np.stack([left, right]), "A wipe's two sides")
     difference = np.abs(left.astype(np.int16) - right.astype(np.int16)).astype(np.uint8)
+    brighter = 255 // int(difference.max() or 255)  # the difference of a good copy is black to the eye
     height, width = left.shape[:2]
     _component(
         key=key,
@@ -86,8 +87,9 @@ def wipe(left: np.ndarray, right: np.ndarray, names: tuple[str, str], *, key: st
             "id": key,
             "left": data_url(left),
             "right": data_url(right),
-            "difference": data_url(difference),
-            "told": f"Mean {difference.mean():.1f}, largest {difference.max()} of 255",
+            "difference": data_url(difference * np.uint8(brighter)),
+            "told": f"Mean {difference.mean():.1f}, largest {difference.max()} of 255"
+            + (f", drawn {brighter} times brighter" if brighter > 1 else ""),
             "width": width,
             "height": height,
             "size": size,
