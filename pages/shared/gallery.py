@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import streamlit as st
 
-from pages.shared.pictures import data_url
+from pages.shared.pictures import data_url, sheet
 
 
 @dataclass(frozen=True)
@@ -97,15 +97,6 @@ _component = st.components.v2.component(
 )
 
 
-def _sheet(pictures: np.ndarray, columns: int) -> np.ndarray:
-    """All pictures in one, row by row."""
-    count, height, width, _ = pictures.shape
-    rows = -(-count // columns)
-    padded = np.zeros((rows * columns, height, width, 3), np.uint8)
-    padded[:count] = pictures
-    return padded.reshape(rows, columns, height, width, 3).swapaxes(1, 2).reshape(rows * height, columns * width, 3)
-
-
 def gallery(
     pictures: np.ndarray, cards: Sequence[Card], selected: str | None, *, key: str, width: int, on_select: Callable[[], None]
 ) -> None:
@@ -114,7 +105,7 @@ def gallery(
     _component(
         key=key,
         data={
-            "sheet": data_url(_sheet(pictures, columns)),
+            "sheet": data_url(sheet(pictures, columns)),
             "columns": columns,
             "width": pictures.shape[2],
             "height": pictures.shape[1],

@@ -2,6 +2,7 @@
 
 import base64
 import io
+from typing import Literal
 
 import numpy as np
 import plotly.colors
@@ -71,7 +72,17 @@ def enlarge(pixels: np.ndarray, width: int) -> np.ndarray:
     return pixels.repeat(factor, axis=0).repeat(factor, axis=1)
 
 
-def data_url(pixels: np.ndarray) -> str:
+def sheet(pictures: np.ndarray, columns: int) -> np.ndarray:
+    """Pictures (N, H, W, 3) uint8 in one, row by row."""
+    count, height, width, _ = pictures.shape
+    rows = -(-count // columns)
+    padded = np.zeros((rows * columns, height, width, 3), np.uint8)
+    padded[:count] = pictures
+    return padded.reshape(rows, columns, height, width, 3).swapaxes(1, 2).reshape(rows * height, columns * width, 3)
+
+
+def data_url(pixels: np.ndarray, format: Literal["PNG", "WEBP"] = "PNG") -> str:
+    """A uint8 picture without loss; WebP at its quickest takes a quarter of PNG's time, which counts for thousands of them."""
     stream = io.BytesIO()
-    Image.fromarray(pixels).save(stream, "PNG")
-    return "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode()
+    Image.fromarray(pixels).save(stream, format, **({"lossless": True, "quality": 0, "method": 0} if format == "WEBP" else {}))
+    return f"data:image/{format.lower()};base64," + base64.b64encode(stream.getvalue()).decode()
