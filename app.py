@@ -31,6 +31,12 @@ page = st.navigation(
             help="Mixtures of the plane, where every measure has an exact value beside its estimate.",
         ),
         st.Page(
+            "pages/extraction.py",
+            title="Extraction",
+            icon=":material/science:",
+            help="SIDE: pull training images out of the model, each shown beside its nearest training image.",
+        ),
+        st.Page(
             "pages/methods.py",
             title="Methods",
             icon=":material/function:",

@@ -98,7 +98,7 @@ def generate_run(
         folder.mkdir(parents=True, exist_ok=True)
         details: dict[str, Any] = {"format": FORMAT, "plan": asdict(plan), "model": {"name": denoiser.name, "digest": denoiser.digest}}
         if surrogate is not None:
-            details["surrogate"] = describe_surrogate(surrogate)
+            details["surrogate"] = surrogate.details()
         details |= {"chunk": PART, "threads": torch.get_num_threads(), "device": str(denoiser.device), "torch": torch.__version__}
         write_json(manifest, details | {"date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")})
     for start in range(0, n, PART):
@@ -117,23 +117,6 @@ def generate_run(
                 ).images
             _write(file, to_pixels(images), zipfile.ZIP_DEFLATED)
         yield start + count, n
-
-
-def describe_surrogate(surrogate: Surrogate) -> dict[str, Any]:
-    """What is kept of a surrogate besides its weights."""
-    return {
-        "kind": surrogate.kind,
-        "digest": surrogate.digest,
-        "settings": surrogate.settings,
-        "accuracy": {f"{level:g}": value for level, value in surrogate.accuracy.items()},
-        "chance": surrogate.chance,
-        "evaluations": surrogate.evaluations,
-        "step_cost": surrogate.step_cost,
-        "cohesion": [round(float(value), 4) for value in surrogate.clusters.cohesion],
-        "sizes": surrogate.clusters.sizes.tolist(),
-        "kept": surrogate.clusters.kept.tolist(),
-        "labels": surrogate.clusters.labels.tolist(),
-    }
 
 
 def read_generations(folder: Path) -> Generations:

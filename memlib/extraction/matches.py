@@ -1,6 +1,6 @@
 """Generated images held against the training set: nearest images, the numbers that call a picture a copy, the control."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from memlib.extraction.generations import Generations
 from memlib.images import ImageSet
-from memlib.neighbours import COPY_RATIO, Describer, Neighbours, adaptive_ratio, match_ratio, nearest
+from memlib.neighbours import COPY_RATIO, Describer, Neighbours, adaptive_ratio, match_ratio, nearest, surroundings
 
 
 @dataclass(frozen=True)
@@ -113,3 +113,17 @@ def _nearest(queries: Tensor, images: ImageSet, groups: Tensor, mirrored: bool) 
 def copied_image(table: pd.DataFrame, copy: np.ndarray, groups: Tensor) -> Tensor:
     """The near-duplicate group each generation copies, -1 where it copies none."""
     return torch.where(torch.from_numpy(copy), groups[torch.from_numpy(table["nearest"].to_numpy())], -1)
+
+
+def similarities(generations: Generations, training: TrainingSet, kind: str = "distance", block: int = 256) -> Iterator[Tensor]:
+    """gamma of every generated against every distinct training image, in blocks of rows (B, N), for AMS and UMS.
+
+    "distance": minus the root mean square difference. "adaptive": minus the distance over half the mean distance of the training image
+    to its 50 nearest others. Negative, since gamma grows with similarity: the band of distances (a, b] is [-b, -a).
+    """
+    members = training.subset(training.members)
+    flat = members.batch(range(len(members))).flatten(1)
+    scale = 0.5 * surroundings(members).clamp(min=1e-12) if kind == "adaptive" else torch.ones(len(members))
+    for start in range(0, len(generations), block):
+        rows = generations.images.batch(range(start, min(len(generations), start + block))).flatten(1)
+        yield -torch.cdist(rows, flat, compute_mode="donot_use_mm_for_euclid_dist") / flat.shape[1] ** 0.5 / scale

@@ -7,7 +7,6 @@ been trained with labels. Nothing here sees a training image of the model.
 
 import hashlib
 import json
-import math
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,16 +14,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
 from sklearn.cluster import KMeans
 from torch import Tensor
-from torch.nn.functional import cross_entropy, kl_div, normalize
+from torch.nn.functional import normalize
 from torch.utils.flop_counter import FlopCounterMode
 
 from memlib.denoisers import Denoiser
 from memlib.extraction.classifier import TimeResNet
 from memlib.extraction.describe import describe_all, describer
+from memlib.extraction.training import BATCH, Training
 from memlib.flow import Callback
 from memlib.seeds import generator
 
@@ -34,9 +34,7 @@ KINDS = {
     "time-independent": "A baseline: guidance by a classifier of clean images, which does not know of noise.",
     "permuted": "A control: the same classifier trained on shuffled labels. What it finds, guidance alone finds.",
 }
-SAVE_EVERY = 100  # updates
 LEVELS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0)  # where accuracy is reported
-BATCH = 64
 
 
 @dataclass(frozen=True)
@@ -74,6 +72,36 @@ class Surrogate:
 
     def __len__(self) -> int:
         return len(self.clusters.kept)
+
+    def details(self) -> dict[str, Any]:
+        """All there is to say of it besides its weights, as JSON."""
+        return {
+            "kind": self.kind,
+            "digest": self.digest,
+            "settings": self.settings,
+            "accuracy": {f"{level:g}": value for level, value in self.accuracy.items()},
+            "chance": self.chance,
+            "evaluations": self.evaluations,
+            "step_cost": self.step_cost,
+            "cohesion": [round(float(value), 4) for value in self.clusters.cohesion],
+            "sizes": self.clusters.sizes.tolist(),
+            "kept": self.clusters.kept.tolist(),
+            "labels": self.clusters.labels.tolist(),
+        }
+
+    def save(self, folder: Path, half: bool = False) -> None:
+        """Write it to a folder, its weights rounded to half precision where asked: that is another surrogate, with a digest of its own."""
+        folder.mkdir(parents=True, exist_ok=True)
+        weights = {
+            name: (value.half() if half and value.is_floating_point() else value).cpu().contiguous()
+            for name, value in self.classifier.state_dict().items()
+        }
+        partial = folder / f"classifier.{os.getpid()}.partial"
+        save_file(weights, partial)
+        partial.replace(folder / "classifier.safetensors")
+        partial = folder / f"surrogate.{os.getpid()}.partial"
+        partial.write_text(json.dumps(self.details()) + "\n")
+        partial.replace(folder / "surrogate.json")
 
     def guidance(self, clusters: Tensor, strength: float) -> Callable[[Tensor, float, Tensor], Tensor]:
         """strength * grad log p(c | y, sigma) for `memlib.sample`, image i being led to clusters[i]."""
@@ -156,7 +184,7 @@ def fit_surrogate(
     labels = found.labels
     if kind == "permuted":
         labels = labels[torch.randperm(len(labels), generator=generator(seed, 0, 7))]
-    training = _Training(denoiser, images, labels, len(found.kept), settings, folder)
+    training = Training(denoiser, images, labels, len(found.kept), settings, folder)
     chunks = updates * (2 if kind == "distilled" else 1)
     spent = len(images) * (1.0 if features == "denoiser" else 0.0)
     teacher = None
@@ -187,97 +215,6 @@ def fit_surrogate(
     )
 
 
-class _Training:
-    """The classifier's training on fixed images and labels, resumable from a folder."""
-
-    def __init__(
-        self, denoiser: Denoiser, images: Tensor, labels: Tensor, classes: int, settings: dict[str, Any], folder: Path | None
-    ) -> None:
-        chosen = torch.arange(len(images)) % 10 != 9
-        self.images, self.labels = images[chosen.to(images.device)], labels[chosen].to(images.device)
-        self.classes, self.settings, self.folder = classes, settings, folder
-        self.ends = torch.tensor([denoiser.sigma_floor, denoiser.sigma_max]).log()
-        data = hashlib.sha256(self.images.cpu().numpy().tobytes() + self.labels.cpu().numpy().tobytes()).hexdigest()
-        self.key = json.dumps(settings | {"data": data, "denoiser": denoiser.digest}, sort_keys=True)
-
-    def run(self, name: str, knows_level: bool, teacher: TimeResNet | None, progress: Callable[[int], object]) -> TimeResNet:
-        blocks, width = TimeResNet.LAYOUTS[self.settings["layout"]]
-        updates, seed, device = self.settings["updates"], self.settings["seed"], self.images.device
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            network = TimeResNet(self.images.shape[1], self.classes, blocks, width, knows_level)
-        network = network.to(device).train()
-        optimiser = torch.optim.AdamW(network.parameters(), lr=self.settings["rate"], weight_decay=1e-2, fused=device.type != "mps")
-        file = self.folder / f"{name}.safetensors" if self.folder else None
-        first = self._load(file, network, optimiser) if file and file.exists() else 0
-        done = first
-        try:
-            for step in range(first, updates):
-                x, level, target = self._batch(step, knows_level)
-                logits = network(x, level)
-                if teacher is None:
-                    loss = cross_entropy(logits, target)
-                else:
-                    with torch.no_grad():
-                        soft = teacher(self.images[self._chosen(step)], 1.0).log_softmax(1)
-                    loss = kl_div(logits.log_softmax(1), soft, log_target=True, reduction="batchmean")
-                optimiser.zero_grad()
-                loss.backward()  # type: ignore[no-untyped-call]
-                for group in optimiser.param_groups:
-                    group["lr"] = self.settings["rate"] * min((step + 1) / (0.1 * updates), 0.5 * (1 + math.cos(math.pi * step / updates)))
-                optimiser.step()
-                done = step + 1
-                if file and done % SAVE_EVERY == 0:
-                    self._save(file, done, network, optimiser)
-                progress(done)
-        except BaseException:  # a stop on a page is no Exception
-            if file and done > first:
-                self._save(file, done, network, optimiser)
-            raise
-        if file and done > first and done % SAVE_EVERY:
-            self._save(file, done, network, optimiser)
-        network.eval().requires_grad_(False)
-        return network
-
-    def _chosen(self, step: int) -> Tensor:
-        return torch.randint(len(self.images), (BATCH,), generator=generator(self.settings["seed"], step, 1)).to(self.images.device)
-
-    def _batch(self, step: int, noisy: bool) -> tuple[Tensor, Tensor, Tensor]:
-        chosen, device = self._chosen(step), self.images.device
-        x, target = self.images[chosen], self.labels[chosen]
-        if not noisy:
-            return x, torch.ones(len(x), device=device), target
-        draw = generator(self.settings["seed"], step, 2)
-        level = (self.ends[0] + (self.ends[1] - self.ends[0]) * torch.rand(BATCH, generator=draw)).exp().to(device)
-        noise = torch.randn(x.shape, generator=draw).to(device)
-        return x + level[:, None, None, None] * noise, level, target
-
-    def _save(self, file: Path, step: int, network: TimeResNet, optimiser: torch.optim.Optimizer) -> None:
-        tensors = {f"network.{name}": value.contiguous() for name, value in network.state_dict().items()}
-        for place, weight in enumerate(network.parameters()):
-            tensors |= {f"{name}.{place}": value.contiguous() for name, value in optimiser.state[weight].items()}
-        file.parent.mkdir(parents=True, exist_ok=True)
-        partial = file.with_suffix(f".{os.getpid()}.partial")
-        save_file(tensors, partial, {"step": str(step), "key": self.key})
-        partial.replace(file)
-
-    def _load(self, file: Path, network: TimeResNet, optimiser: torch.optim.Optimizer) -> int:
-        """The update a saved training had reached; one of other images or settings is not used."""
-        try:
-            with safe_open(file, "pt") as state:
-                if (state.metadata() or {}).get("key") != self.key:
-                    return 0
-                network.load_state_dict({name: state.get_tensor(f"network.{name}") for name in network.state_dict()})
-                for place, weight in enumerate(network.parameters()):
-                    saved = {name: state.get_tensor(f"{name}.{place}") for name in ("step", "exp_avg", "exp_avg_sq")}
-                    optimiser.state[weight] = {
-                        name: value if name == "step" else torch.empty_like(weight).copy_(value) for name, value in saved.items()
-                    }
-                return int(state.metadata()["step"])
-        except (SafetensorError, OSError, KeyError, RuntimeError) as error:
-            raise ValueError(f"The saved training in {file.name!r} is damaged; delete it to train anew.") from error
-
-
 @torch.no_grad()
 def _accuracy(denoiser: Denoiser, classifier: TimeResNet, images: Tensor, labels: Tensor, seed: int) -> dict[float, float]:
     """Share of images whose cluster is found, by noise level."""
@@ -288,6 +225,25 @@ def _accuracy(denoiser: Denoiser, classifier: TimeResNet, images: Tensor, labels
     return {
         level: float((classifier(images + level * noise, level).argmax(1) == labels.to(images.device)).float().mean()) for level in levels
     }
+
+
+def load_surrogate(folder: Path, denoiser: Denoiser) -> Surrogate:
+    """A surrogate that was saved; ValueError where it is damaged or does not fit the denoiser."""
+    try:
+        details = json.loads((folder / "surrogate.json").read_text())
+        settings, kept = details["settings"], torch.tensor(details["kept"])
+        blocks, width = TimeResNet.LAYOUTS[settings["layout"]]
+        classifier = TimeResNet(denoiser.shape[0], len(kept), blocks, width, details["kind"] != "time-independent")
+        classifier.load_state_dict(load_file(folder / "classifier.safetensors"))
+        clusters = Clusters(*(torch.tensor(details[name]) for name in ("cohesion", "sizes", "kept", "labels")))
+        accuracy = {float(level): float(value) for level, value in details["accuracy"].items()}
+        classifier = classifier.to(denoiser.device).eval().requires_grad_(False)
+        return Surrogate(
+            classifier, clusters, details["kind"], settings, accuracy, details["chance"],
+            details["evaluations"], details["step_cost"], _digest(classifier, settings),
+        )  # fmt: skip
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, SafetensorError) as error:
+        raise ValueError(f"The surrogate in {folder.name!r} cannot be read: {str(error).splitlines()[0]}.") from error
 
 
 def _operations(work: Callable[[], object]) -> float:
