@@ -112,7 +112,7 @@ def _nearest(queries: Tensor, images: ImageSet, groups: Tensor, mirrored: bool) 
 
 def copied_image(table: pd.DataFrame, copy: np.ndarray, groups: Tensor) -> Tensor:
     """The near-duplicate group each generation copies, -1 where it copies none."""
-    return torch.where(torch.from_numpy(copy), groups[torch.from_numpy(table["nearest"].to_numpy())], -1)
+    return torch.where(torch.tensor(copy), groups[torch.tensor(table["nearest"].to_numpy())], -1)
 
 
 def similarities(generations: Generations, training: TrainingSet, kind: str = "distance", block: int = 256) -> Iterator[Tensor]:

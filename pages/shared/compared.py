@@ -132,7 +132,7 @@ def _bands(everyone: Sequence[Attack], training: TrainingSet, n: int) -> None:
             )
             lines.append({"method": attack.name, "band": band, f"{kind} from": 0.0 if cumulative else low, "to": high} | scores)
     percent = {name: st.column_config.NumberColumn(format="percent") for name in lines[0] if name.startswith(("AMS", "UMS", "best"))}
-    st.dataframe(pd.DataFrame(lines), hide_index=True, height=350, alt="AMS and UMS in bands", column_config=percent)
+    st.dataframe(pd.DataFrame(lines), hide_index=True, height="content", alt="AMS and UMS in bands", column_config=percent)
     st.caption(
         f"From the first {n:,} generations of each. AMS: the share of generations whose best match lies in the band. UMS: different training images matched in the band, best match or not, over the number of generations; "
         "it can exceed AMS, and depends on that number. Near-duplicates are not merged here: these are the paper's literal formulas."

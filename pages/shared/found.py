@@ -41,23 +41,23 @@ def browser(loaded: Workspace, generations: Generations, table: pd.DataFrame, co
     asked = st.query_params.get("generation", "")
     selected = int(asked) if asked.isdecimal() and int(asked) in set(shown["number"]) else int(shown["number"].iloc[0])
     pages = -(-len(shown) // PER_PAGE)
-    if "found_page" not in st.session_state:
+    if "found_page" not in st.session_state and asked:  # a link opens the gallery where its image is
         st.session_state.found_page = int(np.flatnonzero(shown["number"] == selected)[0]) // PER_PAGE + 1
-    if st.session_state.found_page > pages:
-        st.session_state.found_page = pages
-    page = st.session_state.found_page
+    page = min(int(st.session_state.get("found_page", 1)), pages)
     part = shown.iloc[(page - 1) * PER_PAGE : page * PER_PAGE]
     left, right = st.columns([6, 5], gap="medium")
     with left:
         with st.container(height=760, border=False):
             clicked = pairs(
-                [_pair(loaded, generations, row, criterion, bool(copy[place])) for place, row in part.iterrows()],
+                [_pair(loaded, generations, row, criterion, bool(copy[_place(row)])) for _, row in part.iterrows()],
                 selected,
                 key="pairs",
                 alt="Generated images beside their nearest training images",
                 width=64,
             )
         if pages > 1:
+            if st.session_state.get("found_page", 1) > pages:
+                st.session_state.found_page = pages
             st.pagination(pages, key="found_page")
     if clicked is not None:
         selected = clicked
@@ -94,6 +94,10 @@ def _filtered(table: pd.DataFrame) -> pd.DataFrame:
     table = table[(table["distance"] >= low) & (table["distance"] <= high)]
     text = row.text_input("Search names", key="search", bind="query-params", width=160)
     table = table[table["nearest_name"].str.contains(text, case=False, regex=False)] if text else table
+    if row.toggle(
+        "One of each", key="once", bind="query-params", help="Of the generations with the same nearest training image only the closest."
+    ):
+        table = table.sort_values("distance", kind="stable").drop_duplicates("nearest")
     orders = [name for name, (column, _) in ORDERS.items() if column in table and table[column].notna().any()]
     order = row.selectbox("Order", orders or ["Closest first"], key="found_order", width=200)
     column, ascending = ORDERS[order]
@@ -110,7 +114,8 @@ def _pair(loaded: Workspace, generations: Generations, row: pd.Series, criterion
 
 def _place(row: pd.Series) -> int:
     """Where the row's generation stands in its run."""
-    return int(row.name)  # type: ignore[call-overload]
+    place: Any = row.name
+    return int(place)
 
 
 def _short(name: str) -> str:
@@ -145,7 +150,7 @@ def _detail(loaded: Workspace, generations: Generations, row: pd.Series, criteri
         help=CRITERIA["distance"].definition + f" To the second nearest: {row['second_distance']:.3f}.",
     )
     numbers[3].metric(
-        "Adaptive ratio",
+        "Adaptive",
         f"{row['adaptive']:.2f}",
         help=CRITERIA["adaptive"].definition + f" Centred on the generation: {row['adaptive_query']:.2f}.",
     )
@@ -154,7 +159,7 @@ def _detail(loaded: Workspace, generations: Generations, row: pd.Series, criteri
     for column, (label, value) in zip(numbers, measured.items(), strict=False):
         measure = MEASURES[attacks.MEASURED[label]]
         column.metric(
-            f"{'Growth' if label == 'growth' else 'K_1'} of the generation",
+            "Growth" if label == "growth" else "K_1",
             f"{value:,.0f}" if label == "growth" else f"{value:.3f}",
             help=measure.definition,
         )
