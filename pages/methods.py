@@ -4,6 +4,7 @@ import pandas as pd
 import streamlit as st
 
 from memlib.denoisers.unet import DEMO
+from memlib.extraction import CRITERIA
 from memlib.measures import MEASURES, Measure
 from pages.shared import charts, workspace
 
@@ -29,6 +30,26 @@ for alike in kinds.values():
         st.markdown(
             f"**Direction.** {sign} This is fixed by definition, never by the data.\n\n**Unit.** {measure.unit}\n\n**Limits.** {measure.limits}\n\n**Source.** {measure.citation}.{also}"
         )
+with st.container(border=True):
+    st.subheader("Extraction (SIDE)")
+    st.markdown(
+        "Images drawn from the model are described, clustered by k-means, and clusters whose images lie close to their centre are kept. A classifier of the clusters, trained on the "
+        "images under noise, then leads the sampling to one cluster after another, drawn uniformly."
+    )
+    st.latex(r"s_\lambda(y, \sigma, c) = s(y, \sigma) + \lambda\, \nabla_y \log p_\phi(c \mid y, \sigma)")
+    st.markdown(
+        "**Scores.** AMS is the share of generations whose best match γ lies in a band, UMS the number of different training images matched in the band, over the number of generations:"
+    )
+    st.latex(
+        r"\mathrm{AMS} = \frac1n \sum_x \mathbf 1\left[a \le \max_j \gamma(x, x_j) < b\right], \qquad \mathrm{UMS} = \frac1n \Bigl| \bigcup_x \{ j : a \le \gamma(x, x_j) < b \} \Bigr|"
+    )
+    criteria = "\n".join(f"- **{one.title}.** {one.definition}" for one in CRITERIA.values())
+    st.markdown(
+        f"**A copy is called by**\n\n{criteria}\n\n"
+        "**Limits.** A rate means nothing without the same test on images that were never trained on. UMS and the number of different images depend on the number of generations. "
+        "The classifier has only seen what the model draws often, so the attack goes where the model already goes: it can raise the share of copies without finding more images.\n\n"
+        "**Source.** Chen et al., SIDE: Surrogate Conditional Data Extraction from Diffusion Models, arXiv 2410.02467."
+    )
 if FRONTIER.exists():
     st.subheader("How many forwards a ranking needs")
     st.markdown(

@@ -7,25 +7,16 @@ from pathlib import Path
 
 import numpy as np
 
-from memlib import MEASURES, load_denoiser, load_images, sample
+from memlib import MEASURES, load_denoiser, load_images
+from memlib.demo.attack import attack, sweep
 from memlib.demo.frontier import write_frontier
 from memlib.demo.pictures import build_images
 from memlib.demo.report import report
 from memlib.demo.training import train
 from memlib.denoisers.unet import DEMO
-from memlib.images import to_pixels
+from memlib.extraction import UNCONDITIONAL, read_generations
 from memlib.measures import LEVELS, Row
-from memlib.runs import Results, held_out_sample, measure_images, provenance, result_key, write_run
-
-SAMPLES = 2048
-
-
-def draw_samples(target: Path) -> None:
-    """Unconditional samples of the model as uint8, which `load_images` reads."""
-    images = sample(
-        load_denoiser("demo"), SAMPLES, steps=50, seed=0, callback=lambda done, total: say(f"sampling {done / total:.0%}", done == total)
-    )
-    np.savez_compressed(target, images=to_pixels(images))
+from memlib.runs import Results, held_out_sample, measure_images, provenance, result_key, result_keys, write_run
 
 
 def measure(folder: Path, model: str, measure: str = "volume_growth", indices: Sequence[int] | None = None) -> None:
@@ -58,6 +49,22 @@ def measure_all(folder: Path) -> None:
             measure(folder / name, *arguments)
 
 
+def measure_generated(folder: Path) -> None:
+    """Growth and K_1 of the generated images, their numbers alone: maps of thousands of images would not stay small."""
+    denoiser = load_denoiser("demo")
+    for method in ("side", "permuted", UNCONDITIONAL):
+        images = read_generations(DEMO / "extraction" / method).images
+        for name, measure in {"volume-growth": "volume_growth", "p-laplace-0.5": "k_1_at_0.5"}.items():
+            target, parameters, results = folder / f"{name}-{method}", MEASURES[measure].defaults(denoiser), Results()
+            if (target / "manifest.json").exists():
+                continue
+            for done, total in measure_images(denoiser, images, range(len(images)), measure, parameters, results):
+                say(f"{target.name}: {done} of {total}", done == total)
+            keys = result_keys(denoiser.digest, images.ids, MEASURES[measure].run, parameters)
+            rows = {image: {column: value for column, value in results[key].items() if np.isscalar(value)} for image, key in keys.items()}
+            write_run(target, provenance(denoiser, images, measure, parameters), rows)
+
+
 def say(text: str, last: bool = True) -> None:
     print(text, end="\n" if last else "\r", flush=True)
 
@@ -70,9 +77,11 @@ def main() -> int:
         build_images(DEMO / "images.zip")
     if not (DEMO / "model").exists():
         train(DEMO / "images.zip", DEMO, work, say)
-    if not (DEMO / "samples.npz").exists():
-        draw_samples(DEMO / "samples.npz")
+    if not (DEMO / "extraction" / "strengths.csv").exists():
+        attack(DEMO / "extraction", work / "extraction", lambda text: say(text, False))
+        sweep(DEMO / "extraction", work / "extraction", lambda text: say(text, False))
     measure_all(DEMO / "runs")
+    measure_generated(DEMO / "runs")
     if not (DEMO / "frontier.csv").exists():
         write_frontier(DEMO / "frontier.csv", work)
     say(report())

@@ -66,11 +66,10 @@ def surrogate(denoiser: UNetDenoiser, work: Path, kind: str, cohesion: float, sa
 
 
 def sweep(target: Path, work: Path, say: Say) -> None:
-    """The curve over strength, for the paper's threshold and a tighter one, and the other kinds of guidance, from the same starting noise."""
+    """The curve over strength, for the paper's cohesion threshold and a tighter one, from the same starting noise."""
     denoiser, images = load_denoiser("demo"), load_images("demo")
     training = training_set(images, duplicates(images))
     plan = [("side", cohesion, strength) for cohesion in COHESIONS for strength in STRENGTHS]
-    plan += [(kind, COHESION, STRENGTH) for kind in ("permuted", "time-independent", "distilled")]
     runs = {("side", cohesion, 0.0): work / UNCONDITIONAL for cohesion in COHESIONS}
     for kind, cohesion, strength in plan:
         folder = work / f"sweep-{kind}-{cohesion:g}-{strength:g}"

@@ -75,7 +75,7 @@ def _filtered(table: pd.DataFrame) -> pd.DataFrame:
         table = table[table["verdict"] == verdict]
     if "group" in table:
         groups = row.pills(
-            "Group of the nearest image", sorted(table["group"].unique()), selection_mode="multi", key="groups", bind="query-params"
+            "Group of the nearest image", sorted(table["group"].unique()), selection_mode="multi", key="found_groups", bind="query-params"
         )
         table = table[table["group"].isin(groups)] if groups else table
     if "cluster" in table:
@@ -92,7 +92,7 @@ def _filtered(table: pd.DataFrame) -> pd.DataFrame:
         st.session_state.pop("band")
     low, high = row.slider("Band of distances", 0.0, max(0.05, largest), (0.0, max(0.05, largest)), 0.01, key="band", width=200)
     table = table[(table["distance"] >= low) & (table["distance"] <= high)]
-    text = row.text_input("Search names", key="search", bind="query-params", width=160)
+    text = row.text_input("Search names", key="found_search", bind="query-params", width=160)
     table = table[table["nearest_name"].str.contains(text, case=False, regex=False)] if text else table
     if row.toggle(
         "One of each", key="once", bind="query-params", help="Of the generations with the same nearest training image only the closest."

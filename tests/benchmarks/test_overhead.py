@@ -8,6 +8,8 @@ import pytest
 import torch
 
 from memlib import frame_growth, load_denoiser, load_images, nearest, p_laplace, sample, volume_growth
+from memlib.denoisers.unet import DEMO
+from memlib.extraction import load_surrogate
 
 pytestmark = pytest.mark.slow
 
@@ -106,3 +108,23 @@ def test_the_nearest_images_cost_their_matrix_product(record_property: Callable[
     print(f"nearest: {ratio:.3f} of its matrix product, {seconds:.1f} s, {extra / 2**20:.0f} MB more at its peak")
     assert ratio < 1.3
     assert extra < 2 * 2**30
+
+
+def test_guided_sampling_costs_the_network_and_the_classifier(record_property: Callable[[str, object], None]) -> None:
+    """The classifier's forward and its gradient in the picture are the floor's too, with torch alone."""
+    denoiser = load_denoiser("demo", "cpu")
+    surrogate = load_surrogate(DEMO / "extraction" / "side", denoiser)
+    forward, classifier = bare_forward(64), surrogate.classifier
+    y, clusters = torch.randn(64, 3, 32, 32), torch.zeros(64, dtype=torch.long)
+
+    def floor() -> None:
+        for _ in range(3):
+            forward()
+            x = y.clone().requires_grad_()
+            torch.autograd.grad(classifier(x, 1.0).log_softmax(1)[:, 0].sum(), x)
+
+    guidance = surrogate.guidance(clusters, 5.0)
+    ratio, _ = ratio_to_floor(lambda: sample(denoiser, 64, steps=3, guidance=guidance), floor, 1.15)
+    record_property("ratio", ratio)
+    print(f"guided sampling: {ratio:.3f} of network and classifier")
+    assert ratio < 1.15

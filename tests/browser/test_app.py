@@ -20,14 +20,14 @@ PATIENCE = 60_000
 
 
 @contextmanager
-def served(script: Path) -> Iterator[str]:
-    """The address of a script that Streamlit runs with the repository's settings and modules."""
+def served(script: Path, folder: Path = ROOT) -> Iterator[str]:
+    """The address of a script that Streamlit runs in a folder, with the repository's modules."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", "streamlit", "run", str(script), "--server.headless", "true", "--server.port", str(port)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
+    with subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
         try:
             for _ in range(120):
                 try:
