@@ -7,17 +7,22 @@ import pandas as pd
 
 from memlib import load_denoiser, load_images
 from memlib.denoisers import UNetDenoiser
+from memlib.denoisers.unet import DEMO
 from memlib.extraction import (
     UNCONDITIONAL,
     Attack,
+    Generations,
     Surrogate,
     compared,
+    extraction_scores,
     fit_surrogate,
     generate_run,
     load_surrogate,
     match,
     pack,
     read_generations,
+    read_manifest,
+    similarities,
     training_set,
 )  # fmt: skip
 from memlib.extraction.matches import CRITERIA
@@ -27,6 +32,7 @@ UNGUIDED, OWN, GUIDED, SWEPT = 4096, 2048, 1024, 256  # images
 CLUSTERS, COHESION, STRENGTH, UPDATES = 100, 0.95, 10.0, 1000
 STRENGTHS, COHESIONS = (1.0, 3.0, 10.0, 30.0), (0.5, 0.95)
 BITS = 5  # a channel, of the bundled images
+BANDS = {"below .05": (0.0, 0.05), ".05 to .1": (0.05, 0.1), ".1 to .2": (0.1, 0.2)}  # of AMS and UMS
 
 Say = Callable[[str], None]
 
@@ -85,3 +91,47 @@ def sweep(target: Path, work: Path, say: Say) -> None:
         lines.append({"cohesion": cohesion, "strength": strength, **one})
     target.mkdir(parents=True, exist_ok=True)
     pd.DataFrame(lines).sort_values(["method", "cohesion", "strength"]).to_csv(target / "strengths.csv", index=False, float_format="%.4g")
+
+
+def attack_tables() -> dict[str, pd.DataFrame]:
+    """What came of the bundled runs: at equal generations from the same starting noise, at equal cost, in bands, over strength."""
+    images = load_images("demo")
+    training = training_set(images, duplicates(images))
+    attacks, controls, bands = [], [], []
+    for name in (UNCONDITIONAL, "permuted", "side"):
+        found = read_generations(DEMO / "extraction" / name)
+        table = match(found, training)
+        copy = CRITERIA["ratio"].holds(table["ratio"].to_numpy())
+        attacks.append(Attack.of(name, found, table, copy, training.groups))
+        first = OWN if name == UNCONDITIONAL else 0
+        same = table.iloc[first : first + GUIDED]
+        chosen = Generations(found.images.subset(range(first, first + GUIDED)), None, {})
+        held_out, equal = (CRITERIA["ratio"].holds(same[f"{kind}_ratio"].to_numpy()).mean() for kind in ("held_out", "equal"))
+        line = (
+            compared([Attack.of(name, chosen, same, copy[first : first + GUIDED], training.groups)])
+            .iloc[0]
+            .drop("network forwards")
+            .to_dict()
+        )
+        line |= {"adaptive ratio at most 1": (same["adaptive"] <= 1).mean(), "distance below 0.1": (same["distance"] < 0.1).mean()}
+        controls.append(line | {"of held-out images": held_out, "of as many training images": equal})
+        for band, (low, high) in BANDS.items():
+            scores = extraction_scores(similarities(chosen, training), -high, -low if low else float("inf"))
+            lines = {
+                "AMS": (scores.ams, scores.ams_interval),
+                "UMS": (scores.ums, scores.ums_interval),
+                "best match only": (scores.best, scores.best_interval),
+            }
+            bands.append(
+                {"method": name, "distance": band}
+                | {score: "{:.3f} ({:.3f} to {:.3f})".format(value, *ends) for score, (value, ends) in lines.items()}
+            )
+    budget = min(float(one.evaluations()[-1]) for one in attacks)
+    accuracy = read_manifest(DEMO / "extraction" / "side")["surrogate"]
+    return {
+        f"The attack: {GUIDED} generations each from the same starting noise": pd.DataFrame(controls),
+        f"The attack at {budget:,.0f} network forwards each, everything counted": compared(attacks, forwards=budget),
+        "AMS and UMS of the same generations, by distance to the training image": pd.DataFrame(bands),
+        "SIDE over strength and cohesion, 0 being unconditional": pd.read_csv(DEMO / "extraction" / "strengths.csv"),
+        f"Accuracy of SIDE's classifier by noise level, chance {accuracy['chance']:.3f}": pd.DataFrame([accuracy["accuracy"]]),
+    }
