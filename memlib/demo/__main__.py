@@ -14,7 +14,7 @@ from memlib.demo.pictures import build_images
 from memlib.demo.report import report
 from memlib.demo.training import train
 from memlib.denoisers.unet import DEMO
-from memlib.extraction import UNCONDITIONAL, read_generations
+from memlib.extraction import read_generations
 from memlib.measures import LEVELS, Row
 from memlib.runs import Results, held_out_sample, measure_images, provenance, result_key, result_keys, write_run
 
@@ -52,7 +52,7 @@ def measure_all(folder: Path) -> None:
 def measure_generated(folder: Path) -> None:
     """Growth and K_1 of the generated images, their numbers alone: maps of thousands of images would not stay small."""
     denoiser = load_denoiser("demo")
-    for method in ("side", "permuted", UNCONDITIONAL):
+    for method in ("side", "permuted"):
         images = read_generations(DEMO / "extraction" / method).images
         for name, measure in {"volume-growth": "volume_growth", "p-laplace-0.5": "k_1_at_0.5"}.items():
             target, parameters, results = folder / f"{name}-{method}", MEASURES[measure].defaults(denoiser), Results()

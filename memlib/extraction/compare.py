@@ -64,7 +64,7 @@ def compared(attacks: Sequence[Attack], n: int | None = None, forwards: float | 
         if forwards is not None:
             count = int((attack.evaluations() <= forwards).sum()) if attack.forwards else 0
         line: dict[str, object] = {"method": attack.name, "generations": count}
-        line["network forwards"] = attack.set_up + attack.forwards * count
+        line["network forwards"] = round(attack.set_up + attack.forwards * count)
         if count:
             image = attack.image[:count]
             places = torch.unique(image)

@@ -7,7 +7,7 @@ import streamlit as st
 
 from memlib.extraction import Generations
 from pages.shared import charts
-from pages.shared.pictures import data_url, rgb, sheet
+from pages.shared.pictures import enlarge, rgb
 from pages.shared.workspace import Workspace
 
 
@@ -51,8 +51,8 @@ def cluster_browser(loaded: Workspace, generations: Generations, table: pd.DataF
     members = np.flatnonzero(table["cluster"].to_numpy() == cluster)
     st.text(f"Cluster {cluster}: images that were led to it" if len(members) else f"No image was led to cluster {cluster}.")
     if len(members):
-        pictures = np.stack([rgb(generations.images[int(place)]) for place in members[:64]])
-        st.image(data_url(sheet(pictures.repeat(2, 1).repeat(2, 2), min(16, len(pictures)))), alt=f"Images led to cluster {cluster}")
+        pictures = [enlarge(rgb(generations.images[int(place)]), 64) for place in members[:64]]
+        st.image(pictures, width=64, output_format="PNG")
 
 
 def _cohesion(cohesion: np.ndarray, threshold: float) -> go.Figure:

@@ -44,7 +44,7 @@ def comparison(
         budget = min(float(attack.evaluations()[-1]) for attack in known)
         st.subheader(f"At {budget:,.0f} network forwards each")
         st.caption(
-            "Everything is counted: a surrogate's own images, their description, its classifier's training and its gradients, as network forwards of equal arithmetic."
+            "Everything is counted: a surrogate's own images, their description, its classifier's training and its gradients, as network forwards of equal arithmetic. What a surrogate's own images find is not: they are an unconditional run of their own."
         )
         st.dataframe(compared(known, forwards=budget), hide_index=True, alt="Methods at equal cost", column_config=_COLUMNS)
         left, right = st.columns(2, gap="medium")

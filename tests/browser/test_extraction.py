@@ -43,6 +43,7 @@ def test_a_chosen_pair_is_shown_with_its_numbers_and_its_path_and_stands_in_the_
 
 def test_a_stopped_attack_keeps_what_was_drawn_and_goes_on_from_there(page: Page, address: str, place: Path) -> None:
     page.goto(f"{address}/extraction?run=unconditional")
+    expect(page.get_by_text("Training images still in question")).to_be_visible()
     page.get_by_text("New attack").click()
     page.get_by_role("radio", name="Unconditional").click()
     seed = page.get_by_label("Seed", exact=True)
@@ -52,7 +53,7 @@ def test_a_stopped_attack_keeps_what_was_drawn_and_goes_on_from_there(page: Page
     steps.fill("20")
     steps.press("Enter")
     page.get_by_role("button", name="Start", exact=True).click()
-    expect(page.get_by_text(re.compile(r"Drawing images: (64|128|192) of 256"))).to_be_visible()
+    expect(page.get_by_text(re.compile(r"Drawing images, [3-7]\d%"))).to_be_visible()
     page.get_by_role("button", name="Stop", exact=True).click()
     expect(page.get_by_role("button", name="Stop", exact=True)).to_have_count(0)
     (run,) = (place / ".afterimage" / "extraction").iterdir()
