@@ -1,0 +1,188 @@
+"""Evidence: which training images come back, and which number says so.
+
+Ground truth is reproduction: pictures drawn from the model are matched with the training images, and every match counts for the image
+it is a copy of. A measure is good evidence on this model as far as it ranks the images that come back above those that do not.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+from scipy.stats import binomtest, rankdata
+
+from memlib.denoisers import Denoiser
+from memlib.images import ImageSet
+from memlib.measures import MEASURES, Row
+from memlib.measures.evidence import auc_interval, tpr_at
+from memlib.neighbours import Neighbours, match_ratio, nearest
+from memlib.runs import result_keys
+
+COPY_RATIO = 1 / 3  # nearest over second nearest distinct training image
+COPY_DISTANCE = 0.1  # root mean square, in [-1, 1] units
+HELD_OUT = "held-out"
+REPRODUCED, TRAINED = "reproduced against not", "trained against held-out"
+
+
+def held_out(images: ImageSet) -> np.ndarray:
+    """True (N,) for images that were not trained on: the group called held-out, or no copies."""
+    groups = np.array(images.metadata.get("group", [""] * len(images)))
+    copies = np.array(images.metadata.get("copies", [""] * len(images)))
+    return np.asarray((groups == HELD_OUT) | (copies == "0"))
+
+
+@dataclass(frozen=True)
+class Matches:
+    """The two nearest distinct training images of each of Q generated pictures; `index` are positions in the image set."""
+
+    index: np.ndarray  # (Q, 2)
+    distance: np.ndarray  # (Q, 2)
+
+    def copies(self, criterion: str = "ratio", threshold: float | None = None) -> np.ndarray:
+        """True (Q,) where a picture counts as a copy of its nearest image.
+
+        "ratio": nearest over second nearest distance below `threshold`, by default 1/3 (Yoon et al. 2023); blind where an image
+        has a near twin. "distance": nearest distance below it, by default 0.1; blind to what is plain.
+        """
+        if criterion == "ratio":
+            ratio = match_ratio(Neighbours(torch.from_numpy(self.index), torch.from_numpy(self.distance))).numpy()
+            return np.asarray(ratio < (COPY_RATIO if threshold is None else threshold))
+        if criterion == "distance":
+            return np.asarray(self.distance[:, 0] < (COPY_DISTANCE if threshold is None else threshold))
+        raise ValueError(f"A copy is called by ratio or by distance, not by {criterion!r}.")
+
+    def counts(self, images: int, criterion: str = "ratio", threshold: float | None = None) -> np.ndarray:
+        """How many of the pictures are copies of each image, (images,)."""
+        return np.bincount(self.index[self.copies(criterion, threshold), 0], minlength=images)
+
+
+def match(samples: ImageSet, images: ImageSet) -> Matches:
+    """Match generated pictures with the distinct images that were trained on."""
+    trained = np.flatnonzero(~held_out(images))
+    first = {images.ids[place]: place for place in trained[::-1]}  # equal pictures are one
+    kept = torch.tensor(sorted(first.values()))
+    if len(kept) < 2:
+        raise ValueError(f"Matching needs at least two different training images, not {len(kept)}.")
+    found = nearest(samples.batch(range(len(samples))), images.batch(kept.tolist()))
+    return Matches(kept[found.index].numpy(), found.distance.numpy())
+
+
+def at_most(samples: int, hits: int = 0, confidence: float = 0.95) -> float:
+    """The largest share of copies among all the model draws that `hits` of `samples` leave possible (one-sided Clopper-Pearson)."""
+    return float(binomtest(hits, samples, alternative="less").proportion_ci(confidence, "exact").high)
+
+
+def measure_table(denoiser: Denoiser, images: ImageSet, results: Mapping[str, Row]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Values and standard errors of every measure with its default parameters, (N, measures), NaN where there is no result."""
+    values, errors = {}, {}
+    for name, measure in MEASURES.items():
+        rows = _rows(denoiser, images, results, name)
+        values[name] = [_number(row, measure.column) for row in rows]
+        errors[name] = [_number(row, measure.error) for row in rows]
+    return pd.DataFrame(values, dtype=np.float64), pd.DataFrame(errors, dtype=np.float64)
+
+
+def _rows(denoiser: Denoiser, images: ImageSet, results: Mapping[str, Row], name: str) -> list[Row]:
+    """Each image's result, an empty one where there is none; the likelihood is also known from the growth of the same path."""
+    measure = MEASURES[name]
+    keys = result_keys(denoiser.digest, images.ids, measure.run, measure.defaults(denoiser))
+    rows: list[Row] = [results[keys[image]] if keys[image] in results else {} for image in images.ids]
+    if name == "log_likelihood" and not any(rows):
+        growth = _rows(denoiser, images, results, "volume_growth")
+        return [{"value": row["value"] + row["log_prior"], "stderr": row["stderr"]} if "log_prior" in row else {} for row in growth]
+    return rows
+
+
+def _number(row: Row, column: str) -> float:
+    value = row.get(column, np.nan)
+    return float(value)
+
+
+def signed(values: pd.DataFrame) -> pd.DataFrame:
+    """The values times their measures' directions: bigger is more memorised."""
+    return values * [MEASURES[name].direction for name in values]
+
+
+def ranks(values: pd.DataFrame) -> pd.DataFrame:
+    """1 for the most memorised of the measured images; equal values share the better rank."""
+    return signed(values).rank(ascending=False, method="min")
+
+
+def comparisons(images: ImageSet, counts: np.ndarray) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Named pairs of masks (N,): which images a measure should rank above which others. Those with an empty side are left out."""
+    kept_out = held_out(images)
+    found = {REPRODUCED: (~kept_out & (counts > 0), ~kept_out & (counts == 0)), TRAINED: (~kept_out, kept_out)}
+    groups = np.array(images.metadata.get("group", [""] * len(images)))
+    for group in sorted(set(groups[~kept_out]) - {""}):
+        found[f"{group} against held-out"] = ((groups == group) & ~kept_out, kept_out)
+    return {name: sides for name, sides in found.items() if sides[0].any() and sides[1].any()}
+
+
+def quality(denoiser: Denoiser, values: pd.DataFrame, above: np.ndarray, below: np.ndarray, names: Iterable[str] = ()) -> pd.DataFrame:
+    """How well each measure ranks images `above` over those `below`, best first: AUC with its 95% interval, TPR at 1% FPR, forwards.
+
+    Only images with a value count; measures without one on either side are left out.
+    """
+    lines = []
+    for name in names or values:
+        value = signed(values[[name]])[name].to_numpy()
+        one, other = (value[side & ~np.isnan(value)] for side in (above, below))
+        if len(one) and len(other):
+            area, low, high = auc_interval(one, other)
+            numbers = {"AUC": area, "low": low, "high": high, "TPR at 1% FPR": tpr_at(one, other)}
+            measure = MEASURES[name]
+            forwards = measure.forwards(denoiser)
+            lines.append({"measure": name, "title": measure.title, "above": len(one), "below": len(other), **numbers, "forwards": forwards})
+    columns = ["measure", "title", "above", "below", "AUC", "low", "high", "TPR at 1% FPR", "forwards"]
+    return pd.DataFrame(lines, columns=columns).sort_values("AUC", ascending=False, kind="stable", ignore_index=True)
+
+
+def rank_agreement(values: pd.DataFrame) -> pd.DataFrame:
+    """Spearman's rank correlation of every two measures, in their directions, over the images both have."""
+    known = values.loc[:, values.nunique() > 1]
+    return signed(known).corr(method="spearman")
+
+
+def disagreement(values: pd.DataFrame, one: str, other: str) -> pd.Series:
+    """How much higher `one` ranks each image than `other` does, as a share of the images both have, -1 to 1, by position."""
+    both = signed(values[[one, other]]).dropna()
+    order = both.apply(rankdata)
+    return (order[one] - order[other]) / max(1, len(both) - 1)
+
+
+@dataclass(frozen=True)
+class BaseRate:
+    """What a threshold flags, and what it would flag if nothing were memorised. `rate` is None without held-out images."""
+
+    flagged: int
+    of: int
+    rate: float | None
+    low: float
+    high: float
+    held_out: int
+
+    @property
+    def expected(self) -> float | None:
+        return None if self.rate is None else self.rate * self.of
+
+    def __str__(self) -> str:
+        said = f"{self.flagged:,} of {self.of:,} flagged"
+        if self.rate is None:
+            return f"{said}; how many of them by chance cannot be said: there are no held-out images of the same kind with this number."
+        return (
+            f"{said}; at {self.rate:.1%} false positives {self.expected:,.0f} expected by chance "
+            f"(95%: {self.low * self.of:,.0f} to {self.high * self.of:,.0f}, from {self.held_out:,} held-out images)."
+        )
+
+
+def base_rate(value: np.ndarray, threshold: float, kept_out: np.ndarray) -> BaseRate:
+    """Of the trained images with a value (bigger is more memorised), how many reach the threshold, and at which rate held-out ones do."""
+    known = ~np.isnan(value)
+    trained, other = value[known & ~kept_out], value[known & kept_out]
+    flagged = int((trained >= threshold).sum())
+    if not len(other):
+        return BaseRate(flagged, len(trained), None, 0, 1, 0)
+    test = binomtest(int((other >= threshold).sum()), len(other))
+    interval = test.proportion_ci(0.95, "wilson")
+    return BaseRate(flagged, len(trained), test.statistic, interval.low, interval.high, len(other))
