@@ -37,6 +37,12 @@ page = st.navigation(
             help="SIDE: pull training images out of the model, each shown beside its nearest training image.",
         ),
         st.Page(
+            "pages/audit.py",
+            title="Audit",
+            icon=":material/fact_check:",
+            help="Flagged images one by one, with everything known of each: look, decide, export.",
+        ),
+        st.Page(
             "pages/methods.py",
             title="Methods",
             icon=":material/function:",

@@ -16,7 +16,7 @@ from memlib.denoisers import Denoiser
 from memlib.images import ImageSet
 from memlib.measures import MEASURES, Row
 from memlib.measures.evidence import auc_interval, tpr_at
-from memlib.neighbours import Neighbours, match_ratio, nearest
+from memlib.neighbours import nearest
 from memlib.runs import result_keys
 
 COPY_RATIO = 1 / 3  # nearest over second nearest distinct training image
@@ -46,8 +46,7 @@ class Matches:
         has a near twin. "distance": nearest distance below it, by default 0.1; blind to what is plain.
         """
         if criterion == "ratio":
-            ratio = match_ratio(Neighbours(torch.from_numpy(self.index), torch.from_numpy(self.distance))).numpy()
-            return np.asarray(ratio < (COPY_RATIO if threshold is None else threshold))
+            return self.distance[:, 0] < (COPY_RATIO if threshold is None else threshold) * self.distance[:, 1]
         if criterion == "distance":
             return np.asarray(self.distance[:, 0] < (COPY_DISTANCE if threshold is None else threshold))
         raise ValueError(f"A copy is called by ratio or by distance, not by {criterion!r}.")

@@ -45,6 +45,10 @@ _table = sa.Table(
 )
 
 
+class Unsaved(ValueError):
+    """The database could not be written to; trying again may help."""
+
+
 @dataclass(frozen=True)
 class Change:
     """What a reviewer says of one image: `based_on` is the revision of their own verdict that they saw, 0 for none.
@@ -111,7 +115,7 @@ class Verdicts:
                 if attempt == TRIES - 1:
                     raise
             except sa.exc.SQLAlchemyError as error:
-                raise ValueError(f"The verdict was not saved: {_reason(error)}. Try again.") from error
+                raise Unsaved(f"The verdict was not saved: {_reason(error)}. Try again.") from error
         raise AssertionError
 
     def _append(
@@ -177,7 +181,7 @@ class Verdicts:
             with self._engine.connect() as connection:
                 rows = [tuple(row) for row in connection.execute(query)]
         except sa.exc.SQLAlchemyError as error:
-            raise ValueError(f"The verdicts cannot be read: {_reason(error)}. Try again.") from error
+            raise Unsaved(f"The verdicts cannot be read: {_reason(error)}. Try again.") from error
         return pd.DataFrame({name: pd.Series([row[place] for row in rows], dtype=_dtype(name)) for place, name in enumerate(names)})
 
 
