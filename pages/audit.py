@@ -156,7 +156,7 @@ def deciding(book: Casebook, queue: list[int], reviewer: str) -> None:
         "desk",
         received,
     )
-    after_the_desk(book, queue, seen)
+    after_the_desk(book, queue, seen, at)
 
 
 row = st.container(horizontal=True, vertical_alignment="bottom")

@@ -14,6 +14,7 @@ import pandas as pd
 from sklearn.metrics import cohen_kappa_score, confusion_matrix
 
 from memlib.audit.verdicts import VERDICTS
+from memlib.images import ImageSet
 
 
 def standing(history: pd.DataFrame) -> pd.DataFrame:
@@ -85,6 +86,28 @@ def outcomes(history: pd.DataFrame) -> pd.DataFrame:
             action = "settle" if said & {"memorised", "partly memorised"} else "keep"
         lines.append({"image": image, "verdict": verdict, "action": action, "reviewers": ", ".join(sorted(entries["reviewer"]))})
     return pd.DataFrame(lines, columns=["image", "verdict", "action", "reviewers"])
+
+
+def removal_list(history: pd.DataFrame, images: ImageSet, groups: np.ndarray) -> pd.DataFrame:
+    """What to do with which training image: id, name, action, and the near-duplicates (`groups`) that have no verdict of their own.
+
+    A copy left in the training set keeps the image memorised, so undecided near-duplicates of an image that is to be removed
+    or modified are listed, with the action "look".
+    """
+    place = {image: index for index, image in reversed(list(enumerate(images.ids)))}
+    found = {line["image"]: line for line in outcomes(history).to_dict("records") if line["image"] in place}
+    lines = [
+        {"id": image, "name": images.names[place[image]], "action": line["action"], "verdict": line["verdict"], "reviewers": line["reviewers"], "near_duplicate_of": ""}
+        for image, line in found.items() if line["action"] != "keep"
+    ]  # fmt: skip
+    for image, line in found.items():
+        if line["action"] in ("remove", "modify"):
+            for mate in np.flatnonzero(groups == groups[place[image]]):
+                if images.ids[mate] not in found:
+                    lines.append({"id": images.ids[mate], "name": images.names[mate], "action": "look", "verdict": "", "reviewers": "", "near_duplicate_of": image})
+    table = pd.DataFrame(lines, columns=["id", "name", "action", "verdict", "reviewers", "near_duplicate_of"])
+    order = pd.Categorical(table["action"], ["remove", "modify", "settle", "look"])
+    return table.assign(order=order).sort_values(["order", "name"], kind="stable").drop(columns="order").drop_duplicates("id", ignore_index=True)
 
 
 def changed(frozen: dict[str, Any], now: dict[str, Any], tolerance: float = 1e-3) -> list[str]:

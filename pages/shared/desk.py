@@ -46,10 +46,10 @@ figcaption { font-size: 0.72rem; opacity: 0.75; font-variant-numeric: tabular-nu
 .row img { width: 50px; height: 50px; box-sizing: border-box; image-rendering: pixelated; object-fit: contain; border: 2px solid transparent; border-radius: 3px; display: block; }
 .row .marked img { border-color: var(--st-primary-color); }
 .row .marked figcaption { opacity: 1; font-weight: 600; }
-table { border-collapse: collapse; width: 100%; font-size: 0.72rem; font-variant-numeric: tabular-nums; line-height: 1.24; }
+table { border-collapse: collapse; width: 100%; table-layout: fixed; font-size: 0.72rem; font-variant-numeric: tabular-nums; line-height: 1.24; }
 td { padding: 0.5px 4px; white-space: nowrap; position: relative; }
-td:first-child { max-width: 165px; overflow: hidden; text-overflow: ellipsis; }
-td.n { text-align: right; }
+td:first-child { width: 152px; overflow: hidden; text-overflow: ellipsis; }
+td.n { text-align: right; width: 58px; } td.r { width: 34px; }
 tr.by td { font-weight: 700; color: var(--st-primary-color); }
 td .share { display: inline-block; height: 5px; border-radius: 2px; background: var(--st-primary-color); vertical-align: middle; opacity: 0.8; }
 .decide { display: flex; gap: 8px; align-items: center; margin-top: 12px; flex-wrap: wrap; }
@@ -271,7 +271,7 @@ export default function ({ data, parentElement, setStateValue }) {
     for (const line of one.measures) {
       const share = make("span", "share"); share.style.width = 34 * line.share + "px"
       const cell = make("td", "", share); cell.style.width = "38px"
-      const row = make("tr", line.name === latest.flagged?.measure ? "by" : "", make("td", "", line.title), make("td", "n", line.value), make("td", "n quiet", line.error), make("td", "n", line.rank), cell)
+      const row = make("tr", line.name === latest.flagged?.measure ? "by" : "", make("td", "", line.title), make("td", "n", line.value), make("td", "n quiet", line.error), make("td", "n r", line.rank), cell)
       row.title = line.about + ` Rank ${line.rank} of ${line.of}.`
       table.append(row)
     }

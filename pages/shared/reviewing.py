@@ -51,6 +51,7 @@ class Review:
 
     reviewer: str
     history: pd.DataFrame  # everything
+    visible: pd.DataFrame  # what the reviewer may see
     own: dict[str, dict[str, Any]]  # the reviewer's last standing entry on each image, also where it took a verdict back
     others: dict[str, list[dict[str, Any]]]  # verdicts of others on the images the reviewer has decided
 
@@ -86,7 +87,7 @@ def review(model: str, reviewer: str) -> Review:
     holds = standing(seen)
     for line in holds[holds["reviewer"] != reviewer].to_dict("records"):
         others.setdefault(str(line["image"]), []).append(_plain(line))
-    return Review(reviewer, history, own, others)
+    return Review(reviewer, history, seen, own, others)
 
 
 def _plain(line: Mapping[Any, Any]) -> dict[str, Any]:
