@@ -16,10 +16,9 @@ from memlib.denoisers import Denoiser
 from memlib.images import ImageSet
 from memlib.measures import MEASURES, Row
 from memlib.measures.evidence import auc_interval, tpr_at
-from memlib.neighbours import nearest
+from memlib.neighbours import COPY_RATIO, nearest
 from memlib.runs import result_keys
 
-COPY_RATIO = 1 / 3  # nearest over second nearest distinct training image
 COPY_DISTANCE = 0.1  # root mean square, in [-1, 1] units
 HELD_OUT = "held-out"
 REPRODUCED, TRAINED = "reproduced against not", "trained against held-out"
@@ -86,7 +85,7 @@ def _rows(denoiser: Denoiser, images: ImageSet, results: Mapping[str, Row], name
     """Each image's result, an empty one where there is none; the likelihood is also known from the growth of the same path."""
     measure = MEASURES[name]
     keys = result_keys(denoiser.digest, images.ids, measure.run, measure.defaults(denoiser))
-    rows: list[Row] = [results[keys[image]] if keys[image] in results else {} for image in images.ids]
+    rows: list[Row] = [results.get(keys[image], {}) for image in images.ids]
     if name == "log_likelihood" and not any(rows):
         growth = _rows(denoiser, images, results, "volume_growth")
         return [{"value": row["value"] + row["log_prior"], "stderr": row["stderr"]} if "log_prior" in row else {} for row in growth]
@@ -100,7 +99,7 @@ def _number(row: Row, column: str) -> float:
 
 def signed(values: pd.DataFrame) -> pd.DataFrame:
     """The values times their measures' directions: bigger is more memorised."""
-    return values * [MEASURES[name].direction for name in values]
+    return values.mul([float(MEASURES[str(name)].direction) for name in values])
 
 
 def ranks(values: pd.DataFrame) -> pd.DataFrame:
@@ -124,7 +123,7 @@ def quality(denoiser: Denoiser, values: pd.DataFrame, above: np.ndarray, below: 
     Only images with a value count; measures without one on either side are left out.
     """
     lines = []
-    for name in names or values:
+    for name in names or map(str, values):
         value = signed(values[[name]])[name].to_numpy()
         one, other = (value[side & ~np.isnan(value)] for side in (above, below))
         if len(one) and len(other):
@@ -147,7 +146,8 @@ def disagreement(values: pd.DataFrame, one: str, other: str) -> pd.Series:
     """How much higher `one` ranks each image than `other` does, as a share of the images both have, -1 to 1, by position."""
     both = signed(values[[one, other]]).dropna()
     order = both.apply(rankdata)
-    return (order[one] - order[other]) / max(1, len(both) - 1)
+    difference: pd.Series = (order[one] - order[other]) / max(1, len(both) - 1)
+    return difference
 
 
 @dataclass(frozen=True)

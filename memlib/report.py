@@ -45,7 +45,9 @@ class Audit:
 def html_report(audit: Audit, entries: Sequence[Entry]) -> str:
     """The whole document."""
     page = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(_TEMPLATE)
-    tables = {title: (list(table.columns), table.astype(object).where(table.notna(), "").values.tolist()) for title, table in audit.tables.items()}
+    tables = {
+        title: (list(table.columns), table.astype(object).where(table.notna(), "").values.tolist()) for title, table in audit.tables.items()
+    }
     return page.render(audit=audit, entries=entries, tables=tables, box=_box)
 
 
@@ -67,7 +69,7 @@ body { font: 14px/1.45 system-ui, sans-serif; color: #1d1a24; background: #fff; 
 h1 { font-size: 1.7rem; margin-bottom: .3rem; } h2 { font-size: 1.15rem; margin-top: 2rem; } h3 { font-size: 1rem; margin: 0 0 .2rem; overflow-wrap: anywhere; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .85rem; } td, th { text-align: left; padding: .15rem .8rem .15rem 0; border-bottom: 1px solid #ddd; vertical-align: top; }
 article { border-top: 1px solid #bbb; padding: 1rem 0; break-inside: avoid; } .pictures { display: flex; gap: 10px; flex-wrap: wrap; margin: .5rem 0; } figure { margin: 0; } figcaption { font-size: .75rem; color: #555; max-width: 130px; }
-.sheet { position: relative; width: max-content; } .sheet img, figure img { image-rendering: pixelated; display: block; } .region { position: absolute; border: 2px solid #a63a8c; outline: 1px solid #fff; box-sizing: border-box; }
+.sheet { position: relative; width: max-content; } .sheet img, figure img { image-rendering: pixelated; display: block; width: 128px; } .region { position: absolute; border: 2px solid #a63a8c; outline: 1px solid #fff; box-sizing: border-box; }
 .quiet { color: #555; } .id { font-family: ui-monospace, monospace; font-size: .8rem; } .stale { color: #a02020; } .numbers { columns: 2; font-size: .8rem; } .numbers div { break-inside: avoid; }
 @media print { body { margin: 0; max-width: none; font-size: 11px; } }
 </style>

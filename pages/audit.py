@@ -3,19 +3,18 @@
 from collections.abc import Callable
 
 import numpy as np
-import pandas as pd
 import streamlit as st
 
-from memlib.audit import check_name
+from memlib.audit import Unsaved, check_name
 from memlib.evidence import base_rate, held_out, signed
 from memlib.measures import MEASURES
-from memlib.neighbours import NEAR_DUPLICATE
 from pages.shared import nearby, workspace
 from pages.shared.auditing import after_the_desk
-from pages.shared.cases import Casebook, Flagged, casebook, described, number
+from pages.shared.cases import Casebook, Flagged, casebook, described
 from pages.shared.desk import desk
+from pages.shared.duplicates import alike
 from pages.shared.intake import by_hand, imported
-from pages.shared.reviewing import Review, Unsaved, review, signed_in, take
+from pages.shared.reviewing import Review, review, signed_in, take
 
 BEHIND, AHEAD, SOON = 12, 28, 256  # cases the browser holds around the current one; those looked up together
 FALSE_POSITIVES = 0.01  # of held-out images, at the threshold the page starts with
@@ -65,7 +64,9 @@ def by_extraction(book: Casebook) -> tuple[list[int], None]:
     total = np.sum(list(book.counts.values()), axis=0)
     drawn = sum(len(samples) for samples in nearby.generations(loaded).values())
     found = np.flatnonzero(total > 0)
-    st.caption(f"{len(found):,} images came back, {total.sum():,} times among {drawn:,} generations: nearest over second nearest below 1/3.")
+    st.caption(
+        f"{len(found):,} images came back, {total.sum():,} times among {drawn:,} generations: nearest over second nearest below 1/3."
+    )
     return found[np.argsort(-total[found], kind="stable")].tolist(), None
 
 
@@ -79,7 +80,9 @@ def narrowed(queue: list[int], status: str, text: str, book: Casebook, seen: Rev
         "Stale": lambda image: image in stale,
         "Disputed": lambda image: any(line["verdict"] != seen.own[image]["verdict"] for line in seen.others.get(image, ())),
     }[status]
-    chosen = {images.ids[index]: index for index in reversed(queue) if keep(images.ids[index]) and text.lower() in images.names[index].lower()}
+    chosen = {
+        images.ids[index]: index for index in reversed(queue) if keep(images.ids[index]) and text.lower() in images.names[index].lower()
+    }
     return [index for index in dict.fromkeys(queue) if chosen.get(images.ids[index]) == index]
 
 
@@ -121,7 +124,7 @@ def deciding(book: Casebook, queue: list[int], reviewer: str) -> None:
     token = f"{loaded.denoiser.digest}{hash(tuple(queue))}"
     asked = state.get("at")
     at = next((image for image in (asked, st.query_params.get("case")) if image in place), None)
-    if at is None or st.session_state.get("desk_queue") not in (None, token) and asked not in place:
+    if at is None or (st.session_state.get("desk_queue") not in (None, token) and asked not in place):
         at = next((images.ids[index] for index in queue if images.ids[index] not in seen.decided), images.ids[queue[0]])
     st.session_state.desk_queue = token
     st.query_params["case"] = at
@@ -164,18 +167,20 @@ sources = ["A measure", "Extraction", "By hand", "Imported"]
 source = row.segmented_control("Queue", sources, default=sources[0], required=True, key="queue", bind="query-params", help="Which images to look at.")  # fmt: skip
 with row:
     reviewer = the_name()
-with row.popover("Filter" if (st.session_state.get("status", "All"), st.session_state.get("names", "")) == ("All", "") else "Filtered", icon=":material/filter_alt:"):
+with row.popover(
+    "Filter" if (st.session_state.get("status", "All"), st.session_state.get("names", "")) == ("All", "") else "Filtered",
+    icon=":material/filter_alt:",
+):
     status = st.segmented_control(
         "Show", STATUS, default="All", required=True, key="status", bind="query-params",
         help="By your own verdicts, as they were when the queue was made. Disputed: another reviewer decided otherwise; only what you have decided shows.",
     )  # fmt: skip
     search = st.text_input("Names that hold", key="names", bind="query-params")
-alike = st.session_state.get("alike", NEAR_DUPLICATE)
-book = casebook(loaded, None, float(alike))
+book = casebook(loaded, None, alike())
 queue, flagged = {"A measure": by_measure, "Extraction": by_extraction, "By hand": by_hand, "Imported": imported}[source](book)
 try:
     if flagged is not None:
-        book = casebook(loaded, flagged, float(alike))
+        book = casebook(loaded, flagged, alike())
     if queue:
         if queue:
             deciding(book, queue, reviewer)

@@ -258,7 +258,13 @@ def test_kappa_is_the_textbook_value_and_counts_only_blind_verdicts() -> None:
 
 def test_what_to_do_with_an_image_follows_from_all_its_verdicts() -> None:
     entries = [("Ada", "a", "memorised"), ("Bob", "a", "memorised"), ("Ada", "b", "memorised"), ("Bob", "b", "not memorised")]
-    entries += [("Ada", "c", "partly memorised"), ("Ada", "d", "unsure"), ("Bob", "d", "not memorised"), ("Ada", "e", "unsure"), ("Ada", "e", None)]
+    entries += [
+        ("Ada", "c", "partly memorised"),
+        ("Ada", "d", "unsure"),
+        ("Bob", "d", "not memorised"),
+        ("Ada", "e", "unsure"),
+        ("Ada", "e", None),
+    ]
     table = outcomes(history_of(*entries)).set_index("image")
     assert table["action"].to_dict() == {"a": "remove", "b": "settle", "c": "modify", "d": "keep"}
     assert table["verdict"].to_dict() == {"a": "memorised", "b": "disputed", "c": "partly memorised", "d": "disputed"}

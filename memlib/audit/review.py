@@ -104,10 +104,24 @@ def removal_list(history: pd.DataFrame, images: ImageSet, groups: np.ndarray) ->
         if line["action"] in ("remove", "modify"):
             for mate in np.flatnonzero(groups == groups[place[image]]):
                 if images.ids[mate] not in found:
-                    lines.append({"id": images.ids[mate], "name": images.names[mate], "action": "look", "verdict": "", "reviewers": "", "near_duplicate_of": image})
+                    lines.append(
+                        {
+                            "id": images.ids[mate],
+                            "name": images.names[mate],
+                            "action": "look",
+                            "verdict": "",
+                            "reviewers": "",
+                            "near_duplicate_of": image,
+                        }
+                    )
     table = pd.DataFrame(lines, columns=["id", "name", "action", "verdict", "reviewers", "near_duplicate_of"])
     order = pd.Categorical(table["action"], ["remove", "modify", "settle", "look"])
-    return table.assign(order=order).sort_values(["order", "name"], kind="stable").drop(columns="order").drop_duplicates("id", ignore_index=True)
+    return (
+        table.assign(order=order)
+        .sort_values(["order", "name"], kind="stable")
+        .drop(columns="order")
+        .drop_duplicates("id", ignore_index=True)
+    )
 
 
 def changed(frozen: dict[str, Any], now: dict[str, Any], tolerance: float = 1e-3) -> list[str]:

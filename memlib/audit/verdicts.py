@@ -123,7 +123,9 @@ class Verdicts:
     ) -> list[str]:
         images = [change.image for change in changes]
         mine = (_table.c.model == model) & (_table.c.reviewer == reviewer)
-        known = {row.image: row.stands for row in connection.execute(sa.select(_table.c.image, _table.c.stands).where(_table.c.action == action))}
+        known = {
+            row.image: row.stands for row in connection.execute(sa.select(_table.c.image, _table.c.stands).where(_table.c.action == action))
+        }
         last = _newest(connection, mine, images)
         standing = _newest(connection, mine & _table.c.stands, images)
         rows = [
@@ -170,7 +172,8 @@ class Verdicts:
 
     def evidence(self, entries: Iterable[int]) -> dict[int, dict[str, Any]]:
         """What each of these entries was given on, by id. Entries never change, so what was read once need not be read again."""
-        wanted, found = list(entries), {}
+        wanted = list(entries)
+        found: dict[int, dict[str, Any]] = {}
         for start in range(0, len(wanted), 500):
             query = sa.select(_table.c.id, _table.c.evidence).where(_table.c.id.in_(wanted[start : start + 500]))
             found |= {row["id"]: row["evidence"] or {} for row in self._read(query, ("id", "evidence")).to_dict("records")}
@@ -202,7 +205,7 @@ def _dtype(name: str) -> str:
 
 def _newest(connection: sa.Connection, where: sa.ColumnElement[bool], images: Sequence[str]) -> dict[str, int]:
     """The highest revision of each image among the entries `where` it holds."""
-    found = {}
+    found: dict[str, int] = {}
     for start in range(0, len(images), 500):  # databases limit how many values a query may hold
         chosen = where & _table.c.image.in_(images[start : start + 500])
         query = sa.select(_table.c.image, sa.func.max(_table.c.revision)).where(chosen).group_by(_table.c.image)

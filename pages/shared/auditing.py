@@ -15,7 +15,8 @@ from memlib.report import Audit, Entry, html_report
 from memlib.runs import provenance
 from pages.shared import exports
 from pages.shared.cases import Casebook, described
-from pages.shared.pictures import data_url, enlarge, rgb
+from pages.shared.duplicates import duplicates_panel
+from pages.shared.pictures import data_url, rgb
 from pages.shared.reviewing import Review
 
 CONSIDERED = "volume_growth"  # whose settings the provenance of an export names
@@ -28,7 +29,7 @@ def after_the_desk(book: Casebook, queue: list[int], seen: Review, case: str) ->
         "Export": lambda: _export(book, queue, seen),
         "Agreement": lambda: _agreement(book, seen),
         "History of this case": lambda: _history(seen, case),
-        "Near-duplicates": lambda: _duplicates(book),
+        "Near-duplicates": lambda: duplicates_panel(book),
     }
     chosen = st.segmented_control("More", list(panels), key="audit_panel", bind="query-params", label_visibility="collapsed")
     if chosen:
@@ -38,7 +39,9 @@ def after_the_desk(book: Casebook, queue: list[int], seen: Review, case: str) ->
 def _export(book: Casebook, queue: list[int], seen: Review) -> None:
     images = book.loaded.images
     row = st.container(horizontal=True, vertical_alignment="center")
-    everything = row.toggle("Also verdicts of others on cases I have not decided", help="Looking at them ends your blindness on those cases.")
+    everything = row.toggle(
+        "Also verdicts of others on cases I have not decided", help="Looking at them ends your blindness on those cases."
+    )
     only = row.toggle("Only this queue", value=True)
     pictures = row.toggle("Pictures in the report", value=True)
     history = seen.history if everything else seen.visible
@@ -113,15 +116,23 @@ def report(book: Casebook, queue: Sequence[int] | None, history: pd.DataFrame, s
     for index in shown:
         image = images.ids[index]
         said = [
-            {**line, "stale": "; ".join(stale.get(image, [])) if line["reviewer"] == seen.reviewer else ""}
+            {str(name): value for name, value in line.items()}
+            | {"stale": "; ".join(stale.get(image, [])) if line["reviewer"] == seen.reviewer else ""}
             for line in table[table["image"] == image].to_dict("records")
         ]
         case = cases.get(image)
-        values = [{"title": line["title"], "value": line["value"], "error": line["error"], "rank": f"{line['rank']} of {line['of']}"} for line in case["measures"]] if case else []
+        values = (
+            [
+                {"title": line["title"], "value": line["value"], "error": line["error"], "rank": f"{line['rank']} of {line['of']}"}
+                for line in case["measures"]
+            ]
+            if case
+            else []
+        )
         inlined = _pictures(book, index, case) if pictures and case else []
         entries.append(Entry(image, images.names[index], said, case["facts"] if case else "", values, inlined, images.shape[1:]))
     statements = [
-        f"{len(shown):,} images, {len({line for line in decided} & set(shown)):,} decided by {', '.join(sorted(table['reviewer'].unique())) or 'nobody yet'}. Model {book.loaded.denoiser.name}, images {images.name}.",
+        f"{len(shown):,} images, {len(set(decided) & set(shown)):,} decided by {', '.join(sorted(table['reviewer'].unique())) or 'nobody yet'}. Model {book.loaded.denoiser.name}, images {images.name}.",
         *_rule(book),
         "A verdict is a reviewer's judgement on what is shown. That an image scores high or comes back does not say how it got into the training set, and that it does not come back does not say that it never will.",
     ]
@@ -156,12 +167,14 @@ def _rule(book: Casebook) -> list[str]:
     measure = MEASURES[book.flagged.measure]
     value = signed(book.values[[measure.name]])[measure.name].to_numpy()
     rate = base_rate(value, book.flagged.threshold * measure.direction, held_out(book.loaded.images))
-    return [f"Flagged: {measure.title} {'at least' if measure.direction > 0 else 'at most'} {book.flagged.threshold:,.4g} {measure.unit}. {rate}"]
+    return [
+        f"Flagged: {measure.title} {'at least' if measure.direction > 0 else 'at most'} {book.flagged.threshold:,.4g} {measure.unit}. {rate}"
+    ]
 
 
 def _pictures(book: Casebook, index: int, case: dict[str, Any]) -> list[tuple[str, str]]:
     own = rgb(book.loaded.images[index])
-    found = [(case["name"], data_url(enlarge(own, 128)))] + [(f"{heat['name']}, {heat['text']}", heat["url"]) for heat in case["maps"]]
+    found = [(case["name"], data_url(own))] + [(f"{heat['name']}, {heat['text']}", heat["url"]) for heat in case["maps"]]
     found += [(f"near-duplicate, distance {item['text']}", item["url"]) for item in case["twins"]["items"] if item["marked"]]
     return found + [(f"{item['name']}, distance {item['text']}", item["url"]) for made in case["made"] for item in made["items"][:2]]
 
@@ -185,7 +198,9 @@ def _agreement(book: Casebook, seen: Review) -> None:
             help="(agreement - chance) / (1 - chance), over what each said last before both had decided. 1 is full agreement, 0 what chance gives; undefined where all verdicts are alike.",
         )  # fmt: skip
         left.caption(f"The same verdict on {pair.share:.0%} of {len(pair.table):,} images.")
-        matrix = pd.DataFrame(pair.matrix, index=list(VERDICTS), columns=list(VERDICTS)).rename_axis(f"{pair.reviewers[0]} ↓  {pair.reviewers[1]} →")
+        matrix = pd.DataFrame(pair.matrix, index=list(VERDICTS), columns=list(VERDICTS)).rename_axis(
+            f"{pair.reviewers[0]} ↓  {pair.reviewers[1]} →"
+        )
         right.dataframe(matrix.reset_index(), hide_index=True, alt="Verdicts of two reviewers against each other")
 
 
@@ -194,12 +209,7 @@ def _history(seen: Review, case: str) -> None:
     if lines.empty:
         st.caption("No verdict of yours on this case yet; those of others show once you have decided.")
         return
-    shown = lines[["at", "reviewer", "verdict", "note", "stands", "revision", "based_on"]].assign(verdict=lines["verdict"].fillna("taken back"))
+    shown = lines[["at", "reviewer", "verdict", "note", "stands", "revision", "based_on"]].assign(
+        verdict=lines["verdict"].fillna("taken back")
+    )
     st.dataframe(shown, hide_index=True, alt="Every change of this case's verdicts")
-
-
-def _duplicates(book: Casebook) -> None:
-    """Groups of near-duplicates in the training set."""
-    from pages.shared.duplicates import duplicates_panel
-
-    duplicates_panel(book)

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -14,7 +14,8 @@ from memlib.measures import MEASURES
 from memlib.measures.result import Row
 from memlib.runs import result_keys
 from pages.shared import nearby, workspace
-from pages.shared.pictures import coarse, colour, colour_range, data_url, enlarge, rgb
+from pages.shared.nearby import Alike
+from pages.shared.pictures import coarse, colour, colour_range, data_url, rgb
 from pages.shared.workspace import Workspace
 
 TWINS = 6  # nearest others of the image set, and closest generations of each kind, shown with a case
@@ -31,6 +32,16 @@ class Flagged:
     threshold: float
 
 
+class Number(NamedTuple):
+    """One measure of one image."""
+
+    name: str
+    value: float
+    error: float
+    rank: int
+    of: int
+
+
 @dataclass(frozen=True)
 class Casebook:
     """Everything known of the loaded images: values, errors and ranks (N, measures), near-duplicate groups, copies drawn of each."""
@@ -44,25 +55,24 @@ class Casebook:
     flagged: Flagged | None
     version: str  # of everything above
 
+    def numbers(self, index: int) -> list[Number]:
+        """Every measure the image has."""
+        found = []
+        for name in self.values:
+            value = float(self.values[name].to_numpy()[index])
+            if not np.isnan(value):
+                rank, of = int(self.ranks[name].to_numpy()[index]), int(self.values[name].count())
+                found.append(Number(str(name), value, float(self.errors[name].to_numpy()[index]), rank, of))
+        return found
+
     def evidence(self, index: int, flagged: Flagged | None = None) -> dict[str, Any]:
         """What a verdict on the image is given on."""
-        known = self.values.iloc[index].dropna().index
-        of = self.values.notna().sum()
-        values = {
-            name: {
-                "value": float(self.values.at[index, name]),
-                "stderr": float(self.errors.at[index, name]),
-                "rank": int(self.ranks.at[index, name]),
-                "of": int(of[name]),
-            }
-            for name in known
-        }
         flagged = flagged or self.flagged
         return {
             "model": self.loaded.denoiser.digest,
             "images": self.loaded.images.digest,
             "flagged": None if flagged is None else {"measure": flagged.measure, "threshold": flagged.threshold},
-            "values": values,
+            "values": {one.name: {"value": one.value, "stderr": one.error, "rank": one.rank, "of": one.of} for one in self.numbers(index)},
             "copies": {name: int(counts[index]) for name, counts in self.counts.items()},
         }
 
@@ -72,13 +82,19 @@ class Casebook:
         return [int(place) for place in np.flatnonzero(self.groups == self.groups[index]) if ids[place] != ids[index]]
 
 
-def casebook(loaded: Workspace, flagged: Flagged | None, alike: float) -> Casebook:
-    """`alike` is the distance up to which images count as near-duplicates."""
+def casebook(loaded: Workspace, flagged: Flagged | None, alike: Alike) -> Casebook:
     results = workspace.results()
     values, errors = _tables(loaded, loaded.denoiser.digest, loaded.images.digest, (len(results), results.bytes))
     made = nearby.generations(loaded)
     counts = {name: nearby.matches(loaded, samples).counts(len(loaded.images)) for name, samples in made.items()}
-    parts = (loaded.denoiser.digest, loaded.images.digest, len(results), results.bytes, alike, *(samples.digest for samples in made.values()))
+    parts = (
+        loaded.denoiser.digest,
+        loaded.images.digest,
+        len(results),
+        results.bytes,
+        alike,
+        *(samples.digest for samples in made.values()),
+    )
     version = hashlib.sha256(f"{parts}{flagged}".encode()).hexdigest()[:16]
     return Casebook(loaded, values, errors, ranks(values), nearby.groups(loaded, alike), counts, flagged, version)
 
@@ -125,20 +141,17 @@ def _facts(book: Casebook, index: int) -> str:
 
 def _measures(book: Casebook, index: int) -> list[dict[str, Any]]:
     lines = []
-    for name, measure in MEASURES.items():
-        value, error = book.values.at[index, name], book.errors.at[index, name]
-        if np.isnan(value):
-            continue
-        rank, of = int(book.ranks.at[index, name]), int(book.values[name].notna().sum())
+    for one in book.numbers(index):
+        measure = MEASURES[one.name]
         lines.append(
             {
-                "name": name,
+                "name": one.name,
                 "title": measure.title,
-                "value": number(value),
-                "error": "" if np.isnan(error) else f"± {error:.2g}" if error < 100 else f"± {error:,.0f}",
-                "rank": f"{rank:,}",
-                "of": f"{of:,}",
-                "share": 1 - (rank - 1) / max(1, of - 1),
+                "value": number(one.value),
+                "error": "" if np.isnan(one.error) else f"± {one.error:.2g}" if one.error < 100 else f"± {one.error:,.0f}",
+                "rank": f"{one.rank:,}",
+                "of": f"{one.of:,}",
+                "share": 1 - (one.rank - 1) / max(1, one.of - 1),
                 "about": f"{measure.definition} {'Bigger' if measure.direction > 0 else 'Smaller'} is more memorised; {measure.unit}.",
             }
         )
@@ -224,8 +237,3 @@ def _shown(pixels: np.ndarray, most: int = LARGEST) -> np.ndarray:
     if max(pixels.shape[:2]) <= most:
         return pixels
     return np.stack([coarse(pixels[..., channel].astype(np.float64), most) for channel in range(3)], -1).round().astype(np.uint8)
-
-
-def poster(pixels: np.ndarray, side: int = 128) -> str:
-    """A picture for paper, enlarged by a whole factor, as a data URL."""
-    return data_url(enlarge(_shown(pixels), side))

@@ -19,7 +19,9 @@ def by_hand(book: Casebook) -> tuple[list[int], None]:
     kept: list[str] = st.session_state.setdefault("by_hand", [])
     row = st.container(horizontal=True, vertical_alignment="bottom")
     text = row.text_input("Names that hold, or ids", key="by_hand_text", placeholder=images.names[0], width=320)
-    found = [image for image, name in zip(images.ids, images.names, strict=True) if text and (text.lower() in name.lower() or text == image)]
+    found = [
+        image for image, name in zip(images.ids, images.names, strict=True) if text and (text.lower() in name.lower() or text == image)
+    ]
     new = [image for image in found if image not in set(kept)]
     if row.button(f"Add {len(new):,}", icon=":material/add:", disabled=not new):
         kept.extend(new)
@@ -33,13 +35,14 @@ def by_hand(book: Casebook) -> tuple[list[int], None]:
 
 def imported(book: Casebook) -> tuple[list[int], None]:
     """Names or ids from CSV or text, pictures uploaded or in a folder, each matched with the image set."""
-    images = book.loaded.images
     left, right = st.columns(2, gap="medium", vertical_alignment="top")
     files = left.file_uploader(
         "A CSV of names or ids, or pictures", ["csv", "txt", *sorted(suffix[1:] for suffix in SUFFIXES)], accept_multiple_files=True,
         help="Of a CSV the column called id, name, file_name or image is read, else the first.",
     )  # fmt: skip
-    folder = right.text_input("Or a folder of pictures on this machine", key="import_folder", placeholder="below a folder this app may read")
+    folder = right.text_input(
+        "Or a folder of pictures on this machine", key="import_folder", placeholder="below a folder this app may read"
+    )
     try:
         table = _matched(book, files, folder.strip())
     except ValueError as error:

@@ -1,11 +1,13 @@
 """What stands near an image: its near-duplicates in the image set, and the pictures the model drew."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import streamlit as st
 
 from memlib import ImageSet, load_images, nearest
+from memlib.audit.lookalikes import lookalikes
 from memlib.denoisers.unet import DEMO
 from memlib.evidence import Matches, match
 from memlib.neighbours import duplicates
@@ -37,14 +39,23 @@ def _matches(_samples: ImageSet, _images: ImageSet, samples: str, images: str) -
     return match(_samples, _images)
 
 
-def groups(loaded: Workspace, threshold: float, mirrored: bool = False) -> np.ndarray:
+@dataclass(frozen=True)
+class Alike:
+    """What counts as a near-duplicate: "pixels" up to a root mean square difference, or "looks" up to so many bits of a hash."""
+
+    by: str
+    threshold: float
+    mirrored: bool
+
+
+def groups(loaded: Workspace, alike: Alike) -> np.ndarray:
     """The near-duplicate group of each image: the smallest index in it."""
-    return _groups(loaded.images, loaded.images.digest, threshold, mirrored)
+    return _groups(loaded.images, loaded.images.digest, alike.by, alike.threshold, alike.mirrored)
 
 
 @st.cache_data(max_entries=8, show_spinner="Looking for near-duplicates")
-def _groups(_images: ImageSet, images: str, threshold: float, mirrored: bool) -> np.ndarray:
-    return np.asarray(duplicates(_images, threshold, mirrored))
+def _groups(_images: ImageSet, images: str, by: str, threshold: float, mirrored: bool) -> np.ndarray:
+    return lookalikes(_images, int(threshold)) if by == "looks" else np.asarray(duplicates(_images, threshold, mirrored))
 
 
 def closest(images: ImageSet, indices: Sequence[int], pool: ImageSet, count: int) -> dict[int, Nearest]:
@@ -56,5 +67,3 @@ def closest(images: ImageSet, indices: Sequence[int], pool: ImageSet, count: int
         for index, places, distances in zip(missing, found.index.numpy(), found.distance.numpy(), strict=True):
             known[images.ids[index], pool.digest] = (places, distances)
     return {index: known[images.ids[index], pool.digest] for index in indices}
-
-
