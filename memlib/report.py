@@ -98,7 +98,7 @@ article { border-top: 1px solid #bbb; padding: 1rem 0; break-inside: avoid; } .p
 <div class="id">{{ entry.id }}</div>
 {% if entry.facts %}<div class="quiet">{{ entry.facts }}</div>{% endif %}
 {% for said in entry.verdicts %}
-<div><strong>{{ said.verdict }}</strong>: {{ said.reviewer }}, {{ said.at }}{% if said.note %}. {{ said.note }}{% endif %}
+<div><strong>{{ said.verdict }}</strong>: {{ said.reviewer }}, {{ said.at[:16] }} UTC{% if said.note %}. {{ said.note }}{% endif %}
 {% if said.region %}<span class="quiet">Marked: rows {{ said.region[0] }} to {{ said.region[2] - 1 }}, columns {{ said.region[1] }} to {{ said.region[3] - 1 }}.</span>{% endif %}
 {% if said.stale %}<div class="stale">Stale: {{ said.stale }}.</div>{% endif %}</div>
 {% else %}

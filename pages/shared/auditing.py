@@ -14,7 +14,7 @@ from memlib.measures import MEASURES
 from memlib.report import Audit, Entry, html_report
 from memlib.runs import provenance
 from pages.shared import exports
-from pages.shared.cases import Casebook, described
+from pages.shared.cases import Casebook, described, number
 from pages.shared.duplicates import duplicates_panel
 from pages.shared.pictures import data_url, rgb
 from pages.shared.reviewing import Review
@@ -46,24 +46,29 @@ def _export(book: Casebook, queue: list[int], seen: Review) -> None:
     pictures = row.toggle("Pictures in the report", value=True)
     history = seen.history if everything else seen.visible
     if only:
-        ids = {images.ids[index] for index in queue}
-        history = history[history["image"].isin(ids)]
+        history = history[history["image"].isin({images.ids[index] for index in queue})]
     left = len(standing(seen.history)) - len(standing(seen.visible))
     if left and not everything:
         st.caption(f"{left:,} verdicts of other reviewers on cases you have not decided are left out.")
     name = f"audit-{images.name}".replace(" ", "-").lower()
+    details, table = _provenance(book), verdict_table(book, history, seen)
     buttons = st.container(horizontal=True)
 
-    def offer(label: str, make: Callable[[], bytes], file: str, kind: str, tip: str) -> None:
+    def offer(label: str, make: Callable[[], bytes] | bytes, file: str, kind: str, tip: str) -> None:
         buttons.download_button(label, make, file, kind, icon=":material/download:", on_click="ignore", help=tip)
 
-    details = _provenance(book)
-    offer("CSV", lambda: exports.as_csv(verdict_table(book, history, seen), details), f"{name}.csv", "text/csv", "A line for each verdict.")
-    offer("Parquet", lambda: exports.as_parquet(verdict_table(book, history, seen), details), f"{name}.parquet", "application/octet-stream", "The same, with the provenance in the file's metadata.")  # fmt: skip
-    offer("JSON", lambda: as_json(book, history, seen, details), f"{name}.json", "application/json", "The verdicts, and the whole history with the changes that were taken back or did not stand.")  # fmt: skip
-    offer("Report", lambda: report(book, queue if only else None, history, seen, pictures).encode(), f"{name}.html", "text/html", "One HTML file that opens offline and prints; save it as PDF from the browser.")  # fmt: skip
+    offer("CSV", lambda: exports.as_csv(table, details), f"{name}.csv", "text/csv", "A line for each verdict.")
+    offer("Parquet", lambda: exports.as_parquet(table, details), f"{name}.parquet", "application/octet-stream", "The same, with the provenance in the file's metadata.")  # fmt: skip
+    offer("JSON", lambda: as_json(table, history, details), f"{name}.json", "application/json", "The verdicts, and the whole history with the changes that were taken back or did not stand.")  # fmt: skip
     offer("Images to remove or modify", lambda: removal_list(history, images, book.groups).to_csv(index=False).encode(), f"{name}-actions.csv", "text/csv", "Ids and names: memorised images to remove from the training set, partly memorised ones to modify, disputed ones to settle, and their undecided near-duplicates to look at. That is what the volume-growth paper proposes doing before training again.")  # fmt: skip
-    counts = standing(history)["verdict"].value_counts()
+    if buttons.button(
+        "Make the report", icon=":material/summarize:", help="One HTML file that opens offline and prints; save it as PDF from the browser."
+    ):
+        with st.spinner("Making the report"):
+            st.session_state.audit_report = report(book, queue if only else None, history, seen, pictures).encode()
+    if "audit_report" in st.session_state:
+        offer("Report", st.session_state.audit_report, f"{name}.html", "text/html", "As it was when it was made.")
+    counts = table["verdict"].value_counts()
     st.caption(", ".join(f"{counts.get(verdict, 0):,} {verdict}" for verdict in VERDICTS) + ".")
 
 
@@ -92,8 +97,7 @@ def verdict_table(book: Casebook, history: pd.DataFrame, seen: Review) -> pd.Dat
     return pd.DataFrame(lines, columns=None if lines else ["id", "name", "verdict", "reviewer", "at", "note", "region", "stale"])
 
 
-def as_json(book: Casebook, history: pd.DataFrame, seen: Review, details: dict[str, Any]) -> bytes:
-    table = verdict_table(book, history, seen)
+def as_json(table: pd.DataFrame, history: pd.DataFrame, details: dict[str, Any]) -> bytes:
     document = {
         "provenance": details,
         "verdicts": json.loads(table.to_json(orient="records")),
@@ -168,7 +172,7 @@ def _rule(book: Casebook) -> list[str]:
     value = signed(book.values[[measure.name]])[measure.name].to_numpy()
     rate = base_rate(value, book.flagged.threshold * measure.direction, held_out(book.loaded.images))
     return [
-        f"Flagged: {measure.title} {'at least' if measure.direction > 0 else 'at most'} {book.flagged.threshold:,.4g} {measure.unit}. {rate}"
+        f"Flagged: {measure.title} {'at least' if measure.direction > 0 else 'at most'} {number(book.flagged.threshold)} {measure.unit}. {rate}"
     ]
 
 

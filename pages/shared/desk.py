@@ -30,7 +30,7 @@ _CSS = """
 .film img { width: 36px; height: 36px; image-rendering: pixelated; object-fit: contain; display: block; }
 .film .mark { position: absolute; right: -2px; bottom: -2px; font-size: 0.62rem; line-height: 14px; width: 14px; text-align: center; border-radius: 7px; color: var(--st-background-color); background: var(--st-text-color); }
 .film .mark.waiting { opacity: 0.5; }
-.case { display: grid; grid-template-columns: 258px minmax(0, 1fr) 320px; gap: 20px; align-items: start; }
+.case { display: grid; grid-template-columns: 256px minmax(0, 1fr) 336px; gap: 18px; align-items: start; }
 .name { font-size: 0.95rem; font-weight: 600; overflow-wrap: anywhere; margin-top: 6px; }
 .sheet { position: relative; width: 256px; touch-action: none; cursor: crosshair; }
 .sheet img { width: 100%; image-rendering: pixelated; display: block; border-radius: 2px; }
@@ -47,9 +47,9 @@ figcaption { font-size: 0.72rem; opacity: 0.75; font-variant-numeric: tabular-nu
 .row .marked img { border-color: var(--st-primary-color); }
 .row .marked figcaption { opacity: 1; font-weight: 600; }
 table { border-collapse: collapse; width: 100%; table-layout: fixed; font-size: 0.72rem; font-variant-numeric: tabular-nums; line-height: 1.24; }
-td { padding: 0.5px 4px; white-space: nowrap; position: relative; }
-td:first-child { width: 152px; overflow: hidden; text-overflow: ellipsis; }
-td.n { text-align: right; width: 58px; } td.r { width: 34px; }
+td { box-sizing: border-box; padding: 0.5px 4px 0.5px 0; white-space: nowrap; position: relative; }
+td:first-child { width: 144px; overflow: hidden; text-overflow: ellipsis; }
+td.n { text-align: right; width: 58px; } td.n.r { width: 36px; }
 tr.by td { font-weight: 700; color: var(--st-primary-color); }
 td .share { display: inline-block; height: 5px; border-radius: 2px; background: var(--st-primary-color); vertical-align: middle; opacity: 0.8; }
 .decide { display: flex; gap: 8px; align-items: center; margin-top: 12px; flex-wrap: wrap; }
@@ -227,7 +227,7 @@ export default function ({ data, parentElement, setStateValue }) {
     root.replaceChildren(top, film, middle, bottom, said)
     if (typed) typed.focus()
     else if (pressed && pressed !== "desk") root.focus({ preventScroll: true })
-    root.dataset.at = id; root.dataset.ready = one ? "yes" : "no"
+    root.dataset.at = id; root.dataset.ready = one ? "yes" : "no"; root.dataset.reviewer = latest.reviewer
     root.setAttribute("aria-label", one ? `Case ${number} of ${latest.total}: ${one.name}, ${now.verdict ?? "not decided"}` : "Case")
   }
 
@@ -270,7 +270,7 @@ export default function ({ data, parentElement, setStateValue }) {
     const table = make("table")
     for (const line of one.measures) {
       const share = make("span", "share"); share.style.width = 34 * line.share + "px"
-      const cell = make("td", "", share); cell.style.width = "38px"
+      const cell = make("td", "", share); cell.style.width = "38px"; cell.style.paddingRight = 0
       const row = make("tr", line.name === latest.flagged?.measure ? "by" : "", make("td", "", line.title), make("td", "n", line.value), make("td", "n quiet", line.error), make("td", "n r", line.rank), cell)
       row.title = line.about + ` Rank ${line.rank} of ${line.of}.`
       table.append(row)
