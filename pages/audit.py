@@ -16,7 +16,7 @@ from pages.shared.duplicates import alike
 from pages.shared.intake import by_hand, imported
 from pages.shared.reviewing import Review, review, signed_in, take
 
-BEHIND, AHEAD, SOON = 12, 28, 256  # cases the browser holds around the current one; those looked up together
+BEHIND, AHEAD, SOON = 16, 40, 256  # cases the browser holds around the current one; those looked up together
 FALSE_POSITIVES = 0.01  # of held-out images, at the threshold the page starts with
 FLAGGED = 0.02  # of all images, where there are none held out
 STATUS = ["All", "To decide", "Decided", "Stale", "Disputed"]

@@ -1,7 +1,7 @@
 """One case as an auditor sees it: the image, its maps, every measure, its near-duplicates, the closest generations."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -10,6 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from memlib.evidence import measure_table, ranks
+from memlib.images import ImageSet
 from memlib.measures import MEASURES
 from memlib.measures.result import Row
 from memlib.runs import result_keys
@@ -57,13 +58,11 @@ class Casebook:
 
     def numbers(self, index: int) -> list[Number]:
         """Every measure the image has."""
-        found = []
-        for name in self.values:
-            value = float(self.values[name].to_numpy()[index])
-            if not np.isnan(value):
-                rank, of = int(self.ranks[name].to_numpy()[index]), int(self.values[name].count())
-                found.append(Number(str(name), value, float(self.errors[name].to_numpy()[index]), rank, of))
-        return found
+        columns = (table.to_numpy()[index] for table in (self.values, self.errors, self.ranks))
+        lines = zip(map(str, self.values), *columns, self.values.count(), strict=True)
+        return [
+            Number(name, float(value), float(error), int(rank), int(of)) for name, value, error, rank, of in lines if not np.isnan(value)
+        ]
 
     def evidence(self, index: int, flagged: Flagged | None = None) -> dict[str, Any]:
         """What a verdict on the image is given on."""
@@ -111,27 +110,37 @@ def described(book: Casebook, indices: Sequence[int], soon: Sequence[int] = ()) 
     images = book.loaded.images
     together = [*indices, *soon]
     twins = nearby.closest(images, together, images, TWINS + 1)
-    made = {
-        name: (samples, nearby.closest(images, together, samples, TWINS), nearby.matches(book.loaded, samples))
-        for name, samples in nearby.generations(book.loaded).items()
-    }
+    own = _pixels(images, {*indices, *(int(place) for index in indices for place in twins[index][0])})
     maps = _maps(book.loaded, indices)
-    return [
-        {
+    cases = {
+        index: {
             "id": images.ids[index],
             "name": images.names[index],
             "facts": _facts(book, index),
-            "picture": data_url(_shown(rgb(images[index]))),
+            "picture": data_url(_shown(own[index])),
             "width": images.shape[2],
             "height": images.shape[1],
             "maps": maps[index],
             "measures": _measures(book, index),
-            "twins": _twins(book, index, *twins[index]),
+            "twins": _twins(book, index, *twins[index], own),
             "mates": [images.ids[place] for place in book.mates(index)],
-            "made": [_made(name, samples, found[index], copies, index) for name, (samples, found, copies) in made.items()],
+            "made": [],
         }
         for index in indices
-    ]
+    }
+    for name, samples in nearby.generations(book.loaded).items():
+        found, copies = nearby.closest(images, together, samples, TWINS), nearby.matches(book.loaded, samples)
+        drawn = _pixels(samples, {int(place) for index in indices for place in found[index][0]})
+        source = np.where(copies.copies(), copies.index[:, 0], -1)  # which image each sample is a copy of
+        for index in indices:
+            cases[index]["made"].append(_made(name, *found[index], source, index, drawn))
+    return list(cases.values())
+
+
+def _pixels(pool: ImageSet, places: Iterable[int]) -> dict[int, np.ndarray]:
+    """Some pictures as uint8 (H, W, 3), converted together."""
+    chosen = sorted(places)
+    return dict(zip(chosen, rgb(pool.batch(chosen)), strict=True))
 
 
 def _facts(book: Casebook, index: int) -> str:
@@ -163,37 +172,24 @@ def number(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
-def _twins(book: Casebook, index: int, places: np.ndarray, distances: np.ndarray) -> dict[str, Any]:
+def _twins(book: Casebook, index: int, places: np.ndarray, distances: np.ndarray, pixels: Mapping[int, np.ndarray]) -> dict[str, Any]:
     images, same = book.loaded.images, book.groups[index]
     others = [(int(place), float(distance)) for place, distance in zip(places, distances, strict=True) if place != index][:TWINS]
     count = len(book.mates(index))
-    return {
-        "note": "no near-duplicate" if not count else f"{count:,} near-duplicate{'s' * (count > 1)}",
-        "items": [
-            {
-                "url": thumbnail(rgb(images[place])),
-                "name": images.names[place],
-                "text": f"{distance:.2f}",
-                "marked": bool(book.groups[place] == same),
-            }
-            for place, distance in others
-        ],
-    }
+    items = [_item(pixels[place], images.names[place], distance, book.groups[place] == same) for place, distance in others]
+    return {"note": "no near-duplicate" if not count else f"{count:,} near-duplicate{'s' * (count > 1)}", "items": items}
 
 
-def _made(name: str, samples: Any, found: nearby.Nearest, copies: Any, index: int) -> dict[str, Any]:
-    called = copies.copies()
-    items = [
-        {
-            "url": thumbnail(rgb(samples[int(place)])),
-            "name": f"{name} sample {int(place):,}",
-            "text": f"{distance:.2f}",
-            "marked": bool(called[place] and copies.index[place, 0] == index),
-        }
-        for place, distance in zip(*found, strict=True)
-    ]
-    count = int((called & (copies.index[:, 0] == index)).sum())
-    return {"title": name, "note": f"{count:,} of {len(samples):,} are copies of this image", "items": items}
+def _made(
+    name: str, places: np.ndarray, distances: np.ndarray, source: np.ndarray, index: int, pixels: Mapping[int, np.ndarray]
+) -> dict[str, Any]:
+    near = zip(places.tolist(), distances.tolist(), strict=True)
+    items = [_item(pixels[place], f"{name} sample {place:,}", distance, source[place] == index) for place, distance in near]
+    return {"title": name, "note": f"{int((source == index).sum()):,} of {len(source):,} are copies of this image", "items": items}
+
+
+def _item(pixels: np.ndarray, name: str, distance: float, marked: Any) -> dict[str, Any]:
+    return {"url": thumbnail(pixels), "name": name, "text": f"{distance:.2f}", "marked": bool(marked)}
 
 
 def _maps(loaded: Workspace, indices: Sequence[int]) -> dict[int, list[dict[str, Any]]]:

@@ -68,14 +68,14 @@ td .share { display: inline-block; height: 5px; border-radius: 2px; background: 
 
 _JS = """
 const VERDICTS = ["memorised", "partly memorised", "not memorised", "unsure"]
-const AHEAD = 8, SHELF = 200
+const AHEAD = 16, SHELF = 200, PATIENCE = 5000
 const shelf = new Map()          // the fixed part of each case, by what it depends on
 const places = new Map()         // where the auditor is, by queue
 let kept = { outbox: [], drafts: {} }
 try { kept = JSON.parse(sessionStorage.getItem("afterimage-desk")) ?? kept } catch {}
 const keep = () => { try { sessionStorage.setItem("afterimage-desk", JSON.stringify(kept)) } catch {} }
 const undone = new Set()
-let together = false, latest = null, timer = null, turn = 0, whole = null, answer = null
+let together = false, latest = null, timer = null, turn = 0, whole = null, answer = null, asked = 0, sent = null, owed = 0
 
 const make = (tag, name, ...inside) => { const e = document.createElement(tag); if (name) e.className = name; e.append(...inside); return e }
 const picture = (url, alt) => { const e = make("img"); e.src = url; e.alt = alt; e.draggable = false; e.decoding = "sync"; return e }
@@ -92,13 +92,17 @@ const mine = (id) => {
   return now
 }
 
+// one message at a time: a second one would interrupt the server before it has answered the first
 const flush = (soon = true) => {
   clearTimeout(timer)
+  const wait = asked ? Math.max(0, asked + PATIENCE - Date.now()) : soon || kept.outbox.length ? 0 : 150
   timer = setTimeout(() => {
     if (!latest) return
+    asked = Date.now()
     const known = [...shelf.keys()].filter((one) => one.startsWith(latest.version + "/")).map((one) => one.slice(latest.version.length + 1))
+    sent = JSON.stringify([latest.at, kept.outbox.map((act) => act.action)])
     latest.send("desk", { at: latest.at, known, outbox: kept.outbox, turn: ++turn })
-  }, soon || kept.outbox.length ? 0 : 150)
+  }, wait)
 }
 
 const push = (act) => {
@@ -137,6 +141,7 @@ const undo = () => {
 const key = (id) => latest.version + "/" + id
 const spot = (id) => latest.order.indexOf(id)
 const go = (id) => {
+  owed = 0
   latest.at = id
   places.set(latest.queue, id)
   latest.draw()
@@ -147,7 +152,7 @@ const step = (by) => {
   const at = spot(latest.at), next = latest.order[at + by]
   if (next) go(next)
   else if (latest.first + at + by < 0 || latest.first + at + by >= latest.total) say(by > 0 ? "This is the last case." : "This is the first case.")
-  else flush()
+  else { owed = by; say("The next case is on its way."); flush() }
 }
 let message = ["", false]
 const say = (text, alert = false) => { message = [text, alert]; latest?.draw() }
@@ -170,8 +175,9 @@ export default function ({ data, parentElement, setStateValue }) {
   if (data.problem) message = [data.problem + (kept.outbox.length ? " It is tried again." : ""), true]
   else if (answered && data.lost) message = [data.lost, true]
   else if (kept.outbox.length !== before && message[1]) message = ["", false]
-  if (kept.outbox.length && first) flush()
-  else if (kept.outbox.length && data.problem) { clearTimeout(timer); timer = setTimeout(flush, 3000) }
+  asked = 0
+  if (data.problem && kept.outbox.length) { clearTimeout(timer); timer = setTimeout(flush, 3000) }
+  else if (first ? kept.outbox.length : sent !== JSON.stringify([latest.at, kept.outbox.map((act) => act.action)]) && (kept.outbox.length || at !== data.at)) flush()
 
   function draw() {
     const id = latest.at, place = spot(id), one = shelf.get(key(id)), now = mine(id), draft = kept.drafts[id] ?? {}
@@ -295,7 +301,7 @@ export default function ({ data, parentElement, setStateValue }) {
     else if (act) { event.preventDefault(); message = message[1] ? message : ["", false]; act() }
   }
   document.addEventListener("keydown", whole)
-  draw()
+  if (owed && latest.order[spot(at) + owed]) { message = ["", false]; step(owed) } else draw()
   if (document.activeElement === document.body) root.focus({ preventScroll: true })
 }
 """

@@ -42,7 +42,7 @@ def verdicts() -> Verdicts:
 
 def signed_in() -> str | None:
     """Who the visitor is, where the app asks them to sign in."""
-    return str(st.user.get("email") or "") or None
+    return str(st.user.get("email") or "") or None if st.user.get("is_logged_in") else None
 
 
 @dataclass(frozen=True)
