@@ -43,6 +43,12 @@ page = st.navigation(
             help="Flagged images one by one, with everything known of each: look, decide, export.",
         ),
         st.Page(
+            "pages/evidence.py",
+            title="Evidence",
+            icon=":material/balance:",
+            help="Which measure predicts what the model really reproduces.",
+        ),
+        st.Page(
             "pages/methods.py",
             title="Methods",
             icon=":material/function:",

@@ -9,61 +9,42 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-import torch
 from scipy.stats import binomtest, rankdata
 
 from memlib.denoisers import Denoiser
+from memlib.extraction.generations import Generations
+from memlib.extraction.matches import CRITERIA, match, training_set
 from memlib.images import ImageSet
 from memlib.measures import MEASURES, Row
 from memlib.measures.evidence import auc_interval, tpr_at
-from memlib.neighbours import COPY_RATIO, nearest
+from memlib.neighbours import duplicates
 from memlib.runs import result_keys
 
-COPY_DISTANCE = 0.1  # root mean square, in [-1, 1] units
 HELD_OUT = "held-out"
 REPRODUCED, TRAINED = "reproduced against not", "trained against held-out"
 
 
 def held_out(images: ImageSet) -> np.ndarray:
-    """True (N,) for images that were not trained on: the group called held-out, or no copies."""
-    groups = np.array(images.metadata.get("group", [""] * len(images)))
-    copies = np.array(images.metadata.get("copies", [""] * len(images)))
-    return np.asarray((groups == HELD_OUT) | (copies == "0"))
+    """True (N,) for images of the group called held-out: they were not trained on."""
+    return np.array([group == HELD_OUT for group in images.metadata.get("group", [""] * len(images))])
 
 
-@dataclass(frozen=True)
-class Matches:
-    """The two nearest distinct training images of each of Q generated pictures; `index` are positions in the image set."""
-
-    index: np.ndarray  # (Q, 2)
-    distance: np.ndarray  # (Q, 2)
-
-    def copies(self, criterion: str = "ratio", threshold: float | None = None) -> np.ndarray:
-        """True (Q,) where a picture counts as a copy of its nearest image.
-
-        "ratio": nearest over second nearest distance below `threshold`, by default 1/3 (Yoon et al. 2023); blind where an image
-        has a near twin. "distance": nearest distance below it, by default 0.1; blind to what is plain.
-        """
-        if criterion == "ratio":
-            return self.distance[:, 0] < (COPY_RATIO if threshold is None else threshold) * self.distance[:, 1]
-        if criterion == "distance":
-            return np.asarray(self.distance[:, 0] < (COPY_DISTANCE if threshold is None else threshold))
-        raise ValueError(f"A copy is called by ratio or by distance, not by {criterion!r}.")
-
-    def counts(self, images: int, criterion: str = "ratio", threshold: float | None = None) -> np.ndarray:
-        """How many of the pictures are copies of each image, (images,)."""
-        return np.bincount(self.index[self.copies(criterion, threshold), 0], minlength=images)
+def match_samples(samples: ImageSet, images: ImageSet) -> pd.DataFrame:
+    """Generated pictures matched with the images that were trained on, near-duplicates counted as one: `extraction.match`."""
+    return match(Generations(samples, None, {}), training_set(images, duplicates(images)))
 
 
-def match(samples: ImageSet, images: ImageSet) -> Matches:
-    """Match generated pictures with the distinct images that were trained on."""
-    trained = np.flatnonzero(~held_out(images))
-    first = {images.ids[place]: place for place in trained[::-1]}  # equal pictures are one
-    kept = torch.tensor(sorted(first.values()))
-    if len(kept) < 2:
-        raise ValueError(f"Matching needs at least two different training images, not {len(kept)}.")
-    found = nearest(samples.batch(range(len(samples))), images.batch(kept.tolist()))
-    return Matches(kept[found.index].numpy(), found.distance.numpy())
+def copied(matches: pd.DataFrame, criterion: str = "ratio", threshold: float | None = None) -> np.ndarray:
+    """The place of the image each generated picture is a copy of, -1 where it is none; a criterion of `extraction.CRITERIA`."""
+    if criterion not in CRITERIA or criterion not in matches:
+        raise ValueError(f"Copies can be called by {', '.join(name for name in CRITERIA if name in matches)}, not by {criterion!r}.")
+    return np.where(CRITERIA[criterion].holds(matches[criterion].to_numpy(), threshold), matches["nearest"].to_numpy(), -1)
+
+
+def reproductions(matches: pd.DataFrame, images: int, criterion: str = "ratio", threshold: float | None = None) -> np.ndarray:
+    """How many of the generated pictures are copies of each image, (images,)."""
+    found = copied(matches, criterion, threshold)
+    return np.bincount(found[found >= 0], minlength=images)
 
 
 def at_most(samples: int, hits: int = 0, confidence: float = 0.95) -> float:

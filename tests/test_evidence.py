@@ -12,7 +12,21 @@ from sklearn.metrics import roc_auc_score, roc_curve
 from memlib import MEASURES, GaussianMixture, ImageSet, load_denoiser, load_images
 from memlib import evidence as tables
 from memlib.denoisers.unet import DEMO
-from memlib.evidence import at_most, base_rate, comparisons, disagreement, held_out, match, measure_table, quality, rank_agreement, ranks
+from memlib.evidence import (
+    at_most,
+    base_rate,
+    comparisons,
+    copied,
+    disagreement,
+    held_out,
+    match_samples,
+    measure_table,
+    quality,
+    rank_agreement,
+    ranks,
+    reproductions,
+)
+from memlib.images import of_pixels, to_pixels
 from memlib.measures.evidence import auc_interval, roc, tpr_at
 from memlib.runs import Results, read_run, result_key
 
@@ -86,31 +100,29 @@ def picture_set(groups: list[str], copies: list[str] | None = None, seed: int = 
     )
 
 
+def samples_of(pictures: torch.Tensor) -> ImageSet:
+    return of_pixels("samples", to_pixels(pictures))
+
+
 def test_copies_are_counted_for_the_training_image_they_are_of() -> None:
-    images = picture_set(["a", "a", "held-out", "a", "a"], ["2", "1", "0", "1", "0"])
-    assert held_out(images).tolist() == [False, False, True, False, True]
-    near = torch.stack([images[0] + 0.01, images[0] - 0.01, images[3] + 0.01, images[2], (images[0] + images[1]) / 2])
-    samples = ImageSet("s", ["s"] * 5, list("abcde"), (3, 4, 4), [], {}, None, lambda n: near[n].numpy())
-    found = match(samples, images)
-    assert found.counts(5).tolist() == [2, 0, 0, 1, 0]  # held-out images are not matched
-    assert set(found.index.ravel()) <= {0, 1, 3}
-    assert found.counts(5, "distance", 0.02).tolist() == [2, 0, 0, 1, 0]
-    assert found.counts(5, "distance", 0.001).sum() == 0
-    assert found.counts(5, "ratio", 2.0).sum() == 5
-    for sample, row in enumerate(found.distance):
-        apart = sorted(float((near[sample] - images[place]).square().mean().sqrt()) for place in (0, 1, 3))
-        np.testing.assert_allclose(row, apart[:2], atol=1e-6)
-    with pytest.raises(ValueError, match="not by"):
-        found.copies("taste")
+    images = picture_set(["a", "a", "held-out", "a"])
+    assert held_out(images).tolist() == [False, False, True, False]
+    near = torch.stack([images[0] + 0.02, images[0] - 0.02, images[3] + 0.02, images[2], (images[0] + images[1]) / 2]).clamp(-1, 1)
+    found = match_samples(samples_of(near), images)
+    assert reproductions(found, 4).tolist() == [2, 0, 0, 1]  # what is like a held-out image is no copy
+    assert copied(found).tolist() == [0, 0, 3, -1, -1]
+    assert reproductions(found, 4, "distance", 0.03).tolist() == [2, 0, 0, 1]
+    assert reproductions(found, 4, "distance", 0.001).sum() == 0
+    assert reproductions(found, 4, "ratio", 2.0).sum() == 5
+    with pytest.raises(ValueError, match="not by 'taste'"):
+        reproductions(found, 4, "taste")
 
 
-def test_exact_copies_in_the_training_set_do_not_hide_reproduction() -> None:
+def test_copies_in_the_training_set_do_not_hide_reproduction() -> None:
     images = picture_set(["a"] * 4)
-    images.ids[1] = images.ids[0]
-    doubled = [images[0], images[0], images[2], images[3]]
-    twice = ImageSet("t", images.names, images.ids, (3, 4, 4), [], {}, None, lambda n: doubled[n].numpy())
-    samples = ImageSet("s", ["s"], ["a"], (3, 4, 4), [], {}, None, lambda n: (images[0] + 0.001).numpy())
-    assert match(samples, twice).counts(4).tolist() == [1, 0, 0, 0]
+    twins = [images[0], images[0] * 0.99, images[2], images[3]]
+    doubled = ImageSet("t", images.names, images.ids, (3, 4, 4), [], {}, None, lambda n: twins[n].numpy())
+    assert reproductions(match_samples(samples_of(images[0][None]), doubled), 4).tolist() == [1, 0, 0, 0]
 
 
 def test_where_nothing_came_back_the_bound_is_the_textbook_one() -> None:
@@ -164,7 +176,7 @@ def demo() -> tuple[ImageSet, pd.DataFrame, pd.DataFrame, np.ndarray]:
         for image, row in rows.items():
             results[result_key(details["model"]["digest"], image, details["measure"], details["parameters"])] = row
     value, error = measure_table(denoiser, images, results)
-    return images, value, error, match(load_images(DEMO / "samples.npz"), images).counts(len(images))
+    return images, value, error, reproductions(match_samples(load_images(DEMO / "samples.npz"), images), len(images))
 
 
 def test_the_table_of_the_demo_holds_every_measure_that_was_run_where_it_was_run() -> None:

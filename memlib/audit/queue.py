@@ -8,9 +8,9 @@ from pathlib import PurePosixPath
 import pandas as pd
 import torch
 
-from memlib.evidence import COPY_DISTANCE, held_out
+from memlib.evidence import held_out
 from memlib.images import ImageSet
-from memlib.neighbours import nearest
+from memlib.neighbours import NEAR_DUPLICATE, nearest
 
 EXACT, NEAR, ABSENT, HELD_OUT = "exact", "near", "not in training", "held out"
 HEADERS = ("id", "name", "file_name", "filename", "file", "image", "path")
@@ -46,7 +46,7 @@ def match_names(names: Iterable[str], images: ImageSet) -> pd.DataFrame:
     return _table(lines, images)
 
 
-def match_pictures(pictures: Sequence[tuple[str, bytes]], images: ImageSet, threshold: float = COPY_DISTANCE) -> pd.DataFrame:
+def match_pictures(pictures: Sequence[tuple[str, bytes]], images: ImageSet, threshold: float = NEAR_DUPLICATE) -> pd.DataFrame:
     """A line for each (name, encoded picture): "exact" for the same pixels, "near" for a distance below `threshold`.
 
     Pictures are brought to the set's shape first; what is no picture is "not in training", with the reason.

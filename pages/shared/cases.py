@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from memlib.evidence import measure_table, ranks
+from memlib.evidence import copied, measure_table, ranks, reproductions
 from memlib.images import ImageSet
 from memlib.measures import MEASURES
 from memlib.measures.result import Row
@@ -83,9 +83,9 @@ class Casebook:
 
 def casebook(loaded: Workspace, flagged: Flagged | None, alike: Alike) -> Casebook:
     results = workspace.results()
-    values, errors = _tables(loaded, loaded.denoiser.digest, loaded.images.digest, (len(results), results.bytes))
+    values, errors = measured(loaded)
     made = nearby.generations(loaded)
-    counts = {name: nearby.matches(loaded, samples).counts(len(loaded.images)) for name, samples in made.items()}
+    counts = {name: reproductions(nearby.matches(loaded, samples), len(loaded.images)) for name, samples in made.items()}
     parts = (
         loaded.denoiser.digest,
         loaded.images.digest,
@@ -96,6 +96,12 @@ def casebook(loaded: Workspace, flagged: Flagged | None, alike: Alike) -> Casebo
     )
     version = hashlib.sha256(f"{parts}{flagged}".encode()).hexdigest()[:16]
     return Casebook(loaded, values, errors, ranks(values), nearby.groups(loaded, alike), counts, flagged, version)
+
+
+def measured(loaded: Workspace) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Values and standard errors of every measure with its default settings, as far as this session has them."""
+    results = workspace.results()
+    return _tables(loaded, loaded.denoiser.digest, loaded.images.digest, (len(results), results.bytes))
 
 
 @st.cache_data(max_entries=4, scope="session", show_spinner="Reading the measures")
@@ -112,7 +118,7 @@ def described(book: Casebook, indices: Sequence[int], soon: Sequence[int] = ()) 
     twins = nearby.closest(images, together, images, TWINS + 1)
     own = _pixels(images, {*indices, *(int(place) for index in indices for place in twins[index][0])})
     maps = _maps(book.loaded, indices)
-    cases = {
+    cases: dict[int, dict[str, Any]] = {
         index: {
             "id": images.ids[index],
             "name": images.names[index],
@@ -129,9 +135,9 @@ def described(book: Casebook, indices: Sequence[int], soon: Sequence[int] = ()) 
         for index in indices
     }
     for name, samples in nearby.generations(book.loaded).items():
-        found, copies = nearby.closest(images, together, samples, TWINS), nearby.matches(book.loaded, samples)
+        found = nearby.closest(images, together, samples, TWINS)
         drawn = _pixels(samples, {int(place) for index in indices for place in found[index][0]})
-        source = np.where(copies.copies(), copies.index[:, 0], -1)  # which image each sample is a copy of
+        source = copied(nearby.matches(book.loaded, samples))
         for index in indices:
             cases[index]["made"].append(_made(name, *found[index], source, index, drawn))
     return list(cases.values())

@@ -2,14 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import streamlit as st
 
 from memlib import ImageSet, load_images, nearest
 from memlib.audit.lookalikes import lookalikes
-from memlib.denoisers.unet import DEMO
-from memlib.evidence import Matches, match
+from memlib.denoisers.unet import DEMO, model_digest
+from memlib.evidence import match_samples
+from memlib.extraction.generations import Generations, read_generations
 from memlib.neighbours import duplicates
 from pages.shared.workspace import Workspace
 
@@ -17,26 +20,62 @@ Nearest = tuple[np.ndarray, np.ndarray]  # positions and distances, nearest firs
 
 
 def generations(loaded: Workspace) -> dict[str, ImageSet]:
-    """The pictures that were drawn from the loaded model, by how."""
+    """The pictures that were drawn from the loaded model and are stored, by how: bundled ones, and those in the workspace folder."""
     found = {}
-    if loaded.sources.model == "demo":
-        found["Unconditional"] = _load(str(DEMO / "samples.npz"))
+    for folder in (*sorted((DEMO / "extraction").glob("*")), *sorted(drawn_folder().glob("*"))):
+        if (folder / "manifest.json").exists():
+            try:
+                run = _run(str(folder), _stamp(folder))
+            except ValueError:
+                continue  # nothing drawn yet, or damaged: the page that draws it says so
+            if run.plan is not None and run.plan.model == loaded.denoiser.digest:
+                name = run.method.capitalize()
+                found[name if name not in found else f"{name} ({folder.name})"] = run.images
+    if not found and loaded.denoiser.digest == _demo():
+        found["Unconditional"] = load_samples()
     return found
 
 
-@st.cache_resource(max_entries=8, show_spinner=False)
-def _load(path: str) -> ImageSet:
-    return load_images(path)
+def drawn_folder() -> Path:
+    """Where runs of drawn pictures are stored."""
+    return Path.cwd() / ".afterimage" / "extraction"
 
 
-def matches(loaded: Workspace, samples: ImageSet) -> Matches:
-    """Each sample's nearest training images."""
+def stored(folder: Path) -> int:
+    """How many pictures a folder holds."""
+    try:
+        return len(_run(str(folder), _stamp(folder))) if (folder / "manifest.json").exists() else 0
+    except ValueError:
+        return 0
+
+
+def _stamp(folder: Path) -> tuple[tuple[str, int], ...]:
+    return tuple((file.name, file.stat().st_mtime_ns) for file in sorted(folder.glob("*")) if file.suffix in (".npz", ".json"))
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _run(folder: str, stamp: tuple) -> Generations:
+    return read_generations(Path(folder))
+
+
+@st.cache_resource(show_spinner=False)
+def _demo() -> str:
+    return model_digest("demo")
+
+
+@st.cache_resource(show_spinner=False)
+def load_samples() -> ImageSet:
+    return load_images(DEMO / "samples.npz")
+
+
+def matches(loaded: Workspace, samples: ImageSet) -> pd.DataFrame:
+    """Each sample's nearest training images, and every number that calls it a copy."""
     return _matches(samples, loaded.images, samples.digest, loaded.images.digest)
 
 
 @st.cache_data(max_entries=8, show_spinner="Matching the generations with the training images")
-def _matches(_samples: ImageSet, _images: ImageSet, samples: str, images: str) -> Matches:
-    return match(_samples, _images)
+def _matches(_samples: ImageSet, _images: ImageSet, samples: str, images: str) -> pd.DataFrame:
+    return match_samples(_samples, _images)
 
 
 @dataclass(frozen=True)
