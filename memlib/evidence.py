@@ -4,20 +4,21 @@ Ground truth is reproduction: pictures drawn from the model are matched with the
 it is a copy of. A measure is good evidence on this model as far as it ranks the images that come back above those that do not.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+import torch
 from scipy.stats import binomtest, rankdata
+from torch import Tensor
 
 from memlib.denoisers import Denoiser
-from memlib.extraction.generations import Generations
-from memlib.extraction.matches import CRITERIA, match, training_set
+from memlib.extraction.matches import CRITERIA, training_set
 from memlib.images import ImageSet
 from memlib.measures import MEASURES, Row
 from memlib.measures.evidence import auc_interval, tpr_at
-from memlib.neighbours import duplicates
+from memlib.neighbours import duplicates, match_ratio, nearest
 from memlib.runs import result_keys
 
 HELD_OUT = "held-out"
@@ -29,13 +30,23 @@ def held_out(images: ImageSet) -> np.ndarray:
     return np.array([group == HELD_OUT for group in images.metadata.get("group", [""] * len(images))])
 
 
-def match_samples(samples: ImageSet, images: ImageSet) -> pd.DataFrame:
-    """Generated pictures matched with the images that were trained on, near-duplicates counted as one: `extraction.match`."""
-    return match(Generations(samples, None, {}), training_set(images, duplicates(images)))
+def match_samples(samples: ImageSet, images: ImageSet, groups: Tensor | None = None) -> pd.DataFrame:
+    """Each generated picture's nearest training image, and its nearest in another near-duplicate group: distances and their ratio.
+
+    The part of `extraction.match` that the ground truth needs; `groups` are `duplicates(images)`.
+    """
+    training = training_set(images, duplicates(images) if groups is None else groups)
+    if len(torch.unique(training.groups[training.members])) < 2:
+        raise ValueError("Matching needs at least two different training images.")
+    queries, members = samples.batch(range(len(samples))), training.subset(training.members)
+    found = nearest(queries, members, 2, groups=training.groups[training.members])
+    columns = {"nearest": training.members[found.index[:, 0]], "second": training.members[found.index[:, 1]]}
+    numbers = {"distance": found.distance[:, 0], "second_distance": found.distance[:, 1], "ratio": match_ratio(found)}
+    return pd.DataFrame({name: values.numpy() for name, values in (columns | numbers).items()})
 
 
 def copied(matches: pd.DataFrame, criterion: str = "ratio", threshold: float | None = None) -> np.ndarray:
-    """The place of the image each generated picture is a copy of, -1 where it is none; a criterion of `extraction.CRITERIA`."""
+    """The place of the image each generated picture is a copy of, -1 where it is none; by a column that is one of `CRITERIA`."""
     if criterion not in CRITERIA or criterion not in matches:
         raise ValueError(f"Copies can be called by {', '.join(name for name in CRITERIA if name in matches)}, not by {criterion!r}.")
     return np.where(CRITERIA[criterion].holds(matches[criterion].to_numpy(), threshold), matches["nearest"].to_numpy(), -1)
@@ -166,3 +177,67 @@ def base_rate(value: np.ndarray, threshold: float, kept_out: np.ndarray) -> Base
     test = binomtest(int((other >= threshold).sum()), len(other))
     interval = test.proportion_ci(0.95, "wilson")
     return BaseRate(flagged, len(trained), test.statistic, interval.low, interval.high, len(other))
+
+
+def ladder(images: ImageSet, counts: np.ndarray, named: Mapping[str, Sequence[float] | np.ndarray]) -> pd.DataFrame:
+    """A line for each group and number of copies: images, how many came back, copies drawn of them, AUC against held-out images.
+
+    `named` {name: values, bigger is more memorised}; the AUC comes with its 95% bootstrap interval over images.
+    """
+    kept_out, kinds = held_out(images), rungs(images)
+    lines = []
+    for kind in sorted(set(kinds), key=lambda name: (name.split(" x")[0], int(name.split(" x")[-1]) if " x" in name else 0)):
+        chosen = kinds == kind
+        line = {
+            "group": kind,
+            "images": int(chosen.sum()),
+            "came back": int((counts[chosen] > 0).sum()),
+            "copies drawn": int(counts[chosen].sum()),
+        }
+        for name, values in named.items():
+            one, other = (np.asarray(values)[side & ~np.isnan(values)] for side in (chosen, kept_out))
+            known = len(one) and len(other) and not (chosen & kept_out).any()
+            line[name] = interval(*auc_interval(one, other)) if known else ""
+        lines.append(line)
+    return pd.DataFrame(lines)
+
+
+def rungs(images: ImageSet) -> np.ndarray:
+    """Group and number of copies of each image, as "copied x32", as far as the metadata says."""
+    groups = images.metadata.get("group", ["all"] * len(images))
+    copies = images.metadata.get("copies", [""] * len(images))
+    return np.array([f"{group} x{count}" if count.isdecimal() else group for group, count in zip(groups, copies, strict=True)])
+
+
+def interval(value: float, low: float, high: float) -> str:
+    """ ".994 (.978 to 1)"."""
+    return f"{short(value)} ({short(low)} to {short(high)})" if low < high else short(value)
+
+
+def short(value: float) -> str:
+    """Three digits after the point, without the 0 before it."""
+    return "1" if value >= 0.9995 else f"{value:.3f}".removeprefix("0")
+
+
+def statement(samples: int, counts: np.ndarray, criterion: str, threshold: float) -> str:
+    """What came back, in one sentence."""
+    total = int(counts.sum())
+    rule = f"{criterion} below {threshold:.3g}"
+    if not total:
+        return f"0 of {samples:,} pictures drawn are copies by {rule}: at most {at_most(samples):.2%} of what the model draws, with 95% confidence."
+    return (
+        f"{total:,} of {samples:,} pictures drawn are copies by {rule} (at most {at_most(samples, total):.1%} of what the model draws, with 95% confidence), "
+        f"of {int((counts > 0).sum()):,} different images."
+    )
+
+
+def table_line(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
+    """Heads and cells of a table of this module as text, AUC and its interval in one cell."""
+    if "AUC" not in table:
+        return list(map(str, table)), [[str(cell) for cell in line] for line in table.to_numpy()]
+    heads = ["measure", "AUC (95% interval)", "TPR at 1% FPR", "images", "others", "forwards"]
+    cells = [
+        [line["title"], interval(line["AUC"], line["low"], line["high"]), short(line["TPR at 1% FPR"]), str(line["above"]), str(line["below"]), f"{line['forwards']:,}"]
+        for line in table.to_dict("records")
+    ]  # fmt: skip
+    return heads, cells

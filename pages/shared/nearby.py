@@ -7,13 +7,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import streamlit as st
+import torch
 
 from memlib import ImageSet, load_images, nearest
 from memlib.audit.lookalikes import lookalikes
 from memlib.denoisers.unet import DEMO, model_digest
 from memlib.evidence import match_samples
 from memlib.extraction.generations import Generations, read_generations
-from memlib.neighbours import duplicates
+from memlib.neighbours import NEAR_DUPLICATE, duplicates
 from pages.shared.workspace import Workspace
 
 Nearest = tuple[np.ndarray, np.ndarray]  # positions and distances, nearest first
@@ -69,13 +70,13 @@ def load_samples() -> ImageSet:
 
 
 def matches(loaded: Workspace, samples: ImageSet) -> pd.DataFrame:
-    """Each sample's nearest training images, and every number that calls it a copy."""
-    return _matches(samples, loaded.images, samples.digest, loaded.images.digest)
+    """Each sample's nearest training images, and the numbers that call it a copy."""
+    return _matches(samples, loaded, samples.digest, loaded.images.digest)
 
 
 @st.cache_data(max_entries=8, show_spinner="Matching the generations with the training images")
-def _matches(_samples: ImageSet, _images: ImageSet, samples: str, images: str) -> pd.DataFrame:
-    return match_samples(_samples, _images)
+def _matches(_samples: ImageSet, _loaded: Workspace, samples: str, images: str) -> pd.DataFrame:
+    return match_samples(_samples, _loaded.images, torch.from_numpy(groups(_loaded, Alike("pixels", NEAR_DUPLICATE, False))))
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """The auditor's desk in a real Chromium: as quick as the keys, nothing lost, blind until decided; the report opens offline."""
 
 import os
+import signal
 import socket
 import statistics
 import subprocess
@@ -30,8 +31,8 @@ def free_port() -> int:
 
 
 @contextmanager
-def served(script: str, port: int, **environment: str) -> Iterator[str]:
-    """The address of a Streamlit script that runs while the block does."""
+def served(script: str, port: int, **environment: str) -> Iterator[tuple[str, subprocess.Popen]]:
+    """The address of a Streamlit script that runs while the block does, and its process."""
     command = [sys.executable, "-m", "streamlit", "run", script, "--server.headless", "true", "--server.port", str(port)]
     environment = {**os.environ, **environment}
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment) as server:
@@ -42,9 +43,9 @@ def served(script: str, port: int, **environment: str) -> Iterator[str]:
                     break
                 except OSError:
                     time.sleep(0.5)
-            yield f"http://127.0.0.1:{port}"
+            yield f"http://127.0.0.1:{port}", server
         finally:
-            server.terminate()
+            server.kill()
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +55,7 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture(scope="module")
 def address(database: str) -> Iterator[str]:
-    with served("app.py", free_port(), AFTERIMAGE_DATABASE=database) as found:
+    with served("app.py", free_port(), AFTERIMAGE_DATABASE=database) as (found, _):
         yield found
 
 
@@ -91,7 +92,7 @@ CLOCK = """([root, attribute]) => {
 def test_the_next_case_is_drawn_within_one_and_a_half_round_trips(page: Page, browser: Browser, address: str, tmp_path: Path) -> None:  # noqa: F811
     """From the key press to the drawn case, over verdicts, steps, undo and the ends of what the browser holds; median against a bare rerun."""
     (tmp_path / "bare.py").write_text(BARE)
-    with served(str(tmp_path / "bare.py"), free_port()) as bare:
+    with served(str(tmp_path / "bare.py"), free_port()) as (bare, _):
         other = browser.new_page()
         other.goto(bare)
         expect(other.get_by_text("run 1")).to_be_visible(timeout=PATIENCE)
@@ -205,14 +206,16 @@ def test_the_second_reviewer_sees_the_first_verdict_only_after_deciding(page: Pa
 
 def test_a_verdict_given_while_the_server_is_away_arrives_when_it_is_back(page: Page, tmp_path: Path) -> None:  # noqa: F811
     port, database = free_port(), f"sqlite:///{tmp_path / 'audit.sqlite'}"
-    with served("app.py", port, AFTERIMAGE_DATABASE=database) as place:
+    with served("app.py", port, AFTERIMAGE_DATABASE=database) as (place, server):
         desk = sit_down(page, place, "Patient")
         page.keyboard.press("1")
         all_saved(desk)
-    page.keyboard.press("3")
-    page.keyboard.press("2")
-    page.wait_for_timeout(500)
-    with served("app.py", port, AFTERIMAGE_DATABASE=database) as place:
+        server.send_signal(signal.SIGSTOP)  # it hangs
+        page.keyboard.press("3")
+        page.keyboard.press("2")
+        expect(desk.locator(".saving")).to_have_text("saving 2 …")
+        page.wait_for_timeout(300)
+    with served("app.py", port, AFTERIMAGE_DATABASE=database) as (place, _):
         page.goto("about:blank")
         page.goto(f"{place}/audit")
         expect(desk).to_have_attribute("data-ready", "yes", timeout=2 * PATIENCE)
