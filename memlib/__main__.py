@@ -43,7 +43,7 @@ def evidence(asked: argparse.Namespace) -> None:
     denoiser, images = load_denoiser(asked.model), load_images(asked.images)
     if asked.samples is None and asked.model != "demo":
         raise ValueError("Name the pictures drawn from the model with --samples.")
-    source = asked.samples or DEMO / "samples.npz"
+    source = asked.samples or DEMO / "extraction" / "unconditional"
     samples = read_generations(source).images if (source / "manifest.json").exists() else load_images(source)
     results = Results(2**40)  # no limit: all are needed together
     for manifest in sorted((asked.runs or DEMO / "runs").glob("*/manifest.json")):

@@ -1,6 +1,8 @@
 """Evidence: curves, areas and rates against scikit-learn, counts against a loop, and words that say what is known."""
 
+import json
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -11,6 +13,7 @@ from sklearn.metrics import roc_auc_score, roc_curve
 
 from memlib import MEASURES, GaussianMixture, ImageSet, load_denoiser, load_images
 from memlib import evidence as tables
+from memlib.__main__ import main
 from memlib.denoisers.unet import DEMO
 from memlib.evidence import (
     at_most,
@@ -26,6 +29,7 @@ from memlib.evidence import (
     ranks,
     reproductions,
 )
+from memlib.extraction import read_generations
 from memlib.images import of_pixels, to_pixels
 from memlib.measures.evidence import auc_interval, roc, tpr_at
 from memlib.runs import Results, read_run, result_key
@@ -176,7 +180,12 @@ def demo() -> tuple[ImageSet, pd.DataFrame, pd.DataFrame, np.ndarray]:
         for image, row in rows.items():
             results[result_key(details["model"]["digest"], image, details["measure"], details["parameters"])] = row
     value, error = measure_table(denoiser, images, results)
-    return images, value, error, reproductions(match_samples(load_images(DEMO / "samples.npz"), images), len(images))
+    return (
+        images,
+        value,
+        error,
+        reproductions(match_samples(read_generations(DEMO / "extraction" / "unconditional").images, images), len(images)),
+    )
 
 
 def test_the_table_of_the_demo_holds_every_measure_that_was_run_where_it_was_run() -> None:
@@ -211,3 +220,31 @@ def test_the_quality_of_measures_is_scikit_learns_on_the_demo() -> None:
 def test_no_comparison_is_made_where_nothing_came_back() -> None:
     images = demo()[0]
     assert tables.REPRODUCED not in comparisons(images, np.zeros(len(images), int))
+
+
+def test_the_command_writes_the_tables_of_the_readme(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert main(["evidence", "--output", str(tmp_path)]) == 0
+    text = capsys.readouterr().out
+    table = [line for line in text.split("Reproduced against not")[0].splitlines() if line.startswith("|")]
+    readme = (Path(__file__).parents[1] / "README.md").read_text()
+    assert len(table) == 10
+    assert "\n".join(table) in readme
+    assert text.startswith("1,280 of 4,096 pictures drawn are copies")
+    assert pd.read_csv(tmp_path / "groups.csv")["copies drawn"].sum() == 1280
+    assert (tmp_path / "reproduced-against-not.csv").exists()
+
+
+def test_the_command_speaks_json_and_gives_no_auc_of_reproduction_where_nothing_came_back(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evidence", "--json", "--criterion", "distance", "--threshold", "1e-6"]) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert lines[0]["statement"].startswith("0 of 4,096 pictures drawn are copies by distance below 1e-06: at most 0.07%")
+    assert "reproduced against not" not in {line.get("table") for line in lines}
+    assert any(line.get("measure") == "volume_growth" for line in lines)
+
+
+@pytest.mark.parametrize("asked", [["--model", "missing"], ["--images", "missing.zip"], ["--samples", "nowhere"]])
+def test_bad_input_to_the_command_is_one_sentence_and_exit_code_two(asked: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evidence", *asked]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.count("\n") == 1

@@ -8,7 +8,17 @@ import pandas as pd
 from memlib import load_denoiser, load_images
 from memlib.denoisers import UNetDenoiser
 from memlib.extraction import (
-    UNCONDITIONAL, Attack, Surrogate, compared, fit_surrogate, generate_run, load_surrogate, match, pack, read_generations, training_set,
+    UNCONDITIONAL,
+    Attack,
+    Surrogate,
+    compared,
+    fit_surrogate,
+    generate_run,
+    load_surrogate,
+    match,
+    pack,
+    read_generations,
+    training_set,
 )  # fmt: skip
 from memlib.extraction.matches import CRITERIA
 from memlib.neighbours import duplicates

@@ -8,10 +8,10 @@ import streamlit as st
 
 from memlib import ImageSet
 from memlib.evidence import disagreement, held_out, rank_agreement, ranks
-from memlib.extraction.generations import PART, generate_run
+from memlib.extraction.generations import PART, generate_run, plan_of
 from memlib.measures import MEASURES
 from memlib.runs import measure_images
-from pages.shared import charts, nearby, workspace
+from pages.shared import attacks, charts, nearby, workspace
 from pages.shared.cases import number, thumbnail
 from pages.shared.pictures import rgb
 from pages.shared.work import long_work
@@ -23,14 +23,14 @@ SHOWN = 24
 
 def sampling(loaded: Workspace) -> None:
     """Draw pictures from the model and store them; what is stored is not drawn again."""
-    folder = nearby.drawn_folder() / f"unconditional-{loaded.denoiser.digest}"
+    folder = attacks.folder_of(plan_of(loaded.denoiser, steps=STEPS))  # the extraction page finds the run, too
     stored = nearby.stored(folder)
     with st.expander("Draw pictures from the model", icon=":material/brush:", expanded=not nearby.generations(loaded)):
         row = st.container(horizontal=True, vertical_alignment="bottom")
         wanted = int(row.number_input("How many", PART, 1_000_000, max(1024, stored), PART, key="draw_count", width=160))
         seed_note = f"{stored:,} are stored already. " if stored else ""
         left = max(0, wanted - stored)
-        st.caption(f"{seed_note}{left:,} to draw, {STEPS} network forwards each, with seeds 0 to {wanted - 1:,}; they are kept in {folder.relative_to(folder.parents[2])}.")  # fmt: skip
+        st.caption(f"{seed_note}{left:,} to draw, {STEPS} network forwards each, with seeds 0 to {wanted - 1:,}; they are kept in {folder}.")  # fmt: skip
 
         def draw(progress: Callable[[float], object]) -> None:
             for _ in generate_run(folder, loaded.denoiser, wanted, steps=STEPS, progress=progress):

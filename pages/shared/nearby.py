@@ -9,64 +9,36 @@ import pandas as pd
 import streamlit as st
 import torch
 
-from memlib import ImageSet, load_images, nearest
+from memlib import ImageSet, nearest
 from memlib.audit.lookalikes import lookalikes
-from memlib.denoisers.unet import DEMO, model_digest
 from memlib.evidence import match_samples
-from memlib.extraction.generations import Generations, read_generations
+from memlib.extraction import UNCONDITIONAL
 from memlib.neighbours import NEAR_DUPLICATE, duplicates
+from pages.shared import attacks
 from pages.shared.workspace import Workspace
 
 Nearest = tuple[np.ndarray, np.ndarray]  # positions and distances, nearest first
 
 
 def generations(loaded: Workspace) -> dict[str, ImageSet]:
-    """The pictures that were drawn from the loaded model and are stored, by how: bundled ones, and those in the workspace folder."""
-    found = {}
-    for folder in (*sorted((DEMO / "extraction").glob("*")), *sorted(drawn_folder().glob("*"))):
-        if (folder / "manifest.json").exists():
-            try:
-                run = _run(str(folder), _stamp(folder))
-            except ValueError:
-                continue  # nothing drawn yet, or damaged: the page that draws it says so
-            if run.plan is not None and run.plan.model == loaded.denoiser.digest:
-                name = run.method.capitalize()
-                found[name if name not in found else f"{name} ({folder.name})"] = run.images
-    if not found and loaded.denoiser.digest == _demo():
-        found["Unconditional"] = load_samples()
-    return found
-
-
-def drawn_folder() -> Path:
-    """Where runs of drawn pictures are stored."""
-    return Path.cwd() / ".afterimage" / "extraction"
+    """The stored pictures of every run that drew from the loaded model, by what the run is, unconditional ones first."""
+    found: dict[str, ImageSet] = {}
+    for name, folder in attacks.stored_runs(loaded).items():
+        try:
+            run = attacks.generations_of(str(folder), attacks.stamp(folder))
+        except ValueError:
+            continue  # nothing drawn yet, or damaged: the extraction page says so
+        title = attacks.title(run.manifest)
+        found[title if title not in found else f"{title} ({name})"] = run.images
+    return dict(sorted(found.items(), key=lambda item: not item[0].startswith(attacks.TITLES[UNCONDITIONAL])))
 
 
 def stored(folder: Path) -> int:
-    """How many pictures a folder holds."""
+    """How many pictures a run's folder holds."""
     try:
-        return len(_run(str(folder), _stamp(folder))) if (folder / "manifest.json").exists() else 0
+        return len(attacks.generations_of(str(folder), attacks.stamp(folder)))
     except ValueError:
         return 0
-
-
-def _stamp(folder: Path) -> tuple[tuple[str, int], ...]:
-    return tuple((file.name, file.stat().st_mtime_ns) for file in sorted(folder.glob("*")) if file.suffix in (".npz", ".json"))
-
-
-@st.cache_resource(max_entries=16, show_spinner=False)
-def _run(folder: str, stamp: tuple) -> Generations:
-    return read_generations(Path(folder))
-
-
-@st.cache_resource(show_spinner=False)
-def _demo() -> str:
-    return model_digest("demo")
-
-
-@st.cache_resource(show_spinner=False)
-def load_samples() -> ImageSet:
-    return load_images(DEMO / "samples.npz")
 
 
 def matches(loaded: Workspace, samples: ImageSet) -> pd.DataFrame:
