@@ -1,3 +1,4 @@
+# ruff: noqa: F811
 """The audit and evidence pages: queues, names, bad input, what is sent to the desk, what nothing loaded or nothing drawn looks like."""
 
 import json
@@ -44,7 +45,7 @@ def as_reviewer(at: AppTest, name: str) -> AppTest:
 
 
 def test_the_queue_is_what_reaches_the_threshold_most_memorised_first_and_says_its_base_rate(sent: list[dict[str, Any]]) -> None:
-    at = opened(flag_by="denoising_loss", threshold_denoising_loss="0.01")
+    at = opened(flag_by="Denoising loss", threshold_denoising_loss="0.01")
     assert not at.exception
     said = next(caption.value for caption in at.caption if "flagged" in caption.value)
     assert " of 964 flagged; at " in said
@@ -91,7 +92,7 @@ def test_others_verdicts_are_not_sent_before_ones_own(sent: list[dict[str, Any]]
     store, model = Verdicts(database), load_denoiser("demo", "cpu").digest
     store.decide(model, "Ada", [Change(first, "memorised", note="secret"), Change(second, "unsure", note="shared")])
     store.decide(model, "Bob", [Change(second, "memorised")])
-    at = as_reviewer(opened(), "Bob")
+    as_reviewer(opened(), "Bob")
     data = sent[-1]
     assert set(data["others"]) == {second}
     assert "secret" not in json.dumps(data)
@@ -144,7 +145,7 @@ def test_a_database_that_cannot_be_opened_is_one_sentence(monkeypatch: pytest.Mo
 
 def test_a_set_without_held_out_images_is_told_that_no_rate_can_be_given(
     model_and_images: tuple[str, str],
-    sent: list[dict[str, Any]],  # noqa: F811
+    sent: list[dict[str, Any]],
 ) -> None:
     model, images = model_and_images
     at = opened(model=model, images=images)
@@ -170,7 +171,7 @@ def test_the_evidence_page_shows_what_came_back_and_every_measure() -> None:
 
 
 def test_without_copies_the_evidence_page_gives_a_bound_and_no_auc_of_reproduction() -> None:
-    at = opened("evidence", copy_by="distance", copy_cut_distance="0.0")
+    at = opened("evidence", copy_by="Distance")
     next(box for box in at.number_input if box.key == "copy_cut_distance").set_value(0.0).run()
     assert not at.exception
     assert any("0 of 4,096 pictures are copies" in info.value and "no AUC" in info.value for info in at.info)
@@ -181,7 +182,7 @@ def test_without_copies_the_evidence_page_gives_a_bound_and_no_auc_of_reproducti
 def test_evidence_of_an_own_model_starts_with_drawing_and_keeps_what_is_drawn(
     model_and_images: tuple[str, str],
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     model, images = model_and_images
     monkeypatch.setattr("pages.shared.attacks.FOLDER", tmp_path / "drawn")
