@@ -37,6 +37,18 @@ page = st.navigation(
             help="SIDE: pull training images out of the model, each shown beside its nearest training image.",
         ),
         st.Page(
+            "pages/audit.py",
+            title="Audit",
+            icon=":material/fact_check:",
+            help="Flagged images one by one, with everything known of each: look, decide, export.",
+        ),
+        st.Page(
+            "pages/evidence.py",
+            title="Evidence",
+            icon=":material/balance:",
+            help="Which measure predicts what the model really reproduces.",
+        ),
+        st.Page(
             "pages/methods.py",
             title="Methods",
             icon=":material/function:",

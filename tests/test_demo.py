@@ -13,9 +13,10 @@ from sklearn.metrics import roc_auc_score
 from memlib import MEASURES, ImageSet, load_denoiser, load_images, p_laplace, sample, volume_growth
 from memlib.demo.__main__ import SAMPLES
 from memlib.demo.pictures import COPIES, choose_groups, training_rows
-from memlib.demo.report import family_table, p_laplace_table, report, reproductions, run_of
+from memlib.demo.report import family_table, p_laplace_table, report, run_of
 from memlib.demo.training import CHECKPOINTS, new_scheduler, training
 from memlib.denoisers.unet import DEMO
+from memlib.evidence import match_samples, reproductions
 from memlib.images import to_pixels
 from memlib.measures import LEVELS
 from memlib.runs import read_run
@@ -32,7 +33,7 @@ def columns() -> tuple[np.ndarray, np.ndarray]:
 
 @cache
 def hits() -> np.ndarray:
-    return reproductions(images(), load_images(DEMO / "samples.npz"))
+    return reproductions(match_samples(load_images(DEMO / "samples.npz"), images()), len(images()))
 
 
 def values() -> np.ndarray:

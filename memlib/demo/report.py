@@ -1,59 +1,23 @@
 """What came of the demo: what it reproduces, and which number says so."""
 
-from collections.abc import Mapping, Sequence
-
 import numpy as np
 import pandas as pd
-import torch
 
-from memlib import ImageSet, load_images, match_ratio, nearest
+from memlib import ImageSet, load_images
 from memlib.demo.pictures import COPIES
 from memlib.denoisers.unet import DEMO
+from memlib.evidence import ladder, match_samples, reproductions, rungs
 from memlib.maps import family_aucs
 from memlib.measures import LEVELS, POWERS
 from memlib.measures.evidence import auc_interval
 from memlib.measures.result import Row
 from memlib.runs import read_run
 
-COPY_RATIO = 1 / 3  # nearest over second nearest distinct training image
-
-
-def reproductions(images: ImageSet, samples: ImageSet) -> np.ndarray:
-    """How many samples are copies of each image: nearest of the distinct training images, at a ratio below 1/3."""
-    trained = torch.tensor([index for index, copies in enumerate(images.metadata["copies"]) if copies != "0"])
-    found = nearest(samples.batch(range(len(samples))), images.batch(trained.tolist()))
-    copies = trained[found.index[match_ratio(found) < COPY_RATIO, 0]]
-    return np.bincount(copies.numpy(), minlength=len(images))
-
-
-def rungs(images: ImageSet) -> np.ndarray:
-    """Group and number of copies of each image, as "copied x32"."""
-    return np.array([f"{group} x{copies}" for group, copies in zip(images.metadata["group"], images.metadata["copies"], strict=True)])
-
 
 def run_of(name: str, images: ImageSet) -> list[Row]:
     """The rows of one of the demo's runs in the order of the images."""
     _, rows = read_run(DEMO / "runs" / name)
     return [rows[image] for image in images.ids]
-
-
-def ladder_table(images: ImageSet, hits: np.ndarray, measures: Mapping[str, Sequence[float]]) -> pd.DataFrame:
-    """A line for each group and number of copies: images reproduced, copies among the samples, AUC against held-out images.
-
-    `measures` {name: values, bigger is more memorised}; the AUC comes with its 95% bootstrap interval over images.
-    """
-    kinds = rungs(images)
-    lines = []
-    for kind in sorted(set(kinds), key=lambda name: (name.split(" x")[0], int(name.split(" x")[1]))):
-        chosen = kinds == kind
-        line: dict[str, object] = {"group": kind, "images": int(chosen.sum())}
-        line |= {"reproduced": int((hits[chosen] > 0).sum()), "samples": int(hits[chosen].sum())}
-        for name, values in measures.items():
-            line[name] = "{:.3f} ({:.3f} to {:.3f})".format(
-                *auc_interval(np.asarray(values)[chosen], np.asarray(values)[kinds == "held-out x0"])
-            )
-        lines.append(line)
-    return pd.DataFrame(lines)
 
 
 def p_laplace_table(images: ImageSet) -> pd.DataFrame:
@@ -94,8 +58,8 @@ def report() -> str:
         "K_1 at 0.5": [row["K_1"] for row in run_of("p-laplace-0.5", images)],
     }
     parts = {
-        "Copies among the samples, and AUC against held-out images": ladder_table(
-            images, reproductions(images, load_images(DEMO / "samples.npz")), values
+        "Copies among the samples, and AUC against held-out images": ladder(
+            images, reproductions(match_samples(load_images(DEMO / "samples.npz"), images), len(images)), values
         ),
         "AUC of p-Laplace and of the denoising loss against held-out images": p_laplace_table(images),
         "Pixel AUC against what the variants of a family share": family_table(images),

@@ -12,7 +12,8 @@ from memlib.flow import rounded_ends
 from memlib.measures.controls import DenoisingLoss, LocalDimension, LogLikelihood, denoising_loss, flipd, log_likelihood
 from memlib.measures.frame import FrameGrowth, frame_growth
 from memlib.measures.plaplace import PLaplace, p_laplace
-from memlib.measures.redraw import Redraw, redraw
+from memlib.measures.redraw import STEPS as REDRAW_STEPS
+from memlib.measures.redraw import Redraw, levels_of, redraw
 from memlib.measures.result import Result, Row, difference
 from memlib.measures.volume import VolumeGrowth, volume_growth
 
@@ -38,11 +39,21 @@ class Measure:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     ranged: bool = False  # takes sigma_min and sigma_max
     column: str = "value"  # where in a row the number stands
+    cost: Callable[[Denoiser, Mapping[str, Any]], int] = lambda _, asked: asked["directions"]  # network forwards an image
 
     @property
     def run(self) -> str:
         """What results are stored under: measures that are columns of one computation share it."""
         return self.function.__name__
+
+    def forwards(self, denoiser: Denoiser) -> int:
+        """Network forwards an image with the default parameters."""
+        return self.cost(denoiser, self.defaults(denoiser))
+
+    @property
+    def error(self) -> str:
+        """Where in a row its standard error stands; rows may not have it."""
+        return self.column.replace("K_", "stderr_") if self.column.startswith("K_") else "stderr" if self.column == "value" else ""
 
     def defaults(self, denoiser: Denoiser) -> dict[str, Any]:
         """The parameters it is measured with unless others are asked for."""
@@ -106,6 +117,7 @@ MEASURES = {
             citation=HASEGAWA,
             parameters={"steps": 12, "probes": 2},
             ranged=True,
+            cost=lambda _, asked: (asked["steps"] + 1) * (asked["probes"] + 1),
         ),
         Measure(
             name="frame_growth",
@@ -119,6 +131,7 @@ MEASURES = {
             citation=HASEGAWA,
             parameters={"scheme": "ddim", "directions": 100, "steps": 1000},
             ranged=True,
+            cost=lambda _, asked: asked["steps"] * (asked["directions"] + 1),
         ),
         Measure(
             name="redraw",
@@ -131,6 +144,7 @@ MEASURES = {
             limits="It is conditioned on the image. A wide basin shows that the model can hold the image, not that it would draw it unprompted.",
             citation="Afterimage; noising and denoising as in Meng et al., SDEdit, arXiv 2108.01073",
             parameters={"draws": 8},
+            cost=lambda denoiser, asked: len(levels_of(denoiser)) * asked["draws"] * REDRAW_STEPS,
         ),
         Measure(
             name="log_likelihood",
@@ -144,6 +158,7 @@ MEASURES = {
             citation="Song et al., Score-Based Generative Modeling through Stochastic Differential Equations, arXiv 2011.13456",
             parameters={"steps": 12, "probes": 2},
             ranged=True,
+            cost=lambda _, asked: (asked["steps"] + 1) * (asked["probes"] + 1),
         ),
         Measure(
             name="flipd",
@@ -156,6 +171,7 @@ MEASURES = {
             limits="A control: plain images have a low local dimension without being memorised. One noise level sees one scale.",
             citation="Kamkari et al., A Geometric View of Data Complexity: Efficient Local Intrinsic Dimension Estimation with Diffusion Models, arXiv 2406.03537",
             parameters={"sigma": 0.5, "probes": 8},
+            cost=lambda _, asked: asked["probes"] + 1,
         ),
         Measure(
             name="denoising_loss",
@@ -168,6 +184,7 @@ MEASURES = {
             limits="A control: what training minimises, small for every image that is easy.",
             citation="Ho et al., Denoising Diffusion Probabilistic Models, arXiv 2006.11239",
             parameters={"sigma": 0.5, "draws": 16},
+            cost=lambda _, asked: asked["draws"],
         ),
         *(measure for sigma in LEVELS for measure in _p_laplace_at(sigma)),
     )

@@ -18,6 +18,7 @@ from memlib.measures.result import Result, standard_error
 from memlib.seeds import generator
 
 LEVELS = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
+STEPS = 15
 RETURNED = 0.1  # root mean square difference a value, in [-1, 1] units, below which a redraw counts as the image
 
 
@@ -42,7 +43,7 @@ def redraw(
     *,
     sigmas: Sequence[float] | None = None,
     draws: int = 32,
-    steps: int = 15,
+    steps: int = STEPS,
     threshold: float = RETURNED,
     seed: int = 0,
     keep_images: bool = False,

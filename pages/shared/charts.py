@@ -7,6 +7,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from memlib.measures.evidence import roc
 from pages.shared.pictures import COLOUR_SCALE, SIGNED_SCALE, colour_range
 
 GROUP_COLOURS = ("#a63a8c", "#e0704f", "#4a8fa8", "#8a8696", "#5a8f62", "#c9a13b")
@@ -266,4 +267,97 @@ def radius_curves(radii: np.ndarray, curves: Mapping[str, Sequence[float]], axis
     figure = statistic_curves(radii, curves, 1.0, None)
     figure.update_xaxes(title="radius of the sphere, in units of σ√d")
     figure.update_yaxes(title=axis, type="log" if log else "linear")
+    return figure
+
+
+def roc_curves(curves: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> go.Figure:
+    """A curve for each named (values, values of the others), bigger being positive."""
+    figure = go.Figure()
+    for tint, (name, sides) in zip(GROUP_COLOURS, curves.items(), strict=False):
+        false, true = roc(*sides)
+        figure.add_trace(go.Scatter(x=false, y=true, mode="lines", line={"color": tint, "width": 2, "shape": "hv"}, name=name))
+    figure.add_trace(
+        go.Scatter(x=[0, 1], y=[0, 1], mode="lines", line={"dash": "dot", "color": "#8a8696"}, showlegend=False, hoverinfo="skip")
+    )
+    figure.update_xaxes(title="false positive rate", range=[-0.01, 1.01])
+    figure.update_yaxes(title="true positive rate", range=[-0.01, 1.02])
+    figure.update_layout(
+        height=430, margin={"l": 0, "r": 0, "t": 10, "b": 0}, legend={"x": 1, "y": 0.02, "xanchor": "right", "yanchor": "bottom"}
+    )
+    return figure
+
+
+def cost(table: pd.DataFrame) -> go.Figure:
+    """AUC with its interval against network forwards an image."""
+    figure = go.Figure()
+    spread = np.random.default_rng(0).uniform(0.93, 1.07, len(table))  # many cost the same
+    figure.add_trace(
+        go.Scatter(
+            x=table["forwards"] * spread, y=table["AUC"], text=table["title"], customdata=table["forwards"], mode="markers", marker={"size": 9, "color": GROUP_COLOURS[0]},
+            error_y={"type": "data", "symmetric": False, "array": table["high"] - table["AUC"], "arrayminus": table["AUC"] - table["low"], "color": "rgba(138,134,150,.5)", "thickness": 1},
+            hovertemplate="%{text}<br>AUC %{y:.3f}, %{customdata:,} forwards<extra></extra>", showlegend=False,
+        )
+    )  # fmt: skip
+    figure.update_xaxes(type="log", title="network forwards an image", dtick=1)
+    figure.update_yaxes(title="AUC")
+    figure.update_layout(height=340, margin={"l": 0, "r": 0, "t": 10, "b": 0})
+    return figure
+
+
+def against_count(values: pd.Series, counts: np.ndarray, names: Sequence[str], trained: np.ndarray, axis: str) -> go.Figure:
+    """Every image's value against how often it came back, with the median of each count's rung."""
+    rungs = np.array([0, 1, 2, 4, 8, 16, 32, 64])
+    place = np.where(trained, np.searchsorted(rungs, counts, "right") - 1, -1)
+    value = values.to_numpy()
+    jitter = np.random.default_rng(0).uniform(-0.25, 0.25, len(place))
+    figure = go.Figure()
+    figure.add_trace(
+        go.Scatter(
+            x=place + jitter, y=value, mode="markers", marker={"size": 4, "color": "#8a8696", "opacity": 0.5}, text=list(names), customdata=counts,
+            hovertemplate="%{text}<br>%{y:,.4r}, %{customdata} times<extra></extra>", showlegend=False,
+        )
+    )  # fmt: skip
+    found = sorted(set(place[~np.isnan(value)].tolist()))
+    medians = [float(np.nanmedian(value[place == rung])) for rung in found]
+    figure.add_trace(go.Scatter(x=found, y=medians, mode="lines+markers", line={"color": GROUP_COLOURS[0], "width": 3}, marker={"size": 9}, showlegend=False, hoverinfo="skip"))  # fmt: skip
+    labels = (
+        {-1: "held out", 0: "never", 1: "once"}
+        | {rung: f"{rungs[rung]} to {rungs[rung + 1] - 1}" for rung in range(2, 7)}
+        | {7: "64 and more"}
+    )
+    figure.update_xaxes(title="times it came back", tickvals=found, ticktext=[labels[rung] for rung in found])
+    figure.update_yaxes(title=axis)
+    figure.update_layout(height=300, margin={"l": 0, "r": 0, "t": 10, "b": 0})
+    return figure
+
+
+def correlations(matrix: np.ndarray, names: Sequence[str]) -> go.Figure:
+    """A matrix of correlations, around 0."""
+    figure = go.Figure(
+        go.Heatmap(
+            z=matrix, x=list(names), y=list(names), colorscale=SIGNED_SCALE, zmin=-1, zmax=1, text=np.round(matrix, 2), texttemplate="%{text:.2f}", textfont={"size": 9},
+            colorbar={"thickness": 10}, hovertemplate="%{y}<br>%{x}<br>%{z:.3f}<extra></extra>",
+        )
+    )  # fmt: skip
+    figure.update_yaxes(autorange="reversed")
+    figure.update_layout(height=120 + 24 * len(names), margin={"l": 0, "r": 0, "t": 10, "b": 0})
+    return figure
+
+
+def linked(
+    one: np.ndarray, other: np.ndarray, places: np.ndarray, groups: np.ndarray, names: Sequence[str], axis: str, other_axis: str
+) -> go.Figure:
+    """Two measures of the images at `places`, by group; a point's customdata is the image's place."""
+    figure = go.Figure()
+    for name, tint in group_colours(sorted(set(groups.tolist()))).items():
+        part = places[groups[places] == name]
+        figure.add_trace(
+            go.Scattergl(
+                x=one[part], y=other[part], mode="markers", name=name, customdata=part, text=[names[place] for place in part], marker={"size": 6, "color": tint, "opacity": 0.65},
+                hovertemplate="%{text}<br>%{x:.4g}, %{y:.4g}<extra></extra>",
+            )
+        )  # fmt: skip
+    figure.update_xaxes(title=axis)
+    figure.update_yaxes(title=other_axis)
+    figure.update_layout(height=420, margin={"l": 0, "r": 0, "t": 40, "b": 0}, legend=LEGEND)
     return figure

@@ -18,6 +18,7 @@ from streamlit.runtime.pages_manager import PagesManager
 from memlib import ImageSet, load_denoiser, load_images
 from memlib.denoisers import UNetDenoiser
 from memlib.denoisers.unet import BUNDLED, DEMO, model_digest
+from memlib.measures import MEASURES
 from memlib.measures.controls import png_size
 from memlib.runs import Results, forward_seconds, provenance, read_run, result_key
 
@@ -32,6 +33,8 @@ OF_A_MODEL = (
     "image",
     "sigma",
     "checkpoints",
+    "case",
+    *(f"threshold_{name}" for name in MEASURES),
 )  # choices that mean nothing for another model or other images
 
 
