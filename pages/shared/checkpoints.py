@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import streamlit as st
 
-from memlib.denoisers import UNetDenoiser
+from memlib.denoisers import NetworkDenoiser
 from memlib.denoisers.unet import find_checkpoints
 from memlib.measures import Row, difference
 from memlib.runs import held_out_sample, measure_images, measure_one, result_key, result_keys
@@ -19,7 +19,7 @@ from pages.shared.work import long_work
 DEMO_RUN = {"demo-reference": "5% of training", "demo-early": "14%", "demo-middle": "40%", "demo": "the end"}
 ONSET = 0.95
 
-State = tuple[str, Callable[[], UNetDenoiser]]  # a checkpoint's digest, and how to load it
+State = tuple[str, Callable[[], NetworkDenoiser]]  # a checkpoint's digest, and how to load it
 
 
 def checkpoints_panel(view: Growth, picture: Picture) -> None:

@@ -48,12 +48,11 @@ def redraw_panel(loaded: Workspace, picture: Picture) -> None:
         alt="Share of redraws that return to the image, by noise level",
     )
     for (sigma, row), share in zip(rows.items(), shares, strict=True):
-        _grid(sigma, share, row)
+        _grid(sigma, share, to_pixels(denoiser.decode(torch.from_numpy(row["images"][0]))), row)
     st.caption("The same noise stands at the same place of every level. Coloured frame: returned.")
 
 
-def _grid(sigma: float, share: float, row: Row) -> None:
-    pixels = to_pixels(torch.from_numpy(row["images"][0]))
+def _grid(sigma: float, share: float, pixels: np.ndarray, row: Row) -> None:
     pixels = np.repeat(pixels, 3, -1) if pixels.shape[-1] == 1 else pixels
     tiles = framed(np.stack([enlarge(one, 48) for one in pixels]), row["distance"][0] < RETURNED, 2)
     lines = [np.concatenate(list(tiles[start : start + COLUMNS]), 1) for start in range(0, len(tiles), COLUMNS)]

@@ -16,7 +16,7 @@ import streamlit as st
 from streamlit.runtime.pages_manager import PagesManager
 
 from memlib import ImageSet, load_denoiser, load_images
-from memlib.denoisers import UNetDenoiser
+from memlib.denoisers import NetworkDenoiser
 from memlib.denoisers.unet import BUNDLED, DEMO, model_digest
 from memlib.measures.controls import png_size
 from memlib.runs import Results, forward_seconds, provenance, read_run, result_key
@@ -64,9 +64,9 @@ def _number(text: str) -> int | None:
 @dataclass(frozen=True)
 class Workspace:
     sources: Sources
-    denoiser: UNetDenoiser
+    denoiser: NetworkDenoiser
     images: ImageSet
-    reference: UNetDenoiser | None
+    reference: NetworkDenoiser | None
 
 
 def roots() -> list[Path]:
@@ -102,7 +102,7 @@ def stamped(source: str) -> tuple[str, str]:
 
 
 @st.cache_resource(max_entries=3, show_spinner="Loading the model")
-def _denoiser(source: str, stamp: str) -> UNetDenoiser:
+def _denoiser(source: str, stamp: str) -> NetworkDenoiser:
     return load_denoiser(source)
 
 
@@ -111,7 +111,7 @@ def _digest(source: str, stamp: str) -> str:
     return model_digest(source)
 
 
-def checkpoint(source: str) -> tuple[str, Callable[[], UNetDenoiser]]:
+def checkpoint(source: str) -> tuple[str, Callable[[], NetworkDenoiser]]:
     """The digest of another state of the model, from its files, and how to load it."""
     place = stamped(source)
     return _digest(*place), lambda: _denoiser(*place)
@@ -213,7 +213,7 @@ def adopt_runs(loaded: Workspace) -> None:
         st.session_state.setdefault("adopted", {})[result_key(digest, "", details["measure"], details["parameters"])] = details
 
 
-def seconds(denoiser: UNetDenoiser, forwards: int) -> float:
+def seconds(denoiser: NetworkDenoiser, forwards: int) -> float:
     """How long so many network forwards of one image will take here, from a trial once a session and model."""
     times = st.session_state.setdefault("forward_seconds", {})
     if denoiser.digest not in times:
