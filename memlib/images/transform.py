@@ -95,7 +95,7 @@ def to_pixels(images: Tensor) -> Pixels:
 
 def to_array(picture: Image.Image) -> Pixels:
     """A grey or RGB picture as (C, H, W)."""
-    array = np.asarray(picture)
+    array = np.array(picture)  # a copy: Pillow's own memory cannot be written to
     return array[None] if array.ndim == 2 else array.transpose(2, 0, 1)
 
 
