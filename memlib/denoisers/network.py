@@ -44,9 +44,10 @@ class NetworkDenoiser(Denoiser):
         autoencoder: Autoencoder | None = None,
     ) -> None:
         size = network.config.sample_size
-        if size is None:
-            raise ValueError(f"{name} does not say its image size (sample_size in config.json).")
-        height, width = (size, size) if isinstance(size, int) else size
+        sides = [size, size] if isinstance(size, int) else size
+        if not isinstance(sides, (list, tuple)) or len(sides) != 2 or not all(isinstance(side, int) and side > 0 for side in sides):
+            raise ValueError(f"{name} does not say its image size (sample_size in config.json is {size!r:.40}).")
+        height, width = sides
         usable = schedule.sigmas[np.isfinite(schedule.sigmas) & (schedule.sigmas <= LARGEST_SIGMA)]
         if len(usable) < 2 or (np.diff(usable) <= 0).any() or usable[0] <= 0:
             raise ValueError(f"The noise schedule of {name} does not grow from a positive noise level; nothing can be measured on it.")

@@ -44,7 +44,7 @@ class Schedule:
 
 def read_schedule(config: Mapping[str, Any]) -> Schedule:
     """The schedule in a scheduler's config; ValueError, in a sentence, where there is none to measure on."""
-    kind = config.get("_class_name")
+    kind = str(config.get("_class_name"))
     if kind in CONSISTENCY:
         raise ValueError(
             "This is a consistency model: it jumps to the end of the flow instead of denoising, so nothing here can be measured on it. Use the diffusion model it was distilled from."

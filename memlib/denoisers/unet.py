@@ -143,13 +143,13 @@ def _find_parts(path: Path, name: str) -> Parts:
 def _check_network(parts: Parts) -> dict[str, Any]:
     """The network's config, refused where it is of a kind that cannot be measured."""
     config = read_json(parts.config)
-    kind = config.get("_class_name")
+    kind = str(config.get("_class_name"))
     if kind in CONDITIONED:
         raise ValueError(
             f"The network is a {kind!r}, conditional on {CONDITIONED[kind]}; only models of images alone, or of images and a class, are supported."
         )
     if kind not in NETWORKS:
-        raise ValueError(f"The network is a {str(kind)[:60]!r}; only {' and '.join(NETWORKS)} are supported.")
+        raise ValueError(f"The network is a {kind[:60]!r}; only {' and '.join(NETWORKS)} are supported.")
     if config.get("class_embed_type"):
         raise ValueError(f"The network takes its class as {config['class_embed_type']!r:.40}, not as a number; this is not supported.")
     if config.get("time_embedding_type", "positional") == "learned":
@@ -163,7 +163,9 @@ def _check_network(parts: Parts) -> dict[str, Any]:
 
 def _classes(config: Mapping[str, Any]) -> int:
     count = config.get("num_embeds_ada_norm", 1000) if config["_class_name"] == "DiTTransformer2DModel" else config.get("num_class_embeds")
-    return int(count or 0)
+    if count is not None and not isinstance(count, int):
+        raise ValueError(f"The number of the network's classes must be a number, not {count!r:.60}.")
+    return count or 0
 
 
 def _check_label(config: Mapping[str, Any], label: int | None) -> int | None:
