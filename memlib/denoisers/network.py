@@ -70,6 +70,19 @@ class NetworkDenoiser(Denoiser):
     def picture_shape(self) -> tuple[int, int, int]:
         return self.autoencoder.picture_shape(self.shape) if self.autoencoder else self.shape
 
+    def with_network(self, network: Any, device: torch.device) -> "NetworkDenoiser":
+        """The same denoiser around another state of its network, on another device; without its autoencoder."""
+        return NetworkDenoiser(
+            network,
+            self.schedule,
+            name=self.name,
+            source=self.source,
+            digest=self.digest,
+            device=device,
+            label=self.label,
+            classes=self.classes,
+        )
+
     @torch.no_grad()
     def encode(self, pictures: Tensor) -> Tensor:
         return torch.cat([self.autoencoder.encode(one[None]) for one in pictures.to(self.device)]) if self.autoencoder else pictures
@@ -95,9 +108,10 @@ class NetworkDenoiser(Denoiser):
         return torch.as_tensor(self.schedule.time(levels))
 
     def _output(self, y: Tensor, sigma: float | Tensor) -> Tensor:
-        """The network's raw output F, in float32 whatever the precision of y, in chunks that fit the device."""
+        """The network's raw output F, in its own precision (float32) whatever that of y, in chunks that fit the device."""
+        precision = next(self.network.parameters()).dtype
         times = self.timestep(sigma).to(self.device, torch.float32).expand(len(y))
-        x = self.schedule.prediction.shown(y, expand(sigma, y)).float().contiguous(memory_format=torch.channels_last)
+        x = self.schedule.prediction.shown(y, expand(sigma, y)).to(precision).contiguous(memory_format=torch.channels_last)
         labels = None if self.label is None else torch.full((len(y),), self.label, device=self.device)
         outputs, start = [], 0
         while start < len(x):

@@ -94,6 +94,17 @@ class ImageSet:
             raise ValueError(f"is {describe(pixels.shape)}, not {describe(self.shape)}")
         return to_unit(pixels), transform.identify(pixels)
 
+    def subset(self, indices: Sequence[int]) -> "ImageSet":
+        """The chosen images, in this order."""
+        return replace(
+            self,
+            names=[self.names[i] for i in indices],
+            ids=[self.ids[i] for i in indices],
+            skipped=[],
+            metadata={column: [values[i] for i in indices] for column, values in self.metadata.items()},
+            _read=lambda place: self._read(indices[place]),
+        )
+
     def grouped(self, by: str) -> "ImageSet":
         """The same images with the column `by` as their group, or the folder each lies in where `by` is "folder"."""
         if by in self.metadata:
@@ -164,18 +175,41 @@ def load_images(
         raise ValueError(f"The limit must be at least 1 image, not {limit}.")
     pictures, name = _open(source, token)
     index = _index(pictures, transform, limit, name, callback)
-    assert index.shape is not None
+    return _assemble(pictures, index, transform, "Emoji" if str(source) == "demo" else name, getattr(pictures, "source", str(source)))
+
+
+def of_pixels(name: str, pixels: np.ndarray) -> ImageSet:
+    """An image set of an array in memory, uint8 (N, H, W, C)."""
+    pictures = _Pixels(pixels)
+    return _assemble(pictures, _index(pictures, Transform(), None, name, None), Transform(), name, name)
+
+
+class _Pixels:
+    """Pictures of an array in memory."""
+
+    def __init__(self, pixels: np.ndarray) -> None:
+        self.names = [f"{place:06d}" for place in range(len(pixels))]
+        self.metadata: dict[str, list[str]] = {}
+        self.stamp = ""  # never kept on disk
+        self._pixels = pixels
+
+    def read(self, index: int) -> Pixels:
+        return np.ascontiguousarray(self._pixels[index].transpose(2, 0, 1))
+
+
+def _assemble(pictures: Source, index: Index, transform: Transform, name: str, source: str) -> ImageSet:
+    assert index.shape is not None  # there is at least one picture
     places = index.places
     return ImageSet(
-        "Emoji" if str(source) == "demo" else printable(name),
-        [pictures.names[place] for place in places],
-        index.ids,
-        index.shape,
-        [(pictures.names[place], reason) for place, reason in index.skipped],
-        {column: [values[place] for place in places] for column, values in pictures.metadata.items()},
-        transform.with_channels(index.shape[0]),
-        getattr(pictures, "source", str(source)),
-        lambda place: pictures.read(places[place]),
+        name=printable(name),
+        names=[pictures.names[place] for place in places],
+        ids=index.ids,
+        shape=index.shape,
+        skipped=[(pictures.names[place], reason) for place, reason in index.skipped],
+        metadata={column: [values[place] for place in places] for column, values in pictures.metadata.items()},
+        transform=transform.with_channels(index.shape[0]),
+        source=source,
+        _read=lambda place: pictures.read(places[place]),
     )
 
 
@@ -205,7 +239,7 @@ def _open(source: str | Path, token: str | None) -> tuple[Source, str]:
 def _index(pictures: Source, transform: Transform, limit: int | None, name: str, callback: Callable[[int, int], object] | None) -> Index:
     """Decode every picture once for its id, and forget the pixels; go on where an earlier visit stopped."""
     total = len(pictures.names)
-    key = f"{pictures.stamp} {transform} {limit}" if total > INDEXED else None
+    key = f"{pictures.stamp} {transform} {limit}" if total > INDEXED and pictures.stamp else None
     index = read_index(key) if key else Index()
     started = index.done
     try:

@@ -12,6 +12,7 @@ from memlib.measures import Row, difference
 from memlib.runs import held_out_sample, measure_images, measure_one, result_key, result_keys
 from pages.shared import charts, workspace
 from pages.shared.growth import MEASURE, Growth
+from pages.shared.paths import confine
 from pages.shared.pictures import coarse, colour_range
 from pages.shared.view import Picture
 from pages.shared.work import long_work
@@ -37,7 +38,7 @@ def checkpoints_panel(view: Growth, picture: Picture) -> None:
         return
     try:
         if folder:
-            paths = find_checkpoints(Path(workspace.confine(folder)))
+            paths = find_checkpoints(Path(confine(folder)))
             names, states = [path.name for path in paths], [workspace.checkpoint(str(path)) for path in paths]
         else:
             names, states = list(DEMO_RUN.values()), [workspace.checkpoint(source) for source in DEMO_RUN]
