@@ -27,9 +27,12 @@ def _forwards(measure: str, low: float, high: float, dimension: int) -> int | No
     stand_in = GaussianMixture(torch.zeros(1, 1, 1, dimension), 1.0)
     stand_in.sigma_min, stand_in.sigma_max = low, high
     details = MEASURES[measure]
+    parameters = details.defaults(stand_in)
+    if not low <= parameters.get("sigma", low) <= high:
+        return None
     try:
-        return int(details.function(stand_in, torch.zeros(1, 1, 1, dimension), **details.defaults(stand_in)).evaluations)
-    except ValueError:  # a noise level outside the range, more directions than dimensions
+        return int(details.function(stand_in, torch.zeros(1, 1, 1, dimension), **parameters).evaluations)
+    except ValueError:  # more directions than dimensions
         return None
 
 

@@ -16,7 +16,8 @@ workspace.enter()
 st.caption("Load an image diffusion model and the images it was trained on, or may have been.")
 
 current = workspace.current()
-before = current.sources if current else st.session_state.get("asking", Sources())
+waiting = "problem" in st.session_state or "asking" in st.session_state  # a link that could not be opened, or not yet
+before = current.sources if current else Sources.of_url() if waiting else Sources()
 workspace.show_problem()
 
 
@@ -52,20 +53,20 @@ def chosen_sources() -> tuple[Sources, str]:
         model = first.text_input(
             "Model",
             "" if before.model == "demo" else before.model,
-            placeholder="a diffusers folder, a .safetensors, or a Hub id such as google/ddpm-cifar10-32",
-            help="Unconditional or class-conditional U-Nets and DiT, in pixels or latents, with any of diffusers' usual schedulers. Weights as safetensors. A Hub id may name a revision: owner/name@revision.",
+            placeholder="a folder, or google/ddpm-cifar10-32",
+            help="A diffusers folder, a .safetensors with its configs beside it, or the id of a model of the Hugging Face Hub: unconditional or class-conditional U-Nets and DiT, in pixels or latents, with any of diffusers' usual schedulers. Weights as safetensors. A Hub id may name a revision: owner/name@revision.",
         )
         pictures = second.text_input(
             "Images",
             "" if before.images == "demo" else before.images,
-            placeholder="a folder, .zip, .tar, .npz, .npy, .parquet, or a Hub data set such as uoft-cs/cifar10:train",
-            help="The images the model was trained on, or may have been. Of the Hub: owner/name:split, or owner/name/config@revision:split.",
+            placeholder="a folder, a file, or uoft-cs/cifar10:train",
+            help="The images the model was trained on, or may have been: a folder, a .zip, .tar, .npz, .npy or .parquet, or a data set of the Hub as owner/name:split or owner/name/config@revision:split.",
         )
         held_out = second.text_input(
             "Held-out images",
             before.held_out,
-            placeholder="none; anything that can stand above",
-            help="Images of the same kind that were not trained on. They get the group held-out, and the pages hold the others against them.",
+            placeholder="none",
+            help="Images of the same kind that were not trained on, from a place of their own. They get the group held-out, and the pages hold the others against them.",
         )
         left, right = first.columns(2)
         label = right.number_input(
@@ -128,7 +129,7 @@ def chosen_sources() -> tuple[Sources, str]:
 actions = st.container(horizontal=True)
 demo = actions.button(
     "Open the demo",
-    type="primary",
+    type="primary" if current is None else "secondary",
     icon=":material/rocket_launch:",
     help="A small model trained on emoji, some of them repeated, that comes with the app.",
 )

@@ -28,7 +28,7 @@ def model_card(denoiser: NetworkDenoiser, reference: NetworkDenoiser | None, ima
         st.plotly_chart(schedule_chart(denoiser), key="schedule", config=charts.CONFIG, alt="Noise level over the network's time")
     if denoiser.autoencoder:
         st.info(
-            f"This model works on latents: every image is encoded to {_sides(denoiser.shape)} first, and all numbers, σ too, are of the latents. "
+            f"This model works on latents: every image is encoded to {denoiser.shape[2]} x {denoiser.shape[1]} first, and all numbers, σ too, are of the latents. "
             "Maps have one value a latent pixel and are enlarged over the image.",
             icon=":material/deployed_code:",
         )
@@ -49,13 +49,13 @@ def facts(denoiser: NetworkDenoiser, reference: NetworkDenoiser | None) -> dict[
         "Draws": _sides(denoiser.picture_shape),
         "Parameters": f"{denoiser.parameters:,}",
         "Noise levels": f"{denoiser.sigma_floor:.4g} to {denoiser.sigma_max:.4g}" + (", cut there" if denoiser.truncated else ""),
-        "Memory": f"{weights / 2**20:,.0f} MB of weights, and at most {handed_on / 2**20:,.1f} MB for each image at once",
+        "Memory": f"{weights / 2**20:,.3g} MB, and up to {handed_on / 2**20:,.3g} MB an image",
         "Computes on": str(denoiser.device),
         "Digest": denoiser.digest,
         "Reference": reference.name if reference else "none",
     }
     if denoiser.autoencoder:
-        known["Works on"] = f"latents, {_sides(denoiser.shape)}"
+        known["Works on"] = f"latents, {denoiser.shape[2]} x {denoiser.shape[1]}, {denoiser.shape[0]} channels"
     if denoiser.classes:
         known["Class"] = (
             f"none of {denoiser.classes:,}" if denoiser.label == denoiser.classes else f"{denoiser.label} of 0 to {denoiser.classes - 1}"
@@ -90,15 +90,24 @@ def schedule_chart(denoiser: NetworkDenoiser) -> go.Figure:
 
 
 def _costs(denoiser: NetworkDenoiser) -> None:
-    lines = []
+    runs: dict[tuple, list[str]] = {}  # measures that are columns of one computation stand together
     for name, measure in MEASURES.items():
-        needed = forwards(name, denoiser)
-        cost = exports.duration(workspace.seconds(denoiser, needed)) if needed else "not with this model"
-        seconds = f"{workspace.seconds(denoiser, needed):.3g}" if needed else ""
-        lines.append({"Measure": measure.title, "Network forwards an image": needed, "Seconds an image": seconds, "About": cost})
-    st.dataframe(lines, hide_index=True, height="content", alt="What each measure costs an image on this device")
+        runs.setdefault((measure.run, str(measure.parameters)), []).append(name)
+    lines = []
+    for names in runs.values():
+        needed = forwards(names[0], denoiser)
+        seconds = workspace.seconds(denoiser, needed) if needed else None
+        lines.append(
+            {
+                "Measure": ", ".join(MEASURES[name].title for name in names),
+                "Forwards an image": needed,
+                "Seconds an image": float(f"{seconds:.2g}") if seconds else None,
+                "A thousand images": exports.duration(1000 * seconds) if seconds else "not with this model",
+            }
+        )
+    st.dataframe(lines, hide_index=True, height="content", alt="What each measure costs on this device")
     st.caption(
-        "With each measure's own settings; from a trial of the network on this device. Measures of the same function and noise level come from the same forwards."
+        "With each measure's own settings; from a trial of the network on this device. Measures in one line come from the same forwards."
     )
 
 
