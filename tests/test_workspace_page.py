@@ -173,7 +173,9 @@ def test_a_link_downloads_nothing_by_itself(page: str, url: dict[str, str], monk
 
 def hub(place: Path, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """The Hub as the README's example finds it: a model and a data set of 8 x 8 look-alikes, saved by diffusers and as Parquet."""
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", FakeHub(place / "model", place / "hub"))
+    flat = shutil.copytree(place / "model" / "unet", place / "flat")  # as the model on the Hub lies: no folders
+    shutil.copy(place / "model" / "scheduler" / "scheduler_config.json", flat)
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", FakeHub(flat, place / "hub"))
     (place / "repo").mkdir()
     small = load_images(place / "pictures", size=8)
     (place / "small" / "class-0").mkdir(parents=True)
