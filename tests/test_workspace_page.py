@@ -144,6 +144,15 @@ def test_a_latent_model_measures_pictures_and_says_that_its_maps_are_of_latents(
     at.button_group(key="closer").set_value("Redraw").run()
     press(at, "Redraw it")
     assert not at.exception
+    at.button_group(key="closer").set_value("Exact map").run()
+    press(at, "Compute the exact map")
+    assert not at.exception
+    at.switch_page("pages/p_laplace.py").run()
+    at.number_input(key="fine").set_value(2).run()
+    next(group for group in at.button_group if group.label == "What to measure").set_value("Everything").run()
+    press(at, "Measure")
+    assert not at.exception
+    assert len(ranking(at)) == 12
     at.switch_page("pages/workspace.py").run()
     assert facts(at)["Works on"] == "latents, 8 x 8, 3 channels"
     assert facts(at)["Draws"] == "16 x 16, colour"

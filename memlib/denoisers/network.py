@@ -14,6 +14,7 @@ from memlib.denoisers.base import Denoiser, expand
 from memlib.denoisers.schedules import Schedule
 
 LARGEST_SIGMA = 200.0
+ENCODED = 8  # pictures that pass an autoencoder together: they are large
 SLACK = 1e-3  # relative: a schedule that starts at 0.0100005 can be asked for 0.01
 LADDER_START = 0.2  # the default ladder of the measures starts here: below, a picture's texture speaks louder than memory
 
@@ -85,11 +86,15 @@ class NetworkDenoiser(Denoiser):
 
     @torch.no_grad()
     def encode(self, pictures: Tensor) -> Tensor:
-        return torch.cat([self.autoencoder.encode(one[None]) for one in pictures.to(self.device)]) if self.autoencoder else pictures
+        if not self.autoencoder:
+            return pictures
+        if tuple(pictures.shape[1:]) != self.picture_shape:
+            raise ValueError(f"{self.name} takes pictures of shape {self.picture_shape}, not {tuple(pictures.shape[1:])}.")
+        return torch.cat([self.autoencoder.encode(part) for part in torch.split(pictures.to(self.device), ENCODED)])
 
     @torch.no_grad()
     def decode(self, images: Tensor) -> Tensor:
-        return torch.cat([self.autoencoder.decode(one[None]) for one in images.to(self.device)]) if self.autoencoder else images
+        return torch.cat([self.autoencoder.decode(part) for part in torch.split(images.to(self.device), ENCODED)]) if self.autoencoder else images
 
     def __call__(self, y: Tensor, sigma: float | Tensor) -> Tensor:
         return self.schedule.prediction.denoised(y, self._output(y, sigma), expand(sigma, y))

@@ -11,6 +11,7 @@ import io
 import os
 import tarfile
 import tempfile
+import threading
 import zipfile
 import zlib
 from collections.abc import Callable, Sequence
@@ -151,6 +152,7 @@ def open_tar(path: Path) -> Files:
     unpacked = _Unpacked(path) if path.name.lower().endswith(("gz", "tgz")) else None
     stream = unpacked.stream if unpacked else path.open("rb")
     members: dict[str, tuple[int, int]] = {}
+    reading = threading.Lock()
     try:
         last = -1
         with tarfile.open(fileobj=_Bounded(stream), mode="r:") as archive:  # type: ignore[call-overload]
@@ -172,7 +174,9 @@ def open_tar(path: Path) -> Files:
         start, size = members[name]
         if size > LARGEST_FILE:
             raise ValueError(f"is larger than {LARGEST_FILE >> 20} MB")
-        data = os.pread(stream.fileno(), size, start)
+        with reading:  # sessions share the file
+            stream.seek(start)
+            data = stream.read(size)
         if len(data) < size:
             raise ValueError("is cut off")
         return data

@@ -37,12 +37,13 @@ class Parquet:
             raise ValueError(f"{name!r} holds no pictures.")
 
     def _open(self, paths: Sequence[Path], name: str) -> None:
-        self._file = tempfile.NamedTemporaryFile(prefix="afterimage-", suffix=".arrow")  # noqa: SIM115 - lives as long as this does
+        self._folder = tempfile.TemporaryDirectory(prefix="afterimage-", ignore_cleanup_errors=True)  # goes when the image set does
+        arrow = str(Path(self._folder.name) / "pictures.arrow")
         packed, size = sum(path.stat().st_size for path in paths), 0
         known: dict[str, list[str]] = {}
         starts = [0]
         column, schema = None, pa.schema([("bytes", pa.binary())])
-        with pa.ipc.new_file(self._file.name, schema) as sink:
+        with pa.ipc.new_file(arrow, schema) as sink:
             for path in paths:
                 table = pq.ParquetFile(path)
                 check_unpacked(sum(_chunks(table)), packed, name)
@@ -61,7 +62,7 @@ class Parquet:
         self.metadata = {printable(other): values for other, values in known.items() if len(values) == starts[-1]}
         self.names = [f"{printable(name)}[{index}]" for index in range(starts[-1])]
         self._starts = starts
-        self._table = pa.ipc.open_file(pa.memory_map(self._file.name))
+        self._table = pa.ipc.open_file(pa.memory_map(arrow))
 
     def read(self, index: int) -> Pixels:
         from bisect import bisect_right

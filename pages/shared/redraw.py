@@ -21,8 +21,9 @@ DRAWS, STEPS, COLUMNS = 32, 15, 16
 def redraw_panel(loaded: Workspace, picture: Picture) -> None:
     """The share of redraws that return to the picture at each noise level, and the pictures."""
     denoiser, results, levels = loaded.denoiser, workspace.results(), levels_of(loaded.denoiser)
+    unit = "in units where black to white is 2" if denoiser.shape == denoiser.picture_shape else "in units of the latents"
     st.markdown(
-        f"The image is noised to σ and denoised with {DRAWS} seeds. Redraws within {RETURNED:g} of it (root mean square, in units where black to white is 2) "
+        f"The image is noised to σ and denoised with {DRAWS} seeds. Redraws within {RETURNED:g} of it (root mean square, {unit}) "
         "count as returned. **This is conditioned on the image:** a wide basin shows that the model can hold the image, not that it would draw it unprompted."
     )
     asked = {sigma: {"sigmas": [sigma], "draws": DRAWS, "seed": 0, "keep_images": True} for sigma in levels}

@@ -197,11 +197,11 @@ def _describe(shape: tuple[int, int, int]) -> str:
     return f"{width} x {height} in {'grey' if channels == 1 else 'colour' if channels == 3 else f'{channels} channels'}"
 
 
-def open_workspace(sources: Sources) -> None:
+def open_workspace(sources: Sources, by_link: bool = False) -> None:
     """Load and make it the session's workspace; the results of the demo's precomputed runs come along."""
     loaded = load(sources)
     adopt_runs(loaded)
-    if "workspace" in st.session_state:  # not a fresh session, whose link may name them
+    if not by_link:  # which may name them
         for name in OF_A_MODEL:
             st.session_state.pop(name, None)
             st.query_params.pop(name, None)
@@ -220,17 +220,15 @@ def restore() -> None:
     """Bring the session and the URL together: load what a fresh session's URL names, the demo where it names nothing."""
     if "workspace" not in st.session_state:
         sources = Sources.of_url()
+        st.session_state.workspace = None
         if sources.on_hub:
             st.session_state.asking = sources
         elif sources.model != NOTHING:
-            st.session_state.problem = "Opening this link was stopped. Reload the page to go on."  # it stays where that happens
+            st.session_state.problem = "Opening this link was stopped. Reload the page to go on."  # stays where a click ends the script
             try:
-                open_workspace(sources)
+                open_workspace(sources, by_link=True)
             except ValueError as error:
                 st.session_state.problem = str(error)
-            finally:
-                st.session_state.setdefault("workspace", None)
-        st.session_state.setdefault("workspace", None)
     if "problem" in st.session_state or "asking" in st.session_state:
         return  # the link stays, so that a reload can try again
     loaded = current()
@@ -337,7 +335,7 @@ def show_problem() -> None:
         if st.button("Download and open", type="primary", icon=":material/download:"):
             try:
                 with st.spinner("Downloading"):
-                    open_workspace(sources)
+                    open_workspace(sources, by_link=True)
             except ValueError as error:
                 show_error(error)
             else:
