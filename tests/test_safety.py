@@ -22,7 +22,7 @@ from memlib import load_denoiser, load_images
 from memlib.runs import read_run
 from tests.conftest import tiny_unet
 
-PATIENCE = 5.0  # seconds a file may take
+PATIENCE = 5.0  # seconds of computing a file may take
 MEMORY = 1.5e9  # bytes the whole test may add
 ROUNDS = {"images": 2600, "models": 600}  # mutated files; the images' divide evenly over the kinds
 
@@ -113,7 +113,7 @@ def feed(cases: Iterator[tuple[str, Callable[[], object]]]) -> dict[str, int]:
     """Run every case; count how it ended, and fail on anything but success or a ValueError with a message, in time."""
     ends = {"opened": 0, "refused": 0}
     for name, case in cases:
-        started = time.perf_counter()
+        started = time.process_time()  # a busy machine is no fault of the file
         try:
             case()
             ends["opened"] += 1
@@ -122,7 +122,7 @@ def feed(cases: Iterator[tuple[str, Callable[[], object]]]) -> dict[str, int]:
             assert "\n" not in str(error), (name, str(error))
             assert type(error) is ValueError or type(error).__module__.startswith("memlib"), (name, repr(error))
             ends["refused"] += 1
-        taken = time.perf_counter() - started
+        taken = time.process_time() - started
         assert taken < PATIENCE, (name, taken)
     return ends
 

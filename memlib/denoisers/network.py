@@ -94,7 +94,11 @@ class NetworkDenoiser(Denoiser):
 
     @torch.no_grad()
     def decode(self, images: Tensor) -> Tensor:
-        return torch.cat([self.autoencoder.decode(part) for part in torch.split(images.to(self.device), ENCODED)]) if self.autoencoder else images
+        return (
+            torch.cat([self.autoencoder.decode(part) for part in torch.split(images.to(self.device), ENCODED)])
+            if self.autoencoder
+            else images
+        )
 
     def __call__(self, y: Tensor, sigma: float | Tensor) -> Tensor:
         return self.schedule.prediction.denoised(y, self._output(y, sigma), expand(sigma, y))
