@@ -21,7 +21,9 @@ from memlib.images.transform import FITS
 from memlib.measures.controls import png_size
 from memlib.runs import Results, forward_seconds, provenance, read_run, result_key
 from pages.shared.errors import plain, show_error
-from pages.shared.paths import on_hub, roots, stamped
+from pages.shared.paths import confine as confine  # what is loaded and what may be read go together for the pages
+from pages.shared.paths import on_hub, roots
+from pages.shared.paths import stamped as stamped
 
 NOTHING = "none"
 SETS = 4  # image sets kept in memory, as names and ids
