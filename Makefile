@@ -1,4 +1,4 @@
-# make app    set up and open the app on the bundled demo
+# make app    set up and open the app on the bundled demo; FOLDERS="/a /b" names folders it may read besides this one
 # make test   set up and run lint, types and every test
 # make demo   rebuild assets/demo from nothing (npm is needed; hours on a laptop)
 
@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 .PHONY: app test demo
 
 app: $(VENV)/app.installed
-	$(BIN)/streamlit run app.py
+	$(BIN)/streamlit run app.py -- $(FOLDERS)
 
 test: $(VENV)/dev.installed
 	$(BIN)/ruff check .

@@ -89,7 +89,7 @@ def measure_images(
     results: MutableMapping[str, Row],
     progress: Callable[[float], object] | None = None,
 ) -> Iterator[tuple[int, int]]:
-    """Measure images[indices] in chunks, skip what `results` has, and store each chunk before yielding (done, total).
+    """Measure images[indices], or their latents, in chunks, skip what `results` has, and store each chunk before yielding (done, total).
 
     `progress` is called with the share of the work that is done, several times a chunk; an exception it raises stops
     the work and keeps the finished chunks.
@@ -104,7 +104,7 @@ def measure_images(
             if progress:
                 progress((start + count * done / total) / len(todo))
 
-        result = MEASURES[measure].function(denoiser, images.batch(chunk), **parameters, callback=report)
+        result = MEASURES[measure].function(denoiser, denoiser.encode(images.batch(chunk)), **parameters, callback=report)
         for place, index in enumerate(chunk):
             results[keys[index]] = result.row(place)
         yield start + len(chunk), len(todo)
@@ -127,7 +127,7 @@ def measure_one(
             if progress:
                 progress(done / total)
 
-        results[key] = MEASURES[measure].function(denoiser, image[None], **parameters, callback=report).row(0)
+        results[key] = MEASURES[measure].function(denoiser, denoiser.encode(image[None]), **parameters, callback=report).row(0)
     return results[key]
 
 

@@ -179,6 +179,7 @@ def test_bad_sources_are_one_sentence(tmp_path: Path, folder: Path) -> None:
     (tmp_path / "text.zip").write_text("no zip")
     (tmp_path / "text.npz").write_text("no npz")
     (tmp_path / "file.tar").write_text("no tar")
+    (tmp_path / "file.rar").write_text("no rar")
     np.savez(tmp_path / "other.npz", pictures=np.zeros(3))
     whole = tmp_path / "whole.npy"
     np.save(whole, np.zeros((4, 8, 8, 3), np.uint8))
@@ -186,7 +187,7 @@ def test_bad_sources_are_one_sentence(tmp_path: Path, folder: Path) -> None:
     (tmp_path / "bad").mkdir()
     (tmp_path / "bad" / "a.png").write_text("no picture")
     words = {
-        "missing": "no file or folder", "empty": "no picture files", "text.zip": "damaged", "text.npz": "damaged", "file.tar": "no image set",
+        "missing": "no file or folder", "empty": "no picture files", "text.zip": "damaged", "text.npz": "damaged", "file.tar": "no tar file", "file.rar": "no image set",
         "other.npz": "no array named images", "cut.npy": "damaged", "bad": "no usable picture",
     }  # fmt: skip
     for name, word in words.items():

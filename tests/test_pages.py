@@ -121,7 +121,7 @@ def submit(at: AppTest, model: str = "", images: str = "", size: int | None = No
     at.text_input[0].set_value(model)
     at.text_input[1].set_value(images)
     if size:
-        at.number_input[0].set_value(size)
+        next(box for box in at.number_input if box.label == "Image size").set_value(size)
     return next(button for button in at.button if button.label == "Load").click().run()
 
 

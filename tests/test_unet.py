@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from memlib import load_denoiser, sample
-from memlib.denoisers import UNetDenoiser
+from memlib.denoisers import NetworkDenoiser
 from tests.conftest import tiny_unet
 
 SCHEDULERS = [diffusers.DDPMScheduler, diffusers.DDIMScheduler, diffusers.PNDMScheduler]
@@ -40,7 +40,7 @@ def test_denoiser_equals_the_schedulers_own_prediction_of_x0(
     reference = diffusers.DDIMScheduler(prediction_type=prediction, clip_sample=False, **betas)
     reference.set_timesteps(1000)
     for t in (0, 1, 37, 500, 920):
-        sigma = float(denoiser.schedule[t])
+        sigma = float(denoiser.schedule.sigmas[t])
         if sigma > denoiser.sigma_max:
             continue
         y = noisy() * (1 + sigma)
@@ -57,7 +57,7 @@ def test_sampling_equals_ddim_step_by_step(prediction: str, save_model: Callable
     denoiser, unet = load_denoiser(save_model(scheduler), "cpu"), tiny_unet().eval()
     scheduler.set_timesteps(20)
     times = scheduler.timesteps.tolist()
-    sigmas = torch.tensor([*(float(denoiser.schedule[t]) for t in times), 0.0], dtype=torch.float64)
+    sigmas = torch.tensor([*(float(denoiser.schedule.sigmas[t]) for t in times), 0.0], dtype=torch.float64)
     seen: list[torch.Tensor] = []
 
     def watch(y: torch.Tensor, sigma: float, index: torch.Tensor) -> torch.Tensor:
@@ -75,10 +75,10 @@ def test_sampling_equals_ddim_step_by_step(prediction: str, save_model: Callable
 
 def test_noise_levels_between_timesteps_are_met_in_log_sigma(save_model: Callable[..., Path]) -> None:
     denoiser = load_denoiser(save_model(diffusers.DDPMScheduler()), "cpu")
-    middle = float(np.sqrt(denoiser.schedule[400] * denoiser.schedule[401]))
+    middle = float(np.sqrt(denoiser.schedule.sigmas[400] * denoiser.schedule.sigmas[401]))
     assert float(denoiser.timestep(middle)) == pytest.approx(400.5, abs=1e-9)
     between = denoiser(noisy(), middle)
-    ends = [denoiser(noisy(), float(denoiser.schedule[t])) for t in (400, 401)]
+    ends = [denoiser(noisy(), float(denoiser.schedule.sigmas[t])) for t in (400, 401)]
     assert (between - ends[0]).abs().max() < (ends[1] - ends[0]).abs().max() * 1.01
 
 
@@ -115,7 +115,7 @@ def test_unbounded_schedules_are_cut_at_the_largest_usable_sigma(
 ) -> None:
     denoiser = load_denoiser(save_model(scheduler), "cpu")
     assert denoiser.truncated
-    usable = denoiser.schedule[np.isfinite(denoiser.schedule) & (denoiser.schedule <= 200)]
+    usable = denoiser.schedule.sigmas[np.isfinite(denoiser.schedule.sigmas) & (denoiser.schedule.sigmas <= 200)]
     assert denoiser.sigma_max == usable.max()
 
 
@@ -172,7 +172,7 @@ def only_pickle(folder: Path) -> None:
 BROKEN: list[tuple[str, Callable[[Path], object], str]] = [
     ("no weights", no_weights, "no weights"),
     ("pickle only", only_pickle, "pickle"),
-    ("truncated weights", lambda f: (f / "unet/diffusion_pytorch_model.safetensors").write_bytes(b"\x10" * 64), "cannot be loaded"),
+    ("truncated weights", lambda f: (f / "unet/diffusion_pytorch_model.safetensors").write_bytes(b"\x10" * 64), "damaged"),
     ("other width", lambda f: edit(f / "unet/config.json", block_out_channels=[8, 32]), "fit|cannot be loaded"),
     ("more layers", lambda f: edit(f / "unet/config.json", layers_per_block=2), "fit|cannot be loaded"),
     ("unknown scheduler", lambda f: edit(f / "scheduler/scheduler_config.json", _class_name="MyScheduler"), "MyScheduler"),
@@ -181,6 +181,21 @@ BROKEN: list[tuple[str, Callable[[Path], object], str]] = [
     ("no scheduler", lambda f: (f / "scheduler/scheduler_config.json").unlink(), "scheduler_config"),
     ("not json", lambda f: (f / "unet/config.json").write_text("{"), "JSON"),
     ("conditional", lambda f: edit(f / "unet/config.json", num_class_embeds=10), "conditional"),
+    ("a class that is no number", lambda f: edit(f / "unet/config.json", class_embed_type="timestep"), "class as"),
+    (
+        "consistency model",
+        lambda f: edit(f / "scheduler/scheduler_config.json", _class_name="CMStochasticIterativeScheduler"),
+        "consistency",
+    ),
+    (
+        "mixed flow",
+        lambda f: edit(f / "scheduler/scheduler_config.json", _class_name="UniPCMultistepScheduler", use_flow_sigmas=True),
+        "mixes",
+    ),
+    ("absurdly deep", lambda f: edit(f / "unet/config.json", layers_per_block=10**9), "layers_per_block"),
+    ("absurdly wide", lambda f: edit(f / "unet/config.json", block_out_channels=[60000, 60000]), "fit"),
+    ("absurdly large", lambda f: edit(f / "unet/config.json", sample_size=10**6), "sample_size"),
+    ("absurdly long", lambda f: edit(f / "scheduler/scheduler_config.json", num_train_timesteps=10**12), "num_train_timesteps"),
     ("other network", lambda f: edit(f / "unet/config.json", _class_name="UNet2DConditionModel"), "UNet2DConditionModel"),
     ("NaN weights", not_finite, "finite"),
     ("a size it cannot draw", lambda f: edit(f / "unet/config.json", sample_size=7), "own size"),
@@ -213,6 +228,6 @@ def test_a_missing_folder_and_an_unreachable_hub_id_are_one_sentence(monkeypatch
 
 
 def test_channels_last_network_is_in_evaluation_mode_without_gradients(save_model: Callable[..., Path]) -> None:
-    denoiser: UNetDenoiser = load_denoiser(save_model(diffusers.DDPMScheduler()), "cpu")
+    denoiser: NetworkDenoiser = load_denoiser(save_model(diffusers.DDPMScheduler()), "cpu")
     assert not denoiser.network.training
     assert not any(weight.requires_grad for weight in denoiser.network.parameters())

@@ -1,7 +1,10 @@
-"""The denoiser contract, exact denoisers, and the adapter for diffusers models."""
+"""The denoiser contract, exact denoisers, and diffusers models behind the contract."""
 
 from memlib.denoisers.base import Denoiser, pick_device
 from memlib.denoisers.exact import FiniteDataset, GaussianMixture
-from memlib.denoisers.unet import UNetDenoiser, load_denoiser
+from memlib.denoisers.network import NetworkDenoiser
+from memlib.denoisers.unet import load_denoiser
 
-__all__ = ["Denoiser", "FiniteDataset", "GaussianMixture", "UNetDenoiser", "load_denoiser", "pick_device"]
+UNetDenoiser = NetworkDenoiser  # its name until it learned other networks
+
+__all__ = ["Denoiser", "FiniteDataset", "GaussianMixture", "NetworkDenoiser", "UNetDenoiser", "load_denoiser", "pick_device"]

@@ -54,6 +54,19 @@ class Denoiser:
         channels, height, width = self.shape
         return channels * height * width
 
+    @property
+    def picture_shape(self) -> tuple[int, int, int]:
+        """The shape of the pictures behind the images; another than `shape` where the denoiser lives in a latent space."""
+        return self.shape
+
+    def encode(self, pictures: Tensor) -> Tensor:
+        """Pictures (B, *picture_shape) in [-1, 1] as the images (B, *shape) this denoiser knows: themselves, or their latents."""
+        return pictures
+
+    def decode(self, images: Tensor) -> Tensor:
+        """The pictures of images (B, *shape); the way back from `encode`, as near as it goes."""
+        return images
+
     def __call__(self, y: Tensor, sigma: float | Tensor) -> Tensor:
         """E[x0 | y], the shape of `y` (B, C, H, W); `sigma` is a float or a tensor (B,)."""
         raise NotImplementedError(f"{type(self).__name__} is a denoiser without a denoising function")

@@ -6,12 +6,13 @@ from pathlib import Path
 import numpy as np
 import streamlit as st
 
-from memlib.denoisers import UNetDenoiser
+from memlib.denoisers import NetworkDenoiser
 from memlib.denoisers.unet import find_checkpoints
 from memlib.measures import Row, difference
 from memlib.runs import held_out_sample, measure_images, measure_one, result_key, result_keys
 from pages.shared import charts, workspace
 from pages.shared.growth import MEASURE, Growth
+from pages.shared.paths import confine
 from pages.shared.pictures import coarse, colour_range
 from pages.shared.view import Picture
 from pages.shared.work import long_work
@@ -19,7 +20,7 @@ from pages.shared.work import long_work
 DEMO_RUN = {"demo-reference": "5% of training", "demo-early": "14%", "demo-middle": "40%", "demo": "the end"}
 ONSET = 0.95
 
-State = tuple[str, Callable[[], UNetDenoiser]]  # a checkpoint's digest, and how to load it
+State = tuple[str, Callable[[], NetworkDenoiser]]  # a checkpoint's digest, and how to load it
 
 
 def checkpoints_panel(view: Growth, picture: Picture) -> None:
@@ -37,7 +38,7 @@ def checkpoints_panel(view: Growth, picture: Picture) -> None:
         return
     try:
         if folder:
-            paths = find_checkpoints(Path(workspace.confine(folder)))
+            paths = find_checkpoints(Path(confine(folder)))
             names, states = [path.name for path in paths], [workspace.checkpoint(str(path)) for path in paths]
         else:
             names, states = list(DEMO_RUN.values()), [workspace.checkpoint(source) for source in DEMO_RUN]

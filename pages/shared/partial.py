@@ -13,7 +13,7 @@ from pages.shared.growth import Growth
 def partial_panel(view: Growth) -> None:
     """Pixel AUC of the maps against the masks of the families in the image set, beside maps that know no model."""
     images, results, reference = view.loaded.images, workspace.results(), view.loaded.reference
-    if "family" not in images.metadata:
+    if "family" not in images.metadata or view.loaded.denoiser.shape != images.shape:  # the masks are of pixels, not of latents
         return
     models = {"growth": view.loaded.denoiser} | ({"reference": reference} if reference is not None else {})
     maps = {

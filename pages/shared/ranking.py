@@ -12,7 +12,6 @@ from memlib.measures import MEASURES
 from memlib.runs import measure_images
 from pages.shared import charts, exports, workspace
 from pages.shared.gallery import Card, gallery
-from pages.shared.pictures import rgb
 from pages.shared.view import View
 from pages.shared.workspace import Workspace
 
@@ -114,7 +113,7 @@ def ranked_gallery(
     if maps is not None and st.session_state.get("show") == "Maps":
         pictures = maps(list(part["id"]))
     else:
-        pictures = np.stack([rgb(loaded.images[index]) for index in part["index"]])
+        pictures = loaded.images.thumbnails(part["index"].tolist())
     with st.container(height=780, border=False):
         gallery(pictures, [_card(row, line) for _, row in part.iterrows()], selected, key="gallery", width=64, on_select=_choose)
     if pages > 1:

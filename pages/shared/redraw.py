@@ -21,8 +21,9 @@ DRAWS, STEPS, COLUMNS = 32, 15, 16
 def redraw_panel(loaded: Workspace, picture: Picture) -> None:
     """The share of redraws that return to the picture at each noise level, and the pictures."""
     denoiser, results, levels = loaded.denoiser, workspace.results(), levels_of(loaded.denoiser)
+    unit = "in units where black to white is 2" if denoiser.shape == denoiser.picture_shape else "in units of the latents"
     st.markdown(
-        f"The image is noised to σ and denoised with {DRAWS} seeds. Redraws within {RETURNED:g} of it (root mean square, in units where black to white is 2) "
+        f"The image is noised to σ and denoised with {DRAWS} seeds. Redraws within {RETURNED:g} of it (root mean square, {unit}) "
         "count as returned. **This is conditioned on the image:** a wide basin shows that the model can hold the image, not that it would draw it unprompted."
     )
     asked = {sigma: {"sigmas": [sigma], "draws": DRAWS, "seed": 0, "keep_images": True} for sigma in levels}
@@ -48,12 +49,11 @@ def redraw_panel(loaded: Workspace, picture: Picture) -> None:
         alt="Share of redraws that return to the image, by noise level",
     )
     for (sigma, row), share in zip(rows.items(), shares, strict=True):
-        _grid(sigma, share, row)
+        _grid(sigma, share, to_pixels(denoiser.decode(torch.from_numpy(row["images"][0]))), row)
     st.caption("The same noise stands at the same place of every level. Coloured frame: returned.")
 
 
-def _grid(sigma: float, share: float, row: Row) -> None:
-    pixels = to_pixels(torch.from_numpy(row["images"][0]))
+def _grid(sigma: float, share: float, pixels: np.ndarray, row: Row) -> None:
     pixels = np.repeat(pixels, 3, -1) if pixels.shape[-1] == 1 else pixels
     tiles = framed(np.stack([enlarge(one, 48) for one in pixels]), row["distance"][0] < RETURNED, 2)
     lines = [np.concatenate(list(tiles[start : start + COLUMNS]), 1) for start in range(0, len(tiles), COLUMNS)]

@@ -7,7 +7,7 @@ from typing import Any, Self
 import streamlit as st
 from torch import Tensor
 
-from memlib.denoisers import UNetDenoiser
+from memlib.denoisers import NetworkDenoiser
 from memlib.measures import MEASURES, Row, difference
 from memlib.runs import measure_one, result_keys
 from pages.shared import workspace
@@ -35,12 +35,12 @@ class View:
     minus_reference: bool
 
     @property
-    def models(self) -> list[UNetDenoiser]:
+    def models(self) -> list[NetworkDenoiser]:
         """The models the shown value needs."""
         reference = self.loaded.reference
         return [self.loaded.denoiser, *([reference] if self.minus_reference and reference is not None else [])]
 
-    def keys(self, model: UNetDenoiser) -> dict[str, str]:
+    def keys(self, model: NetworkDenoiser) -> dict[str, str]:
         """Where the results of the image set are stored, by image id."""
         return result_keys(model.digest, self.loaded.images.ids, MEASURES[self.measure].run, self.parameters)
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from pages.shared import exports
+from pages.shared.errors import show_error
 
 AT_ONCE = 30.0  # seconds of work that starts by itself; choosing something else ends it too
 
@@ -36,7 +37,7 @@ def long_work(
         try:
             work(lambda share: bar.progress(min(1.0, share), f"{label}, {share:.0%}"))
         except ValueError as error:
-            st.error(str(error), icon=":material/error:")
+            show_error(error)
             return False
     place.empty()
     return True

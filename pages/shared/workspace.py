@@ -1,13 +1,12 @@
 """What is loaded in this session: a model, a reference model, images, and the results computed so far.
 
-The sources stand in the URL (`model`, `reference`, `images`, `size`, `channels`), so that a reload or a link brings them back.
+The sources stand in the URL, so that a reload or a link brings them back; a link never downloads anything before it is said so.
 """
 
-import hashlib
-import os
-import re
+import time
+from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +15,19 @@ import streamlit as st
 from streamlit.runtime.pages_manager import PagesManager
 
 from memlib import ImageSet, load_denoiser, load_images
-from memlib.denoisers import UNetDenoiser
+from memlib.denoisers import NetworkDenoiser
 from memlib.denoisers.unet import BUNDLED, DEMO, model_digest
+from memlib.images.transform import FITS
 from memlib.measures import MEASURES
 from memlib.measures.controls import png_size
 from memlib.runs import Results, forward_seconds, provenance, read_run, result_key
+from pages.shared.errors import plain, show_error
+from pages.shared.paths import confine as confine  # what is loaded and what may be read go together for the pages
+from pages.shared.paths import on_hub, roots
+from pages.shared.paths import stamped as stamped
 
 NOTHING = "none"
-HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[\w.-]{1,96}")
+SETS = 4  # image sets kept in memory, as names and ids
 OF_A_MODEL = (
     "low",
     "high",
@@ -47,6 +51,11 @@ class Sources:
     reference: str = "demo-reference"
     size: int | None = None
     channels: int | None = None
+    label: int | None = None  # the class of a class-conditional model
+    fit: str = "crop"
+    mirror: bool = False
+    held_out: str = ""
+    group: str = ""  # the column the images are grouped by, or "folder"
 
     @classmethod
     def of_url(cls) -> "Sources":
@@ -57,7 +66,28 @@ class Sources:
             reference=url.get("reference", cls.reference if url.get("model", cls.model) == cls.model else "").replace(NOTHING, ""),
             size=_number(url.get("size", "")),
             channels=_number(url.get("channels", "")),
+            label=_number(url.get("label", "")),
+            fit=url.get("fit", cls.fit) if url.get("fit") in FITS else cls.fit,
+            mirror=url.get("mirror") == "yes",
+            held_out=url.get("held_out", ""),
+            group=url.get("group", ""),
         )
+
+    def for_url(self) -> dict[str, str]:
+        """What of this stands in the URL; nothing for the demo."""
+        usual = Sources()
+        told = {field.name: getattr(self, field.name) for field in fields(self)}
+        told = {name: "yes" if value is True else str(value) for name, value in told.items() if value != getattr(usual, name) and value}
+        if (self.model, self.images) != (usual.model, usual.images):
+            told |= {"model": self.model, "images": self.images}
+        if self.model == usual.model and not self.reference:
+            told["reference"] = NOTHING
+        return told
+
+    @property
+    def on_hub(self) -> list[str]:
+        """Those of the sources that would be fetched from the Hub."""
+        return [source for source in (self.model, self.images, self.reference, self.held_out) if source and on_hub(source)]
 
 
 def _number(text: str) -> int | None:
@@ -67,77 +97,103 @@ def _number(text: str) -> int | None:
 @dataclass(frozen=True)
 class Workspace:
     sources: Sources
-    denoiser: UNetDenoiser
+    denoiser: NetworkDenoiser
     images: ImageSet
-    reference: UNetDenoiser | None
-
-
-def roots() -> list[Path]:
-    """Folders that paths typed into the page may point into: here, and those listed in AFTERIMAGE_ROOTS."""
-    listed = [Path(part) for part in os.environ.get("AFTERIMAGE_ROOTS", "").split(os.pathsep) if part]
-    return [folder.resolve() for folder in (Path.cwd(), *listed)]
-
-
-def confine(source: str) -> str:
-    """`source` with a path resolved and found below a root; names of bundled things and Hub ids pass."""
-    if source in BUNDLED or (HUB_ID.fullmatch(source) and not Path(source).is_dir()):
-        return source
-    try:
-        path = Path(source).expanduser().resolve()
-        path.exists()  # raises what later use would
-    except (OSError, RuntimeError, ValueError) as error:  # no such user, a name too long, a zero byte
-        raise ValueError(f"{source[:200]!r} is no usable path.") from error
-    if not any(path.is_relative_to(root) for root in roots()):
-        raise ValueError(f"{source!r} is outside the folders this app may read. Start it with AFTERIMAGE_ROOTS set to a folder above it.")
-    return str(path)
-
-
-def stamped(source: str) -> tuple[str, str]:
-    """A confined source and a hash of its files' names, sizes and times, so that what changed on disk is read again."""
-    place = confine(source)
-    files = [file for file in sorted(Path(place).rglob("*")) if file.is_file()] if Path(place).is_dir() else [Path(place)]
-    total = hashlib.sha256()
-    for file in files:
-        if file.exists():
-            details = file.stat()
-            total.update(f"{file}{details.st_size}{details.st_mtime_ns}".encode(errors="replace"))
-    return place, total.hexdigest()
+    reference: NetworkDenoiser | None
 
 
 @st.cache_resource(max_entries=3, show_spinner="Loading the model")
-def _denoiser(source: str, stamp: str) -> UNetDenoiser:
-    return load_denoiser(source)
+def _denoiser(source: str, stamp: str, label: int | None) -> NetworkDenoiser:
+    return load_denoiser(source, label=label, token=_token())
 
 
 @st.cache_data(max_entries=256, show_spinner=False)
-def _digest(source: str, stamp: str) -> str:
-    return model_digest(source)
+def _digest(source: str, stamp: str, label: int | None) -> str:
+    return model_digest(source, label)
 
 
-def checkpoint(source: str) -> tuple[str, Callable[[], UNetDenoiser]]:
+def checkpoint(source: str) -> tuple[str, Callable[[], NetworkDenoiser]]:
     """The digest of another state of the model, from its files, and how to load it."""
-    place = stamped(source)
+    loaded = current()
+    place = (*stamped(source), loaded.sources.label if loaded else None)
     return _digest(*place), lambda: _denoiser(*place)
 
 
-@st.cache_resource(max_entries=4, show_spinner="Reading the images")
-def _images(source: str, size: int | None, channels: int | None, stamp: str) -> ImageSet:
-    return load_images(source, size=size, channels=channels)
+@st.cache_resource
+def _kept() -> OrderedDict[tuple, ImageSet]:
+    """Image sets that were read; no `cache_resource` of their own, since reading them draws progress."""
+    return OrderedDict()
+
+
+def read_images(sources: Sources, source: str, limit: int | None = None) -> ImageSet:
+    """The images of a source, transformed as the sources say; where that takes long, with progress and a button to stop."""
+    place, stamp = stamped(source)
+    key = (place, stamp, sources.size, sources.channels, sources.fit, sources.mirror, limit)
+    kept = _kept()
+    if key in kept:
+        return kept[key]
+    slot = st.empty()
+    bar: list[Any] = []
+    started = time.monotonic()
+
+    def report(done: int, total: int) -> None:
+        if time.monotonic() - started < 1:
+            return
+        if not bar:
+            with slot.container():
+                bar.append(st.progress(0.0))
+                st.button("Stop", icon=":material/stop:", key="stop-reading", help="What was read of a large set is kept.")
+        bar[0].progress(done / total, f"{done:,} of {total:,} pictures read")
+
+    found = load_images(
+        place, sources.size, sources.channels, limit, fit=sources.fit, mirror=sources.mirror, token=_token(), callback=report
+    )
+    slot.empty()
+    kept[key] = found
+    while len(kept) > SETS:
+        kept.popitem(last=False)
+    return found
+
+
+def _token() -> str | None:
+    """The Hub token of .streamlit/secrets.toml; without one the Hub's own library looks into the environment."""
+    return str(st.secrets["HF_TOKEN"]) if st.secrets.load_if_toml_exists() and "HF_TOKEN" in st.secrets else None
 
 
 def load(sources: Sources) -> Workspace:
     """Load everything, or raise ValueError and leave the session as it was."""
-    denoiser = _denoiser(*stamped(sources.model))
-    place, stamp = stamped(sources.images)
-    images = _images(place, sources.size, sources.channels, stamp)
-    if images.shape != denoiser.shape:
-        raise ValueError(
-            f"The images are {_describe(images.shape)}, the model draws {_describe(denoiser.shape)}. Set image size and colour to bring them together."
-        )
-    reference = _denoiser(*stamped(sources.reference)) if sources.reference else None
+    try:
+        denoiser = _denoiser(*stamped(sources.model), sources.label)
+        images = read_images(sources, sources.images)
+        if images.shape != denoiser.picture_shape:
+            raise ValueError(
+                f"The images are {_describe(images.shape)}, the model draws {_describe(denoiser.picture_shape)}. Set image size and colour to bring them together."
+            )
+        pinned = replace(sources, model=_pinned(sources.model, denoiser.source), images=_pinned(sources.images, images.source))
+        if sources.group:
+            images = images.grouped(sources.group)
+        if sources.held_out:
+            held_out = read_images(replace(sources, channels=images.shape[0]), sources.held_out)
+            pinned = replace(pinned, held_out=_pinned(sources.held_out, held_out.source))
+            images = images.beside(held_out)
+        reference = _denoiser(*stamped(sources.reference), sources.label) if sources.reference else None
+    except ValueError as error:
+        raise ValueError(_without_roots(str(error))) from error
     if reference is not None and reference.shape != denoiser.shape:
         raise ValueError(f"The reference model draws images {_describe(reference.shape)}, the model {_describe(denoiser.shape)}.")
-    return Workspace(sources, denoiser, images, reference)
+    return Workspace(pinned, denoiser, images, reference)
+
+
+def _pinned(typed: str, found: str) -> str:
+    """A Hub name with the commit it was resolved to; anything else as it was typed."""
+    return found if on_hub(typed) else typed
+
+
+def _without_roots(message: str) -> str:
+    """A message that says where below the allowed folders a file is, and not where those are."""
+    for root in sorted(roots(), key=lambda folder: -len(str(folder))):
+        message = message.replace(f"{root}/", "")
+    return message
 
 
 def _describe(shape: tuple[int, int, int]) -> str:
@@ -146,54 +202,47 @@ def _describe(shape: tuple[int, int, int]) -> str:
     return f"{width} x {height} in {'grey' if channels == 1 else 'colour' if channels == 3 else f'{channels} channels'}"
 
 
-def open_workspace(sources: Sources) -> None:
+def open_workspace(sources: Sources, by_link: bool = False) -> None:
     """Load and make it the session's workspace; the results of the demo's precomputed runs come along."""
     loaded = load(sources)
     adopt_runs(loaded)
-    if "workspace" in st.session_state:  # not a fresh session, whose link may name them
+    if not by_link:  # which may name them
         for name in OF_A_MODEL:
             st.session_state.pop(name, None)
             st.query_params.pop(name, None)
     st.session_state.workspace = loaded
-    st.session_state.pop("problem", None)
+    for name in ("problem", "asking"):
+        st.session_state.pop(name, None)
 
 
 def close_workspace() -> None:
     st.session_state.workspace = None
-    st.session_state.pop("problem", None)
+    for name in ("problem", "asking"):
+        st.session_state.pop(name, None)
 
 
 def restore() -> None:
     """Bring the session and the URL together: load what a fresh session's URL names, the demo where it names nothing."""
     if "workspace" not in st.session_state:
         sources = Sources.of_url()
-        if sources.model != NOTHING:
+        st.session_state.workspace = None
+        if sources.on_hub:
+            st.session_state.asking = sources
+        elif sources.model != NOTHING:
+            st.session_state.problem = "Opening this link was stopped. Reload the page to go on."  # stays where a click ends the script
             try:
-                open_workspace(sources)
+                open_workspace(sources, by_link=True)
             except ValueError as error:
                 st.session_state.problem = str(error)
-        st.session_state.setdefault("workspace", None)
-    if "problem" in st.session_state:
+    if "problem" in st.session_state or "asking" in st.session_state:
         return  # the link stays, so that a reload can try again
     loaded = current()
-    wanted = {"model": NOTHING}
-    if loaded is not None:
-        sources = loaded.sources
-        wanted = {
-            "model": sources.model,
-            "images": sources.images,
-            "reference": sources.reference,
-            "size": str(sources.size or ""),
-            "channels": str(sources.channels or ""),
-        }
-    if (wanted.get("model"), wanted.get("images")) == ("demo", "demo"):
-        usual = wanted["reference"] == Sources.reference
-        wanted = {} if usual else {"reference": wanted["reference"] or NOTHING}  # a clean address for the demo
-    for name in ("model", "images", "reference", "size", "channels"):
-        if wanted.get(name):
-            st.query_params[name] = wanted[name]
+    wanted = {"model": NOTHING} if loaded is None else loaded.sources.for_url()
+    for field in fields(Sources):
+        if wanted.get(field.name):
+            st.query_params[field.name] = wanted[field.name]
         else:
-            st.query_params.pop(name, None)
+            st.query_params.pop(field.name, None)
 
 
 def results() -> Results:
@@ -216,7 +265,7 @@ def adopt_runs(loaded: Workspace) -> None:
         st.session_state.setdefault("adopted", {})[result_key(digest, "", details["measure"], details["parameters"])] = details
 
 
-def seconds(denoiser: UNetDenoiser, forwards: int) -> float:
+def seconds(denoiser: NetworkDenoiser, forwards: int) -> float:
     """How long so many network forwards of one image will take here, from a trial once a session and model."""
     times = st.session_state.setdefault("forward_seconds", {})
     if denoiser.digest not in times:
@@ -278,8 +327,24 @@ def require() -> Workspace:
 
 
 def show_problem() -> None:
+    """What kept a link from being opened, or what it would download, with the button that lets it."""
     if "problem" in st.session_state:
-        st.error(st.session_state.problem, icon=":material/error:")
+        show_error(st.session_state.problem)
+    if "asking" in st.session_state:
+        sources: Sources = st.session_state.asking
+        names = " and ".join(plain(name) for name in sources.on_hub)
+        st.info(
+            f"This link asks for **{names}** of the Hugging Face Hub. Nothing is downloaded before you say so.",
+            icon=":material/cloud_download:",
+        )
+        if st.button("Download and open", type="primary", icon=":material/download:"):
+            try:
+                with st.spinner("Downloading"):
+                    open_workspace(sources, by_link=True)
+            except ValueError as error:
+                show_error(error)
+            else:
+                st.rerun()
 
 
 def show_in_sidebar() -> None:
@@ -294,6 +359,8 @@ def show_in_sidebar() -> None:
         st.text(f"{loaded.images.name} images")
         _, height, width = loaded.images.shape
         st.caption(f"{len(loaded.images):,} of {width} x {height}")
+        if loaded.denoiser.shape != loaded.images.shape:
+            st.caption(f"Measured as latents of {loaded.denoiser.shape[2]} x {loaded.denoiser.shape[1]}; maps are enlarged over the image.")
         if loaded.reference is not None:
             st.text(f"Reference: {loaded.reference.name}")
         st.caption(f"{len(results()):,} results kept, {results().bytes / 2**20:.0f} MB")
