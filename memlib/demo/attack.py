@@ -79,7 +79,10 @@ def sweep(target: Path, work: Path, say: Say) -> None:
     runs = {("side", cohesion, 0.0): work / UNCONDITIONAL for cohesion in COHESIONS}
     for kind, cohesion, strength in plan:
         folder = work / f"sweep-{kind}-{cohesion:g}-{strength:g}"
-        draw(folder, denoiser, SWEPT, say, surrogate(denoiser, work, kind, cohesion, say), strength)
+        if (cohesion, strength) == (COHESION, STRENGTH):
+            folder = work / kind  # the bundled run begins with the same images
+        else:
+            draw(folder, denoiser, SWEPT, say, surrogate(denoiser, work, kind, cohesion, say), strength)
         runs[kind, cohesion, strength] = folder
     lines = []
     for (kind, cohesion, strength), folder in runs.items():

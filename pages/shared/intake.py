@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from memlib.audit.queue import ABSENT, match_names, match_pictures, read_names
-from memlib.images import LARGEST_FILE, SUFFIXES
+from memlib.images.decode import LARGEST_FILE, SUFFIXES
 from pages.shared import workspace
 from pages.shared.cases import Casebook
 

@@ -38,6 +38,7 @@ OF_A_MODEL = (
     "sigma",
     "checkpoints",
     "case",
+    *("run", "generation", "generated", "found_page", "found_groups", "found_search", "cluster", "band"),  # of the extraction page
     *(f"threshold_{name}" for name in MEASURES),
 )  # choices that mean nothing for another model or other images
 
