@@ -4,7 +4,7 @@ Each stage writes what the next one reads below assets/demo, and is skipped wher
 
 1. images.zip             32x32 emoji on white, with a metadata.csv (file_name, group, copies, family, tone)
 2. model, checkpoints     a diffusers DDPMPipeline trained on the images, each repeated `copies` times, and earlier states
-3. samples.npz            pictures the model draws (DDIM, 50 steps, seed 0)
+3. extraction             pictures the model draws, by itself and attacked (DDIM, 50 steps, seed 0)
 4. runs                   the measures of every image, some for the checkpoints and for some held-out images
 5. frontier.csv           how short runs of volume growth rank images against a long one
 

@@ -4,9 +4,11 @@ import numpy as np
 import pandas as pd
 
 from memlib import ImageSet, load_images
+from memlib.demo.attack import attack_tables
 from memlib.demo.pictures import COPIES
 from memlib.denoisers.unet import DEMO
 from memlib.evidence import ladder, match_samples, reproductions, rungs
+from memlib.extraction import UNCONDITIONAL, read_generations
 from memlib.maps import family_aucs
 from memlib.measures import LEVELS, POWERS
 from memlib.measures.evidence import auc_interval
@@ -57,10 +59,12 @@ def report() -> str:
         "minus reference": [row["value"] - other["value"] for row, other in zip(growth, reference, strict=True)],
         "K_1 at 0.5": [row["K_1"] for row in run_of("p-laplace-0.5", images)],
     }
+    samples = read_generations(DEMO / "extraction" / UNCONDITIONAL).images
     parts = {
         "Copies among the samples, and AUC against held-out images": ladder(
-            images, reproductions(match_samples(load_images(DEMO / "samples.npz"), images), len(images)), values
+            images, reproductions(match_samples(samples, images), len(images)), values
         ),
+        **attack_tables(),
         "AUC of p-Laplace and of the denoising loss against held-out images": p_laplace_table(images),
         "Pixel AUC against what the variants of a family share": family_table(images),
         "Rank correlation of short runs of volume growth with a long one": pd.read_csv(DEMO / "frontier.csv"),
