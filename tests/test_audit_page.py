@@ -196,4 +196,4 @@ def test_evidence_of_an_own_model_starts_with_drawing_and_keeps_what_is_drawn(
     assert len(list((tmp_path / "drawn").glob("*/part-*.npz"))) == 1
     again = opened("evidence", model=model, images=images)
     assert {metric.label: metric.value for metric in again.metric}["Pictures drawn"] == "64"
-    assert np.isfinite(float({metric.label: metric.value for metric in again.metric}["At most"].rstrip("%")))
+    assert np.isfinite(float({metric.label: metric.value for metric in again.metric}["Share of copies, at most"].rstrip("%")))
