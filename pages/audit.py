@@ -120,7 +120,12 @@ def deciding(book: Casebook, queue: list[int], reviewer: str) -> None:
 
     state = (st.session_state.get("desk") or {}).get("desk") or {}
     answer = st.session_state.get("desk_answer", {"number": 0, "processed": [], "lost": "", "problem": ""})
-    seen = review(loaded.denoiser.digest, reviewer)
+    try:
+        seen = review(loaded.denoiser.digest, reviewer)
+        stale = seen.stale(book)
+    except Unsaved as error:  # the browser keeps what was decided until the database is back
+        st.error(str(error), icon=":material/error:")
+        return
     token = f"{loaded.denoiser.digest}{hash(tuple(queue))}"
     asked = state.get("at")
     at = next((image for image in (asked, st.query_params.get("case")) if image in place), None)
@@ -131,7 +136,6 @@ def deciding(book: Casebook, queue: list[int], reviewer: str) -> None:
     first = max(0, place[at] - BEHIND)
     window = queue[first : place[at] + AHEAD]
     held = set(state.get("known") or ())
-    stale = seen.stale(book)
     near = {images.ids[mate] for index in window for mate in book.mates(index)} | {images.ids[index] for index in window}
     desk(
         {
@@ -182,6 +186,7 @@ try:
     if flagged is not None:
         book = casebook(loaded, flagged, alike())
     if queue:
+        queue = narrowed(queue, status, search, book, review(loaded.denoiser.digest, reviewer))
         if queue:
             deciding(book, queue, reviewer)
         else:

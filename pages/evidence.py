@@ -49,7 +49,7 @@ def said(name: str, samples: ImageSet, counts: np.ndarray) -> None:
     columns[0].metric("Pictures drawn", f"{len(samples):,}", help=f"{name}. Stored with how they were drawn.")
     columns[1].metric("Copies", f"{total:,}", help="Of the pictures drawn; the nearest of the distinct training images is copied.")
     columns[2].metric("Images that came back", f"{distinct:,} of {trained:,}", help="Different training images with at least one copy.")
-    columns[3].metric("At most", f"{at_most(len(samples), total):.2%}", help="Of all pictures the model draws this way are copies, with 95% confidence (one-sided, Clopper-Pearson).")  # fmt: skip
+    columns[3].metric("Share of copies, at most", f"{at_most(len(samples), total):.2%}", help="Of all pictures the model draws this way are copies, with 95% confidence (one-sided, Clopper-Pearson).")  # fmt: skip
     if not total:
         st.info(
             f"0 of {len(samples):,} pictures are copies: with 95% confidence at most {at_most(len(samples)):.2%} of what the model draws is. Nothing came back, so no measure can be judged by it, and no AUC is given for reproduction.",
@@ -71,23 +71,23 @@ def quality_table(values: pd.DataFrame, counts: np.ndarray) -> tuple[pd.DataFram
     if table.empty:
         st.info("No measure has been measured on images of both sides. Measure some below.", icon=":material/info:")
         return None
-    left, right = st.columns([3, 2], gap="medium")
+    left, right = st.columns([5, 3], gap="medium")
     with left:
         shown = table.assign(interval=[f"{low:.3f} to {high:.3f}" for low, high in zip(table["low"], table["high"], strict=True)])
         event = st.dataframe(
-            shown[["title", "AUC", "interval", "TPR at 1% FPR", "forwards", "above", "below"]], hide_index=True, height=420, key="quality", on_select="rerun", selection_mode="multi-row",
+            shown[["title", "AUC", "interval", "TPR at 1% FPR", "forwards"]], hide_index=True, height=420, key="quality", on_select="rerun", selection_mode="multi-row",
             column_config={
-                "title": st.column_config.TextColumn("Measure"),
-                "AUC": st.column_config.ProgressColumn("AUC", min_value=0, max_value=1, format="%.3f", help="The chance that an image of the first kind ranks above one of the second; 0.5 is guessing."),
-                "interval": st.column_config.TextColumn("95% interval", help="Bootstrap over images. Images of one drawing are not independent, so it is a little too narrow."),
-                "TPR at 1% FPR": st.column_config.NumberColumn(format="%.3f", help="Share of the first kind found where at most 1% of the second is flagged."),
-                "forwards": st.column_config.NumberColumn(help="Network forwards an image."),
-                "above": st.column_config.NumberColumn("Images", help="Of the first kind, measured."),
-                "below": st.column_config.NumberColumn("Others", help="Of the second kind, measured."),
+                "title": st.column_config.TextColumn("Measure", width=195),
+                "AUC": st.column_config.ProgressColumn("AUC", width=100, min_value=0, max_value=1, format="%.3f", help="The chance that an image of the first kind ranks above one of the second; 0.5 is guessing."),
+                "interval": st.column_config.TextColumn("95% interval", width=100, help="Bootstrap over images. Images of one drawing are not independent, so it is a little too narrow."),
+                "TPR at 1% FPR": st.column_config.NumberColumn("TPR", width=52, format="%.3f", help="Share of the first kind found where at most 1% of the second is flagged."),
+                "forwards": st.column_config.NumberColumn("Forwards", width=62, help="Network forwards an image."),
             },
             alt="AUC, interval, true positive rate and cost of every measure",
         )  # fmt: skip
-        st.caption(f"{chosen.capitalize()}: select rows to see their curves.")
+        st.caption(
+            f"{chosen.capitalize()}: {int(table['above'].max()):,} images against {int(table['below'].max()):,}. TPR is at 1% false positives. Select rows to see their curves."
+        )
     picked = [int(row) for row in event.selection.rows] or _first_of_each(table)
     with right:
         curves = {}

@@ -16,7 +16,7 @@ from memlib.measures.result import Row
 from memlib.runs import result_keys
 from pages.shared import nearby, workspace
 from pages.shared.nearby import Alike
-from pages.shared.pictures import coarse, colour, colour_range, data_url, rgb
+from pages.shared.pictures import coarse, colour, colour_range, data_url, enlarge, rgb
 from pages.shared.workspace import Workspace
 
 TWINS = 6  # nearest others of the image set, and closest generations of each kind, shown with a case
@@ -233,6 +233,11 @@ def _growth_maps(loaded: Workspace) -> tuple[dict[str, np.ndarray], dict[str, np
 def thumbnail(pixels: np.ndarray) -> str:
     """A small picture as a data URL: whole pixels repeated in the browser, larger ones averaged over blocks."""
     return data_url(_shown(pixels, THUMBNAIL))
+
+
+def enlarged(pixels: np.ndarray, width: int = THUMBNAIL) -> str:
+    """The same enlarged by a whole factor beforehand, for where the browser would smooth it."""
+    return data_url(enlarge(_shown(pixels, width), width))
 
 
 def _shown(pixels: np.ndarray, most: int = LARGEST) -> np.ndarray:

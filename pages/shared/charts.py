@@ -298,7 +298,8 @@ def cost(table: pd.DataFrame) -> go.Figure:
             hovertemplate="%{text}<br>AUC %{y:.3f}, %{customdata:,} forwards<extra></extra>", showlegend=False,
         )
     )  # fmt: skip
-    figure.update_xaxes(type="log", title="network forwards an image", dtick=1)
+    ticks = sorted(set(table["forwards"]))
+    figure.update_xaxes(type="log", title="network forwards an image", tickvals=ticks, ticktext=[f"{one:,}" for one in ticks])
     figure.update_yaxes(title="AUC")
     figure.update_layout(height=340, margin={"l": 0, "r": 0, "t": 10, "b": 0})
     return figure

@@ -176,8 +176,9 @@ export default function ({ data, parentElement, setStateValue }) {
   else if (answered && data.lost) message = [data.lost, true]
   else if (kept.outbox.length !== before && message[1]) message = ["", false]
   asked = 0
-  if (data.problem && kept.outbox.length) { clearTimeout(timer); timer = setTimeout(flush, 3000) }
-  else if (first ? kept.outbox.length : sent !== JSON.stringify([latest.at, kept.outbox.map((act) => act.action)]) && (kept.outbox.length || at !== data.at)) flush()
+  const told = sent === JSON.stringify([latest.at, kept.outbox.map((act) => act.action)])  // and not dealt with: later again
+  if (kept.outbox.length && told) { clearTimeout(timer); timer = setTimeout(flush, 3000) }
+  else if (kept.outbox.length || (!told && !first && at !== data.at)) flush()
 
   function draw() {
     const id = latest.at, place = spot(id), one = shelf.get(key(id)), now = mine(id), draft = kept.drafts[id] ?? {}

@@ -6,12 +6,12 @@ import streamlit as st
 from memlib.audit.lookalikes import APART
 from memlib.images import ImageSet
 from memlib.neighbours import NEAR_DUPLICATE
-from pages.shared.cases import Casebook, thumbnail
+from pages.shared.cases import Casebook, enlarged
 from pages.shared.nearby import Alike
 from pages.shared.pictures import rgb
 
 PIXELS, LOOK = "Pixels", "Looks"
-GROUPS, MEMBERS = 12, 12  # shown on a page of groups, and of each
+GROUPS, MEMBERS = 12, 9  # shown on a page of groups, and of each
 
 
 def alike() -> Alike:
@@ -51,6 +51,6 @@ def duplicates_panel(book: Casebook) -> None:
 def _group(images: ImageSet, members: np.ndarray) -> None:
     strip = st.container(horizontal=True, gap="xsmall", vertical_alignment="center")
     for place in members[:MEMBERS]:
-        strip.image(thumbnail(rgb(images[int(place)])), width=48, alt=images.names[place])
+        strip.image(enlarged(rgb(images[int(place)])), width=64, alt=images.names[place])
     more = f", and {len(members) - MEMBERS:,} more" if len(members) > MEMBERS else ""
     strip.text(f"{len(members):,}: {images.names[members[0]]}{more}")

@@ -12,7 +12,7 @@ from memlib.extraction.generations import PART, generate_run, plan_of
 from memlib.measures import MEASURES
 from memlib.runs import measure_images
 from pages.shared import attacks, charts, nearby, workspace
-from pages.shared.cases import number, thumbnail
+from pages.shared.cases import enlarged, number
 from pages.shared.pictures import rgb
 from pages.shared.work import long_work
 from pages.shared.workspace import Workspace
@@ -47,8 +47,8 @@ def pictures(images: ImageSet, places: Sequence[int], captions: Sequence[str], w
     strip = st.container(horizontal=True, gap="small")
     for pixels, place, caption in zip(rgb(images.batch(places)), places, captions, strict=True):
         cell = strip.container(width=width + 24, gap=None)
-        cell.image(thumbnail(pixels), width=width, alt=images.names[place])
-        cell.caption(caption, help=images.names[place])
+        cell.image(enlarged(pixels, width), width=width, alt=images.names[place])
+        cell.caption(caption)
 
 
 def reproduced_gallery(loaded: Workspace, samples: ImageSet, counts: np.ndarray) -> None:

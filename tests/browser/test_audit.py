@@ -67,7 +67,9 @@ def sit_down(page: Page, address: str, reviewer: str, more: str = "") -> Locator
     name = page.get_by_role("textbox", name="Reviewer")
     name.fill(reviewer)
     name.press("Enter")
-    expect(desk).to_have_attribute("data-reviewer", reviewer)
+    desk = page.locator(f'.desk[data-reviewer="{reviewer}"]')  # for a moment the one without a name is still there
+    expect(desk).to_have_count(1)
+    expect(page.locator(".desk")).to_have_count(1)
     desk.focus()
     return desk
 
@@ -242,6 +244,6 @@ def test_the_report_opens_offline_and_shows_its_pictures(pictures: bool, page: P
     assert not requests
     drawn = page.evaluate("[...document.images].map((i) => i.complete && i.naturalWidth > 0)")
     assert all(drawn)
-    assert (len(drawn) > 100) is pictures
+    assert (len(drawn) > 40) is pictures
     assert page.get_by_text("false positives").count()
     assert page.get_by_text(f"Reporter {pictures}").count()
