@@ -11,6 +11,7 @@ from memlib import load_images
 from memlib.extraction import read_generations
 from memlib.images import to_pixels
 from pages.shared import attacks
+from tests.test_loaders_models import tiny_ldm
 from tests.test_pages import app, model_and_images, pages_through_the_entry_file, press, write_groups
 
 __all__ = ["model_and_images", "pages_through_the_entry_file"]  # fixtures
@@ -139,3 +140,15 @@ def test_without_held_out_images_no_false_positive_rate_is_given(tmp_path: Path,
         labels = {metric.label: metric.value for metric in at.metric}
         assert ("Called copies of held-out images" in labels) == known
         assert labels.get("False positives", "unknown") == "unknown"
+
+
+def test_a_latent_model_is_attacked_in_its_latents_and_matched_as_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tiny_ldm(tmp_path / "ldm")
+    np.save(tmp_path / "images.npy", np.random.default_rng(0).integers(0, 256, (12, 16, 16, 3), dtype=np.uint8))
+    monkeypatch.setenv("AFTERIMAGE_ROOTS", str(tmp_path))
+    at = page(model=str(tmp_path / "ldm"), images=str(tmp_path / "images.npy"))
+    start(at, "side", Images_to_draw=5, Own_images=24, Clusters=3, Cohesion=-1.0, Updates=2, Steps=2)
+    assert not at.exception
+    assert not at.error
+    assert len(generations(at)) == 5
+    assert read_generations(attacks.FOLDER / at.session_state["run"]).images.shape == (3, 16, 16)

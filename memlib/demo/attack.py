@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from memlib import load_denoiser, load_images
-from memlib.denoisers import UNetDenoiser
+from memlib.denoisers import Denoiser
 from memlib.denoisers.unet import DEMO
 from memlib.extraction import (
     UNCONDITIONAL,
@@ -49,17 +49,17 @@ def attack(target: Path, work: Path, say: Say) -> None:
     surrogate(denoiser, work, "side", COHESION, say).save(target / "side", half=True)
 
 
-def draw(folder: Path, denoiser: UNetDenoiser, n: int, say: Say, guided: Surrogate | None = None, strength: float = 0.0) -> None:
+def draw(folder: Path, denoiser: Denoiser, n: int, say: Say, guided: Surrogate | None = None, strength: float = 0.0) -> None:
     """A run of n images. Guided ones are numbered after the surrogate's own images: the same starting noise as unconditional images it has not seen."""
     for done, total in generate_run(folder, denoiser, n, surrogate=guided, strength=strength, first=OWN if guided else 0):
         say(f"{folder.name}: {done} of {total} images")
 
 
-def surrogate(denoiser: UNetDenoiser, work: Path, kind: str, cohesion: float, say: Say) -> Surrogate:
+def surrogate(denoiser: Denoiser, work: Path, kind: str, cohesion: float, say: Say) -> Surrogate:
     """Fitted to the first unconditional images, its weights rounded to half precision as they are bundled."""
     folder = work / f"surrogate-{kind}-{cohesion:g}"
     if not (folder / "surrogate.json").exists():
-        own = read_generations(work / UNCONDITIONAL).images.batch(range(OWN))
+        own = denoiser.encode(read_generations(work / UNCONDITIONAL).images.batch(range(OWN)))
 
         def report(done: int, total: int) -> None:
             if done % 100 == 0:

@@ -5,6 +5,4 @@ from memlib.denoisers.exact import FiniteDataset, GaussianMixture
 from memlib.denoisers.network import NetworkDenoiser
 from memlib.denoisers.unet import load_denoiser
 
-UNetDenoiser = NetworkDenoiser  # its name until it learned other networks
-
-__all__ = ["Denoiser", "FiniteDataset", "GaussianMixture", "NetworkDenoiser", "UNetDenoiser", "load_denoiser", "pick_device"]
+__all__ = ["Denoiser", "FiniteDataset", "GaussianMixture", "NetworkDenoiser", "load_denoiser", "pick_device"]

@@ -115,7 +115,7 @@ def generate_run(
                 images = extract(
                     denoiser, surrogate, count, strength=strength, steps=steps, seed=seed, first=first + start, callback=report
                 ).images
-            _write(file, to_pixels(images), zipfile.ZIP_DEFLATED)
+            _write(file, to_pixels(denoiser.decode(images)), zipfile.ZIP_DEFLATED)
         yield start + count, n
 
 

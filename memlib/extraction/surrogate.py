@@ -179,7 +179,7 @@ def fit_surrogate(
     settings |= {"rate": rate, "seed": seed, "generated": len(generated)}
     images = denoiser.check(generated).float()
     describe, centred = describer(features, denoiser)
-    described = describe_all(describe, images)
+    described = describe_all(describe, images if features == "denoiser" else denoiser.decode(images))
     found = cluster(described - described.mean(0) if centred else described, clusters, cohesion, seed)
     labels = found.labels
     if kind == "permuted":

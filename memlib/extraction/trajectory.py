@@ -1,5 +1,6 @@
 """The path of one sample, and which training image an ideal memoriser would make of it at every noise level."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -34,16 +35,19 @@ class Trajectory:
     image: Tensor
 
 
-def posterior(y: Tensor, sigma: Tensor, images: Tensor | ImageSet, copies: Tensor | None = None) -> Tensor:
+def posterior(
+    y: Tensor, sigma: Tensor, images: Tensor | ImageSet, copies: Tensor | None = None, encode: Callable[[Tensor], Tensor] | None = None
+) -> Tensor:
     """p(x_i | y, sigma) of a model that knows the training images and nothing else, (T, N) float64, for states y (T, C, H, W):
 
-    softmax_i( ln n_i - |y - x_i|^2 / (2 sigma^2) ),   n_i the copies of image i in the training set.
+    softmax_i( ln n_i - |y - x_i|^2 / (2 sigma^2) ),   n_i the copies of image i in the training set. `encode` brings pictures to the space of the states, where they live in latents.
     """
     flat = y.double().flatten(1)
     logits = []
     for start in range(0, len(images), 4096):
         stop = min(len(images), start + 4096)
-        block = (images[start:stop] if isinstance(images, Tensor) else images.batch(range(start, stop))).double().flatten(1)
+        block = images[start:stop] if isinstance(images, Tensor) else images.batch(range(start, stop))
+        block = (block if encode is None else encode(block).cpu()).double().flatten(1)
         logits.append(block @ flat.T - 0.5 * block.square().sum(1, keepdim=True))  # |y|^2 is alike for all images
     exponents = torch.cat(logits).T / sigma.double()[:, None] ** 2
     if copies is not None:
@@ -76,7 +80,7 @@ def trajectory(
         guidance = surrogate.guidance(wanted, strength)
     image = sample(denoiser, 1, steps=steps, seed=seed, first=number, guidance=guidance, trace=trace)[0]
     sigmas, noisy = torch.tensor(levels, dtype=torch.float64), torch.cat(states)
-    weights = posterior(noisy, sigmas, images, copies)
+    weights = posterior(noisy, sigmas, images, copies, denoiser.encode)
     weight, index = weights.topk(min(TOP, weights.shape[1]), dim=1)
     certain = weights[:, index[-1, 0]] >= COMMITTED
     run = int(certain.flip(0).long().cumprod(0).sum())

@@ -191,7 +191,7 @@ def attack(
     if settings.method != UNCONDITIONAL:
         own = folder_of(plan_of(denoiser, steps=settings.steps, seed=settings.seed))
         yield from _draw(own, loaded, settings.own, settings, "Drawing the model's own images", say, drawn)
-        generated = read_generations(own).images.batch(range(settings.own))
+        generated = denoiser.encode(read_generations(own).images.batch(range(settings.own)))
         surrogate = _surrogate(loaded, generated, settings, say)
     plan = plan_of(denoiser, surrogate, settings.strength if surrogate else 0.0, settings.steps, settings.seed, settings.first)
     yield from _draw(

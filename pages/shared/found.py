@@ -220,7 +220,10 @@ def _path(loaded: Workspace, generations: Generations, row: pd.Series) -> None:
     path = kept[key]
     index = members[path.index]
     scale = (1 + path.sigmas**2).rsqrt().float().view(-1, 1, 1, 1)
-    noisy, denoised = (np.stack([rgb(image) for image in images_]) for images_ in (path.noisy * scale, path.denoised))
+    noisy, denoised = (
+        np.stack([rgb(image) for image in images_])
+        for images_ in (loaded.denoiser.decode(path.noisy * scale), loaded.denoiser.decode(path.denoised))
+    )
     wanted = sorted(set(index.flatten().tolist()))
     draw_trajectory(
         noisy, denoised, path.sigmas.numpy(), index.numpy(), path.weight.numpy(), path.candidates.numpy(),
