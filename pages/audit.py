@@ -13,6 +13,7 @@ from pages.shared.auditing import after_the_desk
 from pages.shared.cases import Casebook, Flagged, casebook, described
 from pages.shared.desk import desk
 from pages.shared.duplicates import alike
+from pages.shared.errors import show_error
 from pages.shared.intake import by_hand, imported
 from pages.shared.reviewing import Review, review, signed_in, take
 
@@ -99,7 +100,7 @@ def the_name() -> str:
     try:
         return check_name(typed) if typed.strip() else ""
     except ValueError as error:
-        st.error(str(error), icon=":material/error:")
+        show_error(error)
         return ""
 
 
@@ -124,7 +125,7 @@ def deciding(book: Casebook, queue: list[int], reviewer: str) -> None:
         seen = review(loaded.denoiser.digest, reviewer)
         stale = seen.stale(book)
     except Unsaved as error:  # the browser keeps what was decided until the database is back
-        st.error(str(error), icon=":material/error:")
+        show_error(error)
         return
     token = f"{loaded.denoiser.digest}{hash(tuple(queue))}"
     asked = state.get("at")
@@ -192,4 +193,4 @@ try:
         else:
             st.info("No case of this queue passes these filters.", icon=":material/filter_alt_off:")
 except ValueError as error:
-    st.error(str(error), icon=":material/error:")
+    show_error(error)

@@ -10,6 +10,7 @@ from pages.shared import attacks, exports, found, workspace
 from pages.shared.attacks import TITLES, Settings
 from pages.shared.clusters import cluster_browser
 from pages.shared.compared import comparison
+from pages.shared.errors import show_error
 from pages.shared.pictures import data_url, sheet
 from pages.shared.replay import replay
 from pages.shared.workspace import Workspace
@@ -83,7 +84,7 @@ def new_attack(loaded: Workspace) -> None:
             ):
                 st.session_state.open_run = folder.name
         except (ValueError, OSError) as error:
-            st.error(str(error), icon=":material/error:")
+            show_error(error)
             return
         if folder is not None:
             st.query_params["run"] = folder.name
@@ -122,7 +123,7 @@ def chosen_run(source: str) -> tuple[str, Generations] | None:
         st.query_params["run"] = name
         return attacks.title(manifests[name]), attacks.generations_of(str(runs[name]), attacks.stamp(runs[name]))
     except ValueError as error:
-        st.error(str(error), icon=":material/error:")
+        show_error(error)
         return None
 
 
@@ -210,7 +211,7 @@ try:
     table = attacks.matches(loaded, generations, training, twins, mirrored, sscd)
     suggestion = attacks.suggested(loaded.images.digest, twins, mirrored, training)
 except ValueError as error:
-    st.error(str(error), icon=":material/error:")
+    show_error(error)
     st.stop()
 copy = CRITERIA[criterion].holds(table[criterion].to_numpy(), threshold)
 image = copied_image(table, copy, training.groups)

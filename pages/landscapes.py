@@ -15,6 +15,7 @@ from streamlit.delta_generator import DeltaGenerator
 from memlib import landscape as land
 from memlib.landscape import Mode
 from pages.shared import charts, workspace
+from pages.shared.errors import show_error
 from pages.shared.fields import (
     ARROWS,
     LEVELS,
@@ -162,7 +163,7 @@ def mode_table() -> None:
     except TypeError:
         return  # a row that is still being filled in
     except ValueError as error:
-        st.error(str(error), icon=":material/error:")
+        show_error(error)
         return
     edit(found)
     st.rerun()

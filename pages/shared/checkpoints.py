@@ -11,6 +11,7 @@ from memlib.denoisers.unet import find_checkpoints
 from memlib.measures import Row, difference
 from memlib.runs import held_out_sample, measure_images, measure_one, result_key, result_keys
 from pages.shared import charts, workspace
+from pages.shared.errors import show_error
 from pages.shared.growth import MEASURE, Growth
 from pages.shared.paths import confine
 from pages.shared.pictures import coarse, colour_range
@@ -43,7 +44,7 @@ def checkpoints_panel(view: Growth, picture: Picture) -> None:
         else:
             names, states = list(DEMO_RUN.values()), [workspace.checkpoint(source) for source in DEMO_RUN]
     except (ValueError, OSError) as error:
-        st.error(str(error), icon=":material/error:")
+        show_error(error)
         return
     rows = _rows(view, picture, states)
     if rows is None:

@@ -10,6 +10,7 @@ import streamlit as st
 from memlib.extraction import CRITERIA, Attack, Generations, compared, copied_image, extraction_scores, read_manifest, similarities
 from memlib.extraction.matches import TrainingSet
 from pages.shared import attacks, charts
+from pages.shared.errors import plain
 from pages.shared.workspace import Workspace
 
 BANDS = ("high", "middle", "low")
@@ -32,7 +33,7 @@ def comparison(
             other = attacks.generations_of(str(folder), attacks.stamp(folder))
             tables[title] = attacks.matches(loaded, other, training, *matching)
         except ValueError as error:
-            st.warning(str(error), icon=":material/warning:")
+            st.warning(plain(str(error)), icon=":material/warning:")
             continue
         copy = CRITERIA[criterion].holds(tables[title][criterion].to_numpy(), threshold)
         everyone.append(Attack(title, other, copy, copied_image(tables[title], copy, training.groups)))

@@ -9,6 +9,7 @@ from memlib.audit.queue import ABSENT, match_names, match_pictures, read_names
 from memlib.images.decode import LARGEST_FILE, SUFFIXES
 from pages.shared import workspace
 from pages.shared.cases import Casebook
+from pages.shared.errors import show_error
 
 MOST = 5000  # pictures read from a folder
 
@@ -46,7 +47,7 @@ def imported(book: Casebook) -> tuple[list[int], None]:
     try:
         table = _matched(book, files, folder.strip())
     except ValueError as error:
-        st.error(str(error), icon=":material/error:")
+        show_error(error)
         return [], None
     if table.empty:
         st.info("Each line or picture is matched with the image set: exact, near, or not in training.", icon=":material/upload:")

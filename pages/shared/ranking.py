@@ -11,6 +11,7 @@ import streamlit as st
 from memlib.measures import MEASURES
 from memlib.runs import measure_images
 from pages.shared import charts, exports, workspace
+from pages.shared.errors import plain, show_error
 from pages.shared.gallery import Card, gallery
 from pages.shared.view import View
 from pages.shared.workspace import Workspace
@@ -43,7 +44,7 @@ def measuring(view: View, forwards: int) -> None:
             wanted = {line.strip() for line in text.splitlines() if line.strip()}
             known = set(images.names) | set(images.ids)
             if wanted - known:
-                st.warning(f"Not in this image set: {', '.join(sorted(wanted - known)[:5])}", icon=":material/warning:")
+                st.warning(plain(f"Not in this image set: {', '.join(sorted(wanted - known)[:5])}"), icon=":material/warning:")
             chosen = [index for index in missing if {images.names[index], images.ids[index]} & wanted]
         else:
             count = st.number_input("How many", 1, max(1, len(missing)), min(64, len(missing)))
@@ -67,7 +68,7 @@ def measuring(view: View, forwards: int) -> None:
                     ):
                         bar.progress(done / total, f"{done:,} of {total:,} images measured{of}")
             except ValueError as error:
-                st.error(str(error), icon=":material/error:")
+                show_error(error)
                 return
             st.rerun()
 

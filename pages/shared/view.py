@@ -11,6 +11,7 @@ from memlib.denoisers import NetworkDenoiser
 from memlib.measures import MEASURES, Row, difference
 from memlib.runs import measure_one, result_keys
 from pages.shared import workspace
+from pages.shared.errors import show_error
 from pages.shared.workspace import Workspace
 
 Progress = Callable[[float], object] | None
@@ -88,6 +89,6 @@ def uploaded(loaded: Workspace) -> Picture | None:
     try:
         image, key = loaded.images.take(file.getvalue())
     except ValueError as error:
-        st.error(f"{file.name!r} {error}.", icon=":material/error:")
+        show_error(f"{file.name!r} {error}.")
         return None
     return Picture(key, file.name, image)
