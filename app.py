@@ -56,7 +56,8 @@ page = st.navigation(
         ),
     ]
 )
-workspace.restore()
+with st.container():  # what loading shows must not move the page below it, whose parts would be drawn anew
+    workspace.restore()
 workspace.show_in_sidebar()
 st.title(page.title)
 page.run()

@@ -107,6 +107,7 @@ def the_name() -> str:
 @st.fragment
 def deciding(book: Casebook, queue: list[int], reviewer: str) -> None:
     """The desk and what follows from it. A fragment: nothing in it runs long, and a verdict need not run the page."""
+    on_the_desk = st.container()  # first, so that it keeps its place whatever else is drawn
     place = {images.ids[index]: spot for spot, index in enumerate(queue)}
 
     def received() -> None:
@@ -138,58 +139,59 @@ def deciding(book: Casebook, queue: list[int], reviewer: str) -> None:
     window = queue[first : place[at] + AHEAD]
     held = set(state.get("known") or ())
     near = {images.ids[mate] for index in window for mate in book.mates(index)} | {images.ids[index] for index in window}
-    desk(
-        {
-            "queue": token,
-            "version": book.version,
-            "model": loaded.denoiser.digest,
-            "reviewer": reviewer,
-            "flagged": None if book.flagged is None else {"measure": book.flagged.measure, "threshold": book.flagged.threshold},
-            "order": [images.ids[index] for index in window],
-            "first": first,
-            "total": len(queue),
-            "at": at,
-            "asked": asked,
-            "cases": described(book, [index for index in window if images.ids[index] not in held], queue[first : first + SOON]),
-            "mine": {image: line | {"stale": stale.get(image, [])} for image, line in seen.own.items() if image in near},
-            "others": {image: lines for image, lines in seen.others.items() if image in near},
-            "undoable": seen.undoable(),
-            "decided": sum(image in place for image in seen.decided),
-            "stale": sum(image in place for image in stale),
-            "answer": answer["number"],
-            "processed": answer["processed"],
-            "lost": answer["lost"],
-            "problem": answer["problem"],
-        },
-        "desk",
-        received,
-    )
+    data = {
+        "queue": token,
+        "version": book.version,
+        "model": loaded.denoiser.digest,
+        "reviewer": reviewer,
+        "flagged": None if book.flagged is None else {"measure": book.flagged.measure, "threshold": book.flagged.threshold},
+        "order": [images.ids[index] for index in window],
+        "first": first,
+        "total": len(queue),
+        "at": at,
+        "asked": asked,
+        "cases": described(book, [index for index in window if images.ids[index] not in held], queue[first : first + SOON]),
+        "mine": {image: line | {"stale": stale.get(image, [])} for image, line in seen.own.items() if image in near},
+        "others": {image: lines for image, lines in seen.others.items() if image in near},
+        "undoable": seen.undoable(),
+        "decided": sum(image in place for image in seen.decided),
+        "stale": sum(image in place for image in stale),
+        "answer": answer["number"],
+        "processed": answer["processed"],
+        "lost": answer["lost"],
+        "problem": answer["problem"],
+    }
+    with on_the_desk:
+        desk(data, "desk", received)
     after_the_desk(book, queue, seen, at)
 
 
-row = st.container(horizontal=True, vertical_alignment="bottom")
-sources = ["A measure", "Extraction", "By hand", "Imported"]
-source = row.segmented_control("Queue", sources, default=sources[0], required=True, key="queue", bind="query-params", help="Which images to look at.")  # fmt: skip
-with row:
-    reviewer = the_name()
-with row.popover(
-    "Filter" if (st.session_state.get("status", "All"), st.session_state.get("names", "")) == ("All", "") else "Filtered",
-    icon=":material/filter_alt:",
-):
-    status = st.segmented_control(
-        "Show", STATUS, default="All", required=True, key="status", bind="query-params",
-        help="By your own verdicts, as they were when the queue was made. Disputed: another reviewer decided otherwise; only what you have decided shows.",
-    )  # fmt: skip
-    search = st.text_input("Names that hold", key="names", bind="query-params")
-book = casebook(loaded, None, alike())
-queue, flagged = {"A measure": by_measure, "Extraction": by_extraction, "By hand": by_hand, "Imported": imported}[source](book)
+above, below = st.container(), st.container()  # what is above may grow and shrink while it is made
+with above:
+    row = st.container(horizontal=True, vertical_alignment="bottom")
+    sources = ["A measure", "Extraction", "By hand", "Imported"]
+    source = row.segmented_control("Queue", sources, default=sources[0], required=True, key="queue", bind="query-params", help="Which images to look at.")  # fmt: skip
+    with row:
+        reviewer = the_name()
+    with row.popover(
+        "Filter" if (st.session_state.get("status", "All"), st.session_state.get("names", "")) == ("All", "") else "Filtered",
+        icon=":material/filter_alt:",
+    ):
+        status = st.segmented_control(
+            "Show", STATUS, default="All", required=True, key="status", bind="query-params",
+            help="By your own verdicts, as they were when the queue was made. Disputed: another reviewer decided otherwise; only what you have decided shows.",
+        )  # fmt: skip
+        search = st.text_input("Names that hold", key="names", bind="query-params")
+    book = casebook(loaded, None, alike())
+    queue, flagged = {"A measure": by_measure, "Extraction": by_extraction, "By hand": by_hand, "Imported": imported}[source](book)
 try:
     if flagged is not None:
         book = casebook(loaded, flagged, alike())
     if queue:
         queue = narrowed(queue, status, search, book, review(loaded.denoiser.digest, reviewer))
         if queue:
-            deciding(book, queue, reviewer)
+            with below:
+                deciding(book, queue, reviewer)
         else:
             st.info("No case of this queue passes these filters.", icon=":material/filter_alt_off:")
 except ValueError as error:

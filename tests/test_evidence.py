@@ -89,19 +89,12 @@ def test_rates_at_few_false_positives_are_those_of_the_curve() -> None:
         assert tpr_at(one, other, most) == pytest.approx(by_hand)
 
 
-def picture_set(groups: list[str], copies: list[str] | None = None, seed: int = 0) -> ImageSet:
-    pictures = torch.rand(len(groups), 3, 4, 4, generator=torch.Generator().manual_seed(seed)) * 2 - 1
-    metadata = {"group": groups} | ({"copies": copies} if copies else {})
-    return ImageSet(
-        "set",
-        [f"{n}.png" for n in range(len(groups))],
-        [f"id{n}" for n in range(len(groups))],
-        (3, 4, 4),
-        [],
-        metadata,
-        None,
-        lambda n: pictures[n].numpy(),
-    )
+def picture_set(groups: list[str], pictures: torch.Tensor | None = None) -> ImageSet:
+    if pictures is None:
+        pictures = torch.rand(len(groups), 3, 4, 4, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    images = of_pixels("set", to_pixels(pictures))
+    images.metadata = {"group": groups}
+    return images
 
 
 def samples_of(pictures: torch.Tensor) -> ImageSet:
@@ -124,9 +117,9 @@ def test_copies_are_counted_for_the_training_image_they_are_of() -> None:
 
 def test_copies_in_the_training_set_do_not_hide_reproduction() -> None:
     images = picture_set(["a"] * 4)
-    twins = [images[0], images[0] * 0.99, images[2], images[3]]
-    doubled = ImageSet("t", images.names, images.ids, (3, 4, 4), [], {}, None, lambda n: twins[n].numpy())
-    assert reproductions(match_samples(samples_of(images[0][None]), doubled), 4).tolist() == [1, 0, 0, 0]
+    twins = torch.stack([images[0], images[0] * 0.98, images[2], images[3]])
+    found = match_samples(samples_of(images[0][None]), picture_set(["a"] * 4, twins))
+    assert reproductions(found, 4).tolist() == [1, 0, 0, 0]
 
 
 def test_where_nothing_came_back_the_bound_is_the_textbook_one() -> None:

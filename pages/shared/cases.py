@@ -191,7 +191,7 @@ def _made(
 ) -> dict[str, Any]:
     near = zip(places.tolist(), distances.tolist(), strict=True)
     items = [_item(pixels[place], f"{name} sample {place:,}", distance, source[place] == index) for place, distance in near]
-    return {"title": name, "note": f"{int((source == index).sum()):,} of {len(source):,} are copies of this image", "items": items}
+    return {"title": name, "note": f"{int((source == index).sum()):,} of {len(source):,} are copies", "items": items}
 
 
 def _item(pixels: np.ndarray, name: str, distance: float, marked: Any) -> dict[str, Any]:

@@ -46,6 +46,7 @@ figcaption { font-size: 0.72rem; opacity: 0.75; font-variant-numeric: tabular-nu
 .row img { width: 50px; height: 50px; box-sizing: border-box; image-rendering: pixelated; object-fit: contain; border: 2px solid transparent; border-radius: 3px; display: block; }
 .row .marked img { border-color: var(--st-primary-color); }
 .row .marked figcaption { opacity: 1; font-weight: 600; }
+.narrow h4 { margin-top: 10px; } .narrow .row figure { width: 38px; } .narrow .row img { width: 38px; height: 38px; }
 table { border-collapse: collapse; width: 100%; table-layout: fixed; font-size: 0.72rem; font-variant-numeric: tabular-nums; line-height: 1.24; }
 td { box-sizing: border-box; padding: 0.5px 4px 0.5px 0; white-space: nowrap; position: relative; }
 td:first-child { width: 144px; overflow: hidden; text-overflow: ellipsis; }
@@ -284,8 +285,8 @@ export default function ({ data, parentElement, setStateValue }) {
     }
     const numbers = make("h4", "", "Measures"); numbers.append(make("span", "", "value, standard error, rank" + (one.measures.length ? ` of ${one.measures[0].of}` : "")))
     return make("div", "case",
-      make("div", "", sheet, ...facts),
-      make("div", "", maps, strip("In the training set", one.twins), ...one.made.map((made) => strip(made.title, made))),
+      make("div", "narrow", sheet, ...facts, ...one.made.slice(2).map((made) => strip(made.title, made))),  // so that all stands on one screen
+      make("div", "", maps, strip("In the training set", one.twins), ...one.made.slice(0, 2).map((made) => strip(made.title, made))),
       make("div", "numbers", numbers, one.measures.length ? table : make("div", "quiet", "Nothing has been measured yet.")))
   }
 

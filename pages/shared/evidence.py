@@ -106,8 +106,10 @@ def scatter_panel(loaded: Workspace, values: pd.DataFrame, counts: np.ndarray) -
         order = ranks(values)
         shown = sorted(picked, key=lambda place: order[one].to_numpy()[place])[: 2 * SHOWN]
         pictures(images, shown, [f"{number(float(values[one].to_numpy()[place]))} / {number(float(values[other].to_numpy()[place]))}" for place in shown])  # fmt: skip
-        if len(shown) == 1:
-            st.page_link("pages/audit.py", label="Look at it on the audit page", icon=":material/fact_check:", query_params={"queue": "By hand", "case": images.ids[shown[0]]})  # fmt: skip
+        if st.button(f"Queue {len(picked):,} for the audit", icon=":material/playlist_add:", help="On the audit page, under By hand."):
+            kept: list[str] = st.session_state.setdefault("by_hand", [])
+            kept.extend(image for image in (images.ids[place] for place in picked) if image not in set(kept))
+            st.switch_page("pages/audit.py", query_params={"queue": "By hand"})
 
 
 def disagreement_panel(loaded: Workspace, values: pd.DataFrame, counts: np.ndarray) -> None:
