@@ -158,11 +158,11 @@ def test_the_precomputed_run_is_what_the_default_settings_compute() -> None:
 
 def test_the_report_has_a_line_for_every_group_level_map_and_setting() -> None:
     parts = report().split("\n\n")
-    assert len(parts) == 4
+    assert len(parts) == 9
     assert len(parts[0].splitlines()) == 2 + len(COPIES) + 3
     assert any(line.split()[:2] == ["copied", "x32"] for line in parts[0].splitlines())
-    assert len(parts[1].splitlines()) == 2 + len(LEVELS) * (len(COPIES) + 1)
-    assert "growth minus reference" in parts[2]
+    assert len(parts[6].splitlines()) == 2 + len(LEVELS) * (len(COPIES) + 1)
+    assert "growth minus reference" in parts[7]
 
 
 def test_k_1_tells_copied_images_from_held_out_ones_and_rises_with_the_dose() -> None:
