@@ -220,6 +220,7 @@ def test_a_verdict_given_while_the_server_is_away_arrives_when_it_is_back(page: 
     with served("app.py", port, AFTERIMAGE_DATABASE=database) as (place, _):
         page.goto("about:blank")
         page.goto(f"{place}/audit")
+        desk = page.locator(".desk")  # nobody sits at it yet: what is sent carries who decided
         expect(desk).to_have_attribute("data-ready", "yes", timeout=2 * PATIENCE)
         all_saved(desk)
         assert history(database)["verdict"].tolist() == ["memorised", "not memorised", "partly memorised"]
