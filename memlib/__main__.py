@@ -1,98 +1,59 @@
-"""The command line: `python -m memlib COMMAND`; each command is one function that declares its arguments and one that does it."""
+"""The command line: `python -m memlib COMMAND`. A command is one module of memlib.commands."""
 
 import argparse
-import json
+import contextlib
+import errno
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import pandas as pd
+from memlib.commands import COMMANDS
+from memlib.commands.report import Report, Stopped
+from memlib.tasks import Task
 
-from memlib.denoisers import load_denoiser
-from memlib.denoisers.unet import DEMO
-from memlib.evidence import comparisons, ladder, match_samples, measure_table, quality, reproductions, signed, statement, table_line
-from memlib.extraction.generations import read_generations
-from memlib.extraction.matches import CRITERIA
-from memlib.images import load_images
-from memlib.measures import MEASURES
-from memlib.runs import Results, read_run, result_key
-
-SHOWN = ("volume_growth", "k_1_at_0.5", "denoising_loss")  # measures in the table by group
-
-
-def evidence_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = commands.add_parser(
-        "evidence", help="which images come back, and which measure says so",
-        description="Match pictures drawn from a model with its training images, and say how well every stored measure ranks those that come back. Prints Markdown tables.",
-    )  # fmt: skip
-    parser.add_argument("--model", default="demo", help="a diffusers folder, a Hub id, or demo (default)")
-    parser.add_argument("--images", default="demo", help="a folder, zip or array of the training images, or demo (default)")
-    parser.add_argument(
-        "--samples", type=Path, help="pictures drawn from the model: a folder of generations, or an image set (default: those of the demo)"
-    )
-    parser.add_argument("--runs", type=Path, help="a folder of run folders with measured values (default: those of the demo)")
-    parser.add_argument("--criterion", default="ratio", choices=["ratio", "distance"], help="what calls a picture a copy (default: ratio)")
-    parser.add_argument("--threshold", type=float, help="below which it does (default: the criterion's own)")
-    parser.add_argument("--output", type=Path, help="a folder to write the tables to as CSV as well")
-    parser.add_argument("--json", action="store_true", help="one JSON object a line instead of Markdown")
-    parser.set_defaults(run=evidence)
-
-
-def evidence(asked: argparse.Namespace) -> None:
-    """Write the tables of the evidence page."""
-    denoiser, images = load_denoiser(asked.model), load_images(asked.images)
-    if asked.samples is None and asked.model != "demo":
-        raise ValueError("Name the pictures drawn from the model with --samples.")
-    source = asked.samples or DEMO / "extraction" / "unconditional"
-    samples = read_generations(source).images if (source / "manifest.json").exists() else load_images(source)
-    results = Results(2**40)  # no limit: all are needed together
-    for manifest in sorted((asked.runs or DEMO / "runs").glob("*/manifest.json")):
-        details, rows = read_run(manifest.parent)
-        for image, row in rows.items():
-            results[result_key(details["model"]["digest"], image, details["measure"], details["parameters"])] = row
-    values, _ = measure_table(denoiser, images, results)
-    matches = match_samples(samples, images)
-    counts = reproductions(matches, len(images), asked.criterion, asked.threshold)
-    cut = CRITERIA[asked.criterion].threshold if asked.threshold is None else asked.threshold
-    say(statement(len(samples), counts, CRITERIA[asked.criterion].title.lower(), cut), asked.json)
-    shown = [name for name in SHOWN if values[name].notna().any()] or [name for name in MEASURES if values[name].notna().any()][:3]
-    named = {MEASURES[name].title: signed(values[[name]])[name].to_numpy() for name in shown}
-    tables = {"groups": ladder(images, counts, named)}
-    for name, (above, below) in comparisons(images, counts).items():
-        tables[name] = quality(denoiser, values, above, below)
-    for name, table in tables.items():
-        if asked.output:
-            asked.output.mkdir(parents=True, exist_ok=True)
-            table.to_csv(asked.output / f"{name.replace(' ', '-')}.csv", index=False)
-        if asked.json:
-            for line in json.loads(table.to_json(orient="records")):
-                print(json.dumps({"table": name, **line}, ensure_ascii=False))
-        else:
-            print(f"\n{name[0].upper()}{name[1:]}:\n\n{markdown(table)}")
-
-
-def markdown(table: pd.DataFrame) -> str:
-    """A table of the evidence in Markdown."""
-    head, lines = table_line(table)
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in (head, ["---"] * len(head), *lines))
-
-
-def say(text: str, as_json: bool) -> None:
-    print(json.dumps({"statement": text}, ensure_ascii=False) if as_json else text)
+DONE, FAILED, BAD_INPUT, STOPPED = 0, 1, 2, 130
+CODES = "Exit codes: 0 done, 2 bad input (said in one sentence), 1 failed on the way, 130 stopped. What was finished is stored; the same command goes on from there."
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """0 when done, 2 for bad input, which is told in one sentence."""
-    parser = argparse.ArgumentParser(prog="python -m memlib", description="What a diffusion model remembers.")
+    parser = argparse.ArgumentParser(prog="python -m memlib", description="What a diffusion model remembers.", epilog=CODES)
     commands = parser.add_subparsers(required=True, metavar="command")
-    evidence_command(commands)
+    for command in COMMANDS:
+        details = command.__doc__ or ""
+        own = commands.add_parser(command.NAME, help=details.splitlines()[0].rstrip("."), description=details, epilog=CODES, formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+        command.arguments(own)
+        own.add_argument("--json", action="store_true", help="print one JSON object a line")
+        own.add_argument(
+            "--task", type=Path, metavar="FOLDER", help="keep progress in this folder, and end when a file 'stop' appears there"
+        )
+        own.set_defaults(command=command.run)
     asked = parser.parse_args(arguments)
+    task = Task(asked.task) if asked.task else None
+    report = Report(asked.json, task)
+    with task.held() if task else contextlib.nullcontext():
+        code, text = _run(asked, report)
+        report.close()
+        if text:
+            print(f"{parser.prog}: {text}", file=sys.stderr)
+        if task:
+            task.end(code, text)
+    return code
+
+
+def _run(asked: argparse.Namespace, report: Report) -> tuple[int, str]:
+    """The exit code, and what to say where it is not 0."""
     try:
-        asked.run(asked)
+        asked.command(asked, report)
     except ValueError as error:
-        print(f"{parser.prog}: {error}", file=sys.stderr)
-        return 2
-    return 0
+        return BAD_INPUT, str(error)
+    except (KeyboardInterrupt, Stopped):
+        return STOPPED, "Stopped; what is finished is stored."
+    except OSError as error:
+        full = " Free some space and give the same command again: what is finished is stored." if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""  # fmt: skip
+        return FAILED, f"{error.strerror or error}{f' ({error.filename})' if error.filename else ''}.{full}"
+    except RuntimeError as error:  # of torch, or of a worker
+        return FAILED, f"{type(error).__name__}: {error}"
+    return DONE, ""
 
 
 if __name__ == "__main__":

@@ -1,0 +1,138 @@
+"""Tasks: commands of memlib that run as processes of their own, so that they outlive the page that started them.
+
+A task is a folder: `task.json` says what was asked, `progress.json` how far it is, `end.json` how it ended, `log.txt` what
+it printed. The process holds the lock of the folder as long as it lives, so a killed one is known by its free lock. A file
+called `stop` asks it to end.
+"""
+
+import contextlib
+import json
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from filelock import FileLock, Timeout
+
+FOLDER = Path(".afterimage") / "tasks"  # below the working directory
+STARTING = 120.0  # seconds a process may take before it holds its lock
+KEPT = 20  # ended tasks that are not forgotten
+
+State = Literal["starting", "running", "done", "stopped", "failed", "lost"]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How a task stands: `done` of `total` of what `text` names; at the end `text` is what came of it."""
+
+    state: State
+    done: float = 0.0
+    total: float = 0.0
+    text: str = ""
+    seconds: float = 0.0  # since it began
+
+    @property
+    def active(self) -> bool:
+        return self.state in ("starting", "running")
+
+    @property
+    def share(self) -> float:
+        return min(1.0, self.done / self.total) if self.total else 0.0
+
+
+@dataclass(frozen=True)
+class Task:
+    """One task, by its folder; nothing else is known of it, so any process can look at it."""
+
+    folder: Path
+
+    @property
+    def details(self) -> dict[str, Any]:
+        """What was asked: `title` for people, `arguments`, the time it `began`, and what the page that started it wrote down (`about`)."""
+        return _read(self.folder / "task.json")
+
+    def progress(self) -> Progress:
+        end, last, began = _read(self.folder / "end.json"), _read(self.folder / "progress.json"), self.details.get("began", 0.0)
+        numbers = {name: float(last.get(name, 0.0)) for name in ("done", "total")}
+        if end:
+            states: dict[int, State] = {0: "done", 130: "stopped"}
+            return Progress(states.get(end["code"], "failed"), **numbers, text=str(end["text"]), seconds=float(end["at"]) - began)
+        seconds = time.time() - began
+        if self._held():
+            return Progress("running", **numbers, text=str(last.get("text", "")), seconds=seconds)
+        if not last and seconds < STARTING:
+            return Progress("starting", seconds=seconds)
+        if _read(self.folder / "end.json"):  # it ended while this looked
+            return self.progress()
+        return Progress("lost", **numbers, text="The process ended without a word.", seconds=seconds)
+
+    def stop(self) -> None:
+        """Ask it to end; what is finished is kept."""
+        (self.folder / "stop").touch()
+
+    @property
+    def asked_to_stop(self) -> bool:
+        return (self.folder / "stop").exists()
+
+    def tell(self, done: float, total: float, text: str) -> None:
+        _write(self.folder / "progress.json", {"done": done, "total": total, "text": text})
+
+    def end(self, code: int, text: str) -> None:
+        _write(self.folder / "end.json", {"code": code, "text": text, "at": time.time()})
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Be the process of this task."""
+        with FileLock(self.folder / "lock", timeout=30):
+            self.tell(0, 0, "")
+            yield
+
+    def _held(self) -> bool:
+        try:
+            with FileLock(self.folder / "lock", timeout=0):
+                return False
+        except Timeout:
+            return True
+
+
+def start(arguments: Sequence[str], title: str, about: dict[str, Any] | None = None, root: Path = FOLDER) -> Task:
+    """Start `python -m memlib ARGUMENTS` as a process of its own, in this working directory."""
+    root.mkdir(parents=True, exist_ok=True)
+    task = Task(root / f"{time.time_ns():020d}-{secrets.token_hex(3)}")
+    task.folder.mkdir()
+    _write(task.folder / "task.json", {"title": title, "arguments": list(arguments), "began": time.time(), "about": about or {}})
+    modules = str(Path(__file__).resolve().parents[1])
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, [modules, os.environ.get("PYTHONPATH", "")]))}
+    with (task.folder / "log.txt").open("wb") as log:
+        subprocess.Popen(
+            [sys.executable, "-m", "memlib", *arguments, "--task", str(task.folder.resolve())],
+            stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True, env=environment,
+        )  # fmt: skip
+    for old in [one for one in tasks(root) if not one.progress().active][KEPT:]:
+        shutil.rmtree(old.folder, ignore_errors=True)
+    return task
+
+
+def tasks(root: Path = FOLDER) -> list[Task]:
+    """All that are not forgotten, the latest first."""
+    return [Task(file.parent) for file in sorted(root.glob("*/task.json"), reverse=True)]
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads(file.read_text())
+        return found
+    except (OSError, ValueError):
+        return {}
+
+
+def _write(file: Path, value: dict[str, Any]) -> None:
+    partial = file.with_name(f"{file.name}.{os.getpid()}.partial")
+    partial.write_text(json.dumps(value))
+    partial.replace(file)
