@@ -6,6 +6,7 @@ import streamlit as st
 
 from memlib.extraction import CRITERIA, UNCONDITIONAL, Attack, Generations, copied_image, read_manifest, wilson
 from memlib.images import to_pixels
+from memlib.workspace import Workspace
 from pages.shared import attacks, exports, found, workspace
 from pages.shared.attacks import TITLES, Settings
 from pages.shared.clusters import cluster_browser
@@ -13,7 +14,6 @@ from pages.shared.compared import comparison
 from pages.shared.errors import show_error
 from pages.shared.pictures import data_url, sheet
 from pages.shared.replay import replay
-from pages.shared.workspace import Workspace
 
 PAIRS, COMPARED, CLUSTERS, REPLAY, FIND = "Pairs", "Methods compared", "Clusters", "Replay", "Find an image"
 

@@ -37,8 +37,8 @@ from memlib.images import to_pixels
 from memlib.measures import MEASURES
 from memlib.neighbours import duplicates, unrelated_threshold
 from memlib.runs import result_keys
+from memlib.workspace import Workspace
 from pages.shared import workspace
-from pages.shared.workspace import Workspace
 
 FOLDER = Path(".afterimage") / "extraction"  # below the working directory: what visitors draw
 BUNDLED_RUNS = DEMO / "extraction"
