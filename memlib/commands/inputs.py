@@ -2,11 +2,13 @@
 
 import argparse
 from dataclasses import replace
+from pathlib import Path
 
 import torch
 
 from memlib.commands.report import Report
 from memlib.denoisers import NetworkDenoiser, load_denoiser
+from memlib.denoisers.unet import BUNDLED
 from memlib.images import ImageSet, load_images
 from memlib.images.transform import FITS
 from memlib.workspace import Sources, Workspace, open_workspace
@@ -38,10 +40,14 @@ def load_model(model: str, label: int | None, device: str | None) -> NetworkDeno
 
 
 def sources_of(asked: argparse.Namespace) -> Sources:
-    """What was asked for, as it stands in a run's manifest."""
+    """What was asked for, as it stands in a run's manifest: with whole paths, so that it can be found from elsewhere."""
+    model, images, held_out = (
+        str(Path(source).resolve()) if source and source not in BUNDLED and Path(source).exists() else source
+        for source in (asked.model, asked.images, asked.held_out)
+    )
     return Sources(
-        model=asked.model, images=asked.images, reference="", size=asked.size, channels=asked.channels, label=asked.label, fit=asked.fit,
-        mirror=asked.mirror, held_out=asked.held_out, group=asked.group,
+        model=model, images=images, reference="", size=asked.size, channels=asked.channels, label=asked.label, fit=asked.fit, mirror=asked.mirror,
+        held_out=held_out, group=asked.group,
     )  # fmt: skip
 
 

@@ -77,7 +77,7 @@ def _new(asked: argparse.Namespace, loaded: Workspace, threads: int | None) -> R
         indices = sorted(random.Random(int(parameters["seed"])).sample(range(len(loaded.images)), count))
     elif asked.only:
         indices = _listed(asked.only, loaded.images)
-    sources = {name: value for name, value in asdict(loaded.sources).items()} | {"limit": asked.limit}
+    sources = asdict(loaded.sources) | {"limit": asked.limit}
     folder = asked.output or FOLDER / run_name(loaded, measure.run, parameters, indices, not asked.no_maps, asked.chunk)
     return create_run(folder, loaded.denoiser, loaded.images, asked.measure, parameters, indices=indices, arrays=not asked.no_maps, chunk=asked.chunk, threads=threads, sources=sources)  # fmt: skip
 
