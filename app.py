@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages.shared import workspace
+from pages.shared import background, workspace
 
 st.set_page_config(page_title="Afterimage", page_icon=":material/filter_b_and_w:", layout="wide")
 
@@ -49,6 +49,12 @@ page = st.navigation(
             help="Which measure predicts what the model really reproduces.",
         ),
         st.Page(
+            "pages/runs.py",
+            title="Runs",
+            icon=":material/database:",
+            help="Runs of any size, from this app, the command line or a cluster, looked at where they lie.",
+        ),
+        st.Page(
             "pages/methods.py",
             title="Methods",
             icon=":material/function:",
@@ -59,5 +65,6 @@ page = st.navigation(
 with st.container():  # what loading shows must not move the page below it, whose parts would be drawn anew
     workspace.restore()
 workspace.show_in_sidebar()
+background.show_in_sidebar()
 st.title(page.title)
 page.run()

@@ -6,7 +6,6 @@ where a stopped or killed one ended, and measures nothing twice; so does --resum
 """
 
 import argparse
-import hashlib
 import inspect
 import json
 import random
@@ -21,12 +20,11 @@ from memlib.commands.inputs import image_arguments, load, model_arguments, sourc
 from memlib.commands.report import Report
 from memlib.images import ImageSet
 from memlib.measures import MEASURES
-from memlib.runs import CHUNK, OnRay, Run, create_run, in_this_process, measure_run
+from memlib.runs import CHUNK, FOLDER, OnRay, Run, create_run, in_this_process, measure_run, run_name
 from memlib.runs.measuring import Engine
 from memlib.workspace import Sources, Workspace
 
 NAME = "measure"
-FOLDER = Path(".afterimage") / "runs"  # below the working directory, where the app looks
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -69,7 +67,7 @@ def run(asked: argparse.Namespace, report: Report) -> None:
 
 def _new(asked: argparse.Namespace, loaded: Workspace, threads: int | None) -> Run:
     """The run that is asked for, new or begun before."""
-    measure, parameters = MEASURES[asked.measure], MEASURES[asked.measure].defaults(loaded.denoiser)
+    parameters = MEASURES[asked.measure].defaults(loaded.denoiser)
     parameters |= _parameters(asked.set, asked.measure)
     indices = None
     if asked.sample:
@@ -78,14 +76,10 @@ def _new(asked: argparse.Namespace, loaded: Workspace, threads: int | None) -> R
     elif asked.only:
         indices = _listed(asked.only, loaded.images)
     sources = asdict(loaded.sources) | {"limit": asked.limit}
-    folder = asked.output or FOLDER / run_name(loaded, measure.run, parameters, indices, not asked.no_maps, asked.chunk)
+    folder = asked.output or FOLDER / run_name(
+        loaded.denoiser, loaded.images, asked.measure, parameters, indices, not asked.no_maps, asked.chunk
+    )
     return create_run(folder, loaded.denoiser, loaded.images, asked.measure, parameters, indices=indices, arrays=not asked.no_maps, chunk=asked.chunk, threads=threads, sources=sources)  # fmt: skip
-
-
-def run_name(loaded: Workspace, measure: str, parameters: dict[str, Any], indices: Sequence[int] | None, arrays: bool = True, chunk: int = CHUNK) -> str:  # fmt: skip
-    """The folder of a run: what is measured, for people, and a hash of all that tells it from another."""
-    key = json.dumps([loaded.denoiser.digest, loaded.images.digest, measure, parameters, None if indices is None else list(indices), arrays, chunk], sort_keys=True)  # fmt: skip
-    return f"{measure.replace('_', '-')}-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
 
 
 def _again(one: Run, device: str | None, report: Report) -> Workspace:

@@ -11,9 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from memlib.commands.measure import FOLDER
 from memlib.commands.report import Report
-from memlib.runs import Filter, Numbers, Run
+from memlib.runs import FOLDER, Filter, Numbers, Run
 
 NAME = "show"
 ROWS = 20

@@ -2,7 +2,7 @@
 
 from memlib.runs.cluster import OnRay
 from memlib.runs.folder import Run, provenance, read_run
-from memlib.runs.measuring import create_run, in_this_process, measure_run
+from memlib.runs.measuring import FOLDER, create_run, in_this_process, measure_run, run_name
 from memlib.runs.numbers import Filter, Numbers
 from memlib.runs.results import (
     CHUNK,
@@ -17,6 +17,6 @@ from memlib.runs.results import (
 )
 
 __all__ = [
-    "CHUNK", "Filter", "Numbers", "OnRay", "Results", "Run", "create_run", "forward_seconds", "held_out_sample", "in_this_process", "measure_images",
-    "measure_one", "measure_run", "provenance", "read_run", "result_key", "result_keys", "result_table",
+    "CHUNK", "FOLDER", "Filter", "Numbers", "OnRay", "Results", "Run", "create_run", "forward_seconds", "held_out_sample", "in_this_process", "measure_images",
+    "measure_one", "measure_run", "provenance", "read_run", "result_key", "result_keys", "result_table", "run_name",
 ]  # fmt: skip

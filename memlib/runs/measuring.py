@@ -1,5 +1,7 @@
 """Measuring image sets of any size into a run folder; where the work is done is an engine's business."""
 
+import hashlib
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -8,10 +10,11 @@ from torch import Tensor
 
 from memlib.denoisers import Denoiser
 from memlib.images import ImageSet
-from memlib.measures import Row
+from memlib.measures import MEASURES, Row
 from memlib.runs.folder import META, Run, provenance
 from memlib.runs.results import CHUNK, measure_pictures
 
+FOLDER = Path(".afterimage") / "runs"  # below the working directory, where the app looks
 Progress = Callable[[float, int], object]  # images done, perhaps a fraction, of all; an exception it raises stops the run
 
 
@@ -41,6 +44,21 @@ def distinct(images: ImageSet, indices: Sequence[int] | None = None) -> list[int
     for index in range(len(images)) if indices is None else indices:
         first.setdefault(images.ids[index], index)
     return list(first.values())
+
+
+def run_name(
+    denoiser: Denoiser,
+    images: ImageSet,
+    measure: str,
+    parameters: Mapping[str, Any],
+    indices: Sequence[int] | None = None,
+    arrays: bool = True,
+    chunk: int = CHUNK,
+) -> str:
+    """What the folder of a run is called below FOLDER: its measure, for people, and a hash of all that tells it from another."""
+    run, chosen = MEASURES[measure].run, None if indices is None else list(indices)
+    key = json.dumps([denoiser.digest, images.digest, run, parameters, chosen, arrays, chunk], sort_keys=True)
+    return f"{run.replace('_', '-')}-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
 
 
 def create_run(

@@ -1,11 +1,13 @@
 """The numbers of a run, sorted, filtered and counted where they lie: nothing but the asked rows comes into memory."""
 
+import io
 from dataclasses import dataclass
 from typing import Any
 
 import duckdb
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 
 from memlib.runs.folder import META, OF_IMAGE, Run
 
@@ -45,16 +47,31 @@ class Numbers:
 
     def page(self, by: str, descending: bool, offset: int, limit: int, where: Filter = Filter()) -> pd.DataFrame:
         """Some rows in the order of a number, of the image's name or of its index; NaN last, equal values by position."""
+        query, values = self._ordered(by, descending, where)
+        return self._frame(f"{query} LIMIT $limit OFFSET $offset", values | {"limit": limit, "offset": offset})
+
+    def export(self, by: str, descending: bool, where: Filter, provenance: str) -> bytes:
+        """Every row that passes, in order, as a Parquet file with its provenance in the metadata, under `afterimage`."""
+        query, values = self._ordered(by, descending, where)
+        batches, stream = self._execute(query, values).to_arrow_reader(100_000), io.BytesIO()
+        schema = batches.schema.with_metadata({b"afterimage": provenance.encode()})
+        with pq.ParquetWriter(stream, schema, compression="zstd") as writer:
+            for batch in batches:
+                writer.write_batch(batch.replace_schema_metadata(schema.metadata))
+        return stream.getvalue()
+
+    def _ordered(self, by: str, descending: bool, where: Filter) -> tuple[str, dict[str, Any]]:
         condition, values = self._where(where)
-        column = self._column(by)
-        order = f"{column} {'DESC' if descending else 'ASC'} NULLS LAST, position"
-        shown = ", ".join([*OF_IMAGE, *map(self._column, self.names), *(f'{_quoted(META + name)} AS {_quoted(self._label(name))}' for name in self.metadata)])  # fmt: skip
-        return self._frame(f"SELECT {shown} FROM read_parquet($files) {condition} ORDER BY {order} LIMIT $limit OFFSET $offset", values | {"limit": limit, "offset": offset})  # fmt: skip
+        order = f"{self._column(by)} {'DESC' if descending else 'ASC'} NULLS LAST, position"
+        return f"SELECT {self._shown()} FROM read_parquet($files) {condition} ORDER BY {order}", values
+
+    def _shown(self) -> str:
+        metadata = (f"{_quoted(META + name)} AS {_quoted(self._label(name))}" for name in self.metadata)
+        return ", ".join([*OF_IMAGE, *map(self._column, self.names), *metadata])
 
     def image(self, identity: str) -> pd.DataFrame:
         """The row of one image by its id; empty where it is not measured."""
-        shown = ", ".join([*OF_IMAGE, *map(self._column, self.names), *(f'{_quoted(META + name)} AS {_quoted(self._label(name))}' for name in self.metadata)])  # fmt: skip
-        return self._frame(f"SELECT {shown} FROM read_parquet($files) WHERE id = $id LIMIT 1", {"id": identity})
+        return self._frame(f"SELECT {self._shown()} FROM read_parquet($files) WHERE id = $id LIMIT 1", {"id": identity})
 
     def rank(self, by: str, descending: bool, value: float) -> int:
         """1 + how many images have a value further up in the order."""

@@ -89,6 +89,17 @@ def histogram(table: pd.DataFrame, group: str | None, marked: float, axis: str) 
     return figure
 
 
+def counted(bins: pd.DataFrame, axis: str) -> go.Figure:
+    """A histogram that was counted elsewhere: columns low, high, count."""
+    figure = go.Figure(
+        go.Bar(x=(bins["low"] + bins["high"]) / 2, y=bins["count"], width=bins["high"] - bins["low"], marker={"color": GROUP_COLOURS[0], "line": {"width": 0}})
+    )  # fmt: skip
+    figure.update_xaxes(title=axis)
+    figure.update_yaxes(title="images")
+    figure.update_layout(height=260, bargap=0, margin={"l": 0, "r": 0, "t": 24, "b": 0})
+    return figure
+
+
 def dose_response(table: pd.DataFrame, axis: str) -> go.Figure:
     """Every image's value against how often it stands in the training set, with the median of each count."""
     copies = np.sort(table["copies"].unique())

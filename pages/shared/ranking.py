@@ -11,7 +11,7 @@ import streamlit as st
 from memlib.measures import MEASURES
 from memlib.runs import measure_images
 from memlib.workspace import Workspace
-from pages.shared import charts, exports, workspace
+from pages.shared import background, charts, exports, workspace
 from pages.shared.errors import plain, show_error
 from pages.shared.gallery import Card, gallery
 from pages.shared.view import View
@@ -24,6 +24,7 @@ def measuring(view: View, forwards: int) -> None:
 
     `forwards` are the network forwards of all models an image.
     """
+    background.adopt(view)
     images, results, models, parameters = view.loaded.images, workspace.results(), view.models, view.parameters
     keys = [view.keys(model) for model in models]
     missing = [index for index, image in enumerate(images.ids) if any(own[image] not in results for own in keys)]
@@ -52,7 +53,14 @@ def measuring(view: View, forwards: int) -> None:
         both = " with the model and its reference" if len(models) > 1 else ""
         cost = exports.duration(workspace.seconds(view.loaded.denoiser, len(chosen) * forwards))
         st.caption(f"{len(chosen):,} images, {forwards} network forwards each{both}: about {cost}.")
-        if st.button("Measure", type="primary", icon=":material/play_arrow:", disabled=not chosen):
+        row = st.container(horizontal=True)
+        now = row.button("Measure", type="primary", icon=":material/play_arrow:", disabled=not chosen)
+        row.button(
+            "Run in background", icon=":material/rocket_launch:", disabled=not chosen or background.active() is not None, on_click=background.measure,
+            args=(view, chosen, f"{MEASURES[view.measure].title.split(' at ')[0]} of {len(chosen):,} images"),
+            help="As a process of its own: it goes on when this page is left, reloaded or closed. The sidebar shows how far it is; what is finished appears here. One at a time.",
+        )  # fmt: skip
+        if now:
             bar = st.progress(0.0, "Measuring")
             st.button("Stop", icon=":material/stop:", help="Finished images are kept.")
             try:

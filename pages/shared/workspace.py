@@ -21,7 +21,7 @@ from memlib.denoisers.unet import BUNDLED, DEMO, model_digest
 from memlib.images.transform import FITS
 from memlib.measures import MEASURES
 from memlib.measures.controls import png_size
-from memlib.runs import Results, forward_seconds, provenance, read_run, result_key
+from memlib.runs import Results, Run, forward_seconds, provenance, read_run, result_key
 from memlib.workspace import Sources, Workspace
 from pages.shared.errors import plain, show_error
 from pages.shared.paths import confine as confine  # what is loaded and what may be read go together for the pages
@@ -212,6 +212,12 @@ def adopt_runs(loaded: Workspace) -> None:
         for image, row in rows.items():
             results().setdefault(result_key(digest, image, details["measure"], details["parameters"]), row)
         st.session_state.setdefault("adopted", {})[result_key(digest, "", details["measure"], details["parameters"])] = details
+
+
+def keep(run: Run) -> None:
+    """Put the rows of a run into the session's results."""
+    for image, row in run.rows().items():
+        results().setdefault(result_key(run.model, image, run.measure, run.parameters), row)
 
 
 def seconds(denoiser: NetworkDenoiser, forwards: int) -> float:

@@ -1,0 +1,281 @@
+"""Runs of any size: looked at where they lie, page by page, whoever made them."""
+
+import dataclasses
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from memlib.denoisers.unet import DEMO
+from memlib.measures import MEASURES, Measure
+from memlib.runs import FOLDER, Filter, Numbers, Run
+from memlib.workspace import Sources
+from pages.shared import background, charts, workspace
+from pages.shared.errors import plain, show_error
+from pages.shared.gallery import Card, gallery
+from pages.shared.pictures import colour, colour_range, rgb
+from pages.shared.player import Kind, player
+
+PER_PAGE = 48
+SAMPLE = 256  # maps that set the colour limits of all
+
+workspace.enter()
+st.caption("Runs measured in the background, on the command line or on a cluster, of any size: sorted and filtered where they lie, a page of rows at a time.")  # fmt: skip
+
+
+def known() -> dict[str, Path]:
+    """Runs by name: those below the working directory, the latest first, then the demo's."""
+    own = sorted(FOLDER.glob("*/manifest.json"), key=lambda file: file.stat().st_mtime, reverse=True)
+    return {file.parent.name: file.parent for file in [*own, *sorted(DEMO.glob("runs/*/manifest.json"))]}
+
+
+def chosen_run() -> Run | None:
+    """The run to look at, by name or by its folder."""
+    row = st.container(horizontal=True, vertical_alignment="bottom")
+    with row.popover("Another folder", icon=":material/folder_open:"):
+        typed = st.text_input("Run folder", key="run_folder", bind="query-params", help="A run made elsewhere, below the folders this app may read.").strip()  # fmt: skip
+    found = known()
+    try:
+        if typed:
+            return Run(Path(workspace.confine(typed)))
+        asked = st.query_params.get("opened")
+        if "opened_run" not in st.session_state and asked in found:
+            st.session_state.opened_run = asked
+        if st.session_state.get("opened_run") not in found:
+            st.session_state.pop("opened_run", None)
+        name = row.selectbox("Run", list(found), key="opened_run", format_func=lambda name: f"{name}{', bundled' if found[name].is_relative_to(DEMO) else ''}", width=420)  # fmt: skip
+        if name is None:
+            return None
+        st.query_params["opened"] = name
+        return Run(found[name])
+    except ValueError as error:
+        show_error(error)
+        return None
+
+
+def about(run: Run) -> None:
+    """What was measured, how far, and going on with it."""
+    manifest, done = run.manifest, run.done
+    settings = ", ".join(f"{name} {json.dumps(value)}" for name, value in run.parameters.items())
+    st.markdown(
+        f"**{plain(run.measures[0].title.split(' at ')[0]) if run.measures else plain(run.measure)}** of {plain(manifest['model']['name'])} on {plain(manifest['images']['name'])}: "
+        f"{done:,} of {run.count:,} images measured. {plain(settings)}."
+    )
+    if done == run.count:
+        return
+    at_work = background.of_run(run.folder)
+    st.progress(done / run.count)
+    if at_work is None and manifest.get("sources") and run.folder.parent == FOLDER:
+        st.button("Go on in the background", icon=":material/rocket_launch:", disabled=background.active() is not None, on_click=background.begin, args=(["measure", "--resume", str(run.folder)], run.folder.name, "runs"), help="Nothing is measured twice.")  # fmt: skip
+    elif at_work is not None:
+        st.button("See what is new", icon=":material/refresh:", help="The sidebar shows how far it is.")
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def numbers_of(folder: str, stamp: str) -> Numbers:
+    return Numbers(Run(Path(folder)))
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def choices_of(folder: str, stamp: str, column: str, _numbers: Numbers) -> list[str]:
+    return _numbers.choices(column)
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def histogram_of(folder: str, stamp: str, number: str, where: Filter, _numbers: Numbers) -> pd.DataFrame:
+    return _numbers.histogram(number, where)
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def count_of(folder: str, stamp: str, where: Filter, _numbers: Numbers) -> int:
+    return _numbers.count(where)
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def limits_of(folder: str, stamp: str, array: str, _run: Run) -> tuple[float, float]:
+    """Colour limits from the maps of images spread over the run."""
+    numbers = numbers_of(folder, stamp)
+    positions = numbers.page("position", False, 0, SAMPLE)["position"].tolist()
+    return colour_range(_run.arrays(positions, array))
+
+
+@st.cache_resource(max_entries=2, show_spinner=False)
+def places_of(digest: str, _ids: list[str]) -> dict[str, int]:
+    """Where each image stands in an image set."""
+    return {image: place for place, image in enumerate(_ids)}
+
+
+def asked_for(numbers: Numbers, run: Run, key: tuple[str, str]) -> tuple[str, bool, Filter]:
+    """The number to sort by, whether the largest come first, and the filter."""
+    row = st.container(horizontal=True, vertical_alignment="bottom")
+    by = row.selectbox("Sort by", numbers.names, index=_main(run, numbers.names), format_func=lambda name: _title(run, name), key=f"by-{run.measure}", width=220)  # fmt: skip
+    order = row.segmented_control(
+        "Order", ["Most memorised first", "Least first"], default="Most memorised first", required=True, key="run_order"
+    )
+    descending = (_direction(run, by) > 0) == (order == "Most memorised first")
+    where = Filter(text=row.text_input("Search names", key="run_search", width=180))
+    if numbers.metadata:
+        column = "group" if "group" in numbers.metadata else numbers.metadata[0]
+        if len(numbers.metadata) > 1:
+            column = row.selectbox("Column", numbers.metadata, index=numbers.metadata.index(column), key="run_column", width=130)
+        options = choices_of(*key, column, numbers)
+        picked = row.multiselect(f"Values of {column}", options, key=f"values-{column}", width=260) if len(options) > 1 else []
+        where = dataclasses.replace(where, column=column, values=tuple(picked))
+    return by, descending, where
+
+
+def _main(run: Run, names: list[str]) -> int:
+    """The number a run is first sorted by."""
+    columns = [measure.column for measure in run.measures]
+    return next((names.index(column) for column in columns if column in names), 0)
+
+
+def _of(run: Run, name: str) -> Measure | None:
+    return next((measure for measure in run.measures if measure.column == name), None)
+
+
+def _direction(run: Run, name: str) -> int:
+    measure = _of(run, name)
+    return measure.direction if measure else 1
+
+
+def _title(run: Run, name: str) -> str:
+    measure = _of(run, name)
+    return name.replace("_", " ") if measure is None else measure.title.split(" at ")[0]
+
+
+def browse(run: Run, numbers: Numbers, key: tuple[str, str]) -> None:
+    """The gallery and the selected image, or rows alone where the pictures are not loaded."""
+    by, descending, where = asked_for(numbers, run, key)
+    total = count_of(*key, where, numbers)
+    if not total:
+        st.info("No image passes these filters.", icon=":material/filter_alt_off:")
+        return
+    pages = -(-total // PER_PAGE)
+    if st.session_state.get("run_page", 1) > pages:
+        st.session_state.run_page = pages
+    offset = (int(st.session_state.get("run_page", 1)) - 1) * PER_PAGE
+    table = numbers.page(by, descending, offset, PER_PAGE, where)
+    loaded = workspace.current()
+    places = places_of(loaded.images.digest, loaded.images.ids) if loaded else {}
+    there = [places.get(image, -1) for image in table["id"]]
+    maps = [name for name, shape in run.columns().items() if name == "map" and shape is not None and len(shape) == 2]
+    unfiltered = where == Filter(column=where.column)
+    if loaded is not None and min(there) >= 0:
+        left, right = st.columns([5, 6], gap="medium")
+        with left:
+            shown = st.segmented_control("Show", ["Images", "Maps"], default="Images", required=True, key="run_show") if maps else "Images"
+            if shown == "Maps":
+                pictures = colour(run.arrays(table["position"].tolist(), "map"), *limits_of(*key, "map", run))
+            else:
+                pictures = loaded.images.thumbnails(there)
+            selected = str(st.query_params.get("image"))
+            selected = selected if selected in set(table["id"]) else str(table["id"].iloc[0])
+            cards = [_card(offset + place + 1, row, by) for place, row in enumerate(table.to_dict("records"))]
+            with st.container(height=700, border=False):
+                gallery(pictures, cards, selected, key="run_gallery", width=64, on_select=_choose)
+        with right:
+            line = table[table["id"] == selected].iloc[0]
+            detail(run, numbers, line, by, descending, rgb(loaded.images[places[selected]]), maps, key)
+    else:
+        missing(run)
+    row = st.container(horizontal=True, vertical_alignment="center")
+    if pages > 1:
+        with row:
+            st.pagination(pages, key="run_page")
+    row.caption(f"{offset + 1:,} to {offset + len(table):,} of {total:,}{'' if unfiltered else ' that pass the filters'}.")
+    st.plotly_chart(charts.counted(histogram_of(*key, by, where, numbers), _title(run, by)), key="run_histogram", config=charts.CONFIG, alt=f"Histogram of {_title(run, by)}")  # fmt: skip
+    st.subheader("Rows")
+    st.dataframe(table.drop(columns="position"), hide_index=True, height=280, alt="The images of this page with their numbers")
+    downloads(run, numbers, by, descending, where, total)
+
+
+def _choose() -> None:
+    st.query_params["image"] = st.session_state.run_gallery["selected"]
+
+
+def _card(number: int, row: dict[Any, Any], by: str) -> Card:
+    value, name = f"{row[by]:.5g}", str(row["name"])
+    note = str(row.get("group") or name.rsplit("/", 1)[-1])
+    return Card(str(row["id"]), f"{number:,}. {value}", note, f"{number}: {name}, {value}")
+
+
+def detail(run: Run, numbers: Numbers, line: pd.Series, by: str, descending: bool, picture: np.ndarray, maps: list[str], key: tuple[str, str]) -> None:  # fmt: skip
+    """The selected image: its picture and map, its rank, every number."""
+    st.text(str(line["name"]))
+    unit = run.measures[0].unit if run.measures else ""
+    if maps:
+        heat = run.arrays([int(line["position"])], "map")[0]
+        player(picture, [Kind("Map", heat, limits_of(*key, "map", run), unit)], [], key="run_map", alt=str(line["name"]))
+    else:
+        st.image(np.kron(picture, np.ones((max(1, 256 // picture.shape[0]),) * 2 + (1,), np.uint8)), alt=str(line["name"]))
+    columns = st.columns(3)
+    columns[0].metric(
+        _title(run, by), f"{line[by]:,.5g}", help=(_of(run, by) or MEASURES["volume_growth"]).definition if _of(run, by) else None
+    )
+    if "stderr" in line:
+        columns[1].metric("Standard error", "unknown" if pd.isna(line["stderr"]) else f"± {line['stderr']:,.3g}")
+    if not pd.isna(line[by]):
+        columns[2].metric(
+            "Place",
+            f"{numbers.rank(by, descending, float(line[by])):,} of {run.done:,}",
+            help="In this order, among all images of the run.",
+        )
+    known = [f"{name} {line[name]}" for name in numbers.metadata if name in line and line[name] not in ("", None)]
+    st.text(" · ".join(known))
+
+
+def missing(run: Run) -> None:
+    """The pictures of the run are not those that are loaded: say so, and offer to load them."""
+    sources = run.manifest.get("sources")
+    st.info("The loaded images are not those of this run, so its rows are shown without pictures.", icon=":material/hide_image:")
+    if sources and st.button("Open its model and images", type="primary", icon=":material/folder_open:"):
+        try:
+            names = {field.name for field in dataclasses.fields(Sources)}
+            with st.spinner("Loading"):
+                workspace.open_workspace(Sources(**{name: value for name, value in sources.items() if name in names}), by_link=True)
+        except ValueError as error:
+            show_error(error)
+        else:
+            st.rerun()
+
+
+def downloads(run: Run, numbers: Numbers, by: str, descending: bool, where: Filter, total: int) -> None:
+    """Everything that passes the filters, in this order, with where it comes from."""
+
+    def parquet() -> bytes:
+        return numbers.export(by, descending, where, json.dumps(run.manifest))
+
+    def csv() -> bytes:
+        stream = io.StringIO()
+        for offset in range(0, total, 100_000):
+            numbers.page(by, descending, offset, 100_000, where).to_csv(stream, index=False, header=not offset)
+        return stream.getvalue().encode()
+
+    row = st.container(horizontal=True)
+    row.download_button("CSV", csv, f"{run.folder.name}.csv", "text/csv", icon=":material/download:", on_click="ignore", help="Every row that passes the filters.")  # fmt: skip
+    row.download_button("Parquet", parquet, f"{run.folder.name}.parquet", icon=":material/download:", on_click="ignore", help="The same, with where it comes from in the file's metadata.")  # fmt: skip
+    with st.expander("Where this comes from", icon=":material/function:"):
+        for measure in run.measures[:1]:
+            st.latex(measure.formula)
+            st.markdown(f"{measure.definition}\n\n**Limits:** {measure.limits}\n\n**Source:** {measure.citation}.")
+        st.json(json.dumps({name: value for name, value in run.manifest.items() if name != "selection"}), expanded=False)
+
+
+run = chosen_run()
+if run is None:
+    st.info("No run is stored yet. Measuring pages start one with *Run in background*; so does the command line: `python -m memlib measure`.", icon=":material/hourglass_empty:")  # fmt: skip
+    st.stop()
+about(run)
+try:
+    if run.done:
+        key = (str(run.folder.resolve()), run.stamp)
+        browse(run, numbers_of(*key), key)
+    else:
+        st.info("Nothing is measured yet.", icon=":material/hourglass_empty:")
+except ValueError as error:
+    show_error(error)

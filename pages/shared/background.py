@@ -1,0 +1,136 @@
+"""Work that outlives the page: runs as processes of their own, seen from every page, and what they finished brought into the session."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import streamlit as st
+
+from memlib.runs import FOLDER, Run, create_run, run_name
+from memlib.tasks import Progress, Task, start, tasks
+from memlib.workspace import Workspace
+from pages.shared import exports, workspace
+from pages.shared.errors import plain, show_error
+from pages.shared.paths import confine
+from pages.shared.view import View
+
+ADOPTED = 5000  # images of a run whose rows are brought into a session; larger ones are looked at where they lie
+EVERY = 2.0  # seconds between two looks at the progress
+ICONS = {"done": ":material/check:", "stopped": ":material/stop:", "failed": ":material/error:", "lost": ":material/error:"}
+
+
+def active() -> Task | None:
+    """The task that is under way, if one is."""
+    return next((task for task in tasks() if task.progress().active), None)
+
+
+def begin(arguments: Sequence[str], title: str, link: str) -> None:
+    """Start a command as a process of its own; one at a time, since they share the device. A callback of a button."""
+    if active() is not None:
+        st.session_state.background_problem = "Something else is under way in the background; start this when it has ended, or stop that."
+        return
+    task = start(arguments, title, {"link": link})
+    st.session_state.setdefault("followed", []).append(task.folder.name)
+
+
+def measure(view: View, chosen: Sequence[int], title: str) -> None:
+    """Measure images with the view's models and settings in the background. A callback of a button."""
+    if active() is not None:
+        begin([], title, "")
+        return
+    images, folders = view.loaded.images, []
+    indices = None if len(chosen) == len(images) else list(chosen)
+    try:
+        for model, source in zip(view.models, (view.loaded.sources.model, view.loaded.sources.reference), strict=False):
+            folder = FOLDER / run_name(model, images, view.measure, view.parameters, indices)
+            create_run(folder, model, images, view.measure, view.parameters, indices=indices, sources=_whole(view.loaded, source))
+            folders.append(str(folder))
+    except (ValueError, OSError) as error:
+        st.session_state.background_problem = str(error)
+        return
+    begin(["measure", "--device", str(view.loaded.denoiser.device), "--resume", *folders], title, "runs")
+
+
+def _whole(loaded: Workspace, model: str) -> dict[str, object]:
+    """How to load a model and the images again from anywhere: whole paths."""
+    sources = asdict(loaded.sources) | {"model": model, "reference": ""}
+    return sources | {name: confine(str(sources[name])) for name in ("model", "images", "held_out") if sources[name]}
+
+
+def adopt(view: View) -> None:
+    """Bring what runs below FOLDER have measured with the view's settings into the session."""
+    digests = {model.digest for model in view.models}
+    seen: dict[str, str] = st.session_state.setdefault("runs_seen", {})
+    for file in FOLDER.glob("*/manifest.json"):
+        try:
+            run = Run(file.parent)
+            wanted = view.measure in [measure.name for measure in run.measures] and run.model in digests
+            if not wanted or run.parameters != view.parameters or run.count > ADOPTED or seen.get(file.parent.name) == run.stamp:
+                continue
+            workspace.keep(run)
+            seen[file.parent.name] = run.stamp
+        except (ValueError, OSError):
+            continue  # the page of runs says what is wrong with it
+
+
+def show_in_sidebar() -> None:
+    """What is under way in the background, on every page, and how what this session started has ended."""
+    with st.sidebar:
+        problem = st.session_state.pop("background_problem", None)
+        if problem:
+            show_error(problem)
+        if active() is not None:
+            st.fragment(_following, run_every=EVERY)()
+        else:
+            _endings()
+
+
+def _following() -> None:
+    """A fragment that looks again and again; when the work ends the whole page runs once more, to show what came of it."""
+    task = active()
+    if task is None:
+        st.rerun()
+    now = task.progress()
+    with st.container(border=True):
+        st.text(str(task.details.get("title", "")))
+        st.progress(now.share, _sentence(now))
+        row = st.container(horizontal=True)
+        row.button("Stop", key=f"stop-{task.folder.name}", icon=":material/stop:", help="What is finished is kept.", on_click=task.stop, disabled=task.asked_to_stop)  # fmt: skip
+        if row.button("Show", key="show-background", icon=":material/table_view:", help="What is finished so far."):
+            st.switch_page(_page(task))
+
+
+def _endings() -> None:
+    """How the tasks this session started ended, until dismissed."""
+    followed: list[str] = st.session_state.get("followed", [])
+    for task in tasks():
+        if task.folder.name not in followed:
+            continue
+        end = task.progress()
+        with st.container(border=True):
+            st.text(str(task.details.get("title", "")))
+            text = {"done": f"Finished after {exports.duration(end.seconds)}.", "stopped": "Stopped; what was finished is kept."}.get(end.state, end.text)  # fmt: skip
+            st.markdown(f"{ICONS.get(end.state, '')} {plain(text)}")
+            row = st.container(horizontal=True)
+            if row.button("Show", key=f"show-{task.folder.name}", icon=":material/table_view:"):
+                st.switch_page(_page(task))
+            row.button("Dismiss", key=f"dismiss-{task.folder.name}", on_click=followed.remove, args=(task.folder.name,))
+
+
+def _page(task: Task) -> str:
+    link = task.details.get("about", {}).get("link", "runs")
+    return f"pages/{link}.py" if link in ("runs", "extraction") else "pages/runs.py"
+
+
+def _sentence(now: Progress) -> str:
+    if now.state == "starting" or not now.total:
+        return "Starting"
+    left = f", {exports.duration(now.seconds * (now.total - now.done) / now.done)} left" if 0 < now.done < now.total else ""
+    return f"{plain(now.text)}: {now.done:,.0f} of {now.total:,.0f}{left}"
+
+
+def of_run(folder: Path) -> Task | None:
+    """The task that works on a run now, if one does."""
+    task = active()
+    arguments = task.details.get("arguments", []) if task else []
+    return task if any(Path(argument).name == folder.name for argument in arguments) else None
