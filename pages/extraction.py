@@ -8,6 +8,7 @@ from memlib.extraction import CRITERIA, UNCONDITIONAL, Attack, Generations, copi
 from memlib.extraction.classifier import TimeResNet
 from memlib.extraction.stages import METHODS, Settings, attack_run
 from memlib.images import to_pixels
+from memlib.workspace import Workspace
 from pages.shared import attacks, exports, found, workspace
 from pages.shared.attacks import TITLES
 from pages.shared.clusters import cluster_browser
@@ -15,7 +16,6 @@ from pages.shared.compared import comparison
 from pages.shared.errors import show_error
 from pages.shared.pictures import data_url, sheet
 from pages.shared.replay import replay
-from pages.shared.workspace import Workspace
 
 PAIRS, COMPARED, CLUSTERS, REPLAY, FIND = "Pairs", "Methods compared", "Clusters", "Replay", "Find an image"
 WALL = 256  # images drawn last, shown while more are drawn

@@ -6,18 +6,18 @@ import streamlit as st
 
 from memlib.denoisers.unet import BUNDLED
 from memlib.images.transform import FITS
+from memlib.workspace import Sources
 from pages.shared import workspace
 from pages.shared.errors import show_error
 from pages.shared.image_card import before_and_after, grouping, image_facts, near_duplicates, strip
 from pages.shared.model_card import model_card
-from pages.shared.workspace import Sources
 
 workspace.enter()
 st.caption("Load an image diffusion model and the images it was trained on, or may have been.")
 
 current = workspace.current()
 waiting = "problem" in st.session_state or "asking" in st.session_state  # a link that could not be opened, or not yet
-before = current.sources if current else Sources.of_url() if waiting else Sources()
+before = current.sources if current else workspace.sources_of_url() if waiting else Sources()
 workspace.show_problem()
 
 

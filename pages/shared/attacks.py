@@ -30,8 +30,8 @@ from memlib.extraction.stages import Settings
 from memlib.measures import MEASURES
 from memlib.neighbours import duplicates, unrelated_threshold
 from memlib.runs import result_keys
+from memlib.workspace import Workspace
 from pages.shared import workspace
-from pages.shared.workspace import Workspace
 
 BUNDLED_RUNS = DEMO / "extraction"
 TITLES = {

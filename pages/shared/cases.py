@@ -14,10 +14,10 @@ from memlib.images import ImageSet
 from memlib.measures import MEASURES
 from memlib.measures.result import Row
 from memlib.runs import result_keys
+from memlib.workspace import Workspace
 from pages.shared import nearby, workspace
 from pages.shared.nearby import Alike
 from pages.shared.pictures import coarse, colour, colour_range, data_url, enlarge, rgb
-from pages.shared.workspace import Workspace
 
 TWINS = 6  # nearest others of the image set, and closest generations of each kind, shown with a case
 THUMBNAIL = 64

@@ -6,9 +6,9 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from memlib.extraction import Generations
+from memlib.workspace import Workspace
 from pages.shared import charts
 from pages.shared.pictures import enlarge, rgb
-from pages.shared.workspace import Workspace
 
 
 def cluster_browser(loaded: Workspace, generations: Generations, table: pd.DataFrame, copy: np.ndarray) -> None:

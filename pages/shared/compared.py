@@ -9,9 +9,9 @@ import streamlit as st
 
 from memlib.extraction import CRITERIA, Attack, Generations, compared, copied_image, extraction_scores, read_manifest, similarities
 from memlib.extraction.matches import TrainingSet
+from memlib.workspace import Workspace
 from pages.shared import attacks, charts
 from pages.shared.errors import plain
-from pages.shared.workspace import Workspace
 
 BANDS = ("high", "middle", "low")
 

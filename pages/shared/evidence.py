@@ -12,11 +12,11 @@ from memlib.extraction.generations import PART, generate_run, plan_of
 from memlib.extraction.stages import folder_of
 from memlib.measures import MEASURES
 from memlib.runs import measure_images
+from memlib.workspace import Workspace
 from pages.shared import attacks, charts, nearby, workspace
 from pages.shared.cases import enlarged, number
 from pages.shared.pictures import rgb
 from pages.shared.work import long_work
-from pages.shared.workspace import Workspace
 
 STEPS = 50  # of the sampler
 SHOWN = 24

@@ -16,6 +16,7 @@ from memlib.images import to_pixels
 from memlib.measures import MEASURES
 from memlib.neighbours import nearest
 from memlib.runs import measure_images, measure_one
+from memlib.workspace import Workspace
 from pages.shared import attacks, exports, workspace
 from pages.shared.pairs import Pair, pairs
 from pages.shared.pictures import data_url, enlarge, rgb
@@ -23,7 +24,6 @@ from pages.shared.trajectory import trajectory as draw_trajectory
 from pages.shared.view import uploaded
 from pages.shared.wipe import wipe
 from pages.shared.work import long_work
-from pages.shared.workspace import Workspace
 
 PER_PAGE = 24
 ORDERS = {

@@ -14,8 +14,8 @@ from memlib.audit.lookalikes import lookalikes
 from memlib.evidence import match_samples
 from memlib.extraction import UNCONDITIONAL
 from memlib.neighbours import NEAR_DUPLICATE, duplicates
+from memlib.workspace import Workspace
 from pages.shared import attacks
-from pages.shared.workspace import Workspace
 
 Nearest = tuple[np.ndarray, np.ndarray]  # positions and distances, nearest first
 

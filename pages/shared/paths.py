@@ -5,9 +5,8 @@ import os
 import sys
 from pathlib import Path
 
-from memlib.denoisers.hub import HUB_NAME
 from memlib.denoisers.unet import BUNDLED
-from memlib.images.tables import DATA_SET
+from memlib.workspace import on_hub
 
 
 def roots() -> list[Path]:
@@ -15,13 +14,6 @@ def roots() -> list[Path]:
     listed = [Path(part) for part in os.environ.get("AFTERIMAGE_ROOTS", "").split(os.pathsep) if part]
     named = [Path(part) for part in sys.argv[1:]] if Path(sys.argv[0]).name == "app.py" else []
     return [folder.resolve() for folder in (Path.cwd(), *named, *listed) if folder.is_dir()]
-
-
-def on_hub(source: str) -> bool:
-    """Whether a source is the name of something on the Hub, and nothing on this machine is called so."""
-    if source in BUNDLED or not (HUB_NAME.fullmatch(source) or DATA_SET.fullmatch(source)):
-        return False
-    return not os.path.lexists(source)
 
 
 def confine(source: str) -> str:

@@ -10,11 +10,11 @@ import streamlit as st
 
 from memlib.measures import MEASURES
 from memlib.runs import measure_images
+from memlib.workspace import Workspace
 from pages.shared import charts, exports, workspace
 from pages.shared.errors import plain, show_error
 from pages.shared.gallery import Card, gallery
 from pages.shared.view import View
-from pages.shared.workspace import Workspace
 
 PER_PAGE = 48
 

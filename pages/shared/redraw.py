@@ -8,11 +8,11 @@ from memlib.images import to_pixels
 from memlib.measures import MEASURES, Row
 from memlib.measures.redraw import RETURNED, levels_of
 from memlib.runs import held_out_sample, measure_images, measure_one, result_key, result_keys
+from memlib.workspace import Workspace
 from pages.shared import charts, workspace
 from pages.shared.pictures import data_url, enlarge, framed
 from pages.shared.view import Picture
 from pages.shared.work import long_work
-from pages.shared.workspace import Workspace
 
 MEASURE = MEASURES["redraw"]
 DRAWS, STEPS, COLUMNS = 32, 15, 16

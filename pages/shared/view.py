@@ -10,9 +10,9 @@ from torch import Tensor
 from memlib.denoisers import NetworkDenoiser
 from memlib.measures import MEASURES, Row, difference
 from memlib.runs import measure_one, result_keys
+from memlib.workspace import Workspace
 from pages.shared import workspace
 from pages.shared.errors import show_error
-from pages.shared.workspace import Workspace
 
 Progress = Callable[[float], object] | None
 

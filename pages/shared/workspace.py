@@ -6,7 +6,7 @@ The sources stand in the URL, so that a reload or a link brings them back; a lin
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import numpy as np
 import streamlit as st
 from streamlit.runtime.pages_manager import PagesManager
 
+import memlib.workspace
 from memlib import ImageSet, load_denoiser, load_images
 from memlib.denoisers import NetworkDenoiser
 from memlib.denoisers.unet import BUNDLED, DEMO, model_digest
@@ -21,9 +22,10 @@ from memlib.images.transform import FITS
 from memlib.measures import MEASURES
 from memlib.measures.controls import png_size
 from memlib.runs import Results, forward_seconds, provenance, read_run, result_key
+from memlib.workspace import Sources, Workspace
 from pages.shared.errors import plain, show_error
 from pages.shared.paths import confine as confine  # what is loaded and what may be read go together for the pages
-from pages.shared.paths import on_hub, roots
+from pages.shared.paths import roots
 from pages.shared.paths import stamped as stamped
 
 NOTHING = "none"
@@ -43,64 +45,37 @@ OF_A_MODEL = (
 )  # choices that mean nothing for another model or other images
 
 
-@dataclass(frozen=True)
-class Sources:
-    """How to load a workspace again."""
+def sources_of_url() -> Sources:
+    """What the address names."""
+    url, usual = st.query_params, Sources()
+    return Sources(
+        model=url.get("model", usual.model),
+        images=url.get("images", usual.images),
+        reference=url.get("reference", usual.reference if url.get("model", usual.model) == usual.model else "").replace(NOTHING, ""),
+        size=_number(url.get("size", "")),
+        channels=_number(url.get("channels", "")),
+        label=_number(url.get("label", "")),
+        fit=url.get("fit", usual.fit) if url.get("fit") in FITS else usual.fit,
+        mirror=url.get("mirror") == "yes",
+        held_out=url.get("held_out", ""),
+        group=url.get("group", ""),
+    )
 
-    model: str = "demo"
-    images: str = "demo"
-    reference: str = "demo-reference"
-    size: int | None = None
-    channels: int | None = None
-    label: int | None = None  # the class of a class-conditional model
-    fit: str = "crop"
-    mirror: bool = False
-    held_out: str = ""
-    group: str = ""  # the column the images are grouped by, or "folder"
 
-    @classmethod
-    def of_url(cls) -> "Sources":
-        url = st.query_params
-        return cls(
-            model=url.get("model", cls.model),
-            images=url.get("images", cls.images),
-            reference=url.get("reference", cls.reference if url.get("model", cls.model) == cls.model else "").replace(NOTHING, ""),
-            size=_number(url.get("size", "")),
-            channels=_number(url.get("channels", "")),
-            label=_number(url.get("label", "")),
-            fit=url.get("fit", cls.fit) if url.get("fit") in FITS else cls.fit,
-            mirror=url.get("mirror") == "yes",
-            held_out=url.get("held_out", ""),
-            group=url.get("group", ""),
-        )
-
-    def for_url(self) -> dict[str, str]:
-        """What of this stands in the URL; nothing for the demo."""
-        usual = Sources()
-        told = {field.name: getattr(self, field.name) for field in fields(self)}
-        told = {name: "yes" if value is True else str(value) for name, value in told.items() if value != getattr(usual, name) and value}
-        if (self.model, self.images) != (usual.model, usual.images):
-            told |= {"model": self.model, "images": self.images}
-        if self.model == usual.model and not self.reference:
-            told["reference"] = NOTHING
-        return told
-
-    @property
-    def on_hub(self) -> list[str]:
-        """Those of the sources that would be fetched from the Hub."""
-        return [source for source in (self.model, self.images, self.reference, self.held_out) if source and on_hub(source)]
+def for_url(sources: Sources) -> dict[str, str]:
+    """What of the sources stands in the address; nothing for the demo."""
+    usual = Sources()
+    told = {field.name: getattr(sources, field.name) for field in fields(sources)}
+    told = {name: "yes" if value is True else str(value) for name, value in told.items() if value != getattr(usual, name) and value}
+    if (sources.model, sources.images) != (usual.model, usual.images):
+        told |= {"model": sources.model, "images": sources.images}
+    if sources.model == usual.model and not sources.reference:
+        told["reference"] = NOTHING
+    return told
 
 
 def _number(text: str) -> int | None:
     return int(text) if text.isdecimal() else None
-
-
-@dataclass(frozen=True)
-class Workspace:
-    sources: Sources
-    denoiser: NetworkDenoiser
-    images: ImageSet
-    reference: NetworkDenoiser | None
 
 
 @st.cache_resource(max_entries=3, show_spinner="Loading the model")
@@ -164,30 +139,9 @@ def _token() -> str | None:
 def load(sources: Sources) -> Workspace:
     """Load everything, or raise ValueError and leave the session as it was."""
     try:
-        denoiser = _denoiser(*stamped(sources.model), sources.label)
-        images = read_images(sources, sources.images)
-        if images.shape != denoiser.picture_shape:
-            raise ValueError(
-                f"The images are {_describe(images.shape)}, the model draws {_describe(denoiser.picture_shape)}. Set image size and colour to bring them together."
-            )
-        pinned = replace(sources, model=_pinned(sources.model, denoiser.source), images=_pinned(sources.images, images.source))
-        if sources.group:
-            images = images.grouped(sources.group)
-        if sources.held_out:
-            held_out = read_images(replace(sources, channels=images.shape[0]), sources.held_out)
-            pinned = replace(pinned, held_out=_pinned(sources.held_out, held_out.source))
-            images = images.beside(held_out)
-        reference = _denoiser(*stamped(sources.reference), sources.label) if sources.reference else None
+        return memlib.workspace.open_workspace(sources, lambda source, label: _denoiser(*stamped(source), label), read_images)
     except ValueError as error:
         raise ValueError(_without_roots(str(error))) from error
-    if reference is not None and reference.shape != denoiser.shape:
-        raise ValueError(f"The reference model draws images {_describe(reference.shape)}, the model {_describe(denoiser.shape)}.")
-    return Workspace(pinned, denoiser, images, reference)
-
-
-def _pinned(typed: str, found: str) -> str:
-    """A Hub name with the commit it was resolved to; anything else as it was typed."""
-    return found if on_hub(typed) else typed
 
 
 def _without_roots(message: str) -> str:
@@ -195,12 +149,6 @@ def _without_roots(message: str) -> str:
     for root in sorted(roots(), key=lambda folder: -len(str(folder))):
         message = message.replace(f"{root}/", "")
     return message
-
-
-def _describe(shape: tuple[int, int, int]) -> str:
-    """8 x 8 in colour"""
-    channels, height, width = shape
-    return f"{width} x {height} in {'grey' if channels == 1 else 'colour' if channels == 3 else f'{channels} channels'}"
 
 
 def open_workspace(sources: Sources, by_link: bool = False) -> None:
@@ -225,7 +173,7 @@ def close_workspace() -> None:
 def restore() -> None:
     """Bring the session and the URL together: load what a fresh session's URL names, the demo where it names nothing."""
     if "workspace" not in st.session_state:
-        sources = Sources.of_url()
+        sources = sources_of_url()
         st.session_state.workspace = None
         if sources.on_hub:
             st.session_state.asking = sources
@@ -238,7 +186,7 @@ def restore() -> None:
     if "problem" in st.session_state or "asking" in st.session_state:
         return  # the link stays, so that a reload can try again
     loaded = current()
-    wanted = {"model": NOTHING} if loaded is None else loaded.sources.for_url()
+    wanted = {"model": NOTHING} if loaded is None else for_url(loaded.sources)
     for field in fields(Sources):
         if wanted.get(field.name):
             st.query_params[field.name] = wanted[field.name]
