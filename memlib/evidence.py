@@ -58,6 +58,16 @@ def reproductions(matches: pd.DataFrame, images: int, criterion: str = "ratio", 
     return np.bincount(found[found >= 0], minlength=images)
 
 
+def reproduced(matches: pd.DataFrame, images: ImageSet, criterion: str = "ratio", threshold: float | None = None) -> pd.DataFrame:
+    """A line for each image that came back, the most often first: name, id, group if known, times, distance of its closest copy."""
+    found = matches.assign(copied=copied(matches, criterion, threshold)).query("copied >= 0")
+    table = found.groupby("copied")["distance"].agg(times="size", distance="min").sort_values(["times", "distance"], ascending=[False, True])
+    known = {"name": images.names, "id": images.ids} | {name: images.metadata[name] for name in ("group",) if name in images.metadata}
+    for place, (name, values) in enumerate(known.items()):
+        table.insert(place, name, [values[image] for image in table.index])
+    return table.reset_index(drop=True)
+
+
 def at_most(samples: int, hits: int = 0, confidence: float = 0.95) -> float:
     """The largest share of copies among all the model draws that `hits` of `samples` leave possible (one-sided Clopper-Pearson)."""
     return float(binomtest(hits, samples, alternative="less").proportion_ci(confidence, "exact").high)
