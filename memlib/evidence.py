@@ -60,12 +60,13 @@ def reproductions(matches: pd.DataFrame, images: int, criterion: str = "ratio", 
 
 def reproduced(matches: pd.DataFrame, images: ImageSet, criterion: str = "ratio", threshold: float | None = None) -> pd.DataFrame:
     """A line for each image that came back, the most often first: name, id, group if known, times, distance of its closest copy."""
-    found = matches.assign(copied=copied(matches, criterion, threshold)).query("copied >= 0")
-    table = found.groupby("copied")["distance"].agg(times="size", distance="min").sort_values(["times", "distance"], ascending=[False, True])
-    known = {"name": images.names, "id": images.ids} | {name: images.metadata[name] for name in ("group",) if name in images.metadata}
-    for place, (name, values) in enumerate(known.items()):
-        table.insert(place, name, [values[image] for image in table.index])
-    return table.reset_index(drop=True)
+    found = copied(matches, criterion, threshold)
+    times, closest = reproductions(matches, len(images), criterion, threshold), np.full(len(images), np.inf)
+    np.minimum.at(closest, found[found >= 0], matches["distance"].to_numpy()[found >= 0])
+    order = np.lexsort((closest, -times))[: int((times > 0).sum())]
+    columns = {"name": images.names, "id": images.ids} | ({"group": images.metadata["group"]} if "group" in images.metadata else {})
+    known = {name: [values[place] for place in order] for name, values in columns.items()}
+    return pd.DataFrame(known | {"times": times[order], "distance": closest[order]})
 
 
 def at_most(samples: int, hits: int = 0, confidence: float = 0.95) -> float:

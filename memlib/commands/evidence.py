@@ -10,11 +10,10 @@ from pathlib import Path
 import pandas as pd
 
 from memlib.commands.copies import copies_arguments, matched, read_samples
+from memlib.commands.inputs import image_arguments, load, model_arguments, sources_of
 from memlib.commands.report import Report
-from memlib.denoisers import load_denoiser
 from memlib.denoisers.unet import DEMO
 from memlib.evidence import comparisons, ladder, measure_table, quality, signed, table_line
-from memlib.images import load_images
 from memlib.measures import MEASURES
 from memlib.runs import Results, read_run, result_key
 
@@ -23,8 +22,8 @@ SHOWN = ("volume_growth", "k_1_at_0.5", "denoising_loss")  # measures in the tab
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--model", default="demo", help="a diffusers folder, a Hub id, or demo (default)")
-    parser.add_argument("--images", default="demo", help="a folder, zip or array of the training images, or demo (default)")
+    model_arguments(parser)
+    image_arguments(parser)
     copies_arguments(parser, "those of the demo")
     parser.add_argument("--runs", type=Path, help="a folder of run folders with measured values (default: those of the demo)")
     parser.add_argument("--output", type=Path, help="a folder to write the tables to as CSV as well")
@@ -32,7 +31,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(asked: argparse.Namespace, report: Report) -> None:
     """Write the tables of the evidence page."""
-    denoiser, images = load_denoiser(asked.model), load_images(asked.images)
+    loaded = load(sources_of(asked), asked.device, report, asked.limit)
+    denoiser, images = loaded.denoiser, loaded.images
     if asked.samples is None and asked.model != "demo":
         raise ValueError("Name the pictures drawn from the model with --samples.")
     samples = read_samples(asked.samples or DEMO / "extraction" / "unconditional", images)

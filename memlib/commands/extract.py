@@ -39,7 +39,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(asked: argparse.Namespace, report: Report) -> None:
     """Draw what is missing of the run and name its folder."""
     settings = Settings(**{field.name: getattr(asked, field.name) for field in fields(Settings)})
-    settings.check()
-    *_, folder = attack_run(load_model(asked), settings, asked.output, report.progress)
+    settings.check()  # before the model is read
+    denoiser = load_model(asked.model, asked.label, asked.device)
+    *_, folder = attack_run(denoiser, settings, asked.output, report.progress)
     images = len(read_generations(folder))
     report.result({"folder": str(folder), "images": images, "method": settings.method}, f"{folder}: {images:,} images, {settings.method}")

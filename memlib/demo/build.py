@@ -3,9 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
-from memlib import MEASURES, load_denoiser, load_images
+from memlib import MEASURES, Denoiser, load_denoiser, load_images
 from memlib.demo.attack import attack, sweep
 from memlib.demo.frontier import write_frontier
 from memlib.demo.pictures import build_images
@@ -13,21 +11,22 @@ from memlib.demo.training import train
 from memlib.denoisers.unet import DEMO
 from memlib.extraction import read_generations
 from memlib.extraction.stages import Tell
-from memlib.measures import LEVELS, Row
-from memlib.runs import Results, held_out_sample, measure_images, provenance, result_key, result_keys, write_run
+from memlib.images import ImageSet
+from memlib.measures import LEVELS
+from memlib.runs import create_run, held_out_sample, measure_run
 
 
 def measure(folder: Path, tell: Tell, model: str, measure: str = "volume_growth", indices: Sequence[int] | None = None) -> None:
     """A run of one measure at its default settings, over all images or the chosen ones."""
-    denoiser, images, results = load_denoiser(model), load_images("demo"), Results()
-    chosen = range(len(images)) if indices is None else indices
-    parameters = MEASURES[measure].defaults(denoiser)
-    for done, total in measure_images(denoiser, images, chosen, measure, parameters, results):
+    measured(folder, tell, load_denoiser(model), load_images("demo"), measure, indices)
+
+
+def measured(
+    folder: Path, tell: Tell, denoiser: Denoiser, images: ImageSet, measure: str, indices: Sequence[int] | None = None, arrays: bool = True
+) -> None:
+    run = create_run(folder, denoiser, images, measure, MEASURES[measure].defaults(denoiser), indices=indices, arrays=arrays)
+    for done, total in measure_run(run, denoiser, images):
         tell(done, total, folder.name)
-    rows: dict[str, Row] = {
-        images.ids[index]: results[result_key(denoiser.digest, images.ids[index], MEASURES[measure].run, parameters)] for index in chosen
-    }
-    write_run(folder, provenance(denoiser, images, measure, parameters), rows)
 
 
 def measure_all(folder: Path, tell: Tell) -> None:
@@ -43,8 +42,7 @@ def measure_all(folder: Path, tell: Tell) -> None:
         plan[f"p-laplace-{sigma:g}"] = ("demo", f"k_1_at_{sigma:g}")
         plan[f"p-laplace-{sigma:g}-reference"] = ("demo-reference", f"k_1_at_{sigma:g}")
     for name, arguments in plan.items():
-        if not (folder / name / "manifest.json").exists():
-            measure(folder / name, tell, *arguments)
+        measure(folder / name, tell, *arguments)
 
 
 def measure_generated(folder: Path, tell: Tell) -> None:
@@ -53,14 +51,7 @@ def measure_generated(folder: Path, tell: Tell) -> None:
     for method in ("side", "permuted"):
         images = read_generations(DEMO / "extraction" / method).images
         for name, measure in {"volume-growth": "volume_growth", "p-laplace-0.5": "k_1_at_0.5"}.items():
-            target, parameters, results = folder / f"{name}-{method}", MEASURES[measure].defaults(denoiser), Results()
-            if (target / "manifest.json").exists():
-                continue
-            for done, total in measure_images(denoiser, images, range(len(images)), measure, parameters, results):
-                tell(done, total, target.name)
-            keys = result_keys(denoiser.digest, images.ids, MEASURES[measure].run, parameters)
-            rows = {image: {column: value for column, value in results[key].items() if np.isscalar(value)} for image, key in keys.items()}
-            write_run(target, provenance(denoiser, images, measure, parameters), rows)
+            measured(folder / f"{name}-{method}", tell, denoiser, images, measure, arrays=False)
 
 
 def build(work: Path, tell: Tell) -> None:

@@ -3,7 +3,7 @@
 import contextlib
 import threading
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -56,12 +56,27 @@ class NetworkDenoiser(Denoiser):
         self.schedule, self.truncated = schedule, len(usable) < len(schedule.sigmas)
         self._sigma_floor, self.sigma_max = float(usable[0]), float(usable[-1])
         self.sigma_min = max(self._sigma_floor, LADDER_START) if self.sigma_max > LADDER_START else self._sigma_floor
-        self.name, self.source, self.digest, self.device, self.label, self.classes = name, source, digest, device, label, classes
-        self.network = network.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
-        self.autoencoder = autoencoder.to(device) if autoencoder else None
+        self.name, self.source, self.digest, self.label, self.classes = name, source, digest, label, classes
+        self.network = network.to(memory_format=torch.channels_last).eval().requires_grad_(False)
+        self.autoencoder = autoencoder
         self.parameters = sum(weight.numel() for weight in network.parameters()) + (autoencoder.parameters if autoencoder else 0)
-        self.batch = 64 if device.type == "cpu" else 512
+        self.to(device)
         self._lock = threading.Lock()  # sessions share a model; a device serves them in turn
+
+    def to(self, device: torch.device) -> Self:
+        """Move this denoiser itself to a device."""
+        self.network.to(device)
+        if self.autoencoder:
+            self.autoencoder.to(device)
+        self.device, self.batch = device, 64 if device.type == "cpu" else 512
+        return self
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is sent to another process."""
+        return {name: value for name, value in self.__dict__.items() if name != "_lock"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, _lock=threading.Lock())
 
     @property
     def sigma_floor(self) -> float:

@@ -1,23 +1,17 @@
-"""Measuring many images: one generator that keeps each result before it goes on, and results on disk.
+"""Measuring images: one generator that keeps each result before it goes on, and results in memory.
 
 A result is a `row`, the numbers and arrays a measure keeps of one image, under a key made of everything it depends on:
-model digest, image id, measure and parameters. A run folder holds `manifest.json` and `results.parquet`.
+model digest, image id, measure and parameters.
 """
 
-import datetime
 import json
-import platform
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
-from pathlib import Path
 from typing import Any
 
-import diffusers
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
@@ -25,7 +19,6 @@ from memlib.denoisers import Denoiser
 from memlib.images import ImageSet
 from memlib.measures import MEASURES, Row
 
-FORMAT = 1
 CHUNK = 16  # images measured together: large enough to fill a CPU, small enough that stopping loses little
 
 
@@ -80,6 +73,14 @@ def held_out_sample(images: ImageSet) -> list[int]:
     return [index for index, group in enumerate(images.metadata.get("group", ())) if group == "held-out"][::8]
 
 
+def measure_pictures(
+    denoiser: Denoiser, pictures: Tensor, measure: str, parameters: Mapping[str, Any], callback: Callable[[int, int], object] | None = None
+) -> list[Row]:
+    """The rows of pictures (B, *picture_shape), or of their latents, measured together."""
+    result = MEASURES[measure].function(denoiser, denoiser.encode(pictures), **parameters, callback=callback)
+    return [result.row(place) for place in range(len(pictures))]
+
+
 def measure_images(
     denoiser: Denoiser,
     images: ImageSet,
@@ -104,9 +105,8 @@ def measure_images(
             if progress:
                 progress((start + count * done / total) / len(todo))
 
-        result = MEASURES[measure].function(denoiser, denoiser.encode(images.batch(chunk)), **parameters, callback=report)
-        for place, index in enumerate(chunk):
-            results[keys[index]] = result.row(place)
+        rows = measure_pictures(denoiser, images.batch(chunk), measure, parameters, report)
+        results.update(zip((keys[index] for index in chunk), rows, strict=True))
         yield start + len(chunk), len(todo)
 
 
@@ -127,7 +127,7 @@ def measure_one(
             if progress:
                 progress(done / total)
 
-        results[key] = MEASURES[measure].function(denoiser, denoiser.encode(image[None]), **parameters, callback=report).row(0)
+        (results[key],) = measure_pictures(denoiser, image[None], measure, parameters, report)
     return results[key]
 
 
@@ -141,83 +141,6 @@ def forward_seconds(denoiser: Denoiser) -> float:
             denoiser.noise(y, denoiser.sigma_max).sum().item()  # item() waits for the device
             times.append(time.perf_counter() - started)
     return min(times) / len(y)
-
-
-def provenance(denoiser: Denoiser, images: ImageSet, measure: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Everything needed to know where a table of results comes from."""
-    return {
-        "format": FORMAT,
-        "measure": MEASURES[measure].run,
-        "parameters": dict(parameters),
-        "model": {"name": denoiser.name, "digest": denoiser.digest},
-        "images": {"name": images.name, "digest": images.digest, "count": len(images)},
-        "chunk": CHUNK,
-        "threads": torch.get_num_threads(),
-        "device": str(denoiser.device),
-        "versions": {
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-            "diffusers": diffusers.__version__,
-            "numpy": np.__version__,
-        },
-        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-    }
-
-
-def write_run(folder: Path, manifest: Mapping[str, Any], rows: Mapping[str, Row]) -> None:
-    """Write {image id: row} and its manifest, each file in one atomic move, the manifest last. Arrays keep 16 significant bits."""
-    first = next(iter(rows.values()))
-    columns: dict[str, pa.Array] = {"id": pa.array(list(rows))}
-    shapes = {}
-    for name, value in first.items():
-        if isinstance(value, np.ndarray):
-            shapes[name] = list(value.shape)
-            flat = _rounded(np.concatenate([row[name].astype(np.float32).ravel() for row in rows.values()]))
-            columns[name] = pa.FixedSizeListArray.from_arrays(pa.array(flat), value.size)
-        else:
-            columns[name] = pa.array([row[name] for row in rows.values()], pa.float64())
-    folder.mkdir(parents=True, exist_ok=True)
-    partial = folder / "results.parquet.partial"
-    floats = [f"{name}.list.element" for name in shapes]
-    pq.write_table(
-        pa.table(columns),
-        partial,
-        compression="zstd",
-        compression_level=15,
-        use_dictionary=False,
-        column_encoding=dict.fromkeys(floats, "BYTE_STREAM_SPLIT"),
-    )
-    partial.replace(folder / "results.parquet")
-    partial = folder / "manifest.json.partial"
-    partial.write_text(json.dumps({**manifest, "shapes": shapes}, indent=2) + "\n")
-    partial.replace(folder / "manifest.json")
-
-
-def _rounded(values: np.ndarray) -> np.ndarray:
-    """float32 rounded to 16 significant bits, 1e-5 relative: far below the noise of any map, and zeros compress."""
-    mantissa, exponent = np.frexp(values)
-    return np.asarray(np.ldexp(np.round(mantissa * 2**16) / 2**16, exponent), dtype=np.float32)
-
-
-def read_run(folder: Path) -> tuple[dict[str, Any], dict[str, Row]]:
-    """The manifest and {image id: row} of a run folder; ValueError where it is damaged or of another format."""
-    try:
-        manifest = json.loads((folder / "manifest.json").read_text())
-        if manifest.get("format") != FORMAT:
-            raise ValueError(f"format {manifest.get('format')!r} instead of {FORMAT}")
-        table = pq.read_table(folder / "results.parquet")
-        columns: dict[str, Any] = {}
-        for name in table.column_names[1:]:
-            column = table[name].combine_chunks()
-            shape = manifest["shapes"].get(name)
-            columns[name] = column.to_numpy(zero_copy_only=False) if shape is None else column.flatten().to_numpy().reshape(-1, *shape)
-        rows = {
-            image: {name: float(values[place]) if values.ndim == 1 else values[place] for name, values in columns.items()}
-            for place, image in enumerate(table["id"].to_pylist())
-        }
-    except (OSError, ValueError, KeyError, AttributeError, pa.ArrowException) as error:
-        raise ValueError(f"The run in {folder.name!r} cannot be read: {error}.") from error
-    return manifest, rows
 
 
 def result_table(images: ImageSet, rows: Mapping[str, Row], direction: int) -> pd.DataFrame:

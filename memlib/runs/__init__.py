@@ -1,0 +1,22 @@
+"""Measuring many images: results in memory, run folders on disk, where the work is done, and queries on what came of it."""
+
+from memlib.runs.cluster import OnRay
+from memlib.runs.folder import Run, provenance, read_run
+from memlib.runs.measuring import create_run, in_this_process, measure_run
+from memlib.runs.numbers import Filter, Numbers
+from memlib.runs.results import (
+    CHUNK,
+    Results,
+    forward_seconds,
+    held_out_sample,
+    measure_images,
+    measure_one,
+    result_key,
+    result_keys,
+    result_table,
+)
+
+__all__ = [
+    "CHUNK", "Filter", "Numbers", "OnRay", "Results", "Run", "create_run", "forward_seconds", "held_out_sample", "in_this_process", "measure_images",
+    "measure_one", "measure_run", "provenance", "read_run", "result_key", "result_keys", "result_table",
+]  # fmt: skip

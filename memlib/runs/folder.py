@@ -1,0 +1,379 @@
+"""Run folders: the results of one measure on one model, stored chunk by chunk and read without being loaded whole.
+
+    manifest.json            what was measured, with what, when
+    chunk-00000012.parquet   the rows of the images of chunk 12, numbers and arrays
+    arrays-000003.parquet    the arrays of part 3, PART chunks merged: small row groups, so that one image's maps are read at once
+    numbers-000003.parquet   the numbers of part 3, with each image's id, name and metadata; where it is there, the part is whole
+
+Images stand in a fixed order, and chunk k holds images k * chunk to (k + 1) * chunk - 1 of it. Every file appears in one
+atomic move after its bytes are on the disk, so a run that was killed at any moment goes on with the chunks that are missing.
+"""
+
+import datetime
+import itertools
+import json
+import os
+import platform
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import diffusers
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from filelock import FileLock, Timeout
+
+from memlib.denoisers import Denoiser
+from memlib.images import ImageSet
+from memlib.measures import MEASURES, Measure, Row
+from memlib.runs.results import CHUNK
+
+FORMAT = 2
+PART = 256  # chunks that are merged into one part
+GROUP = 2**20  # bytes of arrays in a row group
+META = "meta."  # before the names of metadata columns, which may be called anything
+OF_IMAGE = ("position", "index", "id", "name")  # position in the run, index in the image set
+
+
+def provenance(
+    denoiser: Denoiser, images: ImageSet, measure: str, parameters: Mapping[str, Any], *, threads: int | None = None
+) -> dict[str, Any]:
+    """Everything needed to know where a table of results comes from."""
+    return {
+        "format": FORMAT,
+        "measure": MEASURES[measure].run,
+        "parameters": dict(parameters),
+        "model": {"name": denoiser.name, "digest": denoiser.digest},
+        "images": {"name": images.name, "digest": images.digest, "count": len(images)},
+        "chunk": CHUNK,
+        **_circumstances(denoiser, threads),
+    }
+
+
+def _circumstances(denoiser: Denoiser, threads: int | None) -> dict[str, Any]:
+    versions = {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "diffusers": diffusers.__version__,
+        "numpy": np.__version__,
+    }
+    date = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    return {"threads": threads or torch.get_num_threads(), "device": str(denoiser.device), "versions": versions, "date": date}
+
+
+class Run:
+    """A run folder. Reading needs nothing else; writing happens inside `with run.held()`."""
+
+    def __init__(self, folder: Path) -> None:
+        """Open a run; ValueError where it is damaged, no run, or of another version."""
+        self.folder = folder
+        try:
+            manifest = json.loads((folder / "manifest.json").read_text())
+            found = manifest["format"]
+            if found == FORMAT:
+                self.count, self.chunk = int(manifest["count"]), int(manifest["chunk"])
+                self.measure, self.parameters = str(manifest["measure"]), dict(manifest["parameters"])
+                self.model = str(manifest["model"]["digest"])
+        except FileNotFoundError:
+            raise ValueError(f"{folder.name!r} is no run: it has no manifest.json.") from None
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ValueError(f"The run {folder.name!r} cannot be read: its manifest.json is damaged ({error}).") from error
+        if found != FORMAT:
+            newer = isinstance(found, int) and found > FORMAT
+            raise ValueError(f"The run {folder.name!r} cannot be read: it is of format {found!r:.20}, this version reads {FORMAT}.{' Update Afterimage.' if newer else ''}")  # fmt: skip
+        self.manifest: dict[str, Any] = manifest
+
+    @classmethod
+    def create(cls, folder: Path, manifest: Mapping[str, Any], count: int) -> "Run":
+        """A new run of `count` images, or the one that is there already if it is the same; ValueError where it is another.
+
+        Two runs are the same if measure, parameters, model, images, their number, chunk and what is kept are.
+        """
+        wanted = {**manifest, "count": count}
+        if (folder / "manifest.json").exists():
+            run = cls(folder)
+            for name, what in {"measure": "measure", "parameters": "settings", "model": "model", "images": "images", "count": "number of images", "selection": "chosen images", "chunk": "chunk", "arrays": "choice of what to keep"}.items():  # fmt: skip
+                there, here = run.manifest.get(name), wanted.get(name)
+                if name in ("model", "images"):
+                    there, here = there["digest"], here["digest"]  # type: ignore[index]
+                if there != here:
+                    raise ValueError(f"The folder {folder.name!r} holds a run with another {what}: {there!r:.80} instead of {here!r:.80}. Choose another folder.")  # fmt: skip
+            return run
+        folder.mkdir(parents=True, exist_ok=True)
+        _write_json(folder / "manifest.json", wanted)
+        return cls(folder)
+
+    def held(self) -> FileLock:
+        """The right to write: one process at a time; released when the process ends, however it does."""
+        lock = FileLock(self.folder / ".lock", timeout=2)
+        try:
+            lock.acquire()
+        except Timeout:
+            raise ValueError(f"Another process is working on the run {self.folder.name!r}.") from None
+        for left in self.folder.glob("*.partial"):
+            left.unlink(missing_ok=True)
+        return lock
+
+    def resumed(self, denoiser: Denoiser, threads: int | None = None) -> None:
+        """Note in the manifest that the rest of the run is made now and here."""
+        self.manifest = {**self.manifest, "resumed": [*self.manifest.get("resumed", []), _circumstances(denoiser, threads)]}
+        _write_json(self.folder / "manifest.json", self.manifest)
+
+    @property
+    def chunks(self) -> int:
+        return -(-self.count // self.chunk)
+
+    def places(self, chunk: int) -> range:
+        """Positions of the images of a chunk."""
+        return range(chunk * self.chunk, min(self.count, (chunk + 1) * self.chunk))
+
+    @cached_property
+    def _stored(self) -> tuple[set[int], set[int]]:
+        """Parts and chunks that are there, as the folder was when it was first asked."""
+        parts: set[int] = set()
+        chunks: set[int] = set()
+        with os.scandir(self.folder) as entries:
+            for entry in entries:
+                match = re.fullmatch(r"(numbers|chunk)-(\d+)\.parquet", entry.name)
+                if match:
+                    (parts if match[1] == "numbers" else chunks).add(int(match[2]))
+        return parts, {chunk for chunk in chunks if chunk // PART not in parts}
+
+    @property
+    def stamp(self) -> str:
+        """Changes when the run grows."""
+        parts, chunks = self._stored
+        return f"{self.manifest['date']} {self.model} {sorted(parts)} {sorted(chunks)}"
+
+    @property
+    def measures(self) -> list[Measure]:
+        """The measures whose numbers the run holds, with these settings or others."""
+        return [measure for measure in MEASURES.values() if measure.run == self.measure]
+
+    def again(self) -> "Run":
+        """The run as it is now."""
+        return Run(self.folder)
+
+    def _of_part(self, part: int) -> range:
+        return range(part * PART, min(self.chunks, (part + 1) * PART))
+
+    def pending(self) -> list[int]:
+        """Chunks that are not stored, in order."""
+        parts, chunks = self._stored
+        return [chunk for chunk in range(self.chunks) if chunk not in chunks and chunk // PART not in parts]
+
+    @property
+    def done(self) -> int:
+        """How many images are measured."""
+        parts, chunks = self._stored
+        finished = [chunk for part in parts for chunk in self._of_part(part)] + list(chunks)
+        return sum(len(self.places(chunk)) for chunk in finished)
+
+    def numbers(self) -> list[Path]:
+        """The files that hold the numbers of what is measured, in the order of the images."""
+        parts, chunks = self._stored
+        files = {part * PART: self._file("numbers", part) for part in parts} | {chunk: self._file("chunk", chunk) for chunk in chunks}
+        return [files[place] for place in sorted(files)]
+
+    def _file(self, kind: str, number: int) -> Path:
+        return self.folder / f"{kind}-{number:0{8 if kind == 'chunk' else 6}d}.parquet"
+
+    def store(self, chunk: int, images: Mapping[str, Sequence[Any]], rows: Sequence[Row]) -> None:
+        """Keep the rows of a chunk, and merge its part when that is whole; `images` are the columns that say which they are of."""
+        positions = self.places(chunk)
+        columns: dict[str, pa.Array] = {"position": pa.array(positions, pa.int64())}
+        columns |= {name: pa.array(values, pa.int64() if name == "index" else pa.string()) for name, values in images.items()}
+        fields = {}
+        for name, value in rows[0].items():
+            if isinstance(value, np.ndarray):
+                if not self.manifest.get("arrays", True):
+                    continue
+                flat = _rounded(np.concatenate([row[name].astype(np.float32).ravel() for row in rows]))
+                columns[name] = pa.FixedSizeListArray.from_arrays(pa.array(flat), value.size)
+                fields[name] = pa.field(name, columns[name].type, metadata={"shape": json.dumps(value.shape)})
+            else:
+                columns[name] = pa.array([row[name] for row in rows], pa.float64())
+        table = pa.table(columns, pa.schema([fields.get(name, pa.field(name, column.type)) for name, column in columns.items()]))
+        _write_tables(self._file("chunk", chunk), [table], effort=1)  # until it is merged
+        self._stored[1].add(chunk)
+        self._merge(chunk // PART)
+
+    def tidy(self) -> None:
+        """Merge the parts that are whole but for that, and remove what was merged; after a process was killed."""
+        for part in range(-(-self.chunks // PART)):
+            self._merge(part)
+        for file in self.folder.glob("chunk-*.parquet"):
+            if int(file.stem.removeprefix("chunk-")) // PART in self._stored[0]:
+                file.unlink()
+
+    def _merge(self, part: int) -> None:
+        parts, chunks = self._stored
+        own = self._of_part(part)
+        if part in parts or not chunks.issuperset(own):
+            return
+        files = [self._file("chunk", chunk) for chunk in own]
+        schema = _schema(files[0])
+        arrays = [name for name in schema.names if _shape(schema.field(name)) is not None]
+        rest = [name for name in schema.names if name not in arrays]
+        if arrays:
+            _write_tables(self._file("arrays", part), _regrouped(_read(file, arrays) for file in files))
+        _write_tables(self._file("numbers", part), [pa.concat_tables(_read(file, rest) for file in files)])
+        parts.add(part)
+        chunks.difference_update(own)
+        for file in files:
+            file.unlink()
+
+    def columns(self) -> dict[str, tuple[int, ...] | None]:
+        """What is known of each image besides which it is: None for a number, the shape of an array."""
+        files = self.numbers()
+        if not files:
+            return {}
+        schema = _schema(files[0])
+        if files[0].name.startswith("numbers"):
+            arrays = self._file("arrays", int(files[0].stem.removeprefix("numbers-")))
+            schema = pa.schema([*schema, *(_schema(arrays) if arrays.exists() else [])])
+        return {field.name: _shape(field) for field in schema if field.name not in OF_IMAGE and not field.name.startswith(META)}
+
+    def arrays(self, positions: Sequence[int], name: str) -> np.ndarray:
+        """One array of each of some images, (N, *shape), by position; ValueError where an image is not measured."""
+        parts, chunks = self._stored
+        wanted: dict[tuple[Path, int], list[int]] = {}
+        for place, position in enumerate(positions):
+            chunk, part = position // self.chunk, position // self.chunk // PART
+            if part in parts:
+                file, offset = self._file("arrays", part), position - part * PART * self.chunk
+                rows = _rows_of_group(file)
+                wanted.setdefault((file, offset // rows), []).append(place)
+            elif chunk in chunks:
+                wanted.setdefault((self._file("chunk", chunk), -1), []).append(place)
+            else:
+                raise ValueError(f"Image {position} of the run {self.folder.name!r} is not measured.")
+        found: list[np.ndarray | None] = [None] * len(positions)
+        for (file, group), places in wanted.items():
+            table = _read(file, [name]) if group < 0 else _read(file, [name], group)
+            first = int(file.stem.removeprefix("chunk-")) * self.chunk if group < 0 else int(file.stem.removeprefix("arrays-")) * PART * self.chunk + group * _rows_of_group(file)  # fmt: skip
+            values = _values(table, name)
+            for place in places:
+                found[place] = values[positions[place] - first]
+        return np.stack([values for values in found if values is not None])
+
+    def tables(self, arrays: bool = True) -> Iterator[pa.Table]:
+        """Everything, file by file."""
+        for file in self.numbers():
+            schema = _schema(file)
+            table = _read(file, [name for name in schema.names if arrays or _shape(schema.field(name)) is None])
+            beside = self.folder / file.name.replace("numbers", "arrays")
+            if arrays and beside != file and beside.exists():
+                more = _read(beside, None)
+                for field in more.schema:
+                    table = table.append_column(field, more[field.name])
+            yield table
+
+    def rows(self) -> dict[str, Row]:
+        """{image id: row} of everything; for runs that fit into memory."""
+        found: dict[str, Row] = {}
+        for table in self.tables():
+            names = [name for name in table.column_names if name not in OF_IMAGE and not name.startswith(META)]
+            columns = {name: _values(table, name) for name in names}
+            for place, image in enumerate(table["id"].to_pylist()):
+                found[image] = {name: float(values[place]) if values.ndim == 1 else values[place] for name, values in columns.items()}
+        return found
+
+
+def read_run(folder: Path) -> tuple[dict[str, Any], dict[str, Row]]:
+    """The manifest and {image id: row} of a small run; ValueError where it is damaged or of another format."""
+    run = Run(folder)
+    return run.manifest, run.rows()
+
+
+def _rounded(values: np.ndarray) -> np.ndarray:
+    """float32 rounded to 16 significant bits, 1e-5 relative: far below the noise of any map, and zeros compress."""
+    mantissa, exponent = np.frexp(values)
+    return np.asarray(np.ldexp(np.round(mantissa * 2**16) / 2**16, exponent), dtype=np.float32)
+
+
+def _shape(field: pa.Field) -> tuple[int, ...] | None:
+    """The shape of an array's column, None for any other column."""
+    found = (field.metadata or {}).get(b"shape")
+    return None if found is None else tuple(json.loads(found))
+
+
+def _values(table: pa.Table, name: str) -> np.ndarray:
+    """A column as an array (rows, *shape)."""
+    shape, column = _shape(table.schema.field(name)), table[name].combine_chunks()
+    if shape is None:
+        return np.asarray(column.to_numpy(zero_copy_only=False))
+    return np.asarray(column.flatten().to_numpy()).reshape(len(column), *shape)
+
+
+def _regrouped(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
+    """The same rows in tables of about GROUP bytes, all of equally many rows but for the last."""
+    first = next(tables)
+    size, held = max(1, GROUP // max(1, first.nbytes // len(first))), first
+    for table in itertools.chain(tables, [None]):
+        while len(held) >= size or (table is None and len(held)):
+            yield held[:size].combine_chunks()
+            held = held[size:]
+        held = held if table is None else pa.concat_tables([held, table])
+
+
+def _rows_of_group(file: Path) -> int:
+    try:
+        return int(pq.read_metadata(file).row_group(0).num_rows)
+    except (OSError, pa.ArrowException) as error:
+        raise _damaged(file, error) from error
+
+
+def _schema(file: Path) -> pa.Schema:
+    try:
+        return pq.read_schema(file)
+    except (OSError, pa.ArrowException) as error:
+        raise _damaged(file, error) from error
+
+
+def _read(file: Path, columns: Sequence[str] | None, group: int | None = None) -> pa.Table:
+    try:
+        with pq.ParquetFile(file) as parquet:
+            return parquet.read(columns=columns) if group is None else parquet.read_row_group(group, columns=columns)
+    except (OSError, pa.ArrowException) as error:
+        raise _damaged(file, error) from error
+
+
+def _damaged(file: Path, error: Exception) -> ValueError:
+    kind = "chunk" if file.name.startswith("chunk") else "part"
+    return ValueError(f"The run {file.parent.name!r} cannot be read: {file.name} is damaged ({error!s:.100}). Delete that file to measure its {kind} again.")  # fmt: skip
+
+
+def _write_tables(file: Path, tables: Iterable[pa.Table], effort: int = 15) -> None:
+    """A Parquet file with one row group a table, in one atomic move once its bytes are on the disk."""
+    partial, writer = file.with_name(f"{file.name}.partial"), None
+    try:
+        with partial.open("wb") as stream:
+            for table in tables:
+                if writer is None:
+                    schema = table.schema
+                    floats = {f"{field.name}.list.element": "BYTE_STREAM_SPLIT" for field in schema if _shape(field) is not None}
+                    words = [field.name for field in schema if field.type == pa.string()]
+                    writer = pq.ParquetWriter(stream, schema, compression="zstd", compression_level=effort, use_dictionary=words, column_encoding=floats or None)  # fmt: skip
+                writer.write_table(table, row_group_size=max(1, len(table)))
+            if writer is not None:
+                writer.close()
+            stream.flush()
+            os.fsync(stream.fileno())
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+    partial.replace(file)
+
+
+def _write_json(file: Path, value: Mapping[str, Any]) -> None:
+    partial = file.with_name(f"{file.name}.partial")
+    with partial.open("w") as stream:
+        stream.write(json.dumps(value, indent=2) + "\n")
+        stream.flush()
+        os.fsync(stream.fileno())
+    partial.replace(file)

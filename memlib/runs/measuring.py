@@ -1,0 +1,115 @@
+"""Measuring image sets of any size into a run folder; where the work is done is an engine's business."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from torch import Tensor
+
+from memlib.denoisers import Denoiser
+from memlib.images import ImageSet
+from memlib.measures import Row
+from memlib.runs.folder import META, Run, provenance
+from memlib.runs.results import CHUNK, measure_pictures
+
+Progress = Callable[[float, int], object]  # images done, perhaps a fraction, of all; an exception it raises stops the run
+
+
+class Engine(Protocol):
+    """Measures batches of pictures and yields (number of the batch, its rows), in any order.
+
+    `batches` yields (number, pictures) and is read no further than there is work for. `tick(share)` is to be called often,
+    with the share that is done of the batch in hand (0 where that is not known); what it raises ends the work.
+    """
+
+    def __call__(
+        self, denoiser: Denoiser, measure: str, parameters: Mapping[str, Any], batches: Iterator[tuple[int, Tensor]], tick: Callable[[float], object]
+    ) -> Iterator[tuple[int, list[Row]]]: ...  # fmt: skip
+
+
+def in_this_process(
+    denoiser: Denoiser, measure: str, parameters: Mapping[str, Any], batches: Iterator[tuple[int, Tensor]], tick: Callable[[float], object]
+) -> Iterator[tuple[int, list[Row]]]:
+    """The engine that needs nothing."""
+    for number, pictures in batches:
+        yield number, measure_pictures(denoiser, pictures, measure, parameters, lambda done, total: tick(done / total))
+
+
+def distinct(images: ImageSet, indices: Sequence[int] | None = None) -> list[int]:
+    """The chosen images, or all, in their order, each picture once: equal pictures have equal results."""
+    first: dict[str, int] = {}
+    for index in range(len(images)) if indices is None else indices:
+        first.setdefault(images.ids[index], index)
+    return list(first.values())
+
+
+def create_run(
+    folder: Path,
+    denoiser: Denoiser,
+    images: ImageSet,
+    measure: str,
+    parameters: Mapping[str, Any],
+    *,
+    indices: Sequence[int] | None = None,
+    arrays: bool = True,
+    chunk: int = CHUNK,
+    threads: int | None = None,
+    sources: Mapping[str, Any] | None = None,
+) -> Run:
+    """A run folder for these images, or the one that is there for just these; ValueError where it is another's.
+
+    `indices` chooses some of the images. Without `arrays` the numbers alone are kept. `sources` say how to load the model
+    and the images again. `threads` are those of a worker where it is not this process that measures.
+    """
+    details = provenance(denoiser, images, measure, parameters, threads=threads)
+    selection = None if indices is None else list(indices)
+    details |= {"chunk": chunk, "arrays": arrays, "selection": selection, "sources": None if sources is None else dict(sources)}
+    return Run.create(folder, details, len(distinct(images, indices)))
+
+
+def measure_run(
+    run: Run,
+    denoiser: Denoiser,
+    images: ImageSet,
+    *,
+    engine: Engine = in_this_process,
+    progress: Progress | None = None,
+    threads: int | None = None,
+) -> Iterator[tuple[int, int]]:
+    """Measure what a run still lacks; yields (done, total) after each stored chunk.
+
+    Chunks have fixed ends, so a run that was stopped or killed is the run without a break: no stored chunk is measured
+    again. An exception raised by `progress`, or a full disk, keeps the stored chunks. Memory does not grow with the run.
+    Raises ValueError where another process is working on the run, or model or images are not those of the run.
+    """
+    if (denoiser.digest, images.digest) != (run.model, run.manifest["images"]["digest"]):
+        raise ValueError(f"The run {run.folder.name!r} is of another model or other images.")
+    places = distinct(images, run.manifest["selection"])
+    with run.held():
+        run = run.again()  # as it is now that nobody else writes
+        run.tidy()
+        pending, done = run.pending(), run.done
+        if done and pending:
+            run.resumed(denoiser, threads)
+
+        def batches() -> Iterator[tuple[int, Tensor]]:
+            for chunk in pending:
+                yield chunk, images.batch(places[position] for position in run.places(chunk))
+
+        def tick(share: float) -> None:
+            if progress:
+                progress(min(run.count, done + share * run.chunk), run.count)
+
+        tick(0.0)
+        for chunk, rows in engine(denoiser, run.measures[0].name, run.parameters, batches(), tick):
+            own = [places[position] for position in run.places(chunk)]
+            columns: dict[str, list[Any]] = {
+                "index": own,
+                "id": [images.ids[index] for index in own],
+                "name": [images.names[index] for index in own],
+            }
+            columns |= {META + name: [values[index] for index in own] for name, values in images.metadata.items()}
+            run.store(chunk, columns, rows)
+            done += len(own)
+            yield done, run.count
+            tick(0.0)

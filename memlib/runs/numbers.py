@@ -1,0 +1,136 @@
+"""The numbers of a run, sorted, filtered and counted where they lie: nothing but the asked rows comes into memory."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import duckdb
+import numpy as np
+import pandas as pd
+
+from memlib.runs.folder import META, OF_IMAGE, Run
+
+BINS = 60
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Rows whose name holds `text` (in any case), whose metadata column `column` has one of `values`, whose number `number` lies in [low, high]."""
+
+    text: str = ""
+    column: str = ""
+    values: tuple[str, ...] = ()
+    number: str = ""
+    low: float = -np.inf
+    high: float = np.inf
+
+
+class Numbers:
+    """Queries on the numbers of a run, as it was when it was opened. May be shared by threads."""
+
+    def __init__(self, run: Run) -> None:
+        """ValueError where nothing is measured yet."""
+        self.run, self.files = run, [str(file) for file in run.numbers()]
+        if not self.files:
+            raise ValueError(f"Nothing of the run {run.folder.name!r} is measured yet.")
+        self.names = [name for name, shape in run.columns().items() if shape is None]  # the numbers
+        self._connection = duckdb.connect(config={"memory_limit": "1GB", "threads": 2})
+        self._connection.execute("SET enable_progress_bar = false; SET parquet_metadata_cache = true")
+        known = [row[0] for row in self._fetch("DESCRIBE SELECT * FROM read_parquet($files)", {})]
+        self.metadata = [name.removeprefix(META) for name in known if name.startswith(META)]
+
+    def count(self, where: Filter = Filter()) -> int:
+        """How many rows pass."""
+        condition, values = self._where(where)
+        return int(self._fetch(f"SELECT count(*) FROM read_parquet($files) {condition}", values)[0][0])
+
+    def page(self, by: str, descending: bool, offset: int, limit: int, where: Filter = Filter()) -> pd.DataFrame:
+        """Some rows in the order of a number, of the image's name or of its index; NaN last, equal values by position."""
+        condition, values = self._where(where)
+        column = self._column(by)
+        value = f"CASE WHEN isnan({column}) THEN NULL ELSE {column} END" if by in self.names else column
+        order = f"{value} {'DESC' if descending else 'ASC'} NULLS LAST, position"
+        shown = ", ".join([*OF_IMAGE, *map(self._column, self.names), *(f'{_quoted(META + name)} AS {_quoted(self._label(name))}' for name in self.metadata)])  # fmt: skip
+        return self._frame(f"SELECT {shown} FROM read_parquet($files) {condition} ORDER BY {order} LIMIT $limit OFFSET $offset", values | {"limit": limit, "offset": offset})  # fmt: skip
+
+    def image(self, identity: str) -> pd.DataFrame:
+        """The row of one image by its id; empty where it is not measured."""
+        shown = ", ".join([*OF_IMAGE, *map(self._column, self.names), *(f'{_quoted(META + name)} AS {_quoted(self._label(name))}' for name in self.metadata)])  # fmt: skip
+        return self._frame(f"SELECT {shown} FROM read_parquet($files) WHERE id = $id LIMIT 1", {"id": identity})
+
+    def rank(self, by: str, descending: bool, value: float) -> int:
+        """1 + how many images have a value further up in the order."""
+        sign = ">" if descending else "<"
+        found = self._fetch(f"SELECT count(*) FROM read_parquet($files) WHERE NOT isnan({self._column(by)}) AND {self._column(by)} {sign} $value", {"value": value})  # fmt: skip
+        return int(found[0][0]) + 1
+
+    def choices(self, column: str, most: int = 100) -> list[str]:
+        """The values of a metadata column, the most frequent first."""
+        name = self._meta(column)
+        return [str(row[0]) for row in self._fetch(f"SELECT {name} FROM read_parquet($files) GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT $most", {"most": most})]  # fmt: skip
+
+    def summary(self, name: str) -> dict[str, float]:
+        """Least, median, mean and largest of a number, NaN left out, and how many there are."""
+        column = self._column(name)
+        found = self._fetch(f"SELECT count(*), min({column}), median({column}), avg({column}), max({column}) FROM read_parquet($files) WHERE NOT isnan({column})", {})[0]  # fmt: skip
+        return dict(
+            zip(("count", "min", "median", "mean", "max"), (np.nan if value is None else float(value) for value in found), strict=True)
+        )
+
+    def histogram(self, name: str, where: Filter = Filter(), bins: int = BINS) -> pd.DataFrame:
+        """Counts of the rows that pass in equal bins over the whole range of a number: columns `low`, `high`, `count`."""
+        whole, column = self.summary(name), self._column(name)
+        low, width = whole["min"], (whole["max"] - whole["min"]) / bins or 1.0
+        if np.isnan(low):
+            return pd.DataFrame({"low": [], "high": [], "count": []})
+        condition, values = self._where(where)
+        condition = f"{condition} {'AND' if condition else 'WHERE'} NOT isnan({column})"
+        found = dict(self._fetch(f"SELECT least(floor(({column} - $first) / $width), $last)::INTEGER, count(*) FROM read_parquet($files) {condition} GROUP BY 1", values | {"first": low, "width": width, "last": bins - 1}))  # fmt: skip
+        edges = low + width * np.arange(bins + 1)
+        return pd.DataFrame({"low": edges[:-1], "high": edges[1:], "count": [int(found.get(place, 0)) for place in range(bins)]})
+
+    def _where(self, where: Filter) -> tuple[str, dict[str, Any]]:
+        conditions: list[str] = []
+        values: dict[str, Any] = {}
+        if where.text:
+            conditions.append("contains(lower(name), lower($text))")
+            values["text"] = where.text
+        if where.values:
+            conditions.append(f"{self._meta(where.column)} IN (SELECT unnest($chosen))")
+            values["chosen"] = list(where.values)
+        if where.number and (where.low > -np.inf or where.high < np.inf):
+            conditions.append(f"{self._column(where.number)} BETWEEN $low AND $high")
+            values |= {"low": where.low, "high": where.high}
+        return f"WHERE {' AND '.join(conditions)}" if conditions else "", values
+
+    def _column(self, name: str) -> str:
+        """A column of the files, quoted; ValueError for any other word."""
+        if name not in (*self.names, *OF_IMAGE):
+            raise ValueError(f"The run has no number {name!r:.60}; it has {', '.join(self.names)}.")
+        return _quoted(name)
+
+    def _meta(self, name: str) -> str:
+        if name not in self.metadata:
+            raise ValueError(f"The run has no column {name!r:.60}; it has {', '.join(self.metadata) or 'none'}.")
+        return _quoted(META + name)
+
+    def _label(self, name: str) -> str:
+        """What a metadata column is called beside the others."""
+        return f"{name} (metadata)" if name in (*OF_IMAGE, *self.names) else name
+
+    def _execute(self, query: str, values: dict[str, Any]) -> Any:
+        try:
+            return self._connection.cursor().execute(query, {"files": self.files} | values)
+        except duckdb.Error as error:
+            raise ValueError(f"The run {self.run.folder.name!r} cannot be read: {str(error).splitlines()[0]:.200}") from error
+
+    def _fetch(self, query: str, values: dict[str, Any]) -> list[tuple]:
+        found: list[tuple] = self._execute(query, values).fetchall()
+        return found
+
+    def _frame(self, query: str, values: dict[str, Any]) -> pd.DataFrame:
+        found: pd.DataFrame = self._execute(query, values).df()
+        return found
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
