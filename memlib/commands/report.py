@@ -66,7 +66,7 @@ class Report:
         print(json.dumps(line, ensure_ascii=False), flush=True)
 
     def _draw(self, done: float, total: float, text: str) -> None:
-        if self._bar is None or (self._bar.desc, self._bar.total) != (f"{text}: ", total):
+        if self._bar is None or (self._bar.desc, self._bar.total) != (text, total):
             self.close()
             every = 0.1 if sys.stderr.isatty() else 30.0  # a log wants few lines
             self._bar = tqdm(total=total, desc=text, initial=done, mininterval=every, maxinterval=every, file=sys.stderr, leave=False, bar_format="{l_bar}{bar}| {n:.0f}/{total:.0f} [{elapsed}<{remaining}]")  # fmt: skip
