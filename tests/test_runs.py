@@ -1,6 +1,5 @@
-"""Measuring in chunks loses and repeats nothing, and a run folder gives back what was put in."""
+"""Measuring in chunks loses and repeats nothing."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +8,8 @@ import pytest
 import torch
 
 from memlib import GaussianMixture, ImageSet, load_images, volume_growth
-from memlib import runs as module
-from memlib.runs import Results, measure_images, provenance, read_run, result_key, result_table, write_run
+from memlib.runs import Results, measure_images, result_key, result_table
+from memlib.runs import results as module
 
 PARAMETERS = {"sigma_min": 0.1, "sigma_max": 10.0, "steps": 4, "probes": 2, "seed": 0}
 
@@ -74,40 +73,6 @@ def test_results_drop_the_least_recently_used_beyond_their_limit() -> None:
     assert results.bytes <= 3000
     del results["a"]
     assert results.bytes == sum(200 + row["map"].nbytes for row in results.values())
-
-
-def test_a_run_folder_gives_back_its_rows(
-    denoiser: GaussianMixture, images: ImageSet, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    results = measured(denoiser, images, monkeypatch)
-    rows = {image: results[result_key(denoiser.digest, image, "volume_growth", PARAMETERS)] for image in images.ids}
-    write_run(tmp_path / "run", provenance(denoiser, images, "volume_growth", PARAMETERS), rows)
-    manifest, again = read_run(tmp_path / "run")
-    assert manifest["parameters"] == PARAMETERS
-    assert manifest["images"]["digest"] == images.digest
-    assert list(again) == images.ids
-    for image, row in rows.items():
-        assert again[image]["value"] == row["value"]
-        np.testing.assert_allclose(again[image]["map"], row["map"], rtol=2**-16)
-        assert again[image]["map"].sum() == pytest.approx(row["value"], rel=1e-5)
-    assert not list((tmp_path / "run").glob("*.partial"))
-
-
-def test_a_damaged_or_foreign_run_folder_is_one_sentence(
-    denoiser: GaussianMixture, images: ImageSet, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    rows = {image: {"value": 1.0, "map": np.zeros((2, 2), np.float32)} for image in images.ids}
-    write_run(tmp_path / "run", {"format": 1}, rows)
-    manifest = tmp_path / "run" / "manifest.json"
-    text = manifest.read_text()
-    for bad in ("{", json.dumps({**json.loads(text), "format": 99})):
-        manifest.write_text(bad)
-        with pytest.raises(ValueError, match="cannot be read"):
-            read_run(tmp_path / "run")
-    manifest.write_text(text)
-    (tmp_path / "run" / "results.parquet").write_bytes(b"PAR1 nothing")
-    with pytest.raises(ValueError, match="cannot be read"):
-        read_run(tmp_path / "run")
 
 
 def test_the_table_is_ranked_by_the_measures_direction(images: ImageSet) -> None:

@@ -6,6 +6,7 @@ started again and its batches are measured anew; results are stored where the ru
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -15,16 +16,20 @@ from memlib.denoisers import Denoiser, NetworkDenoiser, pick_device
 from memlib.measures import Row
 from memlib.runs.results import measure_pictures
 
+PACKAGE = Path(__file__).resolve().parents[1]  # sent to the nodes of a cluster, which need the other requirements themselves
 AHEAD = 2  # batches a worker has at once: one in hand and one waiting
 TRIES = 3  # how often a batch whose worker died is given to another
 POLL = 0.5  # seconds between two looks at whether to stop
 
 
 class Worker:
-    """One process of the cluster, with its own copy of the model."""
+    """One process of the cluster, with its own copy of the model (a list of one reference to it)."""
 
-    def __init__(self, denoiser: Denoiser, measure: str, parameters: Mapping[str, Any], threads: int) -> None:
+    def __init__(self, model: list[Any], measure: str, parameters: Mapping[str, Any], threads: int) -> None:
+        import ray
+
         torch.set_num_threads(threads)
+        denoiser: Denoiser = ray.get(model[0])
         if isinstance(denoiser, NetworkDenoiser):
             denoiser.to(pick_device())
         self.denoiser, self.measure, self.parameters = denoiser, measure, parameters
@@ -55,7 +60,8 @@ class OnRay:
         started = not ray.is_initialized()
         if started:
             try:
-                ray.init(address=self.address, log_to_driver=False, logging_level="ERROR", include_dashboard=False if self.address is None else None)  # fmt: skip
+                ours = {"include_dashboard": False} if self.address is None else {"runtime_env": {"py_modules": [str(PACKAGE)]}}
+                ray.init(address=self.address, log_to_driver=False, logging_level="ERROR", **ours)
             except ConnectionError as error:
                 raise ValueError(f"There is no Ray cluster at {self.address!r}.") from error
         try:
@@ -73,7 +79,7 @@ class OnRay:
         options = {"num_cpus": self.threads, "num_gpus": 1 if gpus else 0, "max_restarts": -1, "max_task_retries": TRIES}
         model = ray.put(denoiser)
         actor = ray.remote(**options)(Worker)
-        workers = [actor.remote(model, measure, dict(parameters), self.threads) for _ in range(min(most, self.workers or most))]
+        workers = [actor.remote([model], measure, dict(parameters), self.threads) for _ in range(min(most, self.workers or most))]
         busy: dict[Any, int] = {}  # a batch that is under way, and whose it is
         try:
             for place, worker in [(place, worker) for _ in range(AHEAD) for place, worker in enumerate(workers)]:

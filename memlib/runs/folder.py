@@ -196,7 +196,7 @@ class Run:
                 columns[name] = pa.FixedSizeListArray.from_arrays(pa.array(flat), value.size)
                 fields[name] = pa.field(name, columns[name].type, metadata={"shape": json.dumps(value.shape)})
             else:
-                columns[name] = pa.array([row[name] for row in rows], pa.float64())
+                columns[name] = pa.array([row[name] for row in rows], pa.float64(), from_pandas=True)  # NaN is null: engines sort it
         table = pa.table(columns, pa.schema([fields.get(name, pa.field(name, column.type)) for name, column in columns.items()]))
         _write_tables(self._file("chunk", chunk), [table], effort=1)  # until it is merged
         self._stored[1].add(chunk)

@@ -47,8 +47,7 @@ class Numbers:
         """Some rows in the order of a number, of the image's name or of its index; NaN last, equal values by position."""
         condition, values = self._where(where)
         column = self._column(by)
-        value = f"CASE WHEN isnan({column}) THEN NULL ELSE {column} END" if by in self.names else column
-        order = f"{value} {'DESC' if descending else 'ASC'} NULLS LAST, position"
+        order = f"{column} {'DESC' if descending else 'ASC'} NULLS LAST, position"
         shown = ", ".join([*OF_IMAGE, *map(self._column, self.names), *(f'{_quoted(META + name)} AS {_quoted(self._label(name))}' for name in self.metadata)])  # fmt: skip
         return self._frame(f"SELECT {shown} FROM read_parquet($files) {condition} ORDER BY {order} LIMIT $limit OFFSET $offset", values | {"limit": limit, "offset": offset})  # fmt: skip
 
@@ -60,7 +59,7 @@ class Numbers:
     def rank(self, by: str, descending: bool, value: float) -> int:
         """1 + how many images have a value further up in the order."""
         sign = ">" if descending else "<"
-        found = self._fetch(f"SELECT count(*) FROM read_parquet($files) WHERE NOT isnan({self._column(by)}) AND {self._column(by)} {sign} $value", {"value": value})  # fmt: skip
+        found = self._fetch(f"SELECT count(*) FROM read_parquet($files) WHERE {self._column(by)} {sign} $value", {"value": value})  # fmt: skip
         return int(found[0][0]) + 1
 
     def choices(self, column: str, most: int = 100) -> list[str]:
@@ -71,7 +70,7 @@ class Numbers:
     def summary(self, name: str) -> dict[str, float]:
         """Least, median, mean and largest of a number, NaN left out, and how many there are."""
         column = self._column(name)
-        found = self._fetch(f"SELECT count(*), min({column}), median({column}), avg({column}), max({column}) FROM read_parquet($files) WHERE NOT isnan({column})", {})[0]  # fmt: skip
+        found = self._fetch(f"SELECT count(*), min({column}), median({column}), avg({column}), max({column}) FROM read_parquet($files) WHERE {column} IS NOT NULL", {})[0]  # fmt: skip
         return dict(
             zip(("count", "min", "median", "mean", "max"), (np.nan if value is None else float(value) for value in found), strict=True)
         )
@@ -83,7 +82,7 @@ class Numbers:
         if np.isnan(low):
             return pd.DataFrame({"low": [], "high": [], "count": []})
         condition, values = self._where(where)
-        condition = f"{condition} {'AND' if condition else 'WHERE'} NOT isnan({column})"
+        condition = f"{condition} {'AND' if condition else 'WHERE'} {column} IS NOT NULL"
         found = dict(self._fetch(f"SELECT least(floor(({column} - $first) / $width), $last)::INTEGER, count(*) FROM read_parquet($files) {condition} GROUP BY 1", values | {"first": low, "width": width, "last": bins - 1}))  # fmt: skip
         edges = low + width * np.arange(bins + 1)
         return pd.DataFrame({"low": edges[:-1], "high": edges[1:], "count": [int(found.get(place, 0)) for place in range(bins)]})
