@@ -159,7 +159,7 @@ def test_the_precomputed_run_is_what_the_default_settings_compute() -> None:
 def test_the_report_has_a_line_for_every_group_level_map_and_setting() -> None:
     found = list(tables().values())
     assert len(found) == 9
-    assert len(found[0]) == len(COPIES) + 4
+    assert len(found[0]) == len(COPIES) + 3
     assert "copied x32" in set(found[0]["group"])
     assert len(found[6]) == len(LEVELS) * (len(COPIES) + 1)
     assert "growth minus reference" in found[7].to_string()

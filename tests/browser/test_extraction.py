@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.test_app import ROOT, browser, page, served
+from tests.browser.test_app import PATIENCE, ROOT, browser, page, served
 
 __all__ = ["browser", "page"]  # fixtures
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -58,7 +58,7 @@ def test_an_attack_is_stopped_keeps_its_parts_and_goes_on(page: Page, address: s
         expect(page.get_by_role("spinbutton", name=label, exact=True)).to_have_value(str(value))
 
     page.goto(f"{address}/extraction?run=unconditional")
-    expect(page.get_by_text("Training images still in question")).to_be_visible()
+    expect(page.get_by_text("Training images still in question")).to_be_visible(timeout=3 * PATIENCE)  # 4,096 pictures are matched
     page.get_by_text("New attack").click()
     page.get_by_role("radio", name="Unconditional").click()
     page.wait_for_timeout(3000)
