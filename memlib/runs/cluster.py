@@ -4,6 +4,7 @@ Ray is an extra: pip install -r requirements-ray.txt. Workers need no image file
 started again and its batches are measured anew; results are stored where the run was started, batch by batch.
 """
 
+import socket
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,6 +60,7 @@ class OnRay:
             raise ValueError("Ray is not installed here: pip install -r requirements-ray.txt") from error
         started = not ray.is_initialized()
         if started:
+            _knock(self.address)
             try:
                 ours = {"include_dashboard": False} if self.address is None else {"runtime_env": {"py_modules": [str(PACKAGE)]}}
                 ray.init(address=self.address, log_to_driver=False, logging_level="ERROR", **ours)
@@ -103,3 +105,14 @@ class OnRay:
         finally:
             for worker in workers:
                 ray.kill(worker)
+
+
+def _knock(address: str | None) -> None:
+    """ValueError where nobody listens at host:port; Ray itself would wait for minutes."""
+    host, separator, port = (address or "").removeprefix("ray://").rpartition(":")
+    if not separator or not port.isdecimal():
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=10).close()
+    except OSError as error:
+        raise ValueError(f"There is no Ray cluster at {address!r}: {error.strerror or error}.") from error
