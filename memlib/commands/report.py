@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+import pandas as pd
 from tqdm import tqdm
 
 from memlib.tasks import Task
@@ -47,6 +48,14 @@ class Report:
             self._line(line)
         else:
             print(text or "  ".join(f"{name} {value}" for name, value in line.items()))
+
+    def table(self, name: str, table: pd.DataFrame, text: str) -> None:
+        """A table: `text` for people, its lines as JSON."""
+        if not self.as_json:
+            self.result({}, text)
+            return
+        for line in json.loads(table.to_json(orient="records")):  # which writes what is no number as null
+            self.result({"table": name, **line})
 
     def close(self) -> None:
         if self._bar is not None:

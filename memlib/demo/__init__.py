@@ -1,4 +1,4 @@
-"""How the bundled demo is built: `make demo`, or `python -m memlib.demo`.
+"""How the bundled demo is built: `make demo`, or `python -m memlib demo`.
 
 Each stage writes what the next one reads below assets/demo, and is skipped where its output exists:
 

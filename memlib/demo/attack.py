@@ -1,6 +1,5 @@
 """SIDE on the demo: the runs the extraction page opens with, and the curve over strength and cohesion."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -26,6 +25,7 @@ from memlib.extraction import (
     training_set,
 )  # fmt: skip
 from memlib.extraction.matches import CRITERIA
+from memlib.extraction.stages import Tell
 from memlib.neighbours import duplicates
 
 UNGUIDED, OWN, GUIDED, SWEPT = 4096, 2048, 1024, 256  # images
@@ -34,28 +34,26 @@ STRENGTHS, COHESIONS = (1.0, 3.0, 10.0, 30.0), (0.5, 0.95)
 BITS = 5  # a channel, of the bundled images
 BANDS = {"below .05": (0.0, 0.05), ".05 to .1": (0.05, 0.1), ".1 to .2": (0.1, 0.2)}  # of AMS and UMS
 
-Say = Callable[[str], None]
 
-
-def attack(target: Path, work: Path, say: Say) -> None:
+def attack(target: Path, work: Path, tell: Tell) -> None:
     """Draw the unconditional run, SIDE and permuted labels, and pack them into `target`; finished parts in `work` are kept."""
     denoiser = load_denoiser("demo")
-    draw(work / UNCONDITIONAL, denoiser, UNGUIDED, say)
+    draw(work / UNCONDITIONAL, denoiser, UNGUIDED, tell)
     for kind in ("side", "permuted"):
-        guided = surrogate(denoiser, work, kind, COHESION, say)
-        draw(work / kind, denoiser, GUIDED, say, guided, STRENGTH)
+        guided = surrogate(denoiser, work, kind, COHESION, tell)
+        draw(work / kind, denoiser, GUIDED, tell, guided, STRENGTH)
     for name in (UNCONDITIONAL, "side", "permuted"):
         pack(work / name, target / name, BITS)
-    surrogate(denoiser, work, "side", COHESION, say).save(target / "side", half=True)
+    surrogate(denoiser, work, "side", COHESION, tell).save(target / "side", half=True)
 
 
-def draw(folder: Path, denoiser: Denoiser, n: int, say: Say, guided: Surrogate | None = None, strength: float = 0.0) -> None:
+def draw(folder: Path, denoiser: Denoiser, n: int, tell: Tell, guided: Surrogate | None = None, strength: float = 0.0) -> None:
     """A run of n images. Guided ones are numbered after the surrogate's own images: the same starting noise as unconditional images it has not seen."""
     for done, total in generate_run(folder, denoiser, n, surrogate=guided, strength=strength, first=OWN if guided else 0):
-        say(f"{folder.name}: {done} of {total} images")
+        tell(done, total, f"{folder.name}, images")
 
 
-def surrogate(denoiser: Denoiser, work: Path, kind: str, cohesion: float, say: Say) -> Surrogate:
+def surrogate(denoiser: Denoiser, work: Path, kind: str, cohesion: float, tell: Tell) -> Surrogate:
     """Fitted to the first unconditional images, its weights rounded to half precision as they are bundled."""
     folder = work / f"surrogate-{kind}-{cohesion:g}"
     if not (folder / "surrogate.json").exists():
@@ -63,7 +61,7 @@ def surrogate(denoiser: Denoiser, work: Path, kind: str, cohesion: float, say: S
 
         def report(done: int, total: int) -> None:
             if done % 100 == 0:
-                say(f"{folder.name}: {done} of {total} updates")
+                tell(done, total, f"{folder.name}, updates")
 
         fit_surrogate(
             denoiser, own, clusters=CLUSTERS, cohesion=cohesion, kind=kind, updates=UPDATES, folder=folder, callback=report
@@ -71,7 +69,7 @@ def surrogate(denoiser: Denoiser, work: Path, kind: str, cohesion: float, say: S
     return load_surrogate(folder, denoiser)
 
 
-def sweep(target: Path, work: Path, say: Say) -> None:
+def sweep(target: Path, work: Path, tell: Tell) -> None:
     """The curve over strength, for the paper's cohesion threshold and a tighter one, from the same starting noise."""
     denoiser, images = load_denoiser("demo"), load_images("demo")
     training = training_set(images, duplicates(images))
@@ -82,7 +80,7 @@ def sweep(target: Path, work: Path, say: Say) -> None:
         if (cohesion, strength) == (COHESION, STRENGTH):
             folder = work / kind  # the bundled run begins with the same images
         else:
-            draw(folder, denoiser, SWEPT, say, surrogate(denoiser, work, kind, cohesion, say), strength)
+            draw(folder, denoiser, SWEPT, tell, surrogate(denoiser, work, kind, cohesion, tell), strength)
         runs[kind, cohesion, strength] = folder
     lines = []
     for (kind, cohesion, strength), folder in runs.items():

@@ -7,6 +7,7 @@ import pandas as pd
 from scipy.stats import spearmanr
 
 from memlib import MEASURES, ImageSet, load_denoiser, load_images
+from memlib.extraction.stages import Tell
 from memlib.runs import Results, measure_images, result_key
 
 IMAGES = 192  # drawn at random: a long run over all of them takes hours on a laptop
@@ -14,7 +15,7 @@ LONG = {"steps": 100, "probes": 16, "seed": 1}  # another seed: its probes share
 SHORT = ((3, 1), (6, 1), (12, 1), (19, 1), (24, 1), (3, 4), (6, 2), (9, 3), (12, 2), (24, 2), (12, 4), (24, 4))
 
 
-def write_frontier(target: Path, work: Path) -> None:
+def write_frontier(target: Path, work: Path, tell: Tell) -> None:
     """Write steps, probes, forwards and Spearman's rank correlation with the long run, over all images and the uncopied ones.
 
     The long run's values are kept in the folder `work`, so that it is not repeated.
@@ -24,12 +25,12 @@ def write_frontier(target: Path, work: Path) -> None:
     state = work / f"frontier-{load_denoiser('demo').digest}.npy"
     if not state.exists():
         work.mkdir(parents=True, exist_ok=True)
-        np.save(state, values(images, chosen, LONG))
+        np.save(state, values(images, chosen, LONG, tell))
     truth = np.load(state)
     uncopied = np.array([images.metadata["copies"][index] in ("0", "1") for index in chosen])
     lines = []
     for steps, probes in SHORT:
-        short = values(images, chosen, {"steps": steps, "probes": probes, "seed": 0})
+        short = values(images, chosen, {"steps": steps, "probes": probes, "seed": 0}, tell)
         lines.append(
             {
                 "steps": steps,
@@ -42,10 +43,10 @@ def write_frontier(target: Path, work: Path) -> None:
     pd.DataFrame(lines).sort_values("forwards").to_csv(target, index=False)
 
 
-def values(images: ImageSet, chosen: list[int], parameters: dict[str, int]) -> np.ndarray:
+def values(images: ImageSet, chosen: list[int], parameters: dict[str, int], tell: Tell) -> np.ndarray:
     """Volume growth of the chosen images over the default noise range."""
     denoiser, results = load_denoiser("demo"), Results()
     asked = {**MEASURES["volume_growth"].defaults(denoiser), **parameters}
     for done, total in measure_images(denoiser, images, chosen, "volume_growth", asked, results):
-        print(f"{asked['steps']} steps, {asked['probes']} probes: {done} of {total}", end="\n" if done == total else "\r", flush=True)
+        tell(done, total, f"{asked['steps']} steps, {asked['probes']} probes")
     return np.array([results[result_key(denoiser.digest, images.ids[index], "volume_growth", asked)]["value"] for index in chosen])

@@ -50,8 +50,8 @@ def family_table(images: ImageSet) -> pd.DataFrame:
     return table
 
 
-def report() -> str:
-    """All of it as text."""
+def tables() -> dict[str, pd.DataFrame]:
+    """All of it, by title."""
     images = load_images("demo")
     growth, reference = run_of("volume-growth", images), run_of("volume-growth-reference", images)
     values = {
@@ -60,7 +60,7 @@ def report() -> str:
         "K_1 at 0.5": [row["K_1"] for row in run_of("p-laplace-0.5", images)],
     }
     samples = read_generations(DEMO / "extraction" / UNCONDITIONAL).images
-    parts = {
+    return {
         "Copies among the samples, and AUC against held-out images": ladder(
             images, reproductions(match_samples(samples, images), len(images)), values
         ),
@@ -69,4 +69,3 @@ def report() -> str:
         "Pixel AUC against what the variants of a family share": family_table(images),
         "Rank correlation of short runs of volume growth with a long one": pd.read_csv(DEMO / "frontier.csv"),
     }
-    return "\n\n".join(f"{title}\n{table.to_string(index=False)}" for title, table in parts.items())

@@ -1,8 +1,7 @@
 """The demo's model: a small U-Net, trained on images that are repeated as often as they say."""
 
 import math
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from memlib.demo.pictures import SIZE, training_rows
+from memlib.extraction.stages import Tell
 
 STEPS = 15_000
 BATCH = 32
@@ -102,16 +102,16 @@ def load_state(file: Path, weights: list, averages: list, optimiser: torch.optim
         return int(state.metadata()["step"])
 
 
-def train(images: Path, folder: Path, work: Path, report: Callable[[str], None]) -> None:
+def train(images: Path, folder: Path, work: Path, tell: Tell) -> None:
     """Train and save `model` and the earlier states named in CHECKPOINTS as pipeline folders below `folder`."""
     marks = {step: f"checkpoints/{name}" for name, step in CHECKPOINTS.items()} | {STEPS: "model"}
-    started, losses = time.monotonic(), []
+    losses = []
     for step, loss, network in training(training_rows(images), work / "training.safetensors"):
         losses.append(loss)
         if step in marks:
             save_pipeline(network, folder / marks[step])
         if step % 100 == 0:
-            report(f"step {step}/{STEPS}  loss {np.mean(losses):.4f}  {time.monotonic() - started:.0f} s")
+            tell(step, STEPS, f"training, loss {np.mean(losses):.4f}")
             losses.clear()
 
 

@@ -54,7 +54,7 @@ class TimeResNet(nn.Module):
     first block halves the picture. `knows_level=False` makes the usual classifier, which sees every input as if it were clean.
     """
 
-    LAYOUTS: ClassVar[dict[str, tuple[tuple[int, ...], int]]] = {"resnet34": ((3, 4, 6, 3), 64), "narrow": ((1, 1, 1, 1), 16)}
+    LAYOUTS: ClassVar[dict[str, tuple[tuple[int, ...], int]]] = {"narrow": ((1, 1, 1, 1), 16), "resnet34": ((3, 4, 6, 3), 64)}
 
     def __init__(
         self, channels: int, classes: int, blocks: tuple[int, ...] = (1, 1, 1, 1), width: int = 16, knows_level: bool = True

@@ -1,9 +1,6 @@
-"""The runs an extraction page can show, what was found in them, and drawing new ones."""
+"""The runs an extraction page can show, and what was found in them."""
 
-import hashlib
 import json
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,31 +13,26 @@ from torch import Tensor
 from memlib.denoisers.unet import DEMO
 from memlib.extraction import (
     CRITERIA,
-    KINDS,
     UNCONDITIONAL,
     Generations,
-    Plan,
     Surrogate,
-    fit_surrogate,
-    generate_run,
     imported,
     load_surrogate,
     match,
-    plan_of,
     read_generations,
     read_manifest,
     training_set,
 )  # fmt: skip
 from memlib.extraction.describe import describer
 from memlib.extraction.matches import TrainingSet
-from memlib.images import to_pixels
+from memlib.extraction.stages import FOLDER as FOLDER  # the pages' name for it, which a test can put elsewhere
+from memlib.extraction.stages import Settings
 from memlib.measures import MEASURES
 from memlib.neighbours import duplicates, unrelated_threshold
 from memlib.runs import result_keys
 from memlib.workspace import Workspace
 from pages.shared import workspace
 
-FOLDER = Path(".afterimage") / "extraction"  # below the working directory: what visitors draw
 BUNDLED_RUNS = DEMO / "extraction"
 TITLES = {
     UNCONDITIONAL: "Unconditional",
@@ -50,32 +42,6 @@ TITLES = {
     "permuted": "Permuted labels",
 }
 MEASURED = {"growth": "volume_growth", "K_1": "k_1_at_0.5"}  # of the generated images
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What a new attack is asked to do."""
-
-    method: str
-    n: int
-    strength: float
-    steps: int
-    seed: int
-    own: int  # the model's own images the surrogate is fitted to; guided images are numbered from there on
-    clusters: int
-    cohesion: float
-    features: str
-    layout: str
-    updates: int
-
-    @property
-    def surrogate(self) -> dict[str, Any]:
-        names = ("clusters", "cohesion", "features", "layout", "updates", "seed")
-        return {name: getattr(self, name) for name in names} | {"kind": self.method}
-
-    @property
-    def first(self) -> int:
-        return 0 if self.method == UNCONDITIONAL else self.own
 
 
 def title(manifest: dict[str, Any], count: int | None = None) -> str:
@@ -170,78 +136,7 @@ def false_positives(table: pd.DataFrame, criterion: str, threshold: float) -> di
 
 def cost(loaded: Workspace, settings: Settings) -> float:
     """About how many seconds a new attack takes; what is already stored is not taken off."""
-    forwards = settings.n * settings.steps * (1.2 if settings.method != UNCONDITIONAL else 1.0)
-    if settings.method != UNCONDITIONAL:
-        forwards += settings.own * (settings.steps + 1) + settings.updates * 64 * 0.25 * (2 if settings.method == "distilled" else 1)
-    return workspace.seconds(loaded.denoiser, int(forwards))
-
-
-def folder_of(plan: Plan) -> Path:
-    return FOLDER / hashlib.sha256(json.dumps(asdict(plan), sort_keys=True).encode()).hexdigest()[:12]
-
-
-def attack(
-    loaded: Workspace, settings: Settings, say: Callable[[float, str], object], drawn: Callable[[np.ndarray], object]
-) -> Iterator[Path]:
-    """Do a new attack stage by stage, what is stored being left out; yields the folder it grows in, at the end of every part.
-
-    `say(share, text)` is told the progress of the stage, `drawn` is shown the pictures (n, H, W, 3) so far.
-    """
-    denoiser, surrogate = loaded.denoiser, None
-    if settings.method != UNCONDITIONAL:
-        own = folder_of(plan_of(denoiser, steps=settings.steps, seed=settings.seed))
-        yield from _draw(own, loaded, settings.own, settings, "Drawing the model's own images", say, drawn)
-        generated = denoiser.encode(read_generations(own).images.batch(range(settings.own)))
-        surrogate = _surrogate(loaded, generated, settings, say)
-    plan = plan_of(denoiser, surrogate, settings.strength if surrogate else 0.0, settings.steps, settings.seed, settings.first)
-    yield from _draw(
-        folder_of(plan), loaded, settings.n, settings, "Drawing guided images" if surrogate else "Drawing images", say, drawn, surrogate
-    )
-
-
-def _draw(
-    folder: Path, loaded: Workspace, n: int, settings: Settings, stage: str, say: Callable[[float, str], object],
-    drawn: Callable[[np.ndarray], object], surrogate: Surrogate | None = None,
-) -> Iterator[Path]:  # fmt: skip
-    run = generate_run(
-        folder,
-        loaded.denoiser,
-        n,
-        surrogate=surrogate,
-        strength=settings.strength if surrogate else 0.0,
-        steps=settings.steps,
-        seed=settings.seed,
-        first=settings.first if surrogate else 0,
-        progress=lambda share: say(share, f"{stage}, {share:.0%}"),
-    )
-    for done, total in run:
-        say(done / total, f"{stage}: {done:,} of {total:,}")
-        found = read_generations(folder)
-        drawn(to_pixels(found.images.batch(range(max(0, done - 256), done))))
-        yield folder
-
-
-def _surrogate(loaded: Workspace, generated: Tensor, settings: Settings, say: Callable[[float, str], object]) -> Surrogate:
-    """The surrogate of these settings, from the disk where it was fitted before."""
-    key = json.dumps([loaded.denoiser.digest, settings.steps, settings.own, settings.surrogate], sort_keys=True)
-    folder = FOLDER / f"surrogate-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
-    if (folder / "surrogate.json").exists():
-        return load_surrogate(folder, loaded.denoiser)
-
-    def report(done: int, total: int) -> None:
-        if done % 10 == 0:
-            say(done / total, f"Training the classifier: {done:,} of {total:,} updates")
-
-    say(0.0, "Describing and clustering the images")
-    surrogate = fit_surrogate(
-        loaded.denoiser,
-        generated,
-        **settings.surrogate,
-        folder=folder,
-        callback=report,
-    )
-    surrogate.save(folder)
-    return surrogate
+    return workspace.seconds(loaded.denoiser, settings.forwards)
 
 
 def surrogate_of(loaded: Workspace, manifest: dict[str, Any]) -> Surrogate | None:
@@ -265,6 +160,3 @@ def copies_of(loaded: Workspace) -> Tensor | None:
         return torch.tensor([max(1, int(value)) for value in column], dtype=torch.float64)
     counts = pd.Series(loaded.images.ids).value_counts()
     return torch.tensor([float(counts[image]) for image in loaded.images.ids], dtype=torch.float64)
-
-
-METHODS = {UNCONDITIONAL: "A baseline: images drawn from the model as it is."} | KINDS

@@ -9,6 +9,7 @@ import streamlit as st
 from memlib import ImageSet
 from memlib.evidence import disagreement, held_out, rank_agreement, ranks
 from memlib.extraction.generations import PART, generate_run, plan_of
+from memlib.extraction.stages import folder_of
 from memlib.measures import MEASURES
 from memlib.runs import measure_images
 from memlib.workspace import Workspace
@@ -23,7 +24,7 @@ SHOWN = 24
 
 def sampling(loaded: Workspace) -> None:
     """Draw pictures from the model and store them; what is stored is not drawn again."""
-    folder = attacks.folder_of(plan_of(loaded.denoiser, steps=STEPS))  # the extraction page finds the run, too
+    folder = folder_of(plan_of(loaded.denoiser, steps=STEPS), attacks.FOLDER)  # the extraction page finds the run, too
     stored = nearby.stored(folder)
     with st.expander("Draw pictures from the model", icon=":material/brush:", expanded=not nearby.generations(loaded)):
         row = st.container(horizontal=True, vertical_alignment="bottom")

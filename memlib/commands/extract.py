@@ -1,0 +1,46 @@
+"""Draw images from a model, led to what it has memorised (SIDE) or by itself.
+
+An attack needs no training image: draw images from the model, cluster them, and lead the sampling to one cluster after
+another. Runs are kept in folders named by their settings, those of the extraction page, which shows them when it is
+opened in the same directory. The same command goes on where it stopped; a larger number of images makes a run longer.
+"""
+
+import argparse
+from dataclasses import fields
+from pathlib import Path
+
+from memlib.commands.inputs import load_model, model_arguments
+from memlib.commands.report import Report
+from memlib.extraction import read_generations
+from memlib.extraction.classifier import TimeResNet
+from memlib.extraction.stages import FOLDER, METHODS, Settings, attack_run
+
+NAME = "extract"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    usual = Settings()
+    model_arguments(parser)
+    parser.add_argument("--method", default=usual.method, choices=list(METHODS), help=f"how images are drawn; only unconditional needs no classifier (default: {usual.method})")  # fmt: skip
+    parser.add_argument("-n", "--count", dest="n", type=int, default=usual.n, metavar="COUNT", help=f"images to draw (default: {usual.n})")
+    parser.add_argument("--steps", type=int, default=usual.steps, help=f"network forwards an image, DDIM (default: {usual.steps})")
+    parser.add_argument("--seed", type=int, default=usual.seed, help=f"image i depends on the seed and on i alone (default: {usual.seed})")
+    guided = parser.add_argument_group("guided methods")
+    guided.add_argument("--strength", type=float, default=usual.strength, help=f"multiplies the classifier's gradient (default: {usual.strength:g})")  # fmt: skip
+    guided.add_argument("--own", type=int, default=usual.own, help=f"images drawn from the model for the classifier (default: {usual.own})")  # fmt: skip
+    guided.add_argument("--clusters", type=int, default=usual.clusters, help=f"clusters of those images (default: {usual.clusters})")
+    guided.add_argument("--cohesion", type=float, default=usual.cohesion, help=f"mean cosine to its centre below which a cluster is dropped (default: {usual.cohesion:g})")  # fmt: skip
+    guided.add_argument("--features", default=usual.features, help=f"what describes the images: denoiser, pixels, sscd, sscd:FILE or timm:MODEL (default: {usual.features})")  # fmt: skip
+    guided.add_argument("--layout", default=usual.layout, choices=list(TimeResNet.LAYOUTS), help=f"of the classifier; resnet34 is the paper's, narrow is for a CPU (default: {usual.layout})")  # fmt: skip
+    guided.add_argument("--updates", type=int, default=usual.updates, help=f"of the classifier, 64 images each (default: {usual.updates})")
+    parser.add_argument("--output", type=Path, default=FOLDER, metavar="FOLDER", help=f"where runs are kept, one folder each (default: {FOLDER})")  # fmt: skip
+
+
+def run(asked: argparse.Namespace, report: Report) -> None:
+    """Draw what is missing of the run and name its folder."""
+    settings = Settings(**{field.name: getattr(asked, field.name) for field in fields(Settings)})
+    settings.check()  # before the model is read
+    denoiser = load_model(asked.model, asked.label, asked.device)
+    *_, folder = attack_run(denoiser, settings, asked.output, report.progress)
+    images = len(read_generations(folder))
+    report.result({"folder": str(folder), "images": images, "method": settings.method}, f"{folder}: {images:,} images, {settings.method}")

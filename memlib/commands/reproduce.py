@@ -1,0 +1,62 @@
+"""Which training images a model draws by itself.
+
+The ground truth of memorisation: pictures drawn from the model are matched with its training images, near-duplicates counted
+as one, and those that are copies count for the image they are of. Says how many came back, or, where none did, how many at
+most could; then one line for each image that came back, the most often first. Drawn pictures are kept and not drawn again.
+"""
+
+import argparse
+from pathlib import Path
+
+from memlib.commands.copies import copies_arguments, matched, read_samples
+from memlib.commands.inputs import image_arguments, load, model_arguments, sources_of
+from memlib.commands.report import Report
+from memlib.evidence import copied, reproduced
+from memlib.extraction import UNCONDITIONAL, read_generations
+from memlib.extraction.stages import FOLDER, Settings, attack_run
+
+NAME = "reproduce"
+DRAWN = 1024
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    usual = Settings(UNCONDITIONAL)
+    model_arguments(parser)
+    image_arguments(parser)
+    parser.add_argument("-n", "--count", type=int, default=DRAWN, help=f"pictures to draw (default: {DRAWN})")
+    parser.add_argument("--steps", type=int, default=usual.steps, help=f"network forwards a picture, DDIM (default: {usual.steps})")
+    parser.add_argument(
+        "--seed", type=int, default=usual.seed, help=f"picture i depends on the seed and on i alone (default: {usual.seed})"
+    )
+    copies_arguments(parser, f"they are drawn, and kept below {FOLDER}")
+    parser.add_argument("--output", type=Path, metavar="FOLDER", help="write matches.csv, a line for each picture, and reproduced.csv, a line for each image that came back")  # fmt: skip
+
+
+def run(asked: argparse.Namespace, report: Report) -> None:
+    """Draw what is missing, match, and say what came back."""
+    settings = Settings(UNCONDITIONAL, n=asked.count, steps=asked.steps, seed=asked.seed)
+    settings.check()
+    loaded = load(sources_of(asked), asked.device, report, asked.limit)
+    images = loaded.images
+    if asked.samples:
+        samples = read_samples(asked.samples, images)
+    else:
+        *_, folder = attack_run(loaded.denoiser, settings, FOLDER, report.progress)
+        samples = read_generations(folder).images.subset(range(asked.count))  # more may be there
+    report.progress(0, 1, "Matching with the training images")
+    matches, _, said = matched(samples, images, asked.criterion, asked.threshold)
+    table = reproduced(matches, images, asked.criterion, asked.threshold)
+    if asked.output:
+        asked.output.mkdir(parents=True, exist_ok=True)
+        table.to_csv(asked.output / "reproduced.csv", index=False)
+        for place in ("second", "nearest"):
+            matches.insert(0, f"{place}_name", [images.names[index] for index in matches[place]])
+        matches.insert(0, "name", samples.names)
+        matches.assign(copy=copied(matches, asked.criterion, asked.threshold) >= 0).to_csv(
+            asked.output / "matches.csv", index_label="number"
+        )
+    report.result({"statement": said, "pictures": len(samples), "copies": int(table["times"].sum()), "images": len(table)}, said)
+    for line in table.to_dict("records"):
+        group = f", {line['group']}" if line.get("group") else ""
+        text = f"{line['times']:>6,}  {line['name']}{group}, closest at {line['distance']:.3f}, {line['id']}"
+        report.result({str(name): value for name, value in line.items()}, text)
