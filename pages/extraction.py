@@ -9,7 +9,7 @@ from memlib.extraction.classifier import TimeResNet
 from memlib.extraction.stages import METHODS, Settings, attack_run
 from memlib.images import to_pixels
 from memlib.workspace import Workspace
-from pages.shared import attacks, exports, found, workspace
+from pages.shared import attacks, background, exports, found, workspace
 from pages.shared.attacks import TITLES
 from pages.shared.clusters import cluster_browser
 from pages.shared.compared import comparison
@@ -72,7 +72,11 @@ def new_attack(loaded: Workspace) -> None:
         st.caption(
             f"About {exports.duration(attacks.cost(loaded, settings))}. Stopping keeps what is drawn, and the same settings go on from there."
         )
-        if not st.button("Start", type="primary", icon=":material/play_arrow:"):
+        row = st.container(horizontal=True)
+        now = row.button("Start", type="primary", icon=":material/play_arrow:")
+        with row:
+            background.button("Run in background", False, background.extract, loaded, settings, f"{TITLES[method]}: {settings.n:,} images")
+        if not now:
             return
         bar = st.progress(0.0, "Starting")
         st.button("Stop", icon=":material/stop:", help="What is drawn is kept.")

@@ -70,7 +70,9 @@ def about(run: Run) -> None:
     at_work = background.of_run(run.folder)
     st.progress(done / run.count)
     if at_work is None and manifest.get("sources") and run.folder.parent == FOLDER:
-        st.button("Go on in the background", icon=":material/rocket_launch:", disabled=background.active() is not None, on_click=background.begin, args=(["measure", "--resume", str(run.folder)], run.folder.name, "runs"), help="Nothing is measured twice.")  # fmt: skip
+        background.button(
+            "Go on in the background", False, background.begin, ["measure", "--resume", str(run.folder)], run.folder.name, "runs"
+        )
     elif at_work is not None:
         st.button("See what is new", icon=":material/refresh:", help="The sidebar shows how far it is.")
 
@@ -181,14 +183,15 @@ def browse(run: Run, numbers: Numbers, key: tuple[str, str]) -> None:
         with right:
             line = table[table["id"] == selected].iloc[0]
             detail(run, numbers, line, by, descending, rgb(loaded.images[places[selected]]), maps, key)
+            spread(run, numbers, by, where, key, float(line[by]))
     else:
         missing(run)
+        spread(run, numbers, by, where, key)
     row = st.container(horizontal=True, vertical_alignment="center")
     if pages > 1:
         with row:
             st.pagination(pages, key="run_page")
     row.caption(f"{offset + 1:,} to {offset + len(table):,} of {total:,}{'' if unfiltered else ' that pass the filters'}.")
-    st.plotly_chart(charts.counted(histogram_of(*key, by, where, numbers), _title(run, by)), key="run_histogram", config=charts.CONFIG, alt=f"Histogram of {_title(run, by)}")  # fmt: skip
     st.subheader("Rows")
     st.dataframe(table.drop(columns="position"), hide_index=True, height=280, alt="The images of this page with their numbers")
     downloads(run, numbers, by, descending, where, total)
@@ -227,6 +230,12 @@ def detail(run: Run, numbers: Numbers, line: pd.Series, by: str, descending: boo
         )
     known = [f"{name} {line[name]}" for name in numbers.metadata if name in line and line[name] not in ("", None)]
     st.text(" · ".join(known))
+
+
+def spread(run: Run, numbers: Numbers, by: str, where: Filter, key: tuple[str, str], selected: float | None = None) -> None:
+    """How the number is spread over what passes the filters."""
+    figure = charts.counted(histogram_of(*key, by, where, numbers), _title(run, by), selected)
+    st.plotly_chart(figure, key="run_histogram", config=charts.CONFIG, alt=f"Histogram of {_title(run, by)}")
 
 
 def missing(run: Run) -> None:

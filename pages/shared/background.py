@@ -1,11 +1,12 @@
 """Work that outlives the page: runs as processes of their own, seen from every page, and what they finished brought into the session."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 import streamlit as st
 
+from memlib.extraction.stages import Settings
 from memlib.runs import FOLDER, Run, create_run, run_name
 from memlib.tasks import Progress, Task, start, tasks
 from memlib.workspace import Workspace
@@ -29,8 +30,15 @@ def begin(arguments: Sequence[str], title: str, link: str) -> None:
     if active() is not None:
         st.session_state.background_problem = "Something else is under way in the background; start this when it has ended, or stop that."
         return
-    task = start(arguments, title, {"link": link})
-    st.session_state.setdefault("followed", []).append(task.folder.name)
+    start(arguments, title, {"link": link})
+
+
+def button(label: str, disabled: bool, work: Callable[..., None], *arguments: object) -> None:
+    """A button that does `work`, which begins something in the background."""
+    st.button(
+        label, icon=":material/rocket_launch:", disabled=disabled or active() is not None, on_click=work, args=arguments,
+        help="As a process of its own: it goes on when this page is left, reloaded or closed. The sidebar shows how far it is; what is finished appears here. One at a time.",
+    )  # fmt: skip
 
 
 def measure(view: View, chosen: Sequence[int], title: str) -> None:
@@ -49,6 +57,21 @@ def measure(view: View, chosen: Sequence[int], title: str) -> None:
         st.session_state.background_problem = str(error)
         return
     begin(["measure", "--device", str(view.loaded.denoiser.device), "--resume", *folders], title, "runs")
+
+
+def extract(loaded: Workspace, settings: Settings, title: str) -> None:
+    """Do an attack in the background. A callback of a button."""
+    try:
+        settings.check()
+        if settings.features.startswith("sscd:"):
+            confine(settings.features.removeprefix("sscd:"))
+        sources = _whole(loaded, loaded.sources.model)
+    except ValueError as error:
+        st.session_state.background_problem = str(error)
+        return
+    asked = {"count" if name == "n" else name: value for name, value in asdict(settings).items()}
+    options = {"model": sources["model"], "label": sources["label"], "device": loaded.denoiser.device} | asked
+    begin(["extract", *(f"--{name}={value}" for name, value in options.items() if value is not None)], title, "extraction")
 
 
 def _whole(loaded: Workspace, model: str) -> dict[str, object]:
@@ -74,7 +97,7 @@ def adopt(view: View) -> None:
 
 
 def show_in_sidebar() -> None:
-    """What is under way in the background, on every page, and how what this session started has ended."""
+    """What is under way in the background, on every page, and how what this session saw under way has ended."""
     with st.sidebar:
         problem = st.session_state.pop("background_problem", None)
         if problem:
@@ -90,7 +113,9 @@ def _following() -> None:
     task = active()
     if task is None:
         st.rerun()
-    now = task.progress()
+    now, followed = task.progress(), st.session_state.setdefault("followed", [])
+    if task.folder.name not in followed:  # another visit began it; how it ends is told here too
+        followed.append(task.folder.name)
     with st.container(border=True):
         st.text(str(task.details.get("title", "")))
         st.progress(now.share, _sentence(now))
@@ -101,7 +126,7 @@ def _following() -> None:
 
 
 def _endings() -> None:
-    """How the tasks this session started ended, until dismissed."""
+    """How the tasks this session saw ended, until dismissed."""
     followed: list[str] = st.session_state.get("followed", [])
     for task in tasks():
         if task.folder.name not in followed:

@@ -89,13 +89,15 @@ def histogram(table: pd.DataFrame, group: str | None, marked: float, axis: str) 
     return figure
 
 
-def counted(bins: pd.DataFrame, axis: str) -> go.Figure:
-    """A histogram that was counted elsewhere: columns low, high, count."""
+def counted(bins: pd.DataFrame, axis: str, selected: float | None = None) -> go.Figure:
+    """A histogram that was counted elsewhere: columns low, high, count; with the selected image marked."""
     figure = go.Figure(
         go.Bar(x=(bins["low"] + bins["high"]) / 2, y=bins["count"], width=bins["high"] - bins["low"], marker={"color": GROUP_COLOURS[0], "line": {"width": 0}})
     )  # fmt: skip
     figure.update_xaxes(title=axis)
     figure.update_yaxes(title="images")
+    if selected is not None:
+        figure.add_vline(selected, line_dash="dot", annotation_text="selected")
     figure.update_layout(height=260, bargap=0, margin={"l": 0, "r": 0, "t": 24, "b": 0})
     return figure
 

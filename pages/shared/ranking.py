@@ -55,11 +55,9 @@ def measuring(view: View, forwards: int) -> None:
         st.caption(f"{len(chosen):,} images, {forwards} network forwards each{both}: about {cost}.")
         row = st.container(horizontal=True)
         now = row.button("Measure", type="primary", icon=":material/play_arrow:", disabled=not chosen)
-        row.button(
-            "Run in background", icon=":material/rocket_launch:", disabled=not chosen or background.active() is not None, on_click=background.measure,
-            args=(view, chosen, f"{MEASURES[view.measure].title.split(' at ')[0]} of {len(chosen):,} images"),
-            help="As a process of its own: it goes on when this page is left, reloaded or closed. The sidebar shows how far it is; what is finished appears here. One at a time.",
-        )  # fmt: skip
+        title = f"{MEASURES[view.measure].title.split(' at ')[0]} of {len(chosen):,} images"
+        with row:
+            background.button("Run in background", not chosen, background.measure, view, chosen, title)
         if now:
             bar = st.progress(0.0, "Measuring")
             st.button("Stop", icon=":material/stop:", help="Finished images are kept.")
