@@ -75,7 +75,7 @@ class Run:
             manifest = json.loads((folder / "manifest.json").read_text())
             found = manifest["format"]
             if found == FORMAT:
-                self.count, self.chunk = int(manifest["count"]), int(manifest["chunk"])
+                self.count, self.chunk, self.part = (int(manifest[name]) for name in ("count", "chunk", "part"))
                 self.measure, self.parameters = str(manifest["measure"]), dict(manifest["parameters"])
                 self.model = str(manifest["model"]["digest"])
         except FileNotFoundError:
@@ -93,7 +93,7 @@ class Run:
 
         Two runs are the same if measure, parameters, model, images, their number, chunk and what is kept are.
         """
-        wanted = {**manifest, "count": count}
+        wanted = {**manifest, "count": count, "part": PART}
         if (folder / "manifest.json").exists():
             run = cls(folder)
             for name, what in {"measure": "measure", "parameters": "settings", "model": "model", "images": "images", "count": "number of images", "selection": "chosen images", "chunk": "chunk", "arrays": "choice of what to keep"}.items():  # fmt: skip
@@ -141,7 +141,7 @@ class Run:
                 match = re.fullmatch(r"(numbers|chunk)-(\d+)\.parquet", entry.name)
                 if match:
                     (parts if match[1] == "numbers" else chunks).add(int(match[2]))
-        return parts, {chunk for chunk in chunks if chunk // PART not in parts}
+        return parts, {chunk for chunk in chunks if chunk // self.part not in parts}
 
     @property
     def stamp(self) -> str:
@@ -159,12 +159,12 @@ class Run:
         return Run(self.folder)
 
     def _of_part(self, part: int) -> range:
-        return range(part * PART, min(self.chunks, (part + 1) * PART))
+        return range(part * self.part, min(self.chunks, (part + 1) * self.part))
 
     def pending(self) -> list[int]:
         """Chunks that are not stored, in order."""
         parts, chunks = self._stored
-        return [chunk for chunk in range(self.chunks) if chunk not in chunks and chunk // PART not in parts]
+        return [chunk for chunk in range(self.chunks) if chunk not in chunks and chunk // self.part not in parts]
 
     @property
     def done(self) -> int:
@@ -176,7 +176,7 @@ class Run:
     def numbers(self) -> list[Path]:
         """The files that hold the numbers of what is measured, in the order of the images."""
         parts, chunks = self._stored
-        files = {part * PART: self._file("numbers", part) for part in parts} | {chunk: self._file("chunk", chunk) for chunk in chunks}
+        files = {part * self.part: self._file("numbers", part) for part in parts} | {chunk: self._file("chunk", chunk) for chunk in chunks}
         return [files[place] for place in sorted(files)]
 
     def _file(self, kind: str, number: int) -> Path:
@@ -200,14 +200,14 @@ class Run:
         table = pa.table(columns, pa.schema([fields.get(name, pa.field(name, column.type)) for name, column in columns.items()]))
         _write_tables(self._file("chunk", chunk), [table], effort=1)  # until it is merged
         self._stored[1].add(chunk)
-        self._merge(chunk // PART)
+        self._merge(chunk // self.part)
 
     def tidy(self) -> None:
         """Merge the parts that are whole but for that, and remove what was merged; after a process was killed."""
-        for part in range(-(-self.chunks // PART)):
+        for part in range(-(-self.chunks // self.part)):
             self._merge(part)
         for file in self.folder.glob("chunk-*.parquet"):
-            if int(file.stem.removeprefix("chunk-")) // PART in self._stored[0]:
+            if int(file.stem.removeprefix("chunk-")) // self.part in self._stored[0]:
                 file.unlink()
 
     def _merge(self, part: int) -> None:
@@ -243,9 +243,9 @@ class Run:
         parts, chunks = self._stored
         wanted: dict[tuple[Path, int], list[int]] = {}
         for place, position in enumerate(positions):
-            chunk, part = position // self.chunk, position // self.chunk // PART
+            chunk, part = position // self.chunk, position // self.chunk // self.part
             if part in parts:
-                file, offset = self._file("arrays", part), position - part * PART * self.chunk
+                file, offset = self._file("arrays", part), position - part * self.part * self.chunk
                 rows = _rows_of_group(file)
                 wanted.setdefault((file, offset // rows), []).append(place)
             elif chunk in chunks:
@@ -255,7 +255,7 @@ class Run:
         found: list[np.ndarray | None] = [None] * len(positions)
         for (file, group), places in wanted.items():
             table = _read(file, [name]) if group < 0 else _read(file, [name], group)
-            first = int(file.stem.removeprefix("chunk-")) * self.chunk if group < 0 else int(file.stem.removeprefix("arrays-")) * PART * self.chunk + group * _rows_of_group(file)  # fmt: skip
+            first = int(file.stem.removeprefix("chunk-")) * self.chunk if group < 0 else int(file.stem.removeprefix("arrays-")) * self.part * self.chunk + group * _rows_of_group(file)  # fmt: skip
             values = _values(table, name)
             for place in places:
                 found[place] = values[positions[place] - first]

@@ -69,10 +69,6 @@ class Numbers:
         metadata = (f"{_quoted(META + name)} AS {_quoted(self._label(name))}" for name in self.metadata)
         return ", ".join([*OF_IMAGE, *map(self._column, self.names), *metadata])
 
-    def image(self, identity: str) -> pd.DataFrame:
-        """The row of one image by its id; empty where it is not measured."""
-        return self._frame(f"SELECT {self._shown()} FROM read_parquet($files) WHERE id = $id LIMIT 1", {"id": identity})
-
     def rank(self, by: str, descending: bool, value: float) -> int:
         """1 + how many images have a value further up in the order."""
         sign = ">" if descending else "<"
@@ -84,20 +80,13 @@ class Numbers:
         name = self._meta(column)
         return [str(row[0]) for row in self._fetch(f"SELECT {name} FROM read_parquet($files) GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT $most", {"most": most})]  # fmt: skip
 
-    def summary(self, name: str) -> dict[str, float]:
-        """Least, median, mean and largest of a number, NaN left out, and how many there are."""
-        column = self._column(name)
-        found = self._fetch(f"SELECT count(*), min({column}), median({column}), avg({column}), max({column}) FROM read_parquet($files) WHERE {column} IS NOT NULL", {})[0]  # fmt: skip
-        return dict(
-            zip(("count", "min", "median", "mean", "max"), (np.nan if value is None else float(value) for value in found), strict=True)
-        )
-
     def histogram(self, name: str, where: Filter = Filter(), bins: int = BINS) -> pd.DataFrame:
         """Counts of the rows that pass in equal bins over the whole range of a number: columns `low`, `high`, `count`."""
-        whole, column = self.summary(name), self._column(name)
-        low, width = whole["min"], (whole["max"] - whole["min"]) / bins or 1.0
-        if np.isnan(low):
+        column = self._column(name)
+        low, high = self._fetch(f"SELECT min({column}), max({column}) FROM read_parquet($files)", {})[0]
+        if low is None:
             return pd.DataFrame({"low": [], "high": [], "count": []})
+        width = (high - low) / bins or 1.0
         condition, values = self._where(where)
         condition = f"{condition} {'AND' if condition else 'WHERE'} {column} IS NOT NULL"
         found = dict(self._fetch(f"SELECT least(floor(({column} - $first) / $width), $last)::INTEGER, count(*) FROM read_parquet($files) {condition} GROUP BY 1", values | {"first": low, "width": width, "last": bins - 1}))  # fmt: skip
