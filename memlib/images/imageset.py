@@ -72,7 +72,8 @@ class ImageSet:
         small = max(height, width) <= THUMBNAIL
 
         def make(place: int) -> np.ndarray:
-            pixels = to_pixels(self[int(indices[place])])
+            own = self.transform(self.original(int(indices[place])))
+            pixels = own.transpose(1, 2, 0) if own.dtype == np.uint8 else to_pixels(to_unit(own))
             pixels = np.repeat(pixels, 3, -1) if pixels.shape[-1] == 1 else pixels
             if small:
                 return pixels

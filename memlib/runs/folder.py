@@ -4,6 +4,7 @@
     chunk-00000012.parquet   the rows of the images of chunk 12, numbers and arrays
     arrays-000003.parquet    the arrays of part 3, PART chunks merged: small row groups, so that one image's maps are read at once
     numbers-000003.parquet   the numbers of part 3, with each image's id, name and metadata; where it is there, the part is whole
+    numbers.parquet          the numbers of all parts, once the run is whole: one file is sorted and filtered sooner than hundreds
 
 Images stand in a fixed order, and chunk k holds images k * chunk to (k + 1) * chunk - 1 of it. Every file appears in one
 atomic move after its bytes are on the disk, so a run that was killed at any moment goes on with the chunks that are missing.
@@ -35,6 +36,7 @@ from memlib.runs.results import CHUNK
 FORMAT = 2
 PART = 256  # chunks that are merged into one part
 GROUP = 2**20  # bytes of arrays in a row group
+ROWS = 2**17  # rows of numbers in a row group of a whole run
 META = "meta."  # before the names of metadata columns, which may be called anything
 OF_IMAGE = ("position", "index", "id", "name")  # position in the run, index in the image set
 
@@ -127,6 +129,14 @@ class Run:
     def chunks(self) -> int:
         return -(-self.count // self.chunk)
 
+    @property
+    def _parts(self) -> int:
+        return -(-self.chunks // self.part)
+
+    @property
+    def _whole(self) -> Path:
+        return self.folder / "numbers.parquet"
+
     def places(self, chunk: int) -> range:
         """Positions of the images of a chunk."""
         return range(chunk * self.chunk, min(self.count, (chunk + 1) * self.chunk))
@@ -136,6 +146,8 @@ class Run:
         """Parts and chunks that are there, as the folder was when it was first asked."""
         parts: set[int] = set()
         chunks: set[int] = set()
+        if self._whole.exists():
+            return set(range(self._parts)), chunks
         with os.scandir(self.folder) as entries:
             for entry in entries:
                 match = re.fullmatch(r"(numbers|chunk)-(\d+)\.parquet", entry.name)
@@ -175,6 +187,8 @@ class Run:
 
     def numbers(self) -> list[Path]:
         """The files that hold the numbers of what is measured, in the order of the images."""
+        if self._whole.exists():
+            return [self._whole]
         parts, chunks = self._stored
         files = {part * self.part: self._file("numbers", part) for part in parts} | {chunk: self._file("chunk", chunk) for chunk in chunks}
         return [files[place] for place in sorted(files)]
@@ -201,14 +215,16 @@ class Run:
         _write_tables(self._file("chunk", chunk), [table], effort=1)  # until it is merged
         self._stored[1].add(chunk)
         self._merge(chunk // self.part)
+        self._seal()
 
     def tidy(self) -> None:
         """Merge the parts that are whole but for that, and remove what was merged; after a process was killed."""
-        for part in range(-(-self.chunks // self.part)):
+        for part in range(self._parts):
             self._merge(part)
         for file in self.folder.glob("chunk-*.parquet"):
             if int(file.stem.removeprefix("chunk-")) // self.part in self._stored[0]:
                 file.unlink()
+        self._seal()
 
     def _merge(self, part: int) -> None:
         parts, chunks = self._stored
@@ -227,14 +243,23 @@ class Run:
         for file in files:
             file.unlink()
 
+    def _seal(self) -> None:
+        """Once all parts are there, their numbers become one file."""
+        files = [self._file("numbers", part) for part in range(self._parts)]
+        if len(self._stored[0]) == self._parts and not self._whole.exists():
+            _write_tables(self._whole, _regrouped((_read(file, None) for file in files), ROWS))
+        if self._whole.exists():
+            for file in files:
+                file.unlink(missing_ok=True)
+
     def columns(self) -> dict[str, tuple[int, ...] | None]:
         """What is known of each image besides which it is: None for a number, the shape of an array."""
         files = self.numbers()
         if not files:
             return {}
-        schema = _schema(files[0])
-        if files[0].name.startswith("numbers"):
-            arrays = self._file("arrays", int(files[0].stem.removeprefix("numbers-")))
+        schema, parts = _schema(files[0]), self._stored[0]
+        if parts:
+            arrays = self._file("arrays", min(parts))
             schema = pa.schema([*schema, *(_schema(arrays) if arrays.exists() else [])])
         return {field.name: _shape(field) for field in schema if field.name not in OF_IMAGE and not field.name.startswith(META)}
 
@@ -261,17 +286,22 @@ class Run:
                 found[place] = values[positions[place] - first]
         return np.stack([values for values in found if values is not None])
 
-    def tables(self, arrays: bool = True) -> Iterator[pa.Table]:
-        """Everything, file by file."""
-        for file in self.numbers():
-            schema = _schema(file)
-            table = _read(file, [name for name in schema.names if arrays or _shape(schema.field(name)) is None])
-            beside = self.folder / file.name.replace("numbers", "arrays")
-            if arrays and beside != file and beside.exists():
-                more = _read(beside, None)
-                for field in more.schema:
-                    table = table.append_column(field, more[field.name])
-            yield table
+    def tables(self) -> Iterator[pa.Table]:
+        """Everything, part by part."""
+        parts, chunks = self._stored
+        whole = _read(self._whole, None) if self._whole.exists() else None
+        size = self.part * self.chunk
+        for part in range(self._parts):
+            if part in parts:
+                table = _read(self._file("numbers", part), None) if whole is None else whole[part * size : (part + 1) * size]
+                more = self._file("arrays", part)
+                if more.exists():
+                    beside = _read(more, None)
+                    for field in beside.schema:
+                        table = table.append_column(field, beside[field.name])
+                yield table
+            else:
+                yield from (_read(self._file("chunk", chunk), None) for chunk in self._of_part(part) if chunk in chunks)
 
     def rows(self) -> dict[str, Row]:
         """{image id: row} of everything; for runs that fit into memory."""
@@ -310,10 +340,10 @@ def _values(table: pa.Table, name: str) -> np.ndarray:
     return np.asarray(column.flatten().to_numpy()).reshape(len(column), *shape)
 
 
-def _regrouped(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
-    """The same rows in tables of about GROUP bytes, all of equally many rows but for the last."""
-    first = next(tables)
-    size, held = max(1, GROUP // max(1, first.nbytes // len(first))), first
+def _regrouped(tables: Iterator[pa.Table], rows: int | None = None) -> Iterator[pa.Table]:
+    """The same rows in tables of `rows`, or of about GROUP bytes, all of equally many rows but for the last."""
+    held = first = next(tables)
+    size = rows or max(1, GROUP // max(1, first.nbytes // len(first)))
     for table in itertools.chain(tables, [None]):
         while len(held) >= size or (table is None and len(held)):
             yield held[:size].combine_chunks()
@@ -344,8 +374,7 @@ def _read(file: Path, columns: Sequence[str] | None, group: int | None = None) -
 
 
 def _damaged(file: Path, error: Exception) -> ValueError:
-    kind = "chunk" if file.name.startswith("chunk") else "part"
-    return ValueError(f"The run {file.parent.name!r} cannot be read: {file.name} is damaged ({error!s:.100}). Delete that file to measure its {kind} again.")  # fmt: skip
+    return ValueError(f"The run {file.parent.name!r} cannot be read: {file.name} is damaged ({error!s:.100}). Delete that file to measure its images again.")  # fmt: skip
 
 
 def _write_tables(file: Path, tables: Iterable[pa.Table], effort: int = 15) -> None:

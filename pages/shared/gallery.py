@@ -1,6 +1,6 @@
 """A gallery of small pictures: one is selected, by click or by arrow keys, at once in the browser.
 
-All pictures travel in one PNG and are drawn without smoothing. The selected id comes back as a component state.
+All pictures travel in one file and are drawn without smoothing. The selected id comes back as a component state.
 """
 
 from collections.abc import Callable, Sequence
@@ -105,7 +105,7 @@ def gallery(
     _component(
         key=key,
         data={
-            "sheet": data_url(sheet(pictures, columns)),
+            "sheet": data_url(sheet(pictures, columns), "WEBP"),
             "columns": columns,
             "width": pictures.shape[2],
             "height": pictures.shape[1],

@@ -88,7 +88,7 @@ def test_a_run_of_a_hundred_thousand_images_and_its_gallery_open_within_three_ro
     sorted_ = [took(f"order:{name}", "49 to 96 of 100,000") for name in ("Least first", "Most memorised first") * 3]
     for name, times in {"open": opened, "turn a page": turned, "sort": sorted_}.items():
         print(f"{name}: {statistics.median(times):.0f} ms, worst {max(times):.0f}; bare round trip {trip:.0f} ms")
-        assert statistics.median(times) <= TRIPS * trip
+    assert max(statistics.median(times) for times in (opened, turned, sorted_)) <= TRIPS * trip
 
 
 def exec_click(page: Page, act: str) -> None:
