@@ -47,7 +47,7 @@ def chosen_run() -> Run | None:
             st.session_state.opened_run = asked
         if st.session_state.get("opened_run") not in found:
             st.session_state.pop("opened_run", None)
-        name = row.selectbox("Run", list(found), key="opened_run", format_func=lambda name: f"{name}{', bundled' if found[name].is_relative_to(DEMO) else ''}", width=420)  # fmt: skip
+        name = row.selectbox("Run", list(found), key="opened_run", on_change=first_page, format_func=lambda name: f"{name}{', bundled' if found[name].is_relative_to(DEMO) else ''}", width=420)  # fmt: skip
         if name is None:
             return None
         st.query_params["opened"] = name
@@ -111,29 +111,43 @@ def places_of(digest: str, _ids: list[str]) -> dict[str, int]:
     return {image: place for place, image in enumerate(_ids)}
 
 
-def asked_for(numbers: Numbers, run: Run, key: tuple[str, str]) -> tuple[str, bool, Filter]:
-    """The number to sort by, whether the largest come first, and the filter."""
+MOST, LEAST = "Most memorised first", "Least first"
+
+
+def wanted(numbers: Numbers, run: Run) -> tuple[str, bool, Filter]:
+    """The number to sort by, whether the largest come first, and the filter, as the widgets of `filters` say.
+
+    They are drawn after the gallery, which then appears as soon as it is known.
+    """
+    state = st.session_state
+    by = state.get(f"by-{run.measure}")
+    by = by if by in numbers.names else run.main[0]
+    column = str(state.get("run_column", ""))
+    column = column if column in numbers.metadata else _grouping(numbers)
+    values = tuple(state.get(f"values-{column}", ())) if column else ()
+    descending = (_direction(run, by) > 0) == (state.get("run_order", MOST) == MOST)
+    return by, descending, Filter(text=state.get("run_search", ""), column=column if values else "", values=values)
+
+
+def filters(numbers: Numbers, run: Run, key: tuple[str, str]) -> None:
     row = st.container(horizontal=True, vertical_alignment="bottom")
-    by = row.selectbox("Sort by", numbers.names, index=_main(run, numbers.names), format_func=lambda name: _title(run, name), key=f"by-{run.measure}", width=220)  # fmt: skip
-    order = row.segmented_control(
-        "Order", ["Most memorised first", "Least first"], default="Most memorised first", required=True, key="run_order"
-    )
-    descending = (_direction(run, by) > 0) == (order == "Most memorised first")
-    where = Filter(text=row.text_input("Search names", key="run_search", width=180))
-    if numbers.metadata:
-        column = "group" if "group" in numbers.metadata else numbers.metadata[0]
-        if len(numbers.metadata) > 1:
-            column = row.selectbox("Column", numbers.metadata, index=numbers.metadata.index(column), key="run_column", width=130)
-        options = choices_of(*key, column, numbers)
-        picked = row.multiselect(f"Values of {column}", options, key=f"values-{column}", width=260) if len(options) > 1 else []
-        where = dataclasses.replace(where, column=column, values=tuple(picked))
-    return by, descending, where
+    row.selectbox("Sort by", numbers.names, index=numbers.names.index(run.main[0]), format_func=lambda name: _title(run, name), key=f"by-{run.measure}", width=220, on_change=first_page)  # fmt: skip
+    row.segmented_control("Order", [MOST, LEAST], default=MOST, required=True, key="run_order", on_change=first_page)
+    row.text_input("Search names", key="run_search", width=180, on_change=first_page)
+    column = _grouping(numbers)
+    if len(numbers.metadata) > 1:
+        column = row.selectbox("Column", numbers.metadata, index=numbers.metadata.index(column), key="run_column", width=130, on_change=first_page)  # fmt: skip
+    options = choices_of(*key, column, numbers) if column else []
+    if len(options) > 1:
+        row.multiselect(f"Values of {column}", options, key=f"values-{column}", width=260, on_change=first_page)
 
 
-def _main(run: Run, names: list[str]) -> int:
-    """The number a run is first sorted by."""
-    columns = [measure.column for measure in run.measures]
-    return next((names.index(column) for column in columns if column in names), 0)
+def first_page() -> None:
+    st.session_state.run_page = 1
+
+
+def _grouping(numbers: Numbers) -> str:
+    return "group" if "group" in numbers.metadata else next(iter(numbers.metadata), "")
 
 
 def _of(run: Run, name: str) -> Measure | None:
@@ -150,39 +164,42 @@ def _title(run: Run, name: str) -> str:
     return name.replace("_", " ") if measure is None else measure.title.split(" at ")[0]
 
 
-def browse(run: Run, numbers: Numbers, key: tuple[str, str]) -> None:
+def browse(numbers: Numbers, key: tuple[str, str]) -> None:
     """The gallery and the selected image, or rows alone where the pictures are not loaded."""
-    by, descending, where = asked_for(numbers, run, key)
+    above, run = st.container(), numbers.run
+    by, descending, where = wanted(numbers, run)
     total = count_of(*key, where, numbers)
-    if not total:
-        st.info("No image passes these filters.", icon=":material/filter_alt_off:")
-        return
     pages = -(-total // PER_PAGE)
-    if st.session_state.get("run_page", 1) > pages:
-        st.session_state.run_page = pages
-    offset = (int(st.session_state.get("run_page", 1)) - 1) * PER_PAGE
-    table = numbers.page(by, descending, offset, PER_PAGE, where)
+    page = max(1, min(int(st.session_state.get("run_page", 1)), pages))
+    table = numbers.page(by, descending, (page - 1) * PER_PAGE, PER_PAGE, where)
     loaded = workspace.current()
     places = places_of(loaded.images.digest, loaded.images.ids) if loaded else {}
     there = [places.get(image, -1) for image in table["id"]]
-    maps = [name for name, shape in run.columns().items() if name == "map" and shape is not None and len(shape) == 2]
-    unfiltered = where == Filter(column=where.column)
-    if loaded is not None and min(there) >= 0:
+    line = None
+    if loaded is not None and min(there, default=-1) >= 0:
         left, right = st.columns([5, 6], gap="medium")
+        maps = run.columns().get("map") is not None
         with left:
             shown = st.segmented_control("Show", ["Images", "Maps"], default="Images", required=True, key="run_show") if maps else "Images"
             if shown == "Maps":
                 pictures = colour(run.arrays(table["position"].tolist(), "map"), *limits_of(*key, "map", run))
             else:
                 pictures = loaded.images.thumbnails(there)
-            selected = str(st.query_params.get("image"))
-            selected = selected if selected in set(table["id"]) else str(table["id"].iloc[0])
-            cards = [_card(offset + place + 1, row, by) for place, row in enumerate(table.to_dict("records"))]
+            asked = st.query_params.get("image")
+            line = table[table["id"] == (asked if asked in set(table["id"]) else table["id"].iloc[0])].iloc[0]
+            first = (page - 1) * PER_PAGE + 1
+            cards = [_card(first + place, row, by) for place, row in enumerate(table.to_dict("records"))]
             with st.container(height=700, border=False):
-                gallery(pictures, cards, selected, key="run_gallery", width=64, on_select=_choose)
+                gallery(pictures, cards, str(line["id"]), key="run_gallery", width=64, on_select=_choose)
+    with above:
+        about(run)
+        filters(numbers, run, key)
+    if not total:
+        st.info("No image passes these filters.", icon=":material/filter_alt_off:")
+        return
+    if line is not None and loaded is not None:
         with right:
-            line = table[table["id"] == selected].iloc[0]
-            detail(run, numbers, line, by, descending, rgb(loaded.images[places[selected]]), maps, key)
+            detail(run, numbers, line, by, descending, rgb(loaded.images[places[line["id"]]]), key)
             spread(run, numbers, by, where, key, float(line[by]))
     else:
         missing(run)
@@ -190,8 +207,10 @@ def browse(run: Run, numbers: Numbers, key: tuple[str, str]) -> None:
     row = st.container(horizontal=True, vertical_alignment="center")
     if pages > 1:
         with row:
+            if st.session_state.get("run_page", 1) > pages:
+                st.session_state.run_page = pages
             st.pagination(pages, key="run_page")
-    row.caption(f"{offset + 1:,} to {offset + len(table):,} of {total:,}{'' if unfiltered else ' that pass the filters'}.")
+    row.caption(f"{(page - 1) * PER_PAGE + 1:,} to {(page - 1) * PER_PAGE + len(table):,} of {total:,}{' that pass the filters' if where != Filter() else ''}.")  # fmt: skip
     st.subheader("Rows")
     st.dataframe(table.drop(columns="position"), hide_index=True, height=280, alt="The images of this page with their numbers")
     downloads(run, numbers, by, descending, where, total)
@@ -207,11 +226,11 @@ def _card(number: int, row: dict[Any, Any], by: str) -> Card:
     return Card(str(row["id"]), f"{number:,}. {value}", note, f"{number}: {name}, {value}")
 
 
-def detail(run: Run, numbers: Numbers, line: pd.Series, by: str, descending: bool, picture: np.ndarray, maps: list[str], key: tuple[str, str]) -> None:  # fmt: skip
+def detail(run: Run, numbers: Numbers, line: pd.Series, by: str, descending: bool, picture: np.ndarray, key: tuple[str, str]) -> None:
     """The selected image: its picture and map, its rank, every number."""
     st.text(str(line["name"]))
     unit = run.measures[0].unit if run.measures else ""
-    if maps:
+    if run.columns().get("map") is not None:
         heat = run.arrays([int(line["position"])], "map")[0]
         player(picture, [Kind("Map", heat, limits_of(*key, "map", run), unit)], [], key="run_map", alt=str(line["name"]))
     else:
@@ -275,16 +294,24 @@ def downloads(run: Run, numbers: Numbers, by: str, descending: bool, where: Filt
         st.json(json.dumps({name: value for name, value in run.manifest.items() if name != "selection"}), expanded=False)
 
 
-run = chosen_run()
-if run is None:
-    st.info("No run is stored yet. Measuring pages start one with *Run in background*; so does the command line: `python -m memlib measure`.", icon=":material/hourglass_empty:")  # fmt: skip
-    st.stop()
-about(run)
-try:
-    if run.done:
-        key = (str(run.folder.resolve()), run.stamp)
-        browse(run, numbers_of(*key), key)
-    else:
-        st.info("Nothing is measured yet.", icon=":material/hourglass_empty:")
-except ValueError as error:
-    show_error(error)
+@st.fragment
+def everything() -> None:
+    """A fragment, since nothing here takes long: a click need not run the rest of the app."""
+    if background.begun():
+        st.rerun()
+    run = chosen_run()
+    if run is None:
+        st.info("No run is stored yet. Measuring pages start one with *Run in background*; so does the command line: `python -m memlib measure`.", icon=":material/hourglass_empty:")  # fmt: skip
+        return
+    try:
+        if run.done:
+            key = (str(run.folder.resolve()), run.stamp)
+            browse(numbers_of(*key), key)
+        else:
+            about(run)
+            st.info("Nothing is measured yet.", icon=":material/hourglass_empty:")
+    except ValueError as error:
+        show_error(error)
+
+
+everything()

@@ -4,24 +4,27 @@
     chunk-00000012.parquet   the rows of the images of chunk 12, numbers and arrays
     arrays-000003.parquet    the arrays of part 3, PART chunks merged: small row groups, so that one image's maps are read at once
     numbers-000003.parquet   the numbers of part 3, with each image's id, name and metadata; where it is there, the part is whole
-    numbers.parquet          the numbers of all parts, once the run is whole: one file is sorted and filtered sooner than hundreds
+    numbers.parquet          the numbers of all parts once the run is whole, the most memorised first, with their rank
 
 Images stand in a fixed order, and chunk k holds images k * chunk to (k + 1) * chunk - 1 of it. Every file appears in one
 atomic move after its bytes are on the disk, so a run that was killed at any moment goes on with the chunks that are missing.
 """
 
 import datetime
+import errno
 import itertools
 import json
 import os
 import platform
 import re
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import diffusers
+import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -36,9 +39,11 @@ from memlib.runs.results import CHUNK
 FORMAT = 2
 PART = 256  # chunks that are merged into one part
 GROUP = 2**20  # bytes of arrays in a row group
-ROWS = 2**17  # rows of numbers in a row group of a whole run
+ROWS = 2**12  # rows of numbers in a row group of a whole run: what is read for a page of them
+ENGINE: dict[str, Any] = {"memory_limit": "1GB", "threads": 2}
 META = "meta."  # before the names of metadata columns, which may be called anything
 OF_IMAGE = ("position", "index", "id", "name")  # position in the run, index in the image set
+RANK = "rank"  # 1 for the most memorised of a whole run; equal values in the order of their positions
 
 
 def provenance(
@@ -88,6 +93,7 @@ class Run:
             newer = isinstance(found, int) and found > FORMAT
             raise ValueError(f"The run {folder.name!r} cannot be read: it is of format {found!r:.20}, this version reads {FORMAT}.{' Update Afterimage.' if newer else ''}")  # fmt: skip
         self.manifest: dict[str, Any] = manifest
+        self._columns: dict[str, tuple[int, ...] | None] = {}
 
     @classmethod
     def create(cls, folder: Path, manifest: Mapping[str, Any], count: int) -> "Run":
@@ -244,16 +250,44 @@ class Run:
             file.unlink()
 
     def _seal(self) -> None:
-        """Once all parts are there, their numbers become one file."""
+        """Once all parts are there, their numbers become one file in the order it is mostly looked at: a page of rows lies together."""
         files = [self._file("numbers", part) for part in range(self._parts)]
         if len(self._stored[0]) == self._parts and not self._whole.exists():
-            _write_tables(self._whole, _regrouped((_read(file, None) for file in files), ROWS))
+            column, direction = self.main
+            order = f'"{column}" {"DESC" if direction > 0 else "ASC"} NULLS LAST, position'
+            partial = self._whole.with_name(f"{self._whole.name}.partial")
+            try:
+                with duckdb.connect(config=ENGINE) as engine:
+                    engine.execute(
+                        f"COPY (SELECT row_number() OVER (ORDER BY {order}) AS {RANK}, * FROM read_parquet($files) ORDER BY {RANK}) TO '{_quoted(partial)}' "
+                        f"(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROWS})",
+                        {"files": [str(file) for file in files]},
+                    )
+                with partial.open("rb+") as stream:
+                    os.fsync(stream.fileno())
+            except duckdb.IOException as error:
+                raise OSError(errno.ENOSPC if "space" in str(error) else errno.EIO, str(error).splitlines()[0], str(self._whole)) from error
+            finally:
+                if sys.exc_info()[0]:
+                    partial.unlink(missing_ok=True)
+            partial.replace(self._whole)
         if self._whole.exists():
             for file in files:
                 file.unlink(missing_ok=True)
 
+    @property
+    def main(self) -> tuple[str, int]:
+        """The number the run is about, and its direction."""
+        numbers = [name for name, shape in self.columns().items() if shape is None]
+        return next(((measure.column, measure.direction) for measure in self.measures if measure.column in numbers), (numbers[0], 1))
+
     def columns(self) -> dict[str, tuple[int, ...] | None]:
         """What is known of each image besides which it is: None for a number, the shape of an array."""
+        if not self._columns:
+            self._columns = self._read_columns()
+        return self._columns
+
+    def _read_columns(self) -> dict[str, tuple[int, ...] | None]:
         files = self.numbers()
         if not files:
             return {}
@@ -261,7 +295,7 @@ class Run:
         if parts:
             arrays = self._file("arrays", min(parts))
             schema = pa.schema([*schema, *(_schema(arrays) if arrays.exists() else [])])
-        return {field.name: _shape(field) for field in schema if field.name not in OF_IMAGE and not field.name.startswith(META)}
+        return {field.name: _shape(field) for field in schema if field.name not in (*OF_IMAGE, RANK) and not field.name.startswith(META)}
 
     def arrays(self, positions: Sequence[int], name: str) -> np.ndarray:
         """One array of each of some images, (N, *shape), by position; ValueError where an image is not measured."""
@@ -289,7 +323,7 @@ class Run:
     def tables(self) -> Iterator[pa.Table]:
         """Everything, part by part."""
         parts, chunks = self._stored
-        whole = _read(self._whole, None) if self._whole.exists() else None
+        whole = _read(self._whole, None).sort_by("position").drop_columns(RANK) if self._whole.exists() else None
         size = self.part * self.chunk
         for part in range(self._parts):
             if part in parts:
@@ -340,10 +374,15 @@ def _values(table: pa.Table, name: str) -> np.ndarray:
     return np.asarray(column.flatten().to_numpy()).reshape(len(column), *shape)
 
 
-def _regrouped(tables: Iterator[pa.Table], rows: int | None = None) -> Iterator[pa.Table]:
-    """The same rows in tables of `rows`, or of about GROUP bytes, all of equally many rows but for the last."""
+def _quoted(path: Path) -> str:
+    """A path inside the quotes of a query."""
+    return str(path).replace("'", "''")
+
+
+def _regrouped(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
+    """The same rows in tables of about GROUP bytes, all of equally many rows but for the last."""
     held = first = next(tables)
-    size = rows or max(1, GROUP // max(1, first.nbytes // len(first)))
+    size = max(1, GROUP // max(1, first.nbytes // len(first)))
     for table in itertools.chain(tables, [None]):
         while len(held) >= size or (table is None and len(held)):
             yield held[:size].combine_chunks()
@@ -386,7 +425,7 @@ def _write_tables(file: Path, tables: Iterable[pa.Table], effort: int = 15) -> N
                 if writer is None:
                     schema = table.schema
                     floats = {f"{field.name}.list.element": "BYTE_STREAM_SPLIT" for field in schema if _shape(field) is not None}
-                    words = [field.name for field in schema if field.type == pa.string()]
+                    words = [field.name for field in schema if field.name.startswith(META)]
                     writer = pq.ParquetWriter(stream, schema, compression="zstd", compression_level=effort, use_dictionary=words, column_encoding=floats or None)  # fmt: skip
                 writer.write_table(table, row_group_size=max(1, len(table)))
             if writer is not None:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
-from memlib.runs.folder import META, OF_IMAGE, Run
+from memlib.runs.folder import ENGINE, META, OF_IMAGE, RANK, Run
 
 BINS = 60
 
@@ -35,9 +35,10 @@ class Numbers:
         if not self.files:
             raise ValueError(f"Nothing of the run {run.folder.name!r} is measured yet.")
         self.names = [name for name, shape in run.columns().items() if shape is None]  # the numbers
-        self._connection = duckdb.connect(config={"memory_limit": "1GB", "threads": 2})
+        self._connection = duckdb.connect(config=ENGINE)
         self._connection.execute("SET enable_progress_bar = false; SET parquet_metadata_cache = true")
         known = [row[0] for row in self._fetch("DESCRIBE SELECT * FROM read_parquet($files)", {})]
+        self.ranked = RANK in known  # the run is whole, and its rows lie in the order of its main number
         self.metadata = [name.removeprefix(META) for name in known if name.startswith(META)]
 
     def count(self, where: Filter = Filter()) -> int:
@@ -48,6 +49,11 @@ class Numbers:
     def page(self, by: str, descending: bool, offset: int, limit: int, where: Filter = Filter()) -> pd.DataFrame:
         """Some rows in the order of a number, of the image's name or of its index; NaN last, equal values by position."""
         query, values = self._ordered(by, descending, where)
+        if self.ranked and where == Filter() and (by, descending) == (self.run.main[0], self.run.main[1] > 0):
+            query = (
+                f"SELECT {self._shown()} FROM read_parquet($files) WHERE {RANK} > $offset AND {RANK} <= $offset + $limit ORDER BY {RANK}"
+            )
+            return self._frame(query, {"limit": limit, "offset": offset})
         return self._frame(f"{query} LIMIT $limit OFFSET $offset", values | {"limit": limit, "offset": offset})
 
     def export(self, by: str, descending: bool, where: Filter, provenance: str) -> bytes:
@@ -67,7 +73,7 @@ class Numbers:
 
     def _shown(self) -> str:
         metadata = (f"{_quoted(META + name)} AS {_quoted(self._label(name))}" for name in self.metadata)
-        return ", ".join([*OF_IMAGE, *map(self._column, self.names), *metadata])
+        return ", ".join([*OF_IMAGE, *([RANK] if self.ranked else []), *map(self._column, self.names), *metadata])
 
     def rank(self, by: str, descending: bool, value: float) -> int:
         """1 + how many images have a value further up in the order."""
@@ -120,7 +126,7 @@ class Numbers:
 
     def _label(self, name: str) -> str:
         """What a metadata column is called beside the others."""
-        return f"{name} (metadata)" if name in (*OF_IMAGE, *self.names) else name
+        return f"{name} (metadata)" if name in (*OF_IMAGE, RANK, *self.names) else name
 
     def _execute(self, query: str, values: dict[str, Any]) -> Any:
         try:

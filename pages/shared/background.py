@@ -31,6 +31,7 @@ def begin(arguments: Sequence[str], title: str, link: str) -> None:
         st.session_state.background_problem = "Something else is under way in the background; start this when it has ended, or stop that."
         return
     start(arguments, title, {"link": link})
+    st.session_state.background_begun = True
 
 
 def button(label: str, disabled: bool, work: Callable[..., None], *arguments: object) -> None:
@@ -96,9 +97,15 @@ def adopt(view: View) -> None:
             continue  # the page of runs says what is wrong with it
 
 
+def begun() -> bool:
+    """Whether something was begun since the sidebar was drawn: a fragment then runs the whole page, so that it shows there."""
+    return bool(st.session_state.get("background_begun")) or "background_problem" in st.session_state
+
+
 def show_in_sidebar() -> None:
     """What is under way in the background, on every page, and how what this session saw under way has ended."""
     with st.sidebar:
+        st.session_state.pop("background_begun", None)
         problem = st.session_state.pop("background_problem", None)
         if problem:
             show_error(problem)

@@ -37,6 +37,7 @@ _CSS = """
 """
 
 _JS = """
+const shown = new WeakMap()  // the pictures of each gallery as an object the browser has
 export default function ({ data, parentElement, setStateValue }) {
   const box = parentElement.querySelector(".cards")
   const scale = data.scale, w = data.width * scale, h = data.height * scale
@@ -52,7 +53,15 @@ export default function ({ data, parentElement, setStateValue }) {
     }
   }
   const choose = (id) => { mark(id, true); setStateValue("selected", id) }
-  const sheet = data.columns * w + "px"
+  // one object for all cards: a long data URL in the style of each would be read as often as there are cards
+  if (shown.get(box)?.data !== data.sheet) {
+    if (shown.has(box)) URL.revokeObjectURL(shown.get(box).url)
+    const [head, body] = data.sheet.split(",")
+    const text = atob(body), bytes = new Uint8Array(text.length)
+    for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i)
+    shown.set(box, { data: data.sheet, url: URL.createObjectURL(new Blob([bytes], { type: head.slice(5, -7) })) })
+  }
+  const source = `url(${shown.get(box).url})`, sheet = data.columns * w + "px"
   box.replaceChildren(...data.cards.map((card, i) => {
     const button = document.createElement("button")
     button.type = "button"
@@ -64,7 +73,7 @@ export default function ({ data, parentElement, setStateValue }) {
     picture.className = "picture"
     picture.style.width = w + "px"
     picture.style.height = h + "px"
-    picture.style.backgroundImage = `url(${data.sheet})`
+    picture.style.backgroundImage = source
     picture.style.backgroundSize = sheet + " auto"
     picture.style.backgroundPosition = `-${(i % data.columns) * w}px -${Math.floor(i / data.columns) * h}px`
     const title = document.createElement("div")

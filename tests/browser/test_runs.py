@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from memlib import load_denoiser, load_images
+from memlib.images import to_pixels
 from memlib.runs import Run, create_run, folder
 from memlib.runs.folder import META
 from tests.browser.test_app import PATIENCE, ROOT, browser, page, served
@@ -37,9 +38,11 @@ def large_run(place: Path, name: str, seed: int) -> None:
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     found = tmp_path_factory.mktemp("runs")
+    demo = to_pixels(load_images("demo").batch(range(0, 1164, 3)))
     pixels = np.lib.format.open_memmap(found / "images.npy", "w+", np.uint8, (MANY, 32, 32, 3))
-    for start in range(0, MANY, 10_000):
-        pixels[start : start + 10_000] = np.random.default_rng(start).integers(0, 256, (10_000, 32, 32, 3), dtype=np.uint8)
+    for place in range(MANY):  # all different: shifted, and of different colours
+        turn, kind = divmod(place, len(demo))
+        pixels[place] = np.roll(demo[kind], (turn // 16, turn % 16), (0, 1)) // (1 + turn // 256)
     del pixels
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(folder, "PART", 1)
@@ -83,9 +86,13 @@ def test_a_run_of_a_hundred_thousand_images_and_its_gallery_open_within_three_ro
         expect(cards.nth(0)).not_to_have_attribute("aria-label", str(before))
         return float(page.evaluate("window.took")[-1])
 
-    opened = [took(f"run:large-{turn % 2}", "1 to 48 of 100,000") for turn in range(1, 9)]
-    turned = [took(f"page:{number}", f"{48 * (number - 1) + 1:,} to") for number in (2, 3, 4, 5, 4, 3, 2)]
-    sorted_ = [took(f"order:{name}", "49 to 96 of 100,000") for name in ("Least first", "Most memorised first") * 3]
+    def rounds() -> tuple[list[float], list[float], list[float]]:
+        opened = [took(f"run:large-{turn % 2}", "1 to 48 of 100,000") for turn in range(1, 9)]
+        turned = [took(f"page:{number}", f"{48 * (number - 1) + 1:,} to") for number in (2, 3, 4, 5, 4, 3, 2)]
+        return opened, turned, [took(f"order:{name}", "1 to 48 of 100,000") for name in ("Least first", "Most memorised first") * 4]
+
+    rounds()  # the browser compiles what it runs often, as it did for the bare script
+    opened, turned, sorted_ = rounds()
     for name, times in {"open": opened, "turn a page": turned, "sort": sorted_}.items():
         print(f"{name}: {statistics.median(times):.0f} ms, worst {max(times):.0f}; bare round trip {trip:.0f} ms")
     assert max(statistics.median(times) for times in (opened, turned, sorted_)) <= TRIPS * trip
