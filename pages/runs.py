@@ -69,7 +69,7 @@ def about(run: Run) -> None:
         return
     at_work = background.of_run(run.folder)
     st.progress(done / run.count)
-    if at_work is None and manifest.get("sources") and run.folder.parent == FOLDER:
+    if at_work is None and manifest.get("sources") and run.folder.resolve().parent == FOLDER.resolve():
         background.button(
             "Go on in the background", False, background.begin, ["measure", "--resume", str(run.folder)], run.folder.name, "runs"
         )
@@ -194,9 +194,16 @@ def browse(numbers: Numbers, key: tuple[str, str]) -> None:
     with above:
         about(run)
         filters(numbers, run, key)
-    if not total:
-        st.info("No image passes these filters.", icon=":material/filter_alt_off:")
-        return
+        if not total:
+            st.info("No image passes these filters.", icon=":material/filter_alt_off:")
+            return
+        row = st.container(horizontal=True, vertical_alignment="center")
+        if pages > 1:
+            with row:
+                if st.session_state.get("run_page", 1) > pages:
+                    st.session_state.run_page = pages
+                st.pagination(pages, key="run_page")
+        row.caption(f"{(page - 1) * PER_PAGE + 1:,} to {(page - 1) * PER_PAGE + len(table):,} of {total:,}{' that pass the filters' if where != Filter() else ''}.")  # fmt: skip
     if line is not None and loaded is not None:
         with right:
             detail(run, numbers, line, by, descending, rgb(loaded.images[places[line["id"]]]), key)
@@ -204,13 +211,6 @@ def browse(numbers: Numbers, key: tuple[str, str]) -> None:
     else:
         missing(run)
         spread(run, numbers, by, where, key)
-    row = st.container(horizontal=True, vertical_alignment="center")
-    if pages > 1:
-        with row:
-            if st.session_state.get("run_page", 1) > pages:
-                st.session_state.run_page = pages
-            st.pagination(pages, key="run_page")
-    row.caption(f"{(page - 1) * PER_PAGE + 1:,} to {(page - 1) * PER_PAGE + len(table):,} of {total:,}{' that pass the filters' if where != Filter() else ''}.")  # fmt: skip
     st.subheader("Rows")
     st.dataframe(table.drop(columns="position"), hide_index=True, height=280, alt="The images of this page with their numbers")
     downloads(run, numbers, by, descending, where, total)

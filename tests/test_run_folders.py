@@ -157,7 +157,7 @@ def test_queries_agree_with_pandas(chunks: int, images: ImageSet, tmp_path: Path
     ):  # fmt: skip
         assert numbers.count(where) == len(chosen)
         for descending in (True, False):
-            expected = chosen.sort_values("value", ascending=not descending, kind="stable")
+            expected = chosen.sort_values("value", ascending=not descending, kind="stable")  # values differ: no ties
             assert numbers.page("value", descending, 2, 5, where)["id"].tolist() == expected["id"].tolist()[2:7]
         assert numbers.histogram("value", where)["count"].sum() == len(chosen)
     assert numbers.page("value", True, 0, 1)["value (metadata)"].iloc[0].isdecimal()

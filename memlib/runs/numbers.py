@@ -39,6 +39,9 @@ class Numbers:
         self._connection.execute("SET enable_progress_bar = false; SET parquet_metadata_cache = true")
         known = [row[0] for row in self._fetch("DESCRIBE SELECT * FROM read_parquet($files)", {})]
         self.ranked = RANK in known  # the run is whole, and its rows lie in the order of its main number
+        self.known = int(
+            self._fetch(f"SELECT count({self._column(run.main[0])}) FROM read_parquet($files)", {})[0][0]
+        )  # values that are not NaN
         self.metadata = [name.removeprefix(META) for name in known if name.startswith(META)]
 
     def count(self, where: Filter = Filter()) -> int:
