@@ -70,7 +70,9 @@ class Task:
             return Progress("starting", seconds=seconds)
         if _read(self.folder / "end.json"):  # it ended while this looked
             return self.progress()
-        return Progress("lost", **numbers, text="The process ended without a word.", seconds=seconds)
+        return Progress(
+            "lost", **numbers, text=f"The process ended without a word; what it printed is in {self.folder / 'log.txt'}.", seconds=seconds
+        )
 
     def stop(self) -> None:
         """Ask it to end; what is finished is kept."""

@@ -41,7 +41,7 @@ def chosen_run() -> Run | None:
     found = known()
     try:
         if typed:
-            return Run(Path(workspace.confine(typed)))
+            return Run(Path(workspace.stamped(typed)[0]))
         asked = st.query_params.get("opened")
         if "opened_run" not in st.session_state and asked in found:
             st.session_state.opened_run = asked

@@ -193,6 +193,9 @@ def test_a_newer_damaged_or_foreign_folder_is_refused_with_a_sentence(images: Im
         ("[]", "damaged"),
         ("{}", "damaged"),
         (json.dumps({"format": 2}), "damaged"),
+        (json.dumps({**json.loads(text), "count": 10**15}), "damaged"),
+        (json.dumps({**json.loads(text), "count": 10**9, "chunk": 1, "part": 1}), "damaged"),
+        (json.dumps({**json.loads(text), "chunk": 0}), "damaged"),
         (json.dumps({**json.loads(text), "format": 99}), "Update Afterimage"),
         (json.dumps({**json.loads(text), "format": 1}), "format 1"),
     ):

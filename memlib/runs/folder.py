@@ -40,6 +40,7 @@ FORMAT = 2
 PART = 256  # chunks that are merged into one part
 GROUP = 2**20  # bytes of arrays in a row group
 ROWS = 2**12  # rows of numbers in a row group of a whole run: what is read for a page of them
+LARGEST, LARGEST_CHUNK = 10**9, 2**16  # a manifest that says more is damaged, or a trap
 ENGINE: dict[str, Any] = {"memory_limit": "1GB", "threads": 2}
 META = "meta."  # before the names of metadata columns, which may be called anything
 OF_IMAGE = ("position", "index", "id", "name")  # position in the run, index in the image set
@@ -83,6 +84,13 @@ class Run:
             found = manifest["format"]
             if found == FORMAT:
                 self.count, self.chunk, self.part = (int(manifest[name]) for name in ("count", "chunk", "part"))
+                if not (
+                    0 < self.count <= LARGEST
+                    and 0 < self.chunk <= LARGEST_CHUNK
+                    and 0 < self.part <= LARGEST_CHUNK
+                    and self._parts <= LARGEST_CHUNK
+                ):
+                    raise ValueError(f"{self.count} images in chunks of {self.chunk}, {self.part} a part")
                 self.measure, self.parameters = str(manifest["measure"]), dict(manifest["parameters"])
                 self.model = str(manifest["model"]["digest"])
         except FileNotFoundError:
@@ -188,8 +196,8 @@ class Run:
     def done(self) -> int:
         """How many images are measured."""
         parts, chunks = self._stored
-        finished = [chunk for part in parts for chunk in self._of_part(part)] + list(chunks)
-        return sum(len(self.places(chunk)) for chunk in finished)
+        size = self.part * self.chunk
+        return sum(min(self.count, (part + 1) * size) - part * size for part in parts) + sum(len(self.places(chunk)) for chunk in chunks)
 
     def numbers(self) -> list[Path]:
         """The files that hold the numbers of what is measured, in the order of the images."""
@@ -279,6 +287,8 @@ class Run:
     def main(self) -> tuple[str, int]:
         """The number the run is about, and its direction."""
         numbers = [name for name, shape in self.columns().items() if shape is None]
+        if not numbers:
+            raise ValueError(f"The run {self.folder.name!r} holds no numbers.")
         return next(((measure.column, measure.direction) for measure in self.measures if measure.column in numbers), (numbers[0], 1))
 
     def columns(self) -> dict[str, tuple[int, ...] | None]:

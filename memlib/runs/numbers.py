@@ -34,10 +34,11 @@ class Numbers:
         self.run, self.files = run, [str(file) for file in run.numbers()]
         if not self.files:
             raise ValueError(f"Nothing of the run {run.folder.name!r} is measured yet.")
-        self.names = [name for name, shape in run.columns().items() if shape is None]  # the numbers
         self._connection = duckdb.connect(config=ENGINE)
         self._connection.execute("SET enable_progress_bar = false; SET parquet_metadata_cache = true")
-        known = [row[0] for row in self._fetch("DESCRIBE SELECT * FROM read_parquet($files)", {})]
+        types = {row[0]: row[1] for row in self._fetch("DESCRIBE SELECT * FROM read_parquet($files)", {})}
+        self.names = [name for name, shape in run.columns().items() if shape is None and types.get(name) == "DOUBLE"]  # the numbers
+        known = list(types)
         self.ranked = RANK in known  # the run is whole, and its rows lie in the order of its main number
         self.known = int(
             self._fetch(f"SELECT count({self._column(run.main[0])}) FROM read_parquet($files)", {})[0][0]
