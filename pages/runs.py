@@ -131,15 +131,15 @@ def wanted(numbers: Numbers, run: Run) -> tuple[str, bool, Filter]:
 
 def filters(numbers: Numbers, run: Run, key: tuple[str, str]) -> None:
     row = st.container(horizontal=True, vertical_alignment="bottom")
-    row.selectbox("Sort by", numbers.names, index=numbers.names.index(run.main[0]), format_func=lambda name: _title(run, name), key=f"by-{run.measure}", width=220, on_change=first_page)  # fmt: skip
+    row.selectbox("Sort by", numbers.names, index=numbers.names.index(run.main[0]), format_func=lambda name: _title(run, name), key=f"by-{run.measure}", width=180, on_change=first_page)  # fmt: skip
     row.segmented_control("Order", [MOST, LEAST], default=MOST, required=True, key="run_order", on_change=first_page)
-    row.text_input("Search names", key="run_search", width=180, on_change=first_page)
+    row.text_input("Search names", key="run_search", width=150, on_change=first_page)
     column = _grouping(numbers)
     if len(numbers.metadata) > 1:
-        column = row.selectbox("Column", numbers.metadata, index=numbers.metadata.index(column), key="run_column", width=130, on_change=first_page)  # fmt: skip
+        column = row.selectbox("Column", numbers.metadata, index=numbers.metadata.index(column), key="run_column", width=110, on_change=first_page)  # fmt: skip
     options = choices_of(*key, column, numbers) if column else []
     if len(options) > 1:
-        row.multiselect(f"Values of {column}", options, key=f"values-{column}", width=260, on_change=first_page)
+        row.multiselect(f"Values of {column}", options, key=f"values-{column}", width=200, on_change=first_page)
 
 
 def first_page() -> None:
