@@ -311,6 +311,8 @@ def everything() -> None:
             about(run)
             st.info("Nothing is measured yet.", icon=":material/hourglass_empty:")
     except ValueError as error:
+        if run.again().stamp != run.stamp:  # files were merged while they were read
+            st.rerun()
         show_error(error)
 
 

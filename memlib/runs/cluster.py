@@ -4,6 +4,7 @@ Ray is an extra: pip install -r requirements-ray.txt. Workers need no image file
 started again and its batches are measured anew; results are stored where the run was started, batch by batch.
 """
 
+import os
 import socket
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -61,6 +62,7 @@ class OnRay:
         started = not ray.is_initialized()
         if started:
             _knock(self.address)
+            os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent anywhere unasked
             try:
                 ours = {"include_dashboard": False} if self.address is None else {"runtime_env": {"py_modules": [str(PACKAGE)]}}
                 ray.init(address=self.address, log_to_driver=False, logging_level="ERROR", **ours)

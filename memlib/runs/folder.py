@@ -18,6 +18,7 @@ import os
 import platform
 import re
 import sys
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -41,7 +42,7 @@ PART = 256  # chunks that are merged into one part
 GROUP = 2**20  # bytes of arrays in a row group
 ROWS = 2**12  # rows of numbers in a row group of a whole run: what is read for a page of them
 LARGEST, LARGEST_CHUNK = 10**9, 2**16  # a manifest that says more is damaged, or a trap
-ENGINE: dict[str, Any] = {"memory_limit": "1GB", "threads": 2}
+ENGINE: dict[str, Any] = {"memory_limit": "1GB", "threads": 2, "temp_directory": str(Path(tempfile.gettempdir()) / "afterimage")}
 META = "meta."  # before the names of metadata columns, which may be called anything
 OF_IMAGE = ("position", "index", "id", "name")  # position in the run, index in the image set
 RANK = "rank"  # 1 for the most memorised of a whole run; equal values in the order of their positions
@@ -259,8 +260,10 @@ class Run:
 
     def _seal(self) -> None:
         """Once all parts are there, their numbers become one file in the order it is mostly looked at: a page of rows lies together."""
+        if len(self._stored[0]) < self._parts:
+            return
         files = [self._file("numbers", part) for part in range(self._parts)]
-        if len(self._stored[0]) == self._parts and not self._whole.exists():
+        if not self._whole.exists():
             column, direction = self.main
             order = f'"{column}" {"DESC" if direction > 0 else "ASC"} NULLS LAST, position'
             partial = self._whole.with_name(f"{self._whole.name}.partial")
@@ -279,9 +282,8 @@ class Run:
                 if sys.exc_info()[0]:
                     partial.unlink(missing_ok=True)
             partial.replace(self._whole)
-        if self._whole.exists():
-            for file in files:
-                file.unlink(missing_ok=True)
+        for file in files:
+            file.unlink(missing_ok=True)
 
     @property
     def main(self) -> tuple[str, int]:
@@ -311,12 +313,14 @@ class Run:
         """One array of each of some images, (N, *shape), by position; ValueError where an image is not measured."""
         parts, chunks = self._stored
         wanted: dict[tuple[Path, int], list[int]] = {}
+        sizes: dict[Path, int] = {}  # rows of a row group
         for place, position in enumerate(positions):
             chunk, part = position // self.chunk, position // self.chunk // self.part
             if part in parts:
                 file, offset = self._file("arrays", part), position - part * self.part * self.chunk
-                rows = _rows_of_group(file)
-                wanted.setdefault((file, offset // rows), []).append(place)
+                if file not in sizes:
+                    sizes[file] = _rows_of_group(file)
+                wanted.setdefault((file, offset // sizes[file]), []).append(place)
             elif chunk in chunks:
                 wanted.setdefault((self._file("chunk", chunk), -1), []).append(place)
             else:
@@ -324,7 +328,7 @@ class Run:
         found: list[np.ndarray | None] = [None] * len(positions)
         for (file, group), places in wanted.items():
             table = _read(file, [name]) if group < 0 else _read(file, [name], group)
-            first = int(file.stem.removeprefix("chunk-")) * self.chunk if group < 0 else int(file.stem.removeprefix("arrays-")) * self.part * self.chunk + group * _rows_of_group(file)  # fmt: skip
+            first = int(file.stem.removeprefix("chunk-")) * self.chunk if group < 0 else int(file.stem.removeprefix("arrays-")) * self.part * self.chunk + group * sizes[file]  # fmt: skip
             values = _values(table, name)
             for place in places:
                 found[place] = values[positions[place] - first]
@@ -449,7 +453,7 @@ def _write_tables(file: Path, tables: Iterable[pa.Table], effort: int = 15) -> N
 
 
 def _write_json(file: Path, value: Mapping[str, Any]) -> None:
-    partial = file.with_name(f"{file.name}.partial")
+    partial = file.with_name(f"{file.name}.{os.getpid()}.partial")
     with partial.open("w") as stream:
         stream.write(json.dumps(value, indent=2) + "\n")
         stream.flush()
