@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import errno
 import sys
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -28,6 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         own.set_defaults(command=command.run)
     asked = parser.parse_args(arguments)
+    if asked.task and not asked.task.is_dir():
+        parser.error(f"--task: there is no folder {str(asked.task)!r}")
     task = Task(asked.task) if asked.task else None
     report = Report(asked.json, task)
     with task.held() if task else contextlib.nullcontext():
@@ -36,7 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if text:
             print(f"{parser.prog}: {text}", file=sys.stderr)
         if task:
-            task.end(code, text)
+            with contextlib.suppress(OSError):  # a full disk
+                task.end(code, text)
     return code
 
 
@@ -51,7 +55,8 @@ def _run(asked: argparse.Namespace, report: Report) -> tuple[int, str]:
     except OSError as error:
         full = " Free some space and give the same command again: what is finished is stored." if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""  # fmt: skip
         return FAILED, f"{error.strerror or error}{f' ({error.filename})' if error.filename else ''}.{full}"
-    except RuntimeError as error:  # of torch, or of a worker
+    except Exception as error:  # of torch, of a worker, or ours
+        traceback.print_exc()
         return FAILED, f"{type(error).__name__}: {error}"
     return DONE, ""
 

@@ -36,6 +36,7 @@ class Progress:
     total: float = 0.0
     text: str = ""
     seconds: float = 0.0  # since it began
+    left: float | None = None  # seconds, where that can be told
 
     @property
     def active(self) -> bool:
@@ -65,7 +66,7 @@ class Task:
             return Progress(states.get(end["code"], "failed"), **numbers, text=str(end["text"]), seconds=float(end["at"]) - began)
         seconds = time.time() - began
         if self._held():
-            return Progress("running", **numbers, text=str(last.get("text", "")), seconds=seconds)
+            return Progress("running", **numbers, text=str(last.get("text", "")), seconds=seconds, left=last.get("left"))
         if not last and seconds < STARTING:
             return Progress("starting", seconds=seconds)
         if _read(self.folder / "end.json"):  # it ended while this looked
@@ -82,8 +83,8 @@ class Task:
     def asked_to_stop(self) -> bool:
         return (self.folder / "stop").exists()
 
-    def tell(self, done: float, total: float, text: str) -> None:
-        _write(self.folder / "progress.json", {"done": done, "total": total, "text": text})
+    def tell(self, done: float, total: float, text: str, left: float | None = None) -> None:
+        _write(self.folder / "progress.json", {"done": done, "total": total, "text": text, "left": left})
 
     def end(self, code: int, text: str) -> None:
         _write(self.folder / "end.json", {"code": code, "text": text, "at": time.time()})

@@ -30,7 +30,10 @@ st.caption("Runs measured in the background, on the command line or on a cluster
 def known() -> dict[str, Path]:
     """Runs by name: those below the working directory, the latest first, then the demo's."""
     own = sorted(FOLDER.glob("*/manifest.json"), key=lambda file: file.stat().st_mtime, reverse=True)
-    return {file.parent.name: file.parent for file in [*own, *sorted(DEMO.glob("runs/*/manifest.json"))]}
+    found = {file.parent.name: file.parent for file in own}
+    for file in sorted(DEMO.glob("runs/*/manifest.json")):
+        found.setdefault(file.parent.name, file.parent)
+    return found
 
 
 def chosen_run() -> Run | None:
@@ -38,8 +41,8 @@ def chosen_run() -> Run | None:
     row = st.container(horizontal=True, vertical_alignment="bottom")
     with row.popover("Another folder", icon=":material/folder_open:"):
         typed = st.text_input("Run folder", key="run_folder", bind="query-params", help="A run made elsewhere, below the folders this app may read.").strip()  # fmt: skip
-    found = known()
     try:
+        found = known()
         if typed:
             return Run(Path(workspace.stamped(typed)[0]))
         asked = st.query_params.get("opened")
@@ -52,9 +55,9 @@ def chosen_run() -> Run | None:
             return None
         st.query_params["opened"] = name
         return Run(found[name])
-    except ValueError as error:
+    except (ValueError, OSError) as error:  # a file can go while it is looked at
         show_error(error)
-        return None
+        st.stop()
 
 
 def about(run: Run) -> None:
@@ -100,9 +103,7 @@ def count_of(folder: str, stamp: str, where: Filter, _numbers: Numbers) -> int:
 @st.cache_data(max_entries=16, show_spinner=False)
 def limits_of(folder: str, stamp: str, array: str, _run: Run) -> tuple[float, float]:
     """Colour limits from the maps of images spread over the run."""
-    numbers = numbers_of(folder, stamp)
-    positions = numbers.page("position", False, 0, SAMPLE)["position"].tolist()
-    return colour_range(_run.arrays(positions, array))
+    return colour_range(_run.arrays(_run.spread(SAMPLE), array))
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)
@@ -139,7 +140,7 @@ def filters(numbers: Numbers, run: Run, key: tuple[str, str]) -> None:
         column = row.selectbox("Column", numbers.metadata, index=numbers.metadata.index(column), key="run_column", width=110, on_change=first_page)  # fmt: skip
     options = choices_of(*key, column, numbers) if column else []
     if len(options) > 1:
-        row.multiselect(f"Values of {column}", options, key=f"values-{column}", width=200, on_change=first_page)
+        row.multiselect(f"Values of {plain(column)}", options, key=f"values-{column}", width=200, on_change=first_page)
 
 
 def first_page() -> None:
@@ -237,7 +238,7 @@ def detail(run: Run, numbers: Numbers, line: pd.Series, by: str, descending: boo
         st.image(np.kron(picture, np.ones((max(1, 256 // picture.shape[0]),) * 2 + (1,), np.uint8)), alt=str(line["name"]))
     columns = st.columns(3)
     columns[0].metric(
-        _title(run, by), f"{line[by]:,.5g}", help=(_of(run, by) or MEASURES["volume_growth"]).definition if _of(run, by) else None
+        plain(_title(run, by)), f"{line[by]:,.5g}", help=(_of(run, by) or MEASURES["volume_growth"]).definition if _of(run, by) else None
     )
     if "stderr" in line:
         columns[1].metric("Standard error", "unknown" if pd.isna(line["stderr"]) else f"± {line['stderr']:,.3g}")
@@ -310,7 +311,7 @@ def everything() -> None:
         else:
             about(run)
             st.info("Nothing is measured yet.", icon=":material/hourglass_empty:")
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         if run.again().stamp != run.stamp:  # files were merged while they were read
             st.rerun()
         show_error(error)

@@ -298,3 +298,29 @@ def test_the_demo_command_builds_and_prints_its_tables(monkeypatch: pytest.Monke
     assert main(["demo"]) == 0
     assert capsys.readouterr().out.startswith("A table\n")
     assert built == [Path("somewhere"), Path("build/demo")]
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("steps=abc", "of another kind"), ("steps=2.5", "of another kind"), ("steps=[1]", "of another kind"), ("steps=null", "of another kind"),
+        ("sigma_max=true", "of another kind"), ("nothing=1", "has no parameter"),
+    ],
+)  # fmt: skip
+def test_a_parameter_that_means_nothing_is_bad_input_and_leaves_no_run(
+    given: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["measure", "--set", given, "--device", "cpu"]) == 2
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / ".afterimage").exists()
+
+
+def test_every_parameter_can_be_set_where_the_measure_passes_them_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    asked = ["--measure", "log_likelihood", "--set", "steps=2", "--set", "probes=1", "--limit", "2", "--device", "cpu", "--chunk", "2"]
+    assert main(["measure", *asked, "--output", "run"]) == 0
+    assert main(["show", "run", "--where", "group"]) == 2
+    assert main(["show", "run", "--rows", "-1"]) == 2
+    assert main(["measure", *asked, "--output", "large", "--chunk", "70000"]) == 2
+    assert not (tmp_path / "large").exists()

@@ -52,6 +52,10 @@ def run(asked: argparse.Namespace, report: Report) -> None:
     if asked.threads and asked.engine == "local":
         torch.set_num_threads(asked.threads)
     on_ray = asked.engine == "ray"
+    if not on_ray and (asked.address or asked.workers):
+        raise ValueError("--address and --workers are of --engine ray.")
+    if on_ray and asked.device:
+        raise ValueError("--device is of --engine local: Ray's workers take the GPUs, or else the CPUs, of the cluster.")
     engine = OnRay(asked.address, asked.workers, asked.threads or 1) if on_ray else in_this_process
     threads = (asked.threads or 1) if on_ray else None
     device = "cpu" if on_ray else asked.device  # the model is sent to the workers
@@ -68,7 +72,7 @@ def run(asked: argparse.Namespace, report: Report) -> None:
 def _new(asked: argparse.Namespace, loaded: Workspace, threads: int | None) -> Run:
     """The run that is asked for, new or begun before."""
     parameters = MEASURES[asked.measure].defaults(loaded.denoiser)
-    parameters |= _parameters(asked.set, asked.measure)
+    parameters |= _parameters(asked.set, asked.measure, parameters)
     indices = None
     if asked.sample:
         count = min(asked.sample, len(loaded.images))
@@ -104,19 +108,36 @@ def _measure(one: Run, loaded: Workspace, engine: Engine, threads: int | None, r
     report.result({"run": str(one.folder), "images": done, "measure": one.measure}, f"{done:,} images measured, in {one.folder}")
 
 
-def _parameters(given: Sequence[str], measure: str) -> dict[str, Any]:
-    """--set NAME=VALUE, checked against what the measure takes."""
-    known = [name for name in inspect.signature(MEASURES[measure].function).parameters if name not in ("denoiser", "images", "callback")]
+def _parameters(given: Sequence[str], measure: str, usual: dict[str, Any]) -> dict[str, Any]:
+    """--set NAME=VALUE, checked against what the measure takes; `usual` are its defaults."""
+    signature = inspect.signature(MEASURES[measure].function).parameters
+    known = [*(name for name, one in signature.items() if one.kind is not one.VAR_KEYWORD and name not in ("denoiser", "images", "callback")), *usual]  # fmt: skip
     found = {}
     for text in given:
         name, _, value = text.partition("=")
         if name not in known:
-            raise ValueError(f"{measure} has no parameter {name!r:.40}; it has {', '.join(known)}.")
+            raise ValueError(f"{measure} has no parameter {name!r:.40}; it has {', '.join(dict.fromkeys(known))}.")
         try:
             found[name] = json.loads(value)
         except ValueError:
             found[name] = value
+        default = usual.get(name, signature[name].default if name in signature else None)
+        if not _alike(found[name], default):
+            raise ValueError(
+                f"--set {name}={value:.40}: {name} is {json.dumps(default)} by default, and a value of another kind means nothing."
+            )
     return found
+
+
+def _alike(value: Any, default: Any) -> bool:
+    """Whether a value can stand where the default stands; any number or word can where that is None, a word also for a number."""
+    if isinstance(default, (list, tuple)):
+        return isinstance(value, list) and bool(value) and all(_alike(one, 1.0) for one in value)
+    if isinstance(default, bool) or isinstance(value, bool):
+        return isinstance(value, bool) and isinstance(default, bool)
+    if isinstance(default, int):
+        return isinstance(value, int) or value == "exact"  # of probes
+    return isinstance(value, str) if isinstance(default, str) else isinstance(value, (int, float))
 
 
 def _listed(file: Path, images: ImageSet) -> list[int]:

@@ -25,6 +25,7 @@ class Report:
         self.as_json, self.task = as_json, task
         self._bar: tqdm | None = None
         self._told = 0.0
+        self._stage: tuple[str, float, float] = ("", 0.0, 0.0)  # what is counted, when that began and from where
 
     def progress(self, done: float, total: float, text: str) -> None:
         """`done` of `total` of what `text` names; raises Stopped where the task was asked to end."""
@@ -37,9 +38,16 @@ class Report:
         if self.as_json:
             self._line({"event": "progress", "what": text, "done": done, "total": total})
         if self.task is not None:
-            self.task.tell(done, total, text)
+            self.task.tell(done, total, text, self._left(done, total, text, now))
             if self.task.asked_to_stop and not last:
                 raise Stopped(text)
+
+    def _left(self, done: float, total: float, text: str, now: float) -> float | None:
+        """Seconds until the end of what is counted, at the speed so far; what was there when it began does not count."""
+        if self._stage[0] != text or done < self._stage[2]:
+            self._stage = (text, now, done)
+        _, began, first = self._stage
+        return (now - began) * (total - done) / (done - first) if done > first else None
 
     def result(self, line: Mapping[str, Any], text: str = "") -> None:
         """One outcome: `text` for people (the line's values where it is empty), `line` as JSON."""

@@ -32,6 +32,10 @@ def run(asked: argparse.Namespace, report: Report) -> None:
     if asked.folder is None:
         listed(FOLDER, report)
         return
+    if asked.where and "=" not in asked.where:
+        raise ValueError(f"--where takes COLUMN=VALUE, not {asked.where!r:.60}.")
+    if asked.rows is not None and asked.rows < 0:
+        raise ValueError(f"--rows must not be negative: {asked.rows}.")
     one = Run(asked.folder)
     report.result(described(one), sentence(one))
     if not one.done:
@@ -39,7 +43,7 @@ def run(asked: argparse.Namespace, report: Report) -> None:
     numbers = Numbers(one)
     column, _, value = (asked.where or "").partition("=")
     where = Filter(text=asked.search, column=column, values=(value,) if asked.where else ())
-    by = asked.by or one.measures[0].column
+    by = asked.by or one.main[0]
     direction = next((measure.direction for measure in one.measures if measure.column == by), 1)
     left, offset = asked.rows if asked.rows is not None else None if asked.json else ROWS, 0
     while left is None or offset < left:

@@ -36,6 +36,9 @@ class Worker:
             denoiser.to(pick_device())
         self.denoiser, self.measure, self.parameters = denoiser, measure, parameters
 
+    def ready(self) -> None:
+        """Answered once the worker is there."""
+
     def work(self, number: int, pictures: Tensor) -> tuple[int, list[Row]]:
         return number, measure_pictures(self.denoiser, pictures, self.measure, self.parameters)
 
@@ -77,32 +80,37 @@ class OnRay:
     def _measured(
         self, ray: Any, denoiser: Denoiser, measure: str, parameters: Mapping[str, Any], batches: Iterator[tuple[int, Tensor]], tick: Callable[[float], object]
     ) -> Iterator[tuple[int, list[Row]]]:  # fmt: skip
-        resources = ray.cluster_resources()
-        gpus = int(resources.get("GPU", 0))
-        most = gpus or max(1, int(resources.get("CPU", 1)) // self.threads)
+        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        gpus = any(node.get("GPU", 0) >= 1 for node in nodes)
+        room = [int(node.get("CPU", 0)) // self.threads for node in nodes]
+        most = sum(min(cpus, int(node.get("GPU", 0))) if gpus else cpus for node, cpus in zip(nodes, room, strict=True))
+        if not most:
+            raise ValueError(f"No node of the Ray cluster has {self.threads} CPUs for a worker; ask for fewer threads.")
         options = {"num_cpus": self.threads, "num_gpus": 1 if gpus else 0, "max_restarts": -1, "max_task_retries": TRIES}
         model = ray.put(denoiser)
         actor = ray.remote(**options)(Worker)
         workers = [actor.remote([model], measure, dict(parameters), self.threads) for _ in range(min(most, self.workers or most))]
-        busy: dict[Any, int] = {}  # a batch that is under way, and whose it is
+        # work is given only to workers that have said that they are there: others may wait for room as long as someone else has it
+        waiting: dict[Any, Any] = {worker.ready.remote(): worker for worker in workers}
+        busy: dict[Any, Any] = {}  # a batch that is under way, and whose it is
+        left = next(batches, None)
         try:
-            for place, worker in [(place, worker) for _ in range(AHEAD) for place, worker in enumerate(workers)]:
-                batch = next(batches, None)
-                if batch is not None:
-                    busy[worker.work.remote(*batch)] = place
-            while busy:
-                ready, _ = ray.wait(list(busy), num_returns=1, timeout=POLL)
-                for one in ready:
-                    place = busy.pop(one)
-                    batch = next(batches, None)
-                    if batch is not None:
-                        busy[workers[place].work.remote(*batch)] = place
+            while busy or left is not None:
+                done, _ = ray.wait([*busy, *waiting], num_returns=1, timeout=POLL)
+                for one in done:
                     try:
-                        yield ray.get(one)
+                        rows = ray.get(one)
                     except ray.exceptions.RayActorError as error:
-                        raise RuntimeError(f"A worker died {TRIES + 1} times at the same images. What is finished is stored.") from error
+                        raise RuntimeError(f"A worker died {TRIES + 1} times, or could not start: {str(error).splitlines()[0]} What is finished is stored.") from error  # fmt: skip
                     except ray.exceptions.RayTaskError as error:
                         raise error.cause if isinstance(error.cause, ValueError) else error from error
+                    worker = busy.pop(one, None) or waiting.pop(one)
+                    for _ in range(AHEAD if rows is None else 1):
+                        if left is not None:
+                            busy[worker.work.remote(*left)] = worker
+                            left = next(batches, None)
+                    if rows is not None:
+                        yield rows
                 tick(0.0)
         finally:
             for worker in workers:

@@ -18,7 +18,6 @@ import os
 import platform
 import re
 import sys
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -34,6 +33,7 @@ from filelock import FileLock, Timeout
 
 from memlib.denoisers import Denoiser
 from memlib.images import ImageSet
+from memlib.images.cache import cache_folder
 from memlib.measures import MEASURES, Measure, Row
 from memlib.runs.results import CHUNK
 
@@ -42,10 +42,14 @@ PART = 256  # chunks that are merged into one part
 GROUP = 2**20  # bytes of arrays in a row group
 ROWS = 2**12  # rows of numbers in a row group of a whole run: what is read for a page of them
 LARGEST, LARGEST_CHUNK = 10**9, 2**16  # a manifest that says more is damaged, or a trap
-ENGINE: dict[str, Any] = {"memory_limit": "1GB", "threads": 2, "temp_directory": str(Path(tempfile.gettempdir()) / "afterimage")}
 META = "meta."  # before the names of metadata columns, which may be called anything
 OF_IMAGE = ("position", "index", "id", "name")  # position in the run, index in the image set
 RANK = "rank"  # 1 for the most memorised of a whole run; equal values in the order of their positions
+
+
+def engine_settings() -> dict[str, Any]:
+    """Of DuckDB: bounded memory, and a folder of the user's own for what does not fit into it."""
+    return {"memory_limit": "1GB", "threads": 2, "temp_directory": str(cache_folder() / "spill")}
 
 
 def provenance(
@@ -94,6 +98,19 @@ class Run:
                     raise ValueError(f"{self.count} images in chunks of {self.chunk}, {self.part} a part")
                 self.measure, self.parameters = str(manifest["measure"]), dict(manifest["parameters"])
                 self.model = str(manifest["model"]["digest"])
+                for told in (
+                    manifest["date"],
+                    manifest["device"],
+                    manifest["model"]["name"],
+                    manifest["images"]["name"],
+                    manifest["images"]["digest"],
+                ):
+                    if not isinstance(told, str):
+                        raise ValueError(f"{told!r:.40} is no text")
+                if not isinstance(manifest["selection"], list | None) or not isinstance(manifest["sources"], dict | None):
+                    raise ValueError("selection or sources")
+                if not self.measures:
+                    raise ValueError(f"no measure here is called {self.measure!r:.40}")
         except FileNotFoundError:
             raise ValueError(f"{folder.name!r} is no run: it has no manifest.json.") from None
         except (OSError, ValueError, KeyError, TypeError) as error:
@@ -111,6 +128,10 @@ class Run:
         Two runs are the same if measure, parameters, model, images, their number, chunk and what is kept are.
         """
         wanted = {**manifest, "count": count, "part": PART}
+        if not 0 < manifest["chunk"] <= LARGEST_CHUNK or not 0 < count <= min(LARGEST, LARGEST_CHUNK * PART * manifest["chunk"]):
+            raise ValueError(
+                f"{count:,} images in chunks of {manifest['chunk']} are no run: a chunk has 1 to {LARGEST_CHUNK} images, and not too few for so many."
+            )
         if (folder / "manifest.json").exists():
             run = cls(folder)
             for name, what in {"measure": "measure", "parameters": "settings", "model": "model", "images": "images", "count": "number of images", "selection": "chosen images", "chunk": "chunk", "arrays": "choice of what to keep"}.items():  # fmt: skip
@@ -119,6 +140,9 @@ class Run:
                     there, here = there["digest"], here["digest"]  # type: ignore[index]
                 if there != here:
                     raise ValueError(f"The folder {folder.name!r} holds a run with another {what}: {there!r:.80} instead of {here!r:.80}. Choose another folder.")  # fmt: skip
+            if wanted["sources"] and run.manifest["sources"] != wanted["sources"]:  # the same model and images, moved
+                run.manifest["sources"] = wanted["sources"]
+                _write_json(folder / "manifest.json", run.manifest)
             return run
         folder.mkdir(parents=True, exist_ok=True)
         _write_json(folder / "manifest.json", wanted)
@@ -174,7 +198,7 @@ class Run:
     def stamp(self) -> str:
         """Changes when the run grows."""
         parts, chunks = self._stored
-        return f"{self.manifest['date']} {self.model} {sorted(parts)} {sorted(chunks)}"
+        return f"{self.manifest['date']} {self.model} {sorted(parts)} {sorted(chunks)} {self._whole.exists()}"
 
     @property
     def measures(self) -> list[Measure]:
@@ -268,7 +292,7 @@ class Run:
             order = f'"{column}" {"DESC" if direction > 0 else "ASC"} NULLS LAST, position'
             partial = self._whole.with_name(f"{self._whole.name}.partial")
             try:
-                with duckdb.connect(config=ENGINE) as engine:
+                with duckdb.connect(config=engine_settings()) as engine:
                     engine.execute(
                         f"COPY (SELECT row_number() OVER (ORDER BY {order}) AS {RANK}, * FROM read_parquet($files) ORDER BY {RANK}) TO '{_quoted(partial)}' "
                         f"(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROWS})",
@@ -276,7 +300,7 @@ class Run:
                     )
                 with partial.open("rb+") as stream:
                     os.fsync(stream.fileno())
-            except duckdb.IOException as error:
+            except duckdb.Error as error:
                 raise OSError(errno.ENOSPC if "space" in str(error) else errno.EIO, str(error).splitlines()[0], str(self._whole)) from error
             finally:
                 if sys.exc_info()[0]:
@@ -334,8 +358,16 @@ class Run:
                 found[place] = values[positions[place] - first]
         return np.stack([values for values in found if values is not None])
 
-    def tables(self) -> Iterator[pa.Table]:
-        """Everything, part by part."""
+    def spread(self, most: int) -> list[int]:
+        """Positions of at most so many measured images, evenly spread over what is measured."""
+        parts, chunks = self._stored
+        ranges = [range(part * self.part * self.chunk, min(self.count, (part + 1) * self.part * self.chunk)) for part in parts]
+        ranges += [self.places(chunk) for chunk in chunks]
+        known = np.concatenate([np.arange(one.start, one.stop) for one in sorted(ranges, key=lambda one: one.start)])
+        return [int(known[place]) for place in np.unique(np.linspace(0, len(known) - 1, most).round().astype(int))]
+
+    def tables(self, arrays: bool = True) -> Iterator[pa.Table]:
+        """Everything, part by part, or the numbers alone."""
         parts, chunks = self._stored
         whole = _read(self._whole, None).sort_by("position").drop_columns(RANK) if self._whole.exists() else None
         size = self.part * self.chunk
@@ -343,18 +375,19 @@ class Run:
             if part in parts:
                 table = _read(self._file("numbers", part), None) if whole is None else whole[part * size : (part + 1) * size]
                 more = self._file("arrays", part)
-                if more.exists():
+                if arrays and more.exists():
                     beside = _read(more, None)
                     for field in beside.schema:
                         table = table.append_column(field, beside[field.name])
                 yield table
             else:
-                yield from (_read(self._file("chunk", chunk), None) for chunk in self._of_part(part) if chunk in chunks)
+                names = None if arrays else [*OF_IMAGE, *(name for name, shape in self.columns().items() if shape is None)]
+                yield from (_read(self._file("chunk", chunk), names) for chunk in self._of_part(part) if chunk in chunks)
 
-    def rows(self) -> dict[str, Row]:
-        """{image id: row} of everything; for runs that fit into memory."""
+    def rows(self, arrays: bool = True) -> dict[str, Row]:
+        """{image id: row} of everything, or of the numbers alone; for runs that fit into memory."""
         found: dict[str, Row] = {}
-        for table in self.tables():
+        for table in self.tables(arrays):
             names = [name for name in table.column_names if name not in OF_IMAGE and not name.startswith(META)]
             columns = {name: _values(table, name) for name in names}
             for place, image in enumerate(table["id"].to_pylist()):
@@ -427,7 +460,7 @@ def _read(file: Path, columns: Sequence[str] | None, group: int | None = None) -
 
 
 def _damaged(file: Path, error: Exception) -> ValueError:
-    return ValueError(f"The run {file.parent.name!r} cannot be read: {file.name} is damaged ({error!s:.100}). Delete that file to measure its images again.")  # fmt: skip
+    return ValueError(f"The run {file.parent.name!r} cannot be read: {file.name} is damaged ({error!s:.100}). Restore that file, or delete the folder to measure the run again.")  # fmt: skip
 
 
 def _write_tables(file: Path, tables: Iterable[pa.Table], effort: int = 15) -> None:

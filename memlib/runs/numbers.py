@@ -9,21 +9,19 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
-from memlib.runs.folder import ENGINE, META, OF_IMAGE, RANK, Run
+from memlib.runs.folder import META, OF_IMAGE, RANK, Run, engine_settings
 
 BINS = 60
+SOURCE = "read_parquet($files) AS t"  # columns are asked for as t."name": a bare name could be another column's alias, in any case
 
 
 @dataclass(frozen=True)
 class Filter:
-    """Rows whose name holds `text` (in any case), whose metadata column `column` has one of `values`, whose number `number` lies in [low, high]."""
+    """Rows whose name holds `text` (in any case) and whose metadata column `column` has one of `values`; empty ones let all pass."""
 
     text: str = ""
     column: str = ""
     values: tuple[str, ...] = ()
-    number: str = ""
-    low: float = -np.inf
-    high: float = np.inf
 
 
 class Numbers:
@@ -34,29 +32,25 @@ class Numbers:
         self.run, self.files = run, [str(file) for file in run.numbers()]
         if not self.files:
             raise ValueError(f"Nothing of the run {run.folder.name!r} is measured yet.")
-        self._connection = duckdb.connect(config=ENGINE)
+        self._connection = duckdb.connect(config=engine_settings())
         self._connection.execute("SET enable_progress_bar = false; SET parquet_metadata_cache = true")
-        types = {row[0]: row[1] for row in self._fetch("DESCRIBE SELECT * FROM read_parquet($files)", {})}
+        types = {row[0]: row[1] for row in self._fetch(f"DESCRIBE SELECT * FROM {SOURCE}", {})}
         self.names = [name for name, shape in run.columns().items() if shape is None and types.get(name) == "DOUBLE"]  # the numbers
         known = list(types)
         self.ranked = RANK in known  # the run is whole, and its rows lie in the order of its main number
-        self.known = int(
-            self._fetch(f"SELECT count({self._column(run.main[0])}) FROM read_parquet($files)", {})[0][0]
-        )  # values that are not NaN
+        self.known = int(self._fetch(f"SELECT count({self._column(run.main[0])}) FROM {SOURCE}", {})[0][0])  # values that are not NaN
         self.metadata = [name.removeprefix(META) for name in known if name.startswith(META)]
 
     def count(self, where: Filter = Filter()) -> int:
         """How many rows pass."""
         condition, values = self._where(where)
-        return int(self._fetch(f"SELECT count(*) FROM read_parquet($files) {condition}", values)[0][0])
+        return int(self._fetch(f"SELECT count(*) FROM {SOURCE} {condition}", values)[0][0])
 
     def page(self, by: str, descending: bool, offset: int, limit: int, where: Filter = Filter()) -> pd.DataFrame:
         """Some rows in the order of a number, of the image's name or of its index; NaN last, equal values by position."""
         query, values = self._ordered(by, descending, where)
         if self.ranked and where == Filter() and (by, descending) == (self.run.main[0], self.run.main[1] > 0):
-            query = (
-                f"SELECT {self._shown()} FROM read_parquet($files) WHERE {RANK} > $offset AND {RANK} <= $offset + $limit ORDER BY {RANK}"
-            )
+            query = f"SELECT {self._shown()} FROM {SOURCE} WHERE {RANK} > $offset AND {RANK} <= $offset + $limit ORDER BY {RANK}"
             return self._frame(query, {"limit": limit, "offset": offset})
         return self._frame(f"{query} LIMIT $limit OFFSET $offset", values | {"limit": limit, "offset": offset})
 
@@ -72,34 +66,34 @@ class Numbers:
 
     def _ordered(self, by: str, descending: bool, where: Filter) -> tuple[str, dict[str, Any]]:
         condition, values = self._where(where)
-        order = f"{self._column(by)} {'DESC' if descending else 'ASC'} NULLS LAST, position"
-        return f"SELECT {self._shown()} FROM read_parquet($files) {condition} ORDER BY {order}", values
+        order = f"{self._column(by)} {'DESC' if descending else 'ASC'} NULLS LAST, t.position"
+        return f"SELECT {self._shown()} FROM {SOURCE} {condition} ORDER BY {order}", values
 
     def _shown(self) -> str:
-        metadata = (f"{_quoted(META + name)} AS {_quoted(self._label(name))}" for name in self.metadata)
-        return ", ".join([*OF_IMAGE, *([RANK] if self.ranked else []), *map(self._column, self.names), *metadata])
+        metadata = (f"{self._meta(name)} AS {_quoted(self._label(name))}" for name in self.metadata)
+        return ", ".join([*map(self._column, OF_IMAGE), *([f"t.{RANK}"] if self.ranked else []), *map(self._column, self.names), *metadata])
 
     def rank(self, by: str, descending: bool, value: float) -> int:
         """1 + how many images have a value further up in the order."""
         sign = ">" if descending else "<"
-        found = self._fetch(f"SELECT count(*) FROM read_parquet($files) WHERE {self._column(by)} {sign} $value", {"value": value})  # fmt: skip
+        found = self._fetch(f"SELECT count(*) FROM {SOURCE} WHERE {self._column(by)} {sign} $value", {"value": value})  # fmt: skip
         return int(found[0][0]) + 1
 
     def choices(self, column: str, most: int = 100) -> list[str]:
         """The values of a metadata column, the most frequent first."""
         name = self._meta(column)
-        return [str(row[0]) for row in self._fetch(f"SELECT {name} FROM read_parquet($files) GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT $most", {"most": most})]  # fmt: skip
+        return [str(row[0]) for row in self._fetch(f"SELECT {name} FROM {SOURCE} GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT $most", {"most": most})]  # fmt: skip
 
     def histogram(self, name: str, where: Filter = Filter(), bins: int = BINS) -> pd.DataFrame:
         """Counts of the rows that pass in equal bins over the whole range of a number: columns `low`, `high`, `count`."""
         column = self._column(name)
-        low, high = self._fetch(f"SELECT min({column}), max({column}) FROM read_parquet($files)", {})[0]
+        low, high = self._fetch(f"SELECT min({column}), max({column}) FROM {SOURCE}", {})[0]
         if low is None:
             return pd.DataFrame({"low": [], "high": [], "count": []})
         width = (high - low) / bins or 1.0
         condition, values = self._where(where)
         condition = f"{condition} {'AND' if condition else 'WHERE'} {column} IS NOT NULL"
-        found = dict(self._fetch(f"SELECT least(floor(({column} - $first) / $width), $last)::INTEGER, count(*) FROM read_parquet($files) {condition} GROUP BY 1", values | {"first": low, "width": width, "last": bins - 1}))  # fmt: skip
+        found = dict(self._fetch(f"SELECT least(floor(({column} - $first) / $width), $last)::INTEGER, count(*) FROM {SOURCE} {condition} GROUP BY 1", values | {"first": low, "width": width, "last": bins - 1}))  # fmt: skip
         edges = low + width * np.arange(bins + 1)
         return pd.DataFrame({"low": edges[:-1], "high": edges[1:], "count": [int(found.get(place, 0)) for place in range(bins)]})
 
@@ -107,30 +101,28 @@ class Numbers:
         conditions: list[str] = []
         values: dict[str, Any] = {}
         if where.text:
-            conditions.append("contains(lower(name), lower($text))")
+            conditions.append("contains(lower(t.name), lower($text))")
             values["text"] = where.text
         if where.values:
             conditions.append(f"{self._meta(where.column)} IN (SELECT unnest($chosen))")
             values["chosen"] = list(where.values)
-        if where.number and (where.low > -np.inf or where.high < np.inf):
-            conditions.append(f"{self._column(where.number)} BETWEEN $low AND $high")
-            values |= {"low": where.low, "high": where.high}
         return f"WHERE {' AND '.join(conditions)}" if conditions else "", values
 
     def _column(self, name: str) -> str:
         """A column of the files, quoted; ValueError for any other word."""
         if name not in (*self.names, *OF_IMAGE):
             raise ValueError(f"The run has no number {name!r:.60}; it has {', '.join(self.names)}.")
-        return _quoted(name)
+        return f"t.{_quoted(name)}"
 
     def _meta(self, name: str) -> str:
         if name not in self.metadata:
             raise ValueError(f"The run has no column {name!r:.60}; it has {', '.join(self.metadata) or 'none'}.")
-        return _quoted(META + name)
+        return f"t.{_quoted(META + name)}"
 
     def _label(self, name: str) -> str:
         """What a metadata column is called beside the others."""
-        return f"{name} (metadata)" if name in (*OF_IMAGE, RANK, *self.names) else name
+        taken = {known.casefold() for known in (*OF_IMAGE, RANK, *self.names)}
+        return f"{name} (metadata)" if name.casefold() in taken else name
 
     def _execute(self, query: str, values: dict[str, Any]) -> Any:
         try:

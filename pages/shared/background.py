@@ -1,5 +1,6 @@
 """Work that outlives the page: runs as processes of their own, seen from every page, and what they finished brought into the session."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -15,7 +16,10 @@ from pages.shared.errors import plain, show_error
 from pages.shared.paths import confine
 from pages.shared.view import View
 
-ADOPTED = 5000  # images of a run whose rows are brought into a session; larger ones are looked at where they lie
+ADOPTED, ROW = (
+    128 * 2**20,
+    4000,
+)  # bytes of a run that is brought into a session, larger ones are looked at where they lie; of a row's numbers
 EVERY = 2.0  # seconds between two looks at the progress
 ICONS = {"done": ":material/check:", "stopped": ":material/stop:", "failed": ":material/error:", "lost": ":material/error:"}
 
@@ -82,19 +86,26 @@ def _whole(loaded: Workspace, model: str) -> dict[str, object]:
 
 
 def adopt(view: View) -> None:
-    """Bring what runs below FOLDER have measured with the view's settings into the session."""
+    """Bring what runs below FOLDER have measured with the view's settings into the session; name those too large for it."""
     digests = {model.digest for model in view.models}
     seen: dict[str, str] = st.session_state.setdefault("runs_seen", {})
+    larger = []
     for file in FOLDER.glob("*/manifest.json"):
         try:
             run = Run(file.parent)
             wanted = view.measure in [measure.name for measure in run.measures] and run.model in digests
-            if not wanted or run.parameters != view.parameters or run.count > ADOPTED or seen.get(file.parent.name) == run.stamp:
+            if not wanted or run.parameters != view.parameters or not run.manifest.get("arrays", True):
                 continue
-            workspace.keep(run)
-            seen[file.parent.name] = run.stamp
+            if run.count * (ROW + sum(4 * math.prod(shape) for shape in run.columns().values() if shape)) > ADOPTED:
+                larger.append(run)
+            elif seen.get(file.parent.name) != run.stamp:
+                workspace.keep(run)
+                seen[file.parent.name] = run.stamp
         except (ValueError, OSError):
             continue  # the page of runs says what is wrong with it
+    for run in larger:
+        st.info(f"A run with these settings has measured {run.done:,} of {run.count:,} images, more than this page keeps.", icon=":material/database:")  # fmt: skip
+        st.page_link("pages/runs.py", label="Look at it on the page of runs", icon=":material/arrow_forward:", query_params={"opened": run.folder.name})  # fmt: skip
 
 
 def begun() -> bool:
@@ -157,7 +168,7 @@ def _page(task: Task) -> str:
 def _sentence(now: Progress) -> str:
     if now.state == "starting" or not now.total:
         return "Starting"
-    left = f", {exports.duration(now.seconds * (now.total - now.done) / now.done)} left" if 0 < now.done < now.total else ""
+    left = f", {exports.duration(now.left)} left" if now.left and now.done < now.total else ""
     return f"{plain(now.text)}: {now.done:,.0f} of {now.total:,.0f}{left}"
 
 
