@@ -233,12 +233,12 @@ def test_no_loader_knows_pickle() -> None:
 def test_a_damaged_run_is_refused_in_a_sentence(tmp_path: Path) -> None:
     draw = np.random.default_rng(5)
     source = next((Path(__file__).parents[1] / "assets/demo/runs").iterdir())
-    manifest, table = ((source / name).read_bytes() for name in ("manifest.json", "results.parquet"))
+    manifest, table = ((source / name).read_bytes() for name in ("manifest.json", "numbers.parquet"))
 
     def cases() -> Iterator[tuple[str, Callable[[], object]]]:
         for turn in range(20):
             (tmp_path / "manifest.json").write_bytes(mutated(manifest, draw) if turn % 2 else manifest)
-            (tmp_path / "results.parquet").write_bytes(manifest if turn % 2 else mutated(table[:5000], draw))
+            (tmp_path / "numbers.parquet").write_bytes(manifest if turn % 2 else mutated(table[:5000], draw))
             yield str(turn), lambda: read_run(tmp_path)
 
     assert feed(cases())["refused"] == 20

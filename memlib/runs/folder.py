@@ -114,7 +114,7 @@ class Run:
         except FileNotFoundError:
             raise ValueError(f"{folder.name!r} is no run: it has no manifest.json.") from None
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise ValueError(f"The run {folder.name!r} cannot be read: its manifest.json is damaged ({error}).") from error
+            raise ValueError(f"The run {folder.name!r} cannot be read: its manifest.json is damaged ({_plainly(error)}).") from error
         if found != FORMAT:
             newer = isinstance(found, int) and found > FORMAT
             raise ValueError(f"The run {folder.name!r} cannot be read: it is of format {found!r:.20}, this version reads {FORMAT}.{' Update Afterimage.' if newer else ''}")  # fmt: skip
@@ -459,8 +459,13 @@ def _read(file: Path, columns: Sequence[str] | None, group: int | None = None) -
         raise _damaged(file, error) from error
 
 
+def _plainly(error: Exception) -> str:
+    """What another program says of a file, on one line: it may quote the file."""
+    return "".join(letter if letter.isprintable() else " " for letter in str(error)).strip()[:100]
+
+
 def _damaged(file: Path, error: Exception) -> ValueError:
-    return ValueError(f"The run {file.parent.name!r} cannot be read: {file.name} is damaged ({error!s:.100}). Restore that file, or delete the folder to measure the run again.")  # fmt: skip
+    return ValueError(f"The run {file.parent.name!r} cannot be read: {file.name} is damaged ({_plainly(error)}). Restore that file, or delete the folder to measure the run again.")  # fmt: skip
 
 
 def _write_tables(file: Path, tables: Iterable[pa.Table], effort: int = 15) -> None:
