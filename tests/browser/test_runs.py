@@ -14,7 +14,7 @@ from memlib.images import to_pixels
 from memlib.runs import Run, create_run, folder
 from memlib.runs.folder import META
 from tests.browser.test_app import PATIENCE, ROOT, browser, page, served
-from tests.browser.test_audit import BARE, CLOCK
+from tests.browser.test_audit import CLOCK, bare_round_trip
 
 __all__ = ["browser", "page"]  # fixtures
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -61,17 +61,7 @@ def test_a_run_of_a_hundred_thousand_images_and_its_gallery_open_within_a_few_ro
     page: Page, browser: Browser, address: str, tmp_path: Path
 ) -> None:
     """Opening a run, turning its pages, sorting and filtering it: from the click to the gallery, median against a bare rerun."""
-    (tmp_path / "bare.py").write_text(BARE)
-    with served(tmp_path / "bare.py") as bare:
-        other = browser.new_page()
-        other.goto(bare)
-        expect(other.get_by_text("run 1")).to_be_visible(timeout=PATIENCE)
-        other.evaluate(CLOCK, [other.locator("[data-testid=stMain]").element_handle(), None])
-        for turn in range(2, 22):
-            other.get_by_role("button", name="go").click()
-            expect(other.get_by_text(f"run {turn}", exact=True)).to_be_visible()
-        trip = statistics.median(other.evaluate("window.took"))
-        other.close()
+    trip = bare_round_trip(browser, tmp_path)
     page.goto(f"{address}/runs?model=demo&images=images.npy&opened=large-0")
     cards = page.get_by_role("option")
     expect(cards).to_have_count(48, timeout=3 * PATIENCE)
