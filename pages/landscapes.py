@@ -291,7 +291,7 @@ def flow_panel() -> None:
             y=2 * np.log(np.array(LEVELS) / LEVELS[0]),
             mode="lines",
             name="ceiling: an isolated point",
-            line={"dash": "dot", "color": "#8a8696"},
+            line={"dash": "dot", "color": charts.GREY},
         )
     )
     chart.update_xaxes(type="log", title="noise level σ")

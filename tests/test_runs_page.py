@@ -24,7 +24,9 @@ def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def runs(**url: str) -> AppTest:
-    return app(**url).switch_page("pages/runs.py").run()
+    at = app(**url).switch_page("pages/runs.py")
+    at.session_state.run_rows = at.session_state.run_origin = True
+    return at.run()
 
 
 def rows(at: AppTest) -> pd.DataFrame:

@@ -10,7 +10,8 @@ from plotly.subplots import make_subplots
 from memlib.measures.evidence import roc
 from pages.shared.pictures import COLOUR_SCALE, SIGNED_SCALE, colour_range
 
-GROUP_COLOURS = ("#a63a8c", "#e0704f", "#4a8fa8", "#8a8696", "#5a8f62", "#c9a13b")
+GREY = "#8a8696"  # seen on light and dark
+GROUP_COLOURS = ("#a63a8c", "#e0704f", "#4a8fa8", GREY, "#5a8f62", "#c9a13b")
 LEGEND = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0}
 CONFIG = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"], "toImageButtonOptions": {"format": "svg"}}
 
@@ -52,7 +53,7 @@ def growth_curve(
         add_band(figure, band[1], np.concatenate([np.zeros((len(band[2]), 1)), band[2]], 1), band[0])
     if ceiling is not None:
         sigmas = next(iter(curves.values()))[0]
-        line = {"dash": "dot", "color": "#8a8696"}
+        line = {"dash": "dot", "color": GREY}
         figure.add_trace(
             go.Scatter(x=sigmas, y=ceiling * np.log(sigmas / sigmas[0]), mode="lines", line=line, name="ceiling: an isolated point")
         )
@@ -82,7 +83,7 @@ def histogram(table: pd.DataFrame, group: str | None, marked: float, axis: str) 
     for name, tint in group_colours(sorted(groups)).items():
         values = table["value"] if group is None else table.loc[table[group] == name, "value"]
         figure.add_trace(go.Histogram(x=values, xbins=bins, name=str(name), marker_color=tint, opacity=0.65, histnorm="percent"))
-    figure.add_vline(marked, line_dash="dot", annotation_text="selected")
+    figure.add_vline(marked, line_dash="dot", line_color=GREY, annotation_text="selected")
     figure.update_xaxes(title=axis)
     figure.update_yaxes(title="percent of the group")
     figure.update_layout(barmode="overlay", height=320, margin={"l": 0, "r": 0, "t": 48, "b": 0}, legend=LEGEND)
@@ -97,7 +98,7 @@ def counted(bins: pd.DataFrame, axis: str, selected: float | None = None) -> go.
     figure.update_xaxes(title=axis)
     figure.update_yaxes(title="images")
     if selected is not None:
-        figure.add_vline(selected, line_dash="dot", annotation_text="selected")
+        figure.add_vline(selected, line_dash="dot", line_color=GREY, annotation_text="selected")
     figure.update_layout(height=260, bargap=0, margin={"l": 0, "r": 0, "t": 24, "b": 0})
     return figure
 
@@ -110,7 +111,7 @@ def dose_response(table: pd.DataFrame, axis: str) -> go.Figure:
     jitter = np.random.default_rng(0).uniform(-0.25, 0.25, len(table))  # only so that dots do not hide each other
     figure.add_trace(
         go.Scatter(
-            x=table["copies"].map(place) + jitter, y=table["value"], mode="markers", marker={"size": 4, "color": "#8a8696", "opacity": 0.45},
+            x=table["copies"].map(place) + jitter, y=table["value"], mode="markers", marker={"size": 4, "color": GREY, "opacity": 0.45},
             text=table["name"], hovertemplate="%{text}<br>%{y:,.4r}<extra></extra>", showlegend=False,
         )
     )  # fmt: skip
@@ -175,7 +176,7 @@ def over_training(
     scale = {"colorscale": SIGNED_SCALE if signed else COLOUR_SCALE, "zmin": limits[0], "zmax": limits[1]}
     figure.add_trace(go.Heatmap(z=maps[-1], **scale, colorbar={"title": unit, "thickness": 12}), 1, 2)
     if onset is not None:
-        figure.add_vline(onset, line_dash="dot", annotation_text="onset", row=1, col=1)
+        figure.add_vline(onset, line_dash="dot", line_color=GREY, annotation_text="onset", row=1, col=1)
     marker, heat = len(figure.data) - 2, len(figure.data) - 1
     figure.frames = [
         go.Frame(data=[go.Scatter(x=[place], y=[values[place]]), go.Heatmap(z=maps[place])], traces=[marker, heat], name=str(place))
@@ -241,7 +242,7 @@ def frontier(table: pd.DataFrame) -> go.Figure:
                 name=label, line={"color": tint}, hovertemplate="%{text}, %{x} forwards: %{y:.3f}<extra>" + label + "</extra>",
             )
         )  # fmt: skip
-    figure.add_vline(40, line_dash="dot")
+    figure.add_vline(40, line_dash="dot", line_color=GREY)
     figure.update_xaxes(type="log", title="network forwards an image", tickvals=[10, 20, 40, 80])
     figure.update_yaxes(title="rank correlation with the long run")
     figure.update_layout(height=320, margin={"l": 0, "r": 0, "t": 10, "b": 0})
@@ -268,7 +269,7 @@ def statistic_curves(
         add_band(figure, band[1], band[2], band[0])
     for tint, (name, values) in zip(GROUP_COLOURS, curves.items(), strict=False):
         figure.add_trace(go.Scatter(x=sigmas, y=list(values), mode="lines+markers", name=name, line={"color": tint}))
-    figure.add_vline(marked, line_dash="dot")
+    figure.add_vline(marked, line_dash="dot", line_color=GREY)
     figure.update_xaxes(type="log", title="noise level σ")
     figure.update_yaxes(title="K")
     figure.update_layout(height=280, margin={"l": 0, "r": 0, "t": 48, "b": 0}, legend=LEGEND)
@@ -289,9 +290,7 @@ def roc_curves(curves: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> go.Figure
     for tint, (name, sides) in zip(GROUP_COLOURS, curves.items(), strict=False):
         false, true = roc(*sides)
         figure.add_trace(go.Scatter(x=false, y=true, mode="lines", line={"color": tint, "width": 2, "shape": "hv"}, name=name))
-    figure.add_trace(
-        go.Scatter(x=[0, 1], y=[0, 1], mode="lines", line={"dash": "dot", "color": "#8a8696"}, showlegend=False, hoverinfo="skip")
-    )
+    figure.add_trace(go.Scatter(x=[0, 1], y=[0, 1], mode="lines", line={"dash": "dot", "color": GREY}, showlegend=False, hoverinfo="skip"))
     figure.update_xaxes(title="false positive rate", range=[-0.01, 1.01])
     figure.update_yaxes(title="true positive rate", range=[-0.01, 1.02])
     figure.update_layout(
@@ -327,7 +326,7 @@ def against_count(values: pd.Series, counts: np.ndarray, names: Sequence[str], t
     figure = go.Figure()
     figure.add_trace(
         go.Scatter(
-            x=place + jitter, y=value, mode="markers", marker={"size": 4, "color": "#8a8696", "opacity": 0.5}, text=list(names), customdata=counts,
+            x=place + jitter, y=value, mode="markers", marker={"size": 4, "color": GREY, "opacity": 0.5}, text=list(names), customdata=counts,
             hovertemplate="%{text}<br>%{y:,.4r}, %{customdata} times<extra></extra>", showlegend=False,
         )
     )  # fmt: skip

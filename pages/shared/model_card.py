@@ -72,7 +72,9 @@ def schedule_chart(denoiser: NetworkDenoiser) -> go.Figure:
     sigmas, times = schedule.sigmas[places], schedule.times[places]
     shown = np.isfinite(sigmas)
     figure = go.Figure()
-    figure.add_trace(go.Scatter(x=times[shown], y=sigmas[shown], mode="lines", line={"color": "#8a8696", "dash": "dot"}, name="trained on"))
+    figure.add_trace(
+        go.Scatter(x=times[shown], y=sigmas[shown], mode="lines", line={"color": charts.GREY, "dash": "dot"}, name="trained on")
+    )
     used = shown & (sigmas >= denoiser.sigma_min) & (sigmas <= denoiser.sigma_max)
     figure.add_trace(
         go.Scatter(

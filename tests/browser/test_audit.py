@@ -3,7 +3,6 @@
 import os
 import signal
 import socket
-import statistics
 import subprocess
 import sys
 import time
@@ -19,9 +18,9 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from memlib import load_denoiser
 from memlib.audit import Verdicts, standing
 from tests.browser.test_app import PATIENCE, ROOT, browser, page  # noqa: F401  # fixtures
+from tests.browser.trips import CLOCK, bare_round_trip, quiet
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
-BARE = "import streamlit as st\nst.button('go', key='go')\nst.session_state.n = st.session_state.get('n', 0) + 1\nst.text(f'run {st.session_state.n}')\n"
 
 
 def free_port() -> int:
@@ -82,33 +81,8 @@ def all_saved(desk: Locator) -> None:
     expect(desk.locator(".saving")).to_have_text("")
 
 
-CLOCK = """([root, attribute]) => {
-  window.took = []
-  let pressed = null
-  for (const kind of ["keydown", "click"]) document.addEventListener(kind, () => { pressed = performance.now() }, true)
-  new MutationObserver(() => requestAnimationFrame(() => { if (pressed !== null) { window.took.push(performance.now() - pressed); pressed = null } }))
-    .observe(root, attribute ? { attributes: true, attributeFilter: [attribute] } : { childList: true, characterData: true, subtree: true })
-}"""
-
-
-def bare_round_trip(browser: Browser, folder: Path) -> float:  # noqa: F811
-    """Milliseconds from a click to the redrawn page of the smallest script, median of 20."""
-    (folder / "bare.py").write_text(BARE)
-    with served(str(folder / "bare.py"), free_port()) as (bare, _):
-        other = browser.new_page()
-        other.goto(bare)
-        expect(other.get_by_text("run 1")).to_be_visible(timeout=PATIENCE)
-        other.evaluate(CLOCK, [other.locator("[data-testid=stMain]").element_handle(), None])
-        for turn in range(2, 22):
-            other.get_by_role("button", name="go").click()
-            expect(other.get_by_text(f"run {turn}", exact=True)).to_be_visible()
-        trip = statistics.median(other.evaluate("window.took"))
-        other.close()
-    return float(trip)
-
-
 def test_the_next_case_is_drawn_within_one_and_a_half_round_trips(page: Page, browser: Browser, address: str, tmp_path: Path) -> None:  # noqa: F811
-    """From the key press to the drawn case, over verdicts, steps, undo and the ends of what the browser holds; median against a bare rerun."""
+    """From the key press to the drawn case, over verdicts, steps, undo and the ends of what the browser holds; against a bare rerun."""
     trip = bare_round_trip(browser, tmp_path)
     desk = sit_down(page, address, "Quick")
     page.evaluate(CLOCK, [desk.element_handle(), "data-at"])
@@ -120,8 +94,8 @@ def test_the_next_case_is_drawn_within_one_and_a_half_round_trips(page: Page, br
         expect(desk).to_have_attribute("data-ready", "yes")
     took = page.evaluate("window.took")
     assert len(took) >= len(presses) - 2
-    print(f"key to case {statistics.median(took):.1f} ms, worst {max(took):.0f}; bare round trip {trip:.1f} ms")
-    assert statistics.median(took) <= 1.5 * trip
+    print(f"key to case {quiet(took):.1f} ms, worst {max(took):.0f}; bare round trip {trip:.1f} ms")
+    assert quiet(took) <= 1.5 * trip
     all_saved(desk)
 
 
