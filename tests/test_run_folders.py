@@ -20,7 +20,7 @@ import pytest
 import torch
 
 from memlib import GaussianMixture, ImageSet, load_images
-from memlib.runs import Filter, Numbers, Results, Run, create_run, folder, measure_images, measure_run, measuring, read_run, result_key
+from memlib.runs import Filter, Numbers, Results, Run, create_run, files, folder, measure_images, measure_run, measuring, read_run, result_key
 
 MEASURE = "volume_growth"
 PARAMETERS = {"sigma_min": 0.1, "sigma_max": 10.0, "steps": 4, "probes": 2, "seed": 0}
@@ -120,7 +120,7 @@ def test_chosen_images_each_picture_once_and_numbers_alone(images: ImageSet, tmp
 
 @pytest.mark.usefixtures("small_parts")
 def test_arrays_of_any_images_are_found_in_parts_and_in_chunks(images: ImageSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(folder, "GROUP", 800)  # a few images a row group
+    monkeypatch.setattr(files, "GROUP", 800)  # a few images a row group
     run = run_of(tmp_path / "run", images)
     steps = measure_run(run, denoiser(), images)
     for _ in range(11):

@@ -12,13 +12,12 @@ atomic move after its bytes are on the disk, so a run that was killed at any mom
 
 import datetime
 import errno
-import itertools
 import json
 import os
 import platform
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -27,7 +26,6 @@ import diffusers
 import duckdb
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 from filelock import FileLock, Timeout
 
@@ -35,14 +33,26 @@ from memlib.denoisers import Denoiser
 from memlib.images import ImageSet
 from memlib.images.cache import cache_folder
 from memlib.measures import MEASURES, Measure, Row
+from memlib.runs.files import (
+    META,
+    plainly,
+    quoted,
+    read,
+    regrouped,
+    rows_of_group,
+    schema_of,
+    shape_of,
+    table_of,
+    values_of,
+    write_json,
+    write_tables,
+)
 from memlib.runs.results import CHUNK
 
 FORMAT = 2
 PART = 256  # chunks that are merged into one part
-GROUP = 2**20  # bytes of arrays in a row group
 ROWS = 2**12  # rows of numbers in a row group of a whole run: what is read for a page of them
 LARGEST, LARGEST_CHUNK = 10**9, 2**16  # a manifest that says more is damaged, or a trap
-META = "meta."  # before the names of metadata columns, which may be called anything
 OF_IMAGE = ("position", "index", "id", "name")  # position in the run, index in the image set
 RANK = "rank"  # 1 for the most memorised of a whole run; equal values in the order of their positions
 
@@ -114,7 +124,7 @@ class Run:
         except FileNotFoundError:
             raise ValueError(f"{folder.name!r} is no run: it has no manifest.json.") from None
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise ValueError(f"The run {folder.name!r} cannot be read: its manifest.json is damaged ({_plainly(error)}).") from error
+            raise ValueError(f"The run {folder.name!r} cannot be read: its manifest.json is damaged ({plainly(error)}).") from error
         if found != FORMAT:
             newer = isinstance(found, int) and found > FORMAT
             raise ValueError(f"The run {folder.name!r} cannot be read: it is of format {found!r:.20}, this version reads {FORMAT}.{' Update Afterimage.' if newer else ''}")  # fmt: skip
@@ -142,10 +152,10 @@ class Run:
                     raise ValueError(f"The folder {folder.name!r} holds a run with another {what}: {there!r:.80} instead of {here!r:.80}. Choose another folder.")  # fmt: skip
             if wanted["sources"] and run.manifest["sources"] != wanted["sources"]:  # the same model and images, moved
                 run.manifest["sources"] = wanted["sources"]
-                _write_json(folder / "manifest.json", run.manifest)
+                write_json(folder / "manifest.json", run.manifest)
             return run
         folder.mkdir(parents=True, exist_ok=True)
-        _write_json(folder / "manifest.json", wanted)
+        write_json(folder / "manifest.json", wanted)
         return cls(folder)
 
     def held(self) -> FileLock:
@@ -162,7 +172,7 @@ class Run:
     def resumed(self, denoiser: Denoiser, threads: int | None = None) -> None:
         """Note in the manifest that the rest of the run is made now and here."""
         self.manifest = {**self.manifest, "resumed": [*self.manifest.get("resumed", []), _circumstances(denoiser, threads)]}
-        _write_json(self.folder / "manifest.json", self.manifest)
+        write_json(self.folder / "manifest.json", self.manifest)
 
     @property
     def chunks(self) -> int:
@@ -237,21 +247,8 @@ class Run:
 
     def store(self, chunk: int, images: Mapping[str, Sequence[Any]], rows: Sequence[Row]) -> None:
         """Keep the rows of a chunk, and merge its part when that is whole; `images` are the columns that say which they are of."""
-        positions = self.places(chunk)
-        columns: dict[str, pa.Array] = {"position": pa.array(positions, pa.int64())}
-        columns |= {name: pa.array(values, pa.int64() if name == "index" else pa.string()) for name, values in images.items()}
-        fields = {}
-        for name, value in rows[0].items():
-            if isinstance(value, np.ndarray):
-                if not self.manifest.get("arrays", True):
-                    continue
-                flat = _rounded(np.concatenate([row[name].astype(np.float32).ravel() for row in rows]))
-                columns[name] = pa.FixedSizeListArray.from_arrays(pa.array(flat), value.size)
-                fields[name] = pa.field(name, columns[name].type, metadata={"shape": json.dumps(value.shape)})
-            else:
-                columns[name] = pa.array([row[name] for row in rows], pa.float64(), from_pandas=True)  # NaN is null: engines sort it
-        table = pa.table(columns, pa.schema([fields.get(name, pa.field(name, column.type)) for name, column in columns.items()]))
-        _write_tables(self._file("chunk", chunk), [table], effort=1)  # until it is merged
+        table = table_of(self.places(chunk), images, rows, arrays=self.manifest.get("arrays", True))
+        write_tables(self._file("chunk", chunk), [table], effort=1)  # until it is merged
         self._stored[1].add(chunk)
         self._merge(chunk // self.part)
         self._seal()
@@ -271,12 +268,12 @@ class Run:
         if part in parts or not chunks.issuperset(own):
             return
         files = [self._file("chunk", chunk) for chunk in own]
-        schema = _schema(files[0])
-        arrays = [name for name in schema.names if _shape(schema.field(name)) is not None]
+        schema = schema_of(files[0])
+        arrays = [name for name in schema.names if shape_of(schema.field(name)) is not None]
         rest = [name for name in schema.names if name not in arrays]
         if arrays:
-            _write_tables(self._file("arrays", part), _regrouped(_read(file, arrays) for file in files))
-        _write_tables(self._file("numbers", part), [pa.concat_tables(_read(file, rest) for file in files)])
+            write_tables(self._file("arrays", part), regrouped(read(file, arrays) for file in files))
+        write_tables(self._file("numbers", part), [pa.concat_tables(read(file, rest) for file in files)])
         parts.add(part)
         chunks.difference_update(own)
         for file in files:
@@ -294,7 +291,7 @@ class Run:
             try:
                 with duckdb.connect(config=engine_settings()) as engine:
                     engine.execute(
-                        f"COPY (SELECT row_number() OVER (ORDER BY {order}) AS {RANK}, * FROM read_parquet($files) ORDER BY {RANK}) TO '{_quoted(partial)}' "
+                        f"COPY (SELECT row_number() OVER (ORDER BY {order}) AS {RANK}, * FROM read_parquet($files) ORDER BY {RANK}) TO '{quoted(partial)}' "
                         f"(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROWS})",
                         {"files": [str(file) for file in files]},
                     )
@@ -327,11 +324,11 @@ class Run:
         files = self.numbers()
         if not files:
             return {}
-        schema, parts = _schema(files[0]), self._stored[0]
+        schema, parts = schema_of(files[0]), self._stored[0]
         if parts:
             arrays = self._file("arrays", min(parts))
-            schema = pa.schema([*schema, *(_schema(arrays) if arrays.exists() else [])])
-        return {field.name: _shape(field) for field in schema if field.name not in (*OF_IMAGE, RANK) and not field.name.startswith(META)}
+            schema = pa.schema([*schema, *(schema_of(arrays) if arrays.exists() else [])])
+        return {field.name: shape_of(field) for field in schema if field.name not in (*OF_IMAGE, RANK) and not field.name.startswith(META)}
 
     def arrays(self, positions: Sequence[int], name: str) -> np.ndarray:
         """One array of each of some images, (N, *shape), by position; ValueError where an image is not measured."""
@@ -343,7 +340,7 @@ class Run:
             if part in parts:
                 file, offset = self._file("arrays", part), position - part * self.part * self.chunk
                 if file not in sizes:
-                    sizes[file] = _rows_of_group(file)
+                    sizes[file] = rows_of_group(file)
                 wanted.setdefault((file, offset // sizes[file]), []).append(place)
             elif chunk in chunks:
                 wanted.setdefault((self._file("chunk", chunk), -1), []).append(place)
@@ -351,9 +348,9 @@ class Run:
                 raise ValueError(f"Image {position} of the run {self.folder.name!r} is not measured.")
         found: list[np.ndarray | None] = [None] * len(positions)
         for (file, group), places in wanted.items():
-            table = _read(file, [name]) if group < 0 else _read(file, [name], group)
+            table = read(file, [name]) if group < 0 else read(file, [name], group)
             first = int(file.stem.removeprefix("chunk-")) * self.chunk if group < 0 else int(file.stem.removeprefix("arrays-")) * self.part * self.chunk + group * sizes[file]  # fmt: skip
-            values = _values(table, name)
+            values = values_of(table, name)
             for place in places:
                 found[place] = values[positions[place] - first]
         return np.stack([values for values in found if values is not None])
@@ -369,27 +366,27 @@ class Run:
     def tables(self, arrays: bool = True) -> Iterator[pa.Table]:
         """Everything, part by part, or the numbers alone."""
         parts, chunks = self._stored
-        whole = _read(self._whole, None).sort_by("position").drop_columns(RANK) if self._whole.exists() else None
+        whole = read(self._whole, None).sort_by("position").drop_columns(RANK) if self._whole.exists() else None
         size = self.part * self.chunk
         for part in range(self._parts):
             if part in parts:
-                table = _read(self._file("numbers", part), None) if whole is None else whole[part * size : (part + 1) * size]
+                table = read(self._file("numbers", part), None) if whole is None else whole[part * size : (part + 1) * size]
                 more = self._file("arrays", part)
                 if arrays and more.exists():
-                    beside = _read(more, None)
+                    beside = read(more, None)
                     for field in beside.schema:
                         table = table.append_column(field, beside[field.name])
                 yield table
             else:
                 names = None if arrays else [*OF_IMAGE, *(name for name, shape in self.columns().items() if shape is None)]
-                yield from (_read(self._file("chunk", chunk), names) for chunk in self._of_part(part) if chunk in chunks)
+                yield from (read(self._file("chunk", chunk), names) for chunk in self._of_part(part) if chunk in chunks)
 
     def rows(self, arrays: bool = True) -> dict[str, Row]:
         """{image id: row} of everything, or of the numbers alone; for runs that fit into memory."""
         found: dict[str, Row] = {}
         for table in self.tables(arrays):
             names = [name for name in table.column_names if name not in OF_IMAGE and not name.startswith(META)]
-            columns = {name: _values(table, name) for name in names}
+            columns = {name: values_of(table, name) for name in names}
             for place, image in enumerate(table["id"].to_pylist()):
                 found[image] = {name: float(values[place]) if values.ndim == 1 else values[place] for name, values in columns.items()}
         return found
@@ -399,101 +396,3 @@ def read_run(folder: Path) -> tuple[dict[str, Any], dict[str, Row]]:
     """The manifest and {image id: row} of a small run; ValueError where it is damaged or of another format."""
     run = Run(folder)
     return run.manifest, run.rows()
-
-
-def _rounded(values: np.ndarray) -> np.ndarray:
-    """float32 rounded to 16 significant bits, 1e-5 relative: far below the noise of any map, and zeros compress."""
-    mantissa, exponent = np.frexp(values)
-    return np.asarray(np.ldexp(np.round(mantissa * 2**16) / 2**16, exponent), dtype=np.float32)
-
-
-def _shape(field: pa.Field) -> tuple[int, ...] | None:
-    """The shape of an array's column, None for any other column."""
-    found = (field.metadata or {}).get(b"shape")
-    return None if found is None else tuple(json.loads(found))
-
-
-def _values(table: pa.Table, name: str) -> np.ndarray:
-    """A column as an array (rows, *shape)."""
-    shape, column = _shape(table.schema.field(name)), table[name].combine_chunks()
-    if shape is None:
-        return np.asarray(column.to_numpy(zero_copy_only=False))
-    return np.asarray(column.flatten().to_numpy()).reshape(len(column), *shape)
-
-
-def _quoted(path: Path) -> str:
-    """A path inside the quotes of a query."""
-    return str(path).replace("'", "''")
-
-
-def _regrouped(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
-    """The same rows in tables of about GROUP bytes, all of equally many rows but for the last."""
-    held = first = next(tables)
-    size = max(1, GROUP // max(1, first.nbytes // len(first)))
-    for table in itertools.chain(tables, [None]):
-        while len(held) >= size or (table is None and len(held)):
-            yield held[:size].combine_chunks()
-            held = held[size:]
-        held = held if table is None else pa.concat_tables([held, table])
-
-
-def _rows_of_group(file: Path) -> int:
-    try:
-        return int(pq.read_metadata(file).row_group(0).num_rows)
-    except (OSError, pa.ArrowException) as error:
-        raise _damaged(file, error) from error
-
-
-def _schema(file: Path) -> pa.Schema:
-    try:
-        return pq.read_schema(file)
-    except (OSError, pa.ArrowException) as error:
-        raise _damaged(file, error) from error
-
-
-def _read(file: Path, columns: Sequence[str] | None, group: int | None = None) -> pa.Table:
-    try:
-        with pq.ParquetFile(file) as parquet:
-            return parquet.read(columns=columns) if group is None else parquet.read_row_group(group, columns=columns)
-    except (OSError, pa.ArrowException) as error:
-        raise _damaged(file, error) from error
-
-
-def _plainly(error: Exception) -> str:
-    """What another program says of a file, on one line: it may quote the file."""
-    return "".join(letter if letter.isprintable() else " " for letter in str(error)).strip()[:100]
-
-
-def _damaged(file: Path, error: Exception) -> ValueError:
-    return ValueError(f"The run {file.parent.name!r} cannot be read: {file.name} is damaged ({_plainly(error)}). Restore that file, or delete the folder to measure the run again.")  # fmt: skip
-
-
-def _write_tables(file: Path, tables: Iterable[pa.Table], effort: int = 15) -> None:
-    """A Parquet file with one row group a table, in one atomic move once its bytes are on the disk."""
-    partial, writer = file.with_name(f"{file.name}.partial"), None
-    try:
-        with partial.open("wb") as stream:
-            for table in tables:
-                if writer is None:
-                    schema = table.schema
-                    floats = {f"{field.name}.list.element": "BYTE_STREAM_SPLIT" for field in schema if _shape(field) is not None}
-                    words = [field.name for field in schema if field.name.startswith(META)]
-                    writer = pq.ParquetWriter(stream, schema, compression="zstd", compression_level=effort, use_dictionary=words, column_encoding=floats or None)  # fmt: skip
-                writer.write_table(table, row_group_size=max(1, len(table)))
-            if writer is not None:
-                writer.close()
-            stream.flush()
-            os.fsync(stream.fileno())
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
-    partial.replace(file)
-
-
-def _write_json(file: Path, value: Mapping[str, Any]) -> None:
-    partial = file.with_name(f"{file.name}.{os.getpid()}.partial")
-    with partial.open("w") as stream:
-        stream.write(json.dumps(value, indent=2) + "\n")
-        stream.flush()
-        os.fsync(stream.fileno())
-    partial.replace(file)

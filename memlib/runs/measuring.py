@@ -11,7 +11,8 @@ from torch import Tensor
 from memlib.denoisers import Denoiser
 from memlib.images import ImageSet
 from memlib.measures import MEASURES, Row
-from memlib.runs.folder import META, Run, provenance
+from memlib.runs.files import META
+from memlib.runs.folder import Run, provenance
 from memlib.runs.results import CHUNK, measure_pictures
 
 FOLDER = Path(".afterimage") / "runs"  # below the working directory, where the app looks

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
-from memlib.runs.folder import META, OF_IMAGE, RANK, Run, engine_settings
+from memlib.runs.files import META
+from memlib.runs.folder import OF_IMAGE, RANK, Run, engine_settings
 
 BINS = 60
 SOURCE = "read_parquet($files) AS t"  # columns are asked for as t."name": a bare name could be another column's alias, in any case
