@@ -20,7 +20,20 @@ import pytest
 import torch
 
 from memlib import GaussianMixture, ImageSet, load_images
-from memlib.runs import Filter, Numbers, Results, Run, create_run, files, folder, measure_images, measure_run, measuring, read_run, result_key
+from memlib.runs import (
+    Filter,
+    Numbers,
+    Results,
+    Run,
+    create_run,
+    files,
+    folder,
+    measure_images,
+    measure_run,
+    measuring,
+    read_run,
+    result_key,
+)
 
 MEASURE = "volume_growth"
 PARAMETERS = {"sigma_min": 0.1, "sigma_max": 10.0, "steps": 4, "probes": 2, "seed": 0}
