@@ -116,7 +116,7 @@ def _quality(_values: pd.DataFrame, _above: np.ndarray, _below: np.ndarray, key:
     return quality(denoiser, _values, _above, _below)
 
 
-values, _ = measured(loaded)
+values, *_ = measured(loaded)
 truth = ground_truth()
 sampling(loaded)
 counts = np.zeros(len(images), int)

@@ -5,7 +5,7 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +14,30 @@ import pandas as pd
 import streamlit as st
 
 from memlib.denoisers.unet import DEMO
-from memlib.measures import MEASURES, Measure
-from memlib.runs import FOLDER, Filter, Numbers, Run
+from memlib.runs import FOLDER, Filter, Run
 from memlib.workspace import Sources
 from pages.shared import background, charts, workspace
 from pages.shared.errors import plain, show_error
 from pages.shared.gallery import Card, gallery
-from pages.shared.pictures import colour, colour_range, rgb
+from pages.shared.looking import (
+    IMAGES,
+    LEAST,
+    MAPS,
+    MOST,
+    PER_PAGE,
+    Look,
+    grouping,
+    has_maps,
+    histogram_of,
+    limits_of,
+    look,
+    measure_of,
+    options_of,
+    title_of,
+)
+from pages.shared.pictures import rgb
 from pages.shared.player import Kind, player
 
-PER_PAGE = 48
-SAMPLE = 256  # maps that set the colour limits of all
 PAUSE = 0.08  # seconds in which the browser draws the gallery: what follows would be drawn together with it, and later
 
 workspace.enter()
@@ -40,26 +53,27 @@ def known() -> dict[str, Path]:
     return found
 
 
-def asked(found: dict[str, Path]) -> Run | None:
-    """The run to look at, as the widgets of `choose` or the link say."""
-    typed = str(st.session_state.get("run_folder", st.query_params.get("run_folder", ""))).strip()
+def choose(found: dict[str, Path]) -> Run | None:
+    """The run to look at, by name or by its folder; ValueError or OSError where it cannot be read, once the widgets are drawn."""
+    row = st.container(horizontal=True, vertical_alignment="bottom")
+    popover = row.popover("Another folder", icon=":material/folder_open:")
+    typed = popover.text_input("Run folder", key="run_folder", bind="query-params", on_change=first_page, help="A run made elsewhere, below the folders this app may read.").strip()  # fmt: skip
     if typed:
         return Run(Path(workspace.stamped(typed)[0]))
+    asked = st.query_params.get("opened")
     if st.session_state.get("opened_run") not in found:
-        st.session_state.opened_run = st.query_params.get("opened") if st.query_params.get("opened") in found else next(iter(found), None)
+        st.session_state.opened_run = asked if asked in found else next(iter(found), None)
     name = st.session_state.opened_run
     if name is None:
         return None
-    if st.query_params.get("opened") != name:
+    row.selectbox("Run", list(found), key="opened_run", on_change=first_page, format_func=lambda name: f"{name}{', bundled' if found[name].is_relative_to(DEMO) else ''}", width=420)  # fmt: skip
+    if asked != name:
         st.query_params["opened"] = name
     return Run(found[name])
 
 
-def choose(found: dict[str, Path]) -> None:
-    row = st.container(horizontal=True, vertical_alignment="bottom")
-    row.popover("Another folder", icon=":material/folder_open:").text_input("Run folder", key="run_folder", bind="query-params", help="A run made elsewhere, below the folders this app may read.")  # fmt: skip
-    if found and not st.session_state.get("run_folder"):
-        row.selectbox("Run", list(found), key="opened_run", on_change=first_page, format_func=lambda name: f"{name}{', bundled' if found[name].is_relative_to(DEMO) else ''}", width=420)  # fmt: skip
+def first_page() -> None:
+    st.session_state.run_page = 1
 
 
 def about(run: Run) -> None:
@@ -82,146 +96,29 @@ def about(run: Run) -> None:
         st.button("See what is new", icon=":material/refresh:", help="The sidebar shows how far it is.")
 
 
-@st.cache_resource(max_entries=4, show_spinner=False)
-def numbers_of(folder: str, stamp: str) -> Numbers:
-    return Numbers(Run(Path(folder)))
-
-
-@st.cache_data(max_entries=64, show_spinner=False)
-def choices_of(folder: str, stamp: str, column: str, _numbers: Numbers) -> list[str]:
-    return _numbers.choices(column)
-
-
-@st.cache_data(max_entries=64, show_spinner=False)
-def histogram_of(folder: str, stamp: str, number: str, where: Filter, _numbers: Numbers) -> pd.DataFrame:
-    return _numbers.histogram(number, where)
-
-
-@st.cache_data(max_entries=64, show_spinner=False)
-def count_of(folder: str, stamp: str, where: Filter, _numbers: Numbers) -> int:
-    return _numbers.count(where)
-
-
-@st.cache_data(max_entries=16, show_spinner=False)
-def limits_of(folder: str, stamp: str, array: str, _run: Run) -> tuple[float, float]:
-    """Colour limits from the maps of images spread over the run."""
-    return colour_range(_run.arrays(_run.spread(SAMPLE), array))
-
-
-@st.cache_resource(max_entries=2, show_spinner=False)
-def places_of(digest: str, _ids: list[str]) -> dict[str, int]:
-    """Where each image stands in an image set."""
-    return {image: place for place, image in enumerate(_ids)}
-
-
-MOST, LEAST = "Most memorised first", "Least first"
-IMAGES, MAPS = "Images", "Maps"
-
-
-@dataclass(frozen=True)
-class Look:
-    """What is seen of a run. It is computed before anything is drawn, so that the gallery reaches the browser at once."""
-
-    run: Run
-    numbers: Numbers
-    key: tuple[str, str]  # of the run as it is now, for caches
-    by: str  # the number the rows are sorted by
-    descending: bool
-    where: Filter
-    total: int  # rows that pass the filters
-    page: int
-    table: pd.DataFrame  # the rows of the page
-    places: list[int] | None  # of its images in the loaded set, if they all are there
-    pictures: np.ndarray  # theirs, or their maps
-
-    @property
-    def pages(self) -> int:
-        return -(-self.total // PER_PAGE)
-
-    @property
-    def selected(self) -> pd.Series:
-        """The row of the image in the link, or the first."""
-        asked = self.table["id"] == st.query_params.get("image")
-        return self.table[asked].iloc[0] if asked.any() else self.table.iloc[0]
-
-    @property
-    def limits(self) -> tuple[float, float]:
-        """Colour limits of the maps."""
-        return limits_of(*self.key, "map", self.run)
-
-
-def look(run: Run) -> Look:
-    """A page of the run, sorted and filtered as the widgets of `filters` say."""
-    state, key = st.session_state, (str(run.folder.resolve()), run.stamp)
-    numbers = numbers_of(*key)
-    by = state.get(f"by-{run.measure}")
-    by = by if by in numbers.names else run.main[0]
-    column = str(state.get("run_column", ""))
-    column = column if column in numbers.metadata else _grouping(numbers)
-    values = tuple(state.get(f"values-{column}", ())) if column else ()
-    descending = (_direction(run, by) > 0) == (state.get("run_order", MOST) == MOST)
-    where = Filter(text=state.get("run_search", ""), column=column if values else "", values=values)
-    total = count_of(*key, where, numbers)
-    page = max(1, min(int(state.get("run_page", 1)), -(-total // PER_PAGE)))
-    table = numbers.page(by, descending, (page - 1) * PER_PAGE, PER_PAGE, where)
-    loaded, places, pictures = workspace.current(), None, np.empty(0)
-    if loaded is not None and total:
-        known = places_of(loaded.images.digest, loaded.images.ids)
-        found = [known.get(image, -1) for image in table["id"]]
-        if min(found) >= 0:
-            places = found
-            if run.columns().get("map") is not None and state.get("run_show") == MAPS:
-                pictures = colour(run.arrays(table["position"].tolist(), "map"), *limits_of(*key, "map", run))
-            else:
-                pictures = loaded.images.thumbnails(places)
-    return Look(run, numbers, key, by, descending, where, total, page, table, places, pictures)
-
-
 def filters(seen: Look) -> None:
     numbers, run = seen.numbers, seen.run
     row = st.container(horizontal=True, vertical_alignment="bottom")
-    row.selectbox("Sort by", numbers.names, index=numbers.names.index(run.main[0]), format_func=lambda name: _title(run, name), key=f"by-{run.measure}", width=180, on_change=first_page)  # fmt: skip
+    row.selectbox("Sort by", numbers.names, index=numbers.names.index(run.main[0]), format_func=lambda name: title_of(run, name), key=f"by-{run.measure}", width=180, on_change=first_page)  # fmt: skip
     row.segmented_control("Order", [MOST, LEAST], default=MOST, required=True, key="run_order", on_change=first_page)
     row.text_input("Search names", key="run_search", width=150, on_change=first_page)
-    column = _grouping(numbers)
+    column = grouping(numbers)
     if len(numbers.metadata) > 1:
         column = row.selectbox("Column", numbers.metadata, index=numbers.metadata.index(column), key="run_column", width=110, on_change=first_page)  # fmt: skip
-    options = choices_of(*seen.key, column, numbers) if column else []
-    if len(options) > 1:
+    options = options_of(numbers, seen.key, column)
+    if options:
         row.multiselect(f"Values of {plain(column)}", options, key=f"values-{column}", width=200, on_change=first_page)
-
-
-def first_page() -> None:
-    st.session_state.run_page = 1
-
-
-def _grouping(numbers: Numbers) -> str:
-    return "group" if "group" in numbers.metadata else next(iter(numbers.metadata), "")
-
-
-def _of(run: Run, name: str) -> Measure | None:
-    return next((measure for measure in run.measures if measure.column == name), None)
-
-
-def _direction(run: Run, name: str) -> int:
-    measure = _of(run, name)
-    return measure.direction if measure else 1
-
-
-def _title(run: Run, name: str) -> str:
-    measure = _of(run, name)
-    return name.replace("_", " ") if measure is None else measure.title.split(" at ")[0]
 
 
 def browse(seen: Look) -> None:
     """The gallery and the selected image, or rows alone where the pictures are not loaded."""
     above, run = st.container(), seen.run
     first = (seen.page - 1) * PER_PAGE + 1
-    if seen.places is not None:
+    if seen.images is not None:
         left, right = st.columns([5, 6], gap="medium")
         cards = [_card(first + place, row, seen.by) for place, row in enumerate(seen.table.to_dict("records"))]
         with left:
-            if run.columns().get("map") is not None:
+            if has_maps(run):
                 st.segmented_control("Show", [IMAGES, MAPS], default=IMAGES, required=True, key="run_show")
             with st.container(height=700, border=False):
                 gallery(seen.pictures, cards, str(seen.selected["id"]), key="run_gallery", width=64, on_select=_choose)
@@ -241,14 +138,15 @@ def browse(seen: Look) -> None:
         with row.popover("Download", icon=":material/download:", key="run_download", on_change="rerun") as popover:
             if popover.open:
                 downloads(seen)
-    alone = seen.places is None
+    alone = seen.images is None
     if alone:
         missing(run)
         spread(seen)
     else:
         time.sleep(PAUSE)
         with right:
-            selected(seen)
+            details(seen)
+        st.session_state.run_drawn = wished()
     with st.expander("Rows", alone, key="run_rows_alone" if alone else "run_rows", icon=":material/table_rows:", on_change="rerun") as rows:
         if rows.open:
             st.dataframe(seen.table.drop(columns="position"), hide_index=True, height=280, alt="The images of this page with their numbers")
@@ -257,20 +155,28 @@ def browse(seen: Look) -> None:
             comes_from(run)
 
 
+def wished() -> list[tuple[str, Any]]:
+    """What the widgets say that decide which page of which run is seen."""
+    names = ("run_folder", "opened_run", "run_order", "run_search", "run_column", "run_page", "run_show")
+    return sorted(
+        (str(name), value) for name, value in st.session_state.items() if name in names or str(name).startswith(("by-", "values-"))
+    )
+
+
 def _choose() -> None:
     st.query_params["image"] = st.session_state.run_gallery["selected"]
-    st.rerun("selected")  # the gallery has marked it already
+    if st.session_state.get("run_drawn") == wished():  # the gallery is up to date, and has marked the image already
+        st.rerun("details")
 
 
-@st.fragment(key="selected")
-def selected(seen: Look) -> None:
+@st.fragment(key="details")
+def details(seen: Look) -> None:
     """The selected image of the page, and where its number stands among all."""
-    loaded = workspace.current()
-    if loaded is None or seen.places is None:
+    if seen.images is None:
         return
     with reading(seen.run):
         line = seen.selected
-        detail(seen, line, rgb(loaded.images[seen.places[list(seen.table["id"]).index(line["id"])]]))
+        detail(seen, line, rgb(seen.images[seen.places[list(seen.table["id"]).index(line["id"])]]))
         spread(seen, float(line[seen.by]))
 
 
@@ -285,15 +191,13 @@ def detail(seen: Look, line: pd.Series, picture: np.ndarray) -> None:
     run, by = seen.run, seen.by
     st.text(str(line["name"]))
     unit = run.measures[0].unit if run.measures else ""
-    if run.columns().get("map") is not None:
+    if has_maps(run):
         heat = run.arrays([int(line["position"])], "map")[0]
-        player(picture, [Kind("Map", heat, seen.limits, unit)], [], key="run_map", alt=str(line["name"]))
+        player(picture, [Kind("Map", heat, limits_of(*seen.key, run), unit)], [], key="run_map", alt=str(line["name"]))
     else:
         st.image(np.kron(picture, np.ones((max(1, 256 // picture.shape[0]),) * 2 + (1,), np.uint8)), alt=str(line["name"]))
-    columns = st.columns(3)
-    columns[0].metric(
-        plain(_title(run, by)), f"{line[by]:,.5g}", help=(_of(run, by) or MEASURES["volume_growth"]).definition if _of(run, by) else None
-    )
+    columns, measure = st.columns(3), measure_of(run, by)
+    columns[0].metric(plain(title_of(run, by)), f"{line[by]:,.5g}", help=measure.definition if measure else None)
     if "stderr" in line:
         columns[1].metric("Standard error", "unknown" if pd.isna(line["stderr"]) else f"± {line['stderr']:,.3g}")
     if not pd.isna(line[by]):
@@ -302,13 +206,13 @@ def detail(seen: Look, line: pd.Series, picture: np.ndarray) -> None:
             f"{seen.numbers.rank(by, seen.descending, float(line[by])):,} of {run.done:,}",
             help="In this order, among all images of the run.",
         )
-    known = [f"{name} {line[name]}" for name in seen.numbers.metadata if name in line and line[name] not in ("", None)]
-    st.text(" · ".join(known))
+    told = [f"{name} {line[name]}" for name in seen.numbers.metadata if name in line and line[name] not in ("", None)]
+    st.text(" · ".join(told))
 
 
 def spread(seen: Look, at: float | None = None) -> None:
     """How the number is spread over what passes the filters."""
-    title = _title(seen.run, seen.by)
+    title = title_of(seen.run, seen.by)
     figure = charts.counted(histogram_of(*seen.key, seen.by, seen.where, seen.numbers), title, at)
     st.plotly_chart(figure, key="run_histogram", config=charts.CONFIG, alt=f"Histogram of {title}")
 
@@ -362,8 +266,11 @@ def reading(run: Run) -> Iterator[None]:
 
 def unreadable(run: Run | None, error: Exception) -> None:
     """Say what cannot be read, but for files that were merged meanwhile: those are read anew."""
-    if run is not None and run.again().stamp != run.stamp:
-        st.rerun()
+    try:
+        if run is not None and run.again().stamp != run.stamp:
+            st.rerun()
+    except (ValueError, OSError) as gone:
+        error = gone
     show_error(error)
 
 
@@ -372,16 +279,12 @@ def everything() -> None:
     """A fragment, since nothing here takes long: a click need not run the rest of the app."""
     if background.begun():
         st.rerun()
-    found, top, run, seen = known(), st.container(), None, None
+    st.session_state.pop("run_drawn", None)
+    run = seen = None
     try:
-        run = asked(found)
-        with top:
-            choose(found)
+        run = choose(known())
         seen = look(run) if run and run.done else None
-    except (ValueError, OSError) as error:
-        if run is None:
-            with top:
-                choose(found)
+    except (ValueError, OSError) as error:  # a file can go while it is looked at
         unreadable(run, error)
         return
     if run is None:

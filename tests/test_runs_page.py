@@ -1,6 +1,7 @@
 """The page of runs, and background work as the pages offer it: the same numbers as the page's own and the command line's."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -50,6 +51,10 @@ def test_a_run_is_sorted_filtered_and_paged(tmp_path: Path) -> None:
     at.text_input(key="run_search").set_value("").run()
     at.button_group(key="run_show").set_value("Maps").run()
     assert not at.exception
+    at.session_state["values-group"] = ["of another run"]
+    assert len(rows(at.run())) == 48
+    at.text_input(key="run_folder").set_value(" ").run()
+    assert at.selectbox(key="opened_run").value == "volume-growth"
 
 
 def test_a_run_of_other_images_is_shown_without_pictures_and_a_bad_folder_is_one_sentence(
@@ -68,6 +73,16 @@ def test_a_run_of_other_images_is_shown_without_pictures_and_a_bad_folder_is_one
     assert ["Update Afterimage" in error.value for error in at.error] == [True]
     at.text_input(key="run_folder").set_value("").run()
     assert not at.error
+
+
+def test_a_folder_that_is_removed_while_it_is_looked_at_is_one_sentence(tmp_path: Path) -> None:
+    shutil.copytree(DEMO / "runs" / "flipd", tmp_path / "gone")
+    at = runs(run_folder=str(tmp_path / "gone"))
+    assert len(rows(at)) == 48
+    shutil.rmtree(tmp_path / "gone")
+    at.button_group(key="run_order").set_value("Least first").run()
+    assert not at.exception
+    assert ["gone" in error.value for error in at.error] == [True]
 
 
 def test_page_command_and_background_give_the_same_numbers(model_and_images: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -83,7 +83,7 @@ class Casebook:
 
 def casebook(loaded: Workspace, flagged: Flagged | None, alike: Alike) -> Casebook:
     results = workspace.results()
-    values, errors = measured(loaded)
+    values, errors, standing = measured(loaded)
     made = nearby.generations(loaded)
     counts = {name: reproductions(nearby.matches(loaded, samples), len(loaded.images)) for name, samples in made.items()}
     parts = (
@@ -95,18 +95,19 @@ def casebook(loaded: Workspace, flagged: Flagged | None, alike: Alike) -> Casebo
         *(samples.digest for samples in made.values()),
     )
     version = hashlib.sha256(f"{parts}{flagged}".encode()).hexdigest()[:16]
-    return Casebook(loaded, values, errors, ranks(values), nearby.groups(loaded, alike), counts, flagged, version)
+    return Casebook(loaded, values, errors, standing, nearby.groups(loaded, alike), counts, flagged, version)
 
 
-def measured(loaded: Workspace) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Values and standard errors of every measure with its default settings, as far as this session has them."""
+def measured(loaded: Workspace) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Values, standard errors and ranks of every measure with its default settings, as far as this session has them."""
     results = workspace.results()
     return _tables(loaded, loaded.denoiser.digest, loaded.images.digest, (len(results), results.bytes))
 
 
 @st.cache_data(max_entries=4, scope="session", show_spinner="Reading the measures")
-def _tables(_loaded: Workspace, model: str, images: str, results: tuple[int, int]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    return measure_table(_loaded.denoiser, _loaded.images, workspace.results())
+def _tables(_loaded: Workspace, model: str, images: str, results: tuple[int, int]) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    values, errors = measure_table(_loaded.denoiser, _loaded.images, workspace.results())
+    return values, errors, ranks(values)
 
 
 def described(book: Casebook, indices: Sequence[int], soon: Sequence[int] = ()) -> list[dict[str, Any]]:

@@ -70,11 +70,12 @@ def test_a_run_of_a_hundred_thousand_images_and_its_gallery_open_within_a_few_ro
     page.evaluate(CLOCK, [page.locator(".cards").element_handle(), None])
 
     def took(act: str, settled: str) -> float:
-        before = cards.nth(0).get_attribute("aria-label")
+        before, clicks = cards.nth(0).get_attribute("aria-label"), page.evaluate("window.took.length")
         at_rest(page)
         exec_click(page, act)
         expect(page.get_by_text(settled)).to_be_visible()
         expect(cards.nth(0)).not_to_have_attribute("aria-label", str(before))
+        page.wait_for_function("clicks => window.took.length > clicks", arg=clicks)
         return float(page.evaluate("window.took")[-1])
 
     opened = [(f"run:large-{turn % 2}", "1 to 48 of 100,000") for turn in range(1, 9)]
@@ -104,6 +105,13 @@ def test_a_chosen_image_of_a_large_run_is_shown_with_its_place_and_stays_chosen(
     page.get_by_role("radio", name="Most memorised first").click()
     expect(page.get_by_text("3 of 100,000", exact=True)).to_be_visible()
     expect(cards.nth(2)).to_have_attribute("aria-selected", "true")
+    page.get_by_role("textbox", name="Search names").fill("nothing is called so")
+    page.get_by_role("radio", name="Least first").click()  # two changes at once
+    expect(page.get_by_text("No image passes these filters")).to_be_visible()
+    page.get_by_role("textbox", name="Search names").fill("")
+    page.get_by_role("textbox", name="Search names").press("Enter")
+    expect(page.get_by_text("1 of 100,000", exact=True)).to_be_visible()
+    expect(page.get_by_test_id("stException")).to_have_count(0)
 
 
 def exec_click(page: Page, act: str) -> None:
