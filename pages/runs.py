@@ -60,15 +60,13 @@ def choose(found: dict[str, Path]) -> Run | None:
     typed = popover.text_input("Run folder", key="run_folder", bind="query-params", on_change=first_page, help="A run made elsewhere, below the folders this app may read.").strip()  # fmt: skip
     if typed:
         return Run(Path(workspace.stamped(typed)[0]))
-    asked = st.query_params.get("opened")
     if st.session_state.get("opened_run") not in found:
+        asked = st.query_params.get("opened")
         st.session_state.opened_run = asked if asked in found else next(iter(found), None)
     name = st.session_state.opened_run
     if name is None:
         return None
     row.selectbox("Run", list(found), key="opened_run", on_change=first_page, format_func=lambda name: f"{name}{', bundled' if found[name].is_relative_to(DEMO) else ''}", width=420)  # fmt: skip
-    if asked != name:
-        st.query_params["opened"] = name
     return Run(found[name])
 
 
@@ -295,6 +293,9 @@ def everything() -> None:
     else:
         with reading(run):
             browse(seen)
+    name = st.session_state.get("opened_run")
+    if name and st.query_params.get("opened") != name:
+        st.query_params["opened"] = name  # last: the browser draws the whole app again
 
 
 everything()
