@@ -35,7 +35,7 @@ from pages.shared.looking import (
     options_of,
     title_of,
 )
-from pages.shared.pictures import rgb
+from pages.shared.pictures import enlarge, rgb
 from pages.shared.player import Kind, player
 
 PAUSE = 0.08  # seconds in which the browser draws the gallery: what follows would be drawn together with it, and later
@@ -103,7 +103,7 @@ def filters(seen: Look) -> None:
     column = grouping(numbers)
     if len(numbers.metadata) > 1:
         column = row.selectbox("Column", numbers.metadata, index=numbers.metadata.index(column), key="run_column", width=110, on_change=first_page)  # fmt: skip
-    options = options_of(numbers, seen.key, column)
+    options = options_of(*seen.key, column, numbers)
     if options:
         row.multiselect(f"Values of {plain(column)}", options, key=f"values-{column}", width=200, on_change=first_page)
 
@@ -193,7 +193,7 @@ def detail(seen: Look, line: pd.Series, picture: np.ndarray) -> None:
         heat = run.arrays([int(line["position"])], "map")[0]
         player(picture, [Kind("Map", heat, limits_of(*seen.key, run), unit)], [], key="run_map", alt=str(line["name"]))
     else:
-        st.image(np.kron(picture, np.ones((max(1, 256 // picture.shape[0]),) * 2 + (1,), np.uint8)), alt=str(line["name"]))
+        st.image(enlarge(picture, 256), alt=str(line["name"]))
     columns, measure = st.columns(3), measure_of(run, by)
     columns[0].metric(plain(title_of(run, by)), f"{line[by]:,.5g}", help=measure.definition if measure else None)
     if "stderr" in line:

@@ -25,8 +25,10 @@ def numbers_of(folder: str, stamp: str) -> Numbers:
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def choices_of(folder: str, stamp: str, column: str, _numbers: Numbers) -> list[str]:
-    return _numbers.choices(column)
+def options_of(folder: str, stamp: str, column: str, _numbers: Numbers) -> list[str]:
+    """What a filter by this column can choose from, if that is a choice."""
+    found = _numbers.choices(column) if column else []
+    return found if len(found) > 1 else []
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
@@ -84,7 +86,7 @@ def look(run: Run) -> Look:
     by = by if by in numbers.names else run.main[0]
     column = str(state.get("run_column", ""))
     column = column if column in numbers.metadata else grouping(numbers)
-    options = options_of(numbers, key, column)
+    options = options_of(*key, column, numbers)
     values = tuple(value for value in state.get(f"values-{column}", ()) if value in options)  # another run may have others
     descending = (direction_of(run, by) > 0) == (state.get("run_order", MOST) == MOST)
     where = Filter(text=state.get("run_search", ""), column=column if values else "", values=values)
@@ -107,12 +109,6 @@ def look(run: Run) -> Look:
 
 def grouping(numbers: Numbers) -> str:
     return "group" if "group" in numbers.metadata else next(iter(numbers.metadata), "")
-
-
-def options_of(numbers: Numbers, key: tuple[str, str], column: str) -> list[str]:
-    """What a filter by this column can choose from, if that is a choice."""
-    found = choices_of(*key, column, numbers) if column else []
-    return found if len(found) > 1 else []
 
 
 def has_maps(run: Run) -> bool:
