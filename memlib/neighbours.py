@@ -12,8 +12,9 @@ from torch.nn.functional import avg_pool2d, normalize
 
 from memlib.images import ImageSet
 
-BLOCK = 2**24  # values of one block of images, 64 MB
-QUERIES = 1024  # compared with a block at once: their products stay in the cache's reach
+BLOCK = 2**25  # values of one block of images at most, 128 MB
+QUERIES = 1024  # pictures confirmed at once
+TILE = (4096, 8192)  # queries and images multiplied at once: narrower products are slower where cores are shared
 SPARE = 2  # candidates kept beyond k: |q|^2 + |x|^2 - 2 q.x loses digits where q is close to x
 COPY_RATIO = 1 / 3  # of the nearest distance to the second nearest, below which a picture is called a copy
 NEAR_DUPLICATE = 0.1  # root mean square difference a value below which two training images count as one
@@ -59,28 +60,33 @@ def nearest(
         raise ValueError(f"The queries are {tuple(queries.shape[1:])}, the images {wanted}.")
     describe = _flat if metric == "pixels" else _cosine(metric)
     flat = describe(queries.float())
-    flips = describe(queries.float().flip(3)) if mirrored else None
+    ways = [flat, describe(queries.float().flip(3))] if mirrored else [flat]
     best = torch.full((len(flat), 0), torch.inf)
     index = torch.zeros(len(flat), 0, dtype=torch.long)
     keep = min(len(images), k + SPARE)
+    products = [torch.empty(min(TILE[0], len(flat)), min(TILE[1], len(images))) for _ in ways]
     for start, block in _blocks(images):
         other = describe(block)
         square = _square(other)
-        near = [_block_best(flat[rows], None if flips is None else flips[rows], other, square, keep) for rows in _rows(len(flat))]
+        near = [_tile_best([way[rows] for way in ways], other, square, products, keep) for rows in _slices(len(flat), TILE[0])]
         merged = torch.cat([best, torch.cat([values for values, _ in near])], 1)
         best, order = merged.topk(min(keep, merged.shape[1]), largest=False)
         index = torch.cat([index, start + torch.cat([places for _, places in near])], 1).gather(1, order)
-    parts = [_exact(queries[rows].float(), images, index[rows], describe, mirrored, k, metric == "pixels") for rows in _rows(len(flat))]
+    parts = [
+        _exact(queries[rows].float(), images, index[rows], describe, mirrored, k, metric == "pixels")
+        for rows in _slices(len(flat), QUERIES)
+    ]
     return Neighbours(*(torch.cat(column) for column in zip(*parts, strict=True)))
 
 
-def _block_best(flat: Tensor, flips: Tensor | None, other: Tensor, square: Tensor, keep: int) -> tuple[Tensor, Tensor]:
-    """The smallest |x|^2 - 2 q.x of a block's images, and where they are."""
-    product = torch.addmm(square, flat, other.T, alpha=-2)
-    if flips is not None:
-        product = torch.minimum(product, torch.addmm(square, flips, other.T, alpha=-2))
-    values, places = _smallest(product, min(keep, product.shape[1]))
-    return values + _square(flat)[:, None], places
+def _tile_best(ways: list[Tensor], other: Tensor, square: Tensor, products: list[Tensor], keep: int) -> tuple[Tensor, Tensor]:
+    """The smallest |x|^2 - 2 q.x of some images, each query turned the better way, and where they are."""
+    tiles = [
+        torch.addmm(square, way, other.T, alpha=-2, out=product[: len(way), : len(other)])
+        for way, product in zip(ways, products, strict=True)
+    ]
+    least = tiles[0] if len(tiles) == 1 else torch.minimum(*tiles, out=tiles[0])
+    return _smallest(least, min(keep, len(other)))
 
 
 def _smallest(values: Tensor, k: int, cell: int = 64) -> tuple[Tensor, Tensor]:
@@ -233,7 +239,7 @@ def duplicates(images: ImageSet | Tensor, threshold: float = NEAR_DUPLICATE, mir
 def _confirmed(images: ImageSet | Tensor, left: Tensor, right: Tensor, threshold: float, flip: bool) -> Tensor:
     """Those pairs (P, 2) whose full-size pictures are within the threshold."""
     kept = []
-    for part in _rows(len(left)):
+    for part in _slices(len(left), QUERIES):
         table, place = torch.unique(torch.stack([left[part], right[part]]), return_inverse=True)
         pictures = images[table] if isinstance(images, Tensor) else images.batch(table.tolist())
         one, other = pictures[place[0]], pictures[place[1]]
@@ -281,12 +287,12 @@ def _shrink_flip(images: ImageSet | Tensor, start: int, count: int) -> Tensor:
     return _shrink(rows.flip(3))
 
 
-def _rows(count: int) -> list[slice]:
-    return [slice(start, start + QUERIES) for start in range(0, count, QUERIES)]
+def _slices(count: int, step: int) -> list[slice]:
+    return [slice(start, start + step) for start in range(0, count, step)]
 
 
 def _blocks(images: ImageSet | Tensor) -> Iterator[tuple[int, Tensor]]:
-    step = max(1, BLOCK // images[0].numel())
+    step = min(TILE[1], max(1, BLOCK // images[0].numel()))
     for start in range(0, len(images), step):
         stop = min(len(images), start + step)
         yield start, images[start:stop] if isinstance(images, Tensor) else images.batch(range(start, stop))

@@ -8,15 +8,17 @@ from memlib import neighbours as module
 from memlib.neighbours import unrelated_threshold
 
 
-def test_nearest_is_brute_force_across_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nearest_is_brute_force_across_blocks_and_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "BLOCK", 7 * 48)
+    monkeypatch.setattr(module, "TILE", (4, 3))
     draw = torch.Generator().manual_seed(0)
     images, queries = torch.rand(50, 3, 4, 4, generator=draw) * 2 - 1, torch.rand(9, 3, 4, 4, generator=draw) * 2 - 1
-    found = nearest(queries, images, k=3)
-    distances = (queries[:, None] - images).square().flatten(2).mean(2).sqrt()
-    expected, index = distances.topk(3, largest=False)
-    torch.testing.assert_close(found.distance, expected)
-    assert torch.equal(found.index, index)
+    distances = brute_force(queries, images)
+    for mirrored, wanted in ((False, distances), (True, torch.minimum(distances, brute_force(queries.flip(3), images)))):
+        found = nearest(queries, images, k=3, mirrored=mirrored)
+        expected, index = wanted.topk(3, largest=False)
+        torch.testing.assert_close(found.distance, expected)
+        assert torch.equal(found.index, index)
 
 
 def test_an_exact_copy_has_distance_zero_and_ratio_zero() -> None:
