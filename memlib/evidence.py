@@ -19,7 +19,7 @@ from memlib.images import ImageSet
 from memlib.measures import MEASURES, Row
 from memlib.measures.evidence import auc_interval, tpr_at
 from memlib.neighbours import duplicates, match_ratio, nearest
-from memlib.runs import result_keys
+from memlib.runs import Results
 
 HELD_OUT = "held-out"
 REPRODUCED, TRAINED = "reproduced against not", "trained against held-out"
@@ -74,30 +74,34 @@ def at_most(samples: int, hits: int = 0, confidence: float = 0.95) -> float:
     return float(binomtest(hits, samples, alternative="less").proportion_ci(confidence, "exact").high)
 
 
-def measure_table(denoiser: Denoiser, images: ImageSet, results: Mapping[str, Row]) -> tuple[pd.DataFrame, pd.DataFrame]:
+def measure_table(denoiser: Denoiser, images: ImageSet, results: Results) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Values and standard errors of every measure with its default parameters, (N, measures), NaN where there is no result."""
     values, errors = {}, {}
     for name, measure in MEASURES.items():
         rows = _rows(denoiser, images, results, name)
-        values[name] = [_number(row, measure.column) for row in rows]
-        errors[name] = [_number(row, measure.error) for row in rows]
-    return pd.DataFrame(values, dtype=np.float64), pd.DataFrame(errors, dtype=np.float64)
+        values[name], errors[name] = (_column(images, rows, column) for column in (measure.column, measure.error))
+    return pd.DataFrame(values), pd.DataFrame(errors)
 
 
-def _rows(denoiser: Denoiser, images: ImageSet, results: Mapping[str, Row], name: str) -> list[Row]:
-    """Each image's result, an empty one where there is none; the likelihood is also known from the growth of the same path."""
+def _rows(denoiser: Denoiser, images: ImageSet, results: Results, name: str) -> Mapping[str, Row]:
+    """A measure's results by image id; the likelihood is also known from the growth of the same path."""
     measure = MEASURES[name]
-    keys = result_keys(denoiser.digest, images.ids, measure.run, measure.defaults(denoiser))
-    rows: list[Row] = [results.get(keys[image], {}) for image in images.ids]
-    if name == "log_likelihood" and not any(rows):
+    rows = results.rows(denoiser.digest, measure.run, measure.defaults(denoiser))
+    if name == "log_likelihood" and rows.keys().isdisjoint(images.ids):
         growth = _rows(denoiser, images, results, "volume_growth")
-        return [{"value": row["value"] + row["log_prior"], "stderr": row["stderr"]} if "log_prior" in row else {} for row in growth]
+        return {
+            image: {"value": row["value"] + row["log_prior"], "stderr": row["stderr"]}
+            for image, row in growth.items()
+            if "log_prior" in row
+        }
     return rows
 
 
-def _number(row: Row, column: str) -> float:
-    value = row.get(column, np.nan)
-    return float(value)
+def _column(images: ImageSet, rows: Mapping[str, Row], column: str) -> np.ndarray:
+    """One number of each image, NaN where it is not known."""
+    if not rows:
+        return np.full(len(images), np.nan)
+    return np.array([rows[image].get(column, np.nan) if image in rows else np.nan for image in images.ids], np.float64)
 
 
 def signed(values: pd.DataFrame) -> pd.DataFrame:

@@ -11,7 +11,7 @@ from scipy.stats import spearmanr
 from memlib.flow import rounded_ends
 from memlib.measures import MEASURES, Row
 from memlib.measures.controls import bits_per_dimension, regress_out
-from memlib.runs import measure_images, result_keys, result_table
+from memlib.runs import measure_images, result_table
 from pages.shared import charts, partial, workspace
 from pages.shared.closer import closer_look
 from pages.shared.growth import MEASURE, Growth
@@ -96,9 +96,9 @@ def with_controls(table: pd.DataFrame) -> pd.DataFrame:
     table["bits_per_dimension"] = bits_per_dimension(table["log_likelihood"], denoiser.dimension)
     table["png_bytes"] = workspace.png_sizes(images, table["index"].tolist())
     for name in ("flipd", "denoising_loss"):
-        keys = result_keys(denoiser.digest, table["id"], name, MEASURES[name].defaults(denoiser))
-        if any(key in results for key in keys.values()):
-            table[name] = [results[keys[image]]["value"] if keys[image] in results else np.nan for image in table["id"]]
+        rows = results.rows(denoiser.digest, name, MEASURES[name].defaults(denoiser))
+        if any(image in rows for image in table["id"]):
+            table[name] = [rows[image]["value"] if image in rows else np.nan for image in table["id"]]
     return table
 
 

@@ -32,7 +32,7 @@ from memlib.evidence import (
 from memlib.extraction import read_generations
 from memlib.images import of_pixels, to_pixels
 from memlib.measures.evidence import auc_interval, roc, tpr_at
-from memlib.runs import Results, read_run, result_key
+from memlib.runs import Results, read_run
 
 
 def values(seed: int, ties: bool) -> tuple[np.ndarray, np.ndarray]:
@@ -170,8 +170,7 @@ def demo() -> tuple[ImageSet, pd.DataFrame, pd.DataFrame, np.ndarray]:
     results, denoiser, images = Results(), load_denoiser("demo", "cpu"), load_images("demo")
     for manifest in DEMO.glob("runs/*/manifest.json"):
         details, rows = read_run(manifest.parent)
-        for image, row in rows.items():
-            results[result_key(details["model"]["digest"], image, details["measure"], details["parameters"])] = row
+        results.add(details["model"]["digest"], details["measure"], details["parameters"], rows)
     value, error = measure_table(denoiser, images, results)
     return (
         images,

@@ -32,7 +32,6 @@ from memlib.runs import (
     measure_run,
     measuring,
     read_run,
-    result_key,
 )
 
 MEASURE = "volume_growth"
@@ -88,7 +87,7 @@ def test_a_run_gives_back_what_measuring_in_memory_gives(images: ImageSet, tmp_p
     assert manifest["parameters"] == PARAMETERS
     assert list(rows) == images.ids
     for image, row in rows.items():
-        here = results[result_key(denoiser().digest, image, MEASURE, PARAMETERS)]
+        here = results.rows(denoiser().digest, MEASURE, PARAMETERS)[image]
         assert list(row) == [name for name in here if name in row]
         assert row["value"] == here["value"]
         np.testing.assert_allclose(row["map"], here["map"], rtol=2**-16)

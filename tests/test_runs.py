@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from memlib import GaussianMixture, ImageSet, load_images, volume_growth
-from memlib.runs import Results, measure_images, result_key, result_table
+from memlib.runs import Results, measure_images, result_table
 from memlib.runs import results as module
 
 PARAMETERS = {"sigma_min": 0.1, "sigma_max": 10.0, "steps": 4, "probes": 2, "seed": 0}
@@ -38,7 +38,7 @@ def test_chunks_equal_one_batch_and_nothing_is_measured_twice(
     results = measured(denoiser, images, monkeypatch)
     whole = volume_growth(denoiser, images.batch(range(10)), **PARAMETERS)  # type: ignore[arg-type]
     for index, image in enumerate(images.ids):
-        row = results[result_key(denoiser.digest, image, "volume_growth", PARAMETERS)]
+        row = results.rows(denoiser.digest, "volume_growth", PARAMETERS)[image]
         assert row["value"] == pytest.approx(float(whole.value[index]), rel=1e-5)
     assert list(measure_images(denoiser, images, range(10), "volume_growth", PARAMETERS, results)) == []
 
@@ -64,15 +64,32 @@ def test_progress_rises_to_one(denoiser: GaussianMixture, images: ImageSet) -> N
 
 
 def test_results_drop_the_least_recently_used_beyond_their_limit() -> None:
-    results = Results(limit=3000)
-    for name in "abc":
-        results[name] = {"map": np.zeros(200, np.float32)}
-    assert results["a"] is not None
-    results["d"] = {"map": np.zeros(200, np.float32)}
-    assert set(results) == {"a", "c", "d"}
-    assert results.bytes <= 3000
-    del results["a"]
-    assert results.bytes == sum(200 + row["map"].nbytes for row in results.values())
+    results = Results(limit=4000)
+    row = {"map": np.zeros(200, np.float32)}
+    for name, images in (("first", "ab"), ("second", "ab")):
+        results.add(name, "volume_growth", {}, dict.fromkeys(images, row))
+    assert set(results.rows("first", "volume_growth", {})) == {"a", "b"}  # used later than the second
+    results.add("third", "volume_growth", {}, {"a": row})
+    left = {name: set(results.rows(name, "volume_growth", {})) for name in ("first", "second", "third")}
+    assert left == {"first": {"a", "b"}, "second": {"b"}, "third": {"a"}}
+    assert results.bytes == len(results) * (200 + row["map"].nbytes) <= 4000
+    results.add("fourth", "volume_growth", {}, {"a": {"map": np.zeros(2000, np.float32)}})
+    assert len(results) == 1  # the newest stays, whatever its size
+
+
+def test_results_of_other_settings_are_others_and_the_first_to_come_stays() -> None:
+    results = Results()
+    results.add("model", "volume_growth", {"steps": 2, "probes": 1}, {"a": {"value": 1.0}})
+    results.add("model", "volume_growth", {"probes": 1, "steps": 2}, {"a": {"value": 2.0}, "b": {"value": 3.0}})
+    assert dict(results.rows("model", "volume_growth", {"steps": 2, "probes": 1})) == {"a": {"value": 1.0}, "b": {"value": 3.0}}
+    for other in (
+        ("another", "volume_growth", {"steps": 2, "probes": 1}),
+        ("model", "flipd", {"steps": 2, "probes": 1}),
+        ("model", "volume_growth", {"steps": 3, "probes": 1}),
+    ):
+        assert not results.rows(*other)
+    with pytest.raises(TypeError):
+        results.rows("model", "volume_growth", {"steps": 2, "probes": 1})["c"] = {}  # type: ignore[index]
 
 
 def test_the_table_is_ranked_by_the_measures_direction(images: ImageSet) -> None:

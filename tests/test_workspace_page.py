@@ -16,6 +16,7 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from memlib import load_denoiser, load_images
+from memlib.measures import MEASURES
 from pages.shared import paths
 from pages.shared.errors import plain
 from tests.conftest import tiny_unet
@@ -139,8 +140,9 @@ def test_a_latent_model_measures_pictures_and_says_that_its_maps_are_of_latents(
     assert not at.exception
     assert len(ranking(at)) == 12
     workspace = at.session_state.workspace
-    key = next(key for key in at.session_state.results if workspace.images.ids[0] in key and workspace.denoiser.digest in key)
-    assert at.session_state.results[key]["map"].shape == (8, 8)
+    asked = MEASURES["volume_growth"].defaults(workspace.denoiser) | {"steps": 2, "probes": 1}
+    rows = at.session_state.results.rows(workspace.denoiser.digest, "volume_growth", asked)
+    assert rows[workspace.images.ids[0]]["map"].shape == (8, 8)
     at.button_group(key="closer").set_value("Redraw").run()
     press(at, "Redraw it")
     assert not at.exception

@@ -15,7 +15,7 @@ from memlib.commands.report import Report
 from memlib.denoisers.unet import DEMO
 from memlib.evidence import comparisons, ladder, measure_table, quality, signed, table_line
 from memlib.measures import MEASURES
-from memlib.runs import Results, Run, result_key
+from memlib.runs import Results, Run
 
 NAME = "evidence"
 SHOWN = ("volume_growth", "k_1_at_0.5", "denoising_loss")  # measures in the table by group
@@ -39,8 +39,7 @@ def run(asked: argparse.Namespace, report: Report) -> None:
     results = Results(2**40)  # no limit: all are needed together
     for manifest in sorted((asked.runs or DEMO / "runs").glob("*/manifest.json")):
         one = Run(manifest.parent)
-        for image, row in one.rows(arrays=False).items():
-            results[result_key(one.model, image, one.measure, one.parameters)] = row
+        results.add(one.model, one.measure, one.parameters, one.rows(arrays=False))
     values, _ = measure_table(denoiser, images, results)
     _, counts, said = matched(samples, images, asked.criterion, asked.threshold)
     report.result({"statement": said}, said)

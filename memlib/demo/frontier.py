@@ -8,7 +8,7 @@ from scipy.stats import spearmanr
 
 from memlib import MEASURES, ImageSet, load_denoiser, load_images
 from memlib.extraction.stages import Tell
-from memlib.runs import Results, measure_images, result_key
+from memlib.runs import Results, measure_images
 
 IMAGES = 192  # drawn at random: a long run over all of them takes hours on a laptop
 LONG = {"steps": 100, "probes": 16, "seed": 1}  # another seed: its probes share nothing with the short runs
@@ -49,4 +49,5 @@ def values(images: ImageSet, chosen: list[int], parameters: dict[str, int], tell
     asked = {**MEASURES["volume_growth"].defaults(denoiser), **parameters}
     for done, total in measure_images(denoiser, images, chosen, "volume_growth", asked, results):
         tell(done, total, f"{asked['steps']} steps, {asked['probes']} probes")
-    return np.array([results[result_key(denoiser.digest, images.ids[index], "volume_growth", asked)]["value"] for index in chosen])
+    rows = results.rows(denoiser.digest, "volume_growth", asked)
+    return np.array([rows[images.ids[index]]["value"] for index in chosen])

@@ -11,12 +11,11 @@ from memlib.runs.results import (
     held_out_sample,
     measure_images,
     measure_one,
-    result_key,
-    result_keys,
     result_table,
+    series,
 )
 
 __all__ = [
     "CHUNK", "FOLDER", "Filter", "Numbers", "OnRay", "Results", "Run", "create_run", "forward_seconds", "held_out_sample", "in_this_process", "measure_images",
-    "measure_one", "measure_run", "provenance", "read_run", "result_key", "result_keys", "result_table", "run_name",
+    "measure_one", "measure_run", "provenance", "read_run", "result_table", "run_name", "series",
 ]  # fmt: skip

@@ -1,13 +1,14 @@
 """Measuring images: one generator that keeps each result before it goes on, and results in memory.
 
-A result is a `row`, the numbers and arrays a measure keeps of one image, under a key made of everything it depends on:
-model digest, image id, measure and parameters.
+A result is a `row`, the numbers and arrays a measure keeps of one image. It is known by all it depends on: model, measure
+and parameters, together a series, and the image's id.
 """
 
 import json
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -22,50 +23,55 @@ from memlib.measures import MEASURES, Row
 CHUNK = 16  # images measured together: large enough to fill a CPU, small enough that stopping loses little
 
 
-class Results(MutableMapping[str, Row]):
-    """Rows by key, the least recently used dropped beyond `limit` bytes of arrays."""
+class Results:
+    """Rows by series and image id, those of the series that was not used for longest dropped beyond `limit` bytes.
+
+    A series is what was measured alike: a model (its digest), a measure's function (`run`) and its parameters. Two rows
+    of one image in one series are the same number, so the first to come stays.
+    """
 
     def __init__(self, limit: int = 512 * 2**20) -> None:
         self.limit, self.bytes = limit, 0
-        self._rows: OrderedDict[str, Row] = OrderedDict()
-
-    def __getitem__(self, key: str) -> Row:
-        self._rows.move_to_end(key)
-        return self._rows[key]
-
-    def __setitem__(self, key: str, row: Row) -> None:
-        self.pop(key, None)
-        self._rows[key] = row
-        self.bytes += _size(row)
-        while self.bytes > self.limit and len(self._rows) > 1:
-            self.bytes -= _size(self._rows.popitem(last=False)[1])
-
-    def __delitem__(self, key: str) -> None:
-        self.bytes -= _size(self._rows.pop(key))
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(list(self._rows))  # reading a row reorders them
-
-    def __contains__(self, key: object) -> bool:
-        return key in self._rows
+        self._series: OrderedDict[str, dict[str, Row]] = OrderedDict()
 
     def __len__(self) -> int:
-        return len(self._rows)
+        """How many rows there are."""
+        return sum(map(len, self._series.values()))
+
+    def rows(self, model: str, run: str, parameters: Mapping[str, Any]) -> Mapping[str, Row]:
+        """What is there of a series now, by image id."""
+        key = series(model, run, parameters)
+        if key not in self._series:
+            return {}
+        self._series.move_to_end(key)
+        return MappingProxyType(self._series[key])
+
+    def add(self, model: str, run: str, parameters: Mapping[str, Any], rows: Mapping[str, Row]) -> None:
+        """Keep rows by image id, but for those that are there."""
+        key = series(model, run, parameters)
+        known = self._series.setdefault(key, {})
+        self._series.move_to_end(key)
+        for image, row in rows.items():
+            if image not in known:
+                known[image] = row
+                self.bytes += _size(row)
+        while self.bytes > self.limit and len(self) > 1:
+            self._drop()
+
+    def _drop(self) -> None:
+        oldest, rows = next(iter(self._series.items()))
+        self.bytes -= _size(rows.pop(next(iter(rows))))
+        if not rows:
+            del self._series[oldest]
 
 
 def _size(row: Row) -> int:
     return 200 + sum(value.nbytes for value in row.values() if isinstance(value, np.ndarray))
 
 
-def result_key(model: str, image: str, run: str, parameters: Mapping[str, Any]) -> str:
-    """The key of one result, `run` being the measure's function; two results with equal keys are the same number."""
-    return "/".join((model, image, run, json.dumps(parameters, sort_keys=True)))
-
-
-def result_keys(model: str, images: Iterable[str], run: str, parameters: Mapping[str, Any]) -> dict[str, str]:
-    """The key of each image's result."""
-    last = result_key(model, "", run, parameters).removeprefix(model + "/")
-    return {image: f"{model}/{image}{last}" for image in images}
+def series(model: str, run: str, parameters: Mapping[str, Any]) -> str:
+    """The key of a series: equal where model, measure and parameters are."""
+    return "/".join((model, run, json.dumps(parameters, sort_keys=True)))
 
 
 def held_out_sample(images: ImageSet) -> list[int]:
@@ -87,7 +93,7 @@ def measure_images(
     indices: Sequence[int],
     measure: str,
     parameters: Mapping[str, Any],
-    results: MutableMapping[str, Row],
+    results: Results,
     progress: Callable[[float], object] | None = None,
 ) -> Iterator[tuple[int, int]]:
     """Measure images[indices], or their latents, in chunks, skip what `results` has, and store each chunk before yielding (done, total).
@@ -95,9 +101,9 @@ def measure_images(
     `progress` is called with the share of the work that is done, several times a chunk; an exception it raises stops
     the work and keeps the finished chunks.
     """
-    by_image = result_keys(denoiser.digest, (images.ids[index] for index in indices), MEASURES[measure].run, parameters)
-    keys = {index: by_image[images.ids[index]] for index in indices}
-    todo = list({keys[index]: index for index in indices if keys[index] not in results}.values())
+    alike = (denoiser.digest, MEASURES[measure].run, parameters)
+    known = results.rows(*alike)
+    todo = list({images.ids[index]: index for index in indices if images.ids[index] not in known}.values())
     for start in range(0, len(todo), CHUNK):
         chunk = todo[start : start + CHUNK]
 
@@ -106,7 +112,7 @@ def measure_images(
                 progress((start + count * done / total) / len(todo))
 
         rows = measure_pictures(denoiser, images.batch(chunk), measure, parameters, report)
-        results.update(zip((keys[index] for index in chunk), rows, strict=True))
+        results.add(*alike, dict(zip((images.ids[index] for index in chunk), rows, strict=True)))
         yield start + len(chunk), len(todo)
 
 
@@ -116,19 +122,22 @@ def measure_one(
     name: str,
     measure: str,
     parameters: Mapping[str, Any],
-    results: MutableMapping[str, Row],
+    results: Results,
     progress: Callable[[float], object] | None = None,
 ) -> Row:
     """The row of one image (C, H, W) known by its id `name`: from `results`, or measured and put there."""
-    key = result_key(denoiser.digest, name, MEASURES[measure].run, parameters)
-    if key not in results:
+    alike = (denoiser.digest, MEASURES[measure].run, parameters)
+    known = results.rows(*alike)
+    if name in known:
+        return known[name]
 
-        def report(done: int, total: int) -> None:
-            if progress:
-                progress(done / total)
+    def report(done: int, total: int) -> None:
+        if progress:
+            progress(done / total)
 
-        (results[key],) = measure_pictures(denoiser, image[None], measure, parameters, report)
-    return results[key]
+    (row,) = measure_pictures(denoiser, image[None], measure, parameters, report)
+    results.add(*alike, {name: row})
+    return row
 
 
 def forward_seconds(denoiser: Denoiser) -> float:

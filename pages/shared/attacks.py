@@ -29,7 +29,6 @@ from memlib.extraction.stages import FOLDER as FOLDER  # the pages' name for it,
 from memlib.extraction.stages import Settings
 from memlib.measures import MEASURES
 from memlib.neighbours import duplicates, unrelated_threshold
-from memlib.runs import result_keys
 from memlib.workspace import Workspace
 from pages.shared import workspace
 
@@ -119,8 +118,8 @@ def matches(loaded: Workspace, found: Generations, training: TrainingSet, thresh
     results = workspace.results()
     for column, name in MEASURED.items():
         measure = MEASURES[name]
-        keys = result_keys(loaded.denoiser.digest, table["id"], measure.run, measure.defaults(loaded.denoiser))
-        table[column] = [results[keys[image]][measure.column] if keys[image] in results else np.nan for image in table["id"]]
+        rows = results.rows(loaded.denoiser.digest, measure.run, measure.defaults(loaded.denoiser))
+        table[column] = [rows[image][measure.column] if image in rows else np.nan for image in table["id"]]
     return table
 
 

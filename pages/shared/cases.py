@@ -12,8 +12,6 @@ import streamlit as st
 from memlib.evidence import copied, measure_table, ranks, reproductions
 from memlib.images import ImageSet
 from memlib.measures import MEASURES
-from memlib.measures.result import Row
-from memlib.runs import result_keys
 from memlib.workspace import Workspace
 from pages.shared import nearby, workspace
 from pages.shared.nearby import Alike
@@ -223,11 +221,8 @@ def _growth_maps(loaded: Workspace) -> tuple[dict[str, np.ndarray], dict[str, np
     measure, results = MEASURES["volume_growth"], workspace.results()
     found = []
     for model in (loaded.denoiser, loaded.reference):
-        rows: dict[str, Row] = {}
-        if model is not None:
-            keys = result_keys(model.digest, loaded.images.ids, measure.run, measure.defaults(loaded.denoiser))
-            rows = {image: results[key] for image, key in keys.items() if key in results}
-        found.append({image: row["map"] for image, row in rows.items()})
+        rows = {} if model is None else results.rows(model.digest, measure.run, measure.defaults(loaded.denoiser))
+        found.append({image: rows[image]["map"] for image in loaded.images.ids if image in rows})
     return found[0], found[1]
 
 

@@ -9,7 +9,7 @@ import streamlit as st
 from memlib.denoisers import NetworkDenoiser
 from memlib.denoisers.unet import find_checkpoints
 from memlib.measures import Row, difference
-from memlib.runs import held_out_sample, measure_images, measure_one, result_key, result_keys
+from memlib.runs import held_out_sample, measure_images, measure_one
 from pages.shared import charts, workspace
 from pages.shared.errors import show_error
 from pages.shared.growth import MEASURE, Growth
@@ -78,8 +78,7 @@ def _with_reference(view: Growth, states: list[State]) -> list[State]:
 def _rows(view: Growth, picture: Picture, states: list[State]) -> list[Row] | None:
     """The picture's row at each checkpoint; None where it was not measured to the end."""
     results, needed = workspace.results(), _with_reference(view, states)
-    keys = [result_key(digest, picture.id, MEASURE.run, view.parameters) for digest, _ in needed]
-    missing = [load for (_, load), key in zip(needed, keys, strict=True) if key not in results]
+    missing = [load for digest, load in needed if picture.id not in results.rows(digest, MEASURE.run, view.parameters)]
 
     def measure(progress: Callable[[float], object]) -> None:
         for place, load in enumerate(missing):
@@ -90,7 +89,7 @@ def _rows(view: Growth, picture: Picture, states: list[State]) -> list[Row] | No
         "Measure at every checkpoint", len(missing) * view.seconds, measure, keeps="Stopping keeps the finished checkpoints."
     ):
         return None
-    rows = [results[key] for key in keys]
+    rows = [results.rows(digest, MEASURE.run, view.parameters)[picture.id] for digest, _ in needed]
     return [difference(row, rows[-1]) for row in rows[:-1]] if len(needed) > len(states) else rows
 
 
@@ -101,8 +100,7 @@ def _band(view: Growth, states: list[State]) -> np.ndarray | None:
     if not held_out:
         return None
     ids = [images.ids[index] for index in held_out]
-    keys = [result_keys(digest, ids, MEASURE.run, view.parameters) for digest, _ in needed]
-    missing = [load for (_, load), own in zip(needed, keys, strict=True) if any(key not in results for key in own.values())]
+    missing = [load for digest, load in needed if not set(ids) <= set(results.rows(digest, MEASURE.run, view.parameters))]
 
     def measure(progress: Callable[[float], object]) -> None:
         for place, load in enumerate(missing):
@@ -117,5 +115,6 @@ def _band(view: Growth, states: list[State]) -> np.ndarray | None:
         keeps="Stopping keeps the finished images.",
     ):
         return None
-    values = np.array([[results[own[image]]["value"] for own in keys] for image in ids])
+    rows = [results.rows(digest, MEASURE.run, view.parameters) for digest, _ in needed]
+    values = np.array([[found[image]["value"] for found in rows] for image in ids])
     return values[:, :-1] - values[:, -1:] if len(needed) > len(states) else values

@@ -6,18 +6,18 @@ import streamlit as st
 
 from memlib.images import ImageSet
 from memlib.maps import family_aucs
-from pages.shared import workspace
 from pages.shared.growth import Growth
 
 
 def partial_panel(view: Growth) -> None:
     """Pixel AUC of the maps against the masks of the families in the image set, beside maps that know no model."""
-    images, results, reference = view.loaded.images, workspace.results(), view.loaded.reference
+    images, reference = view.loaded.images, view.loaded.reference
     if "family" not in images.metadata or view.loaded.denoiser.shape != images.shape:  # the masks are of pixels, not of latents
         return
     models = {"growth": view.loaded.denoiser} | ({"reference": reference} if reference is not None else {})
     maps = {
-        name: {image: results[key]["map"] for image, key in view.keys(model).items() if key in results} for name, model in models.items()
+        name: {image: rows[image]["map"] for image in images.ids if image in rows}
+        for name, rows in ((name, view.known(model)) for name, model in models.items())
     }
     other = maps.pop("reference", {})
     if other:

@@ -26,8 +26,8 @@ def measuring(view: View, forwards: int) -> None:
     """
     background.adopt(view)
     images, results, models, parameters = view.loaded.images, workspace.results(), view.models, view.parameters
-    keys = [view.keys(model) for model in models]
-    missing = [index for index, image in enumerate(images.ids) if any(own[image] not in results for own in keys)]
+    known = set.intersection(*(set(view.known(model)) for model in models))
+    missing = [index for index, image in enumerate(images.ids) if image not in known]
     with st.expander(
         "Measure images" if missing else "All images are measured with these settings",
         icon=":material/play_arrow:",

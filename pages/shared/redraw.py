@@ -7,7 +7,7 @@ import torch
 from memlib.images import to_pixels
 from memlib.measures import MEASURES, Row
 from memlib.measures.redraw import RETURNED, levels_of
-from memlib.runs import held_out_sample, measure_images, measure_one, result_key, result_keys
+from memlib.runs import held_out_sample, measure_images, measure_one
 from memlib.workspace import Workspace
 from pages.shared import charts, workspace
 from pages.shared.pictures import data_url, enlarge, framed
@@ -27,8 +27,7 @@ def redraw_panel(loaded: Workspace, picture: Picture) -> None:
         "count as returned. **This is conditioned on the image:** a wide basin shows that the model can hold the image, not that it would draw it unprompted."
     )
     asked = {sigma: {"sigmas": [sigma], "draws": DRAWS, "seed": 0, "keep_images": True} for sigma in levels}
-    keys = {sigma: result_key(denoiser.digest, picture.id, MEASURE.run, asked[sigma]) for sigma in levels}
-    missing = [sigma for sigma in levels if keys[sigma] not in results]
+    missing = [sigma for sigma in levels if picture.id not in results.rows(denoiser.digest, MEASURE.run, asked[sigma])]
 
     def draw(progress: object) -> None:
         for place, sigma in enumerate(missing):
@@ -38,7 +37,8 @@ def redraw_panel(loaded: Workspace, picture: Picture) -> None:
     if missing:
         seconds = workspace.seconds(denoiser, len(missing) * DRAWS * STEPS)
         long_work("Redraw it", seconds, draw, icon=":material/brush:", ask=True, keeps="Stopping keeps the finished noise levels.")
-    rows = {sigma: results[key] for sigma, key in keys.items() if key in results}
+    known = {sigma: results.rows(denoiser.digest, MEASURE.run, asked[sigma]) for sigma in levels}
+    rows = {sigma: found[picture.id] for sigma, found in known.items() if picture.id in found}
     if not rows:
         return
     shares = np.array([float((row["distance"] < RETURNED).mean()) for row in rows.values()])
@@ -70,15 +70,17 @@ def _band(loaded: Workspace) -> tuple[str, np.ndarray, np.ndarray] | None:
         st.caption("With a group called held-out in metadata.csv, its band would stand behind the curve.")
         return None
     parameters = MEASURE.defaults(denoiser)
-    keys = result_keys(denoiser.digest, [images.ids[index] for index in held_out], MEASURE.run, parameters)
+    ids = [images.ids[index] for index in held_out]
+    rows = results.rows(denoiser.digest, MEASURE.run, parameters)
 
     def measure(progress: object) -> None:
         for _ in measure_images(denoiser, images, held_out, MEASURE.name, parameters, results, progress):  # type: ignore[arg-type]
             pass
 
-    if any(key not in results for key in keys.values()):
+    if any(image not in rows for image in ids):
         seconds = workspace.seconds(denoiser, len(held_out) * len(levels) * parameters["draws"] * STEPS)
         if not long_work("Measure the held-out band", seconds, measure, ask=True, keeps="Stopping keeps the finished images."):
             return None
-    distances = np.stack([results[key]["distance"] for key in keys.values()])
+    rows = results.rows(denoiser.digest, MEASURE.run, parameters)
+    distances = np.stack([rows[image]["distance"] for image in ids])
     return f"{len(held_out)} held-out images, {parameters['draws']} draws each", np.array(levels), (distances < RETURNED).mean(2)

@@ -1,6 +1,6 @@
 """A measure as a page shows it: of the model, or of the model minus its reference, for any image."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -9,7 +9,7 @@ from torch import Tensor
 
 from memlib.denoisers import NetworkDenoiser
 from memlib.measures import MEASURES, Row, difference
-from memlib.runs import measure_one, result_keys
+from memlib.runs import measure_one
 from memlib.workspace import Workspace
 from pages.shared import workspace
 from pages.shared.errors import show_error
@@ -41,23 +41,21 @@ class View:
         reference = self.loaded.reference
         return [self.loaded.denoiser, *([reference] if self.minus_reference and reference is not None else [])]
 
-    def keys(self, model: NetworkDenoiser) -> dict[str, str]:
-        """Where the results of the image set are stored, by image id."""
-        return result_keys(model.digest, self.loaded.images.ids, MEASURES[self.measure].run, self.parameters)
+    def known(self, model: NetworkDenoiser, **changes: Any) -> Mapping[str, Row]:
+        """One model's rows that are there already, by id, with some parameters changed; of other images too."""
+        return workspace.results().rows(model.digest, MEASURES[self.measure].run, {**self.parameters, **changes})
 
     def stored(self) -> dict[str, Row]:
-        """Rows of the image set that are there already, by id."""
-        results = workspace.results()
-        first, *others = ({image: results[key] for image, key in self.keys(model).items() if key in results} for model in self.models)
+        """Rows of the image set that are there already of all models, by id, in its order."""
+        first, *others = (self.known(model) for model in self.models)
+        rows = {image: first[image] for image in self.loaded.images.ids if image in first} if first else {}
         for other in others:
-            first = {image: difference(row, other[image]) for image, row in first.items() if image in other}
-        return first
+            rows = {image: difference(row, other[image]) for image, row in rows.items() if image in other}
+        return rows
 
     def has(self, picture: Picture, **changes: Any) -> bool:
         """Whether `row` would find everything stored."""
-        results, run = workspace.results(), MEASURES[self.measure].run
-        asked = {**self.parameters, **changes}
-        return all(result_keys(model.digest, [picture.id], run, asked)[picture.id] in results for model in self.models)
+        return all(picture.id in self.known(model, **changes) for model in self.models)
 
     def row(self, picture: Picture, progress: Progress = None, **changes: Any) -> Row:
         """One image's row, with some parameters changed, measured now where it has to be."""

@@ -21,7 +21,7 @@ from memlib.denoisers.unet import BUNDLED, DEMO, model_digest
 from memlib.images.transform import FITS
 from memlib.measures import MEASURES
 from memlib.measures.controls import png_size
-from memlib.runs import Results, Run, forward_seconds, provenance, read_run, result_key
+from memlib.runs import Results, Run, forward_seconds, provenance, read_run, series
 from memlib.workspace import Sources, Workspace
 from pages.shared.errors import plain, show_error
 from pages.shared.paths import confine as confine  # what is loaded and what may be read go together for the pages
@@ -208,16 +208,14 @@ def adopt_runs(loaded: Workspace) -> None:
         return
     for manifest in sorted(DEMO.glob("runs/*/manifest.json")):
         details, rows = _run(str(manifest.parent), manifest.stat().st_mtime)
-        digest = details["model"]["digest"]
-        for image, row in rows.items():
-            results().setdefault(result_key(digest, image, details["measure"], details["parameters"]), row)
-        st.session_state.setdefault("adopted", {})[result_key(digest, "", details["measure"], details["parameters"])] = details
+        alike = (details["model"]["digest"], details["measure"], details["parameters"])
+        results().add(*alike, rows)
+        st.session_state.setdefault("adopted", {})[series(*alike)] = details
 
 
 def keep(run: Run) -> None:
     """Put the rows of a run into the session's results."""
-    for image, row in run.rows().items():
-        results().setdefault(result_key(run.model, image, run.measure, run.parameters), row)
+    results().add(run.model, run.measure, run.parameters, run.rows())
 
 
 def seconds(denoiser: NetworkDenoiser, forwards: int) -> float:
@@ -242,7 +240,7 @@ def png_sizes(images: ImageSet, indices: Sequence[int]) -> np.ndarray:
 def manifest(loaded: Workspace, measure: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Where the shown results come from: this session, and the precomputed run some of them were taken from."""
     here = provenance(loaded.denoiser, loaded.images, measure, parameters)
-    run = st.session_state.get("adopted", {}).get(result_key(loaded.denoiser.digest, "", measure, parameters))
+    run = st.session_state.get("adopted", {}).get(series(loaded.denoiser.digest, measure, parameters))
     return (
         here if run is None else {**here, "precomputed": {name: run[name] for name in ("images", "date", "device", "threads", "versions")}}
     )
