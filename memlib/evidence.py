@@ -145,7 +145,7 @@ def quality(denoiser: Denoiser, values: pd.DataFrame, above: np.ndarray, below: 
 
 def rank_agreement(values: pd.DataFrame) -> pd.DataFrame:
     """Spearman's rank correlation of every two measures, in their directions, over the images both have."""
-    known = values.loc[:, values.nunique() > 1]
+    known = values.loc[:, values.nunique() > 1].dropna(how="all")
     return signed(known).corr(method="spearman")
 
 

@@ -116,7 +116,7 @@ def _quality(_values: pd.DataFrame, _above: np.ndarray, _below: np.ndarray, key:
     return quality(denoiser, _values, _above, _below)
 
 
-values, *_ = measured(loaded)
+values, _, order = measured(loaded)
 truth = ground_truth()
 sampling(loaded)
 counts = np.zeros(len(images), int)
@@ -135,8 +135,8 @@ if found is not None:
         st.subheader("Value against times reproduced")
         name = st.selectbox("Measure", list(table["measure"]), format_func=lambda one: MEASURES[one].title, key="against", bind="query-params", label_visibility="collapsed")  # fmt: skip
         st.plotly_chart(charts.against_count(values[name], counts, images.names, ~held_out(images), f"{MEASURES[name].title}, {MEASURES[name].unit}"), key="count", config=charts.CONFIG, alt="Value of each image against how often it came back")  # fmt: skip
-scatter_panel(loaded, values, counts)
-disagreement_panel(loaded, values, counts)
+scatter_panel(loaded, values, order, counts)
+disagreement_panel(loaded, values, order, counts)
 missing_panel(loaded, values)
 st.subheader("What follows, and what does not")
 st.markdown(

@@ -318,20 +318,21 @@ def cost(table: pd.DataFrame) -> go.Figure:
 
 
 def against_count(values: pd.Series, counts: np.ndarray, names: Sequence[str], trained: np.ndarray, axis: str) -> go.Figure:
-    """Every image's value against how often it came back, with the median of each count's rung."""
+    """The value of every image that has one against how often it came back, with the median of each count's rung."""
     rungs = np.array([0, 1, 2, 4, 8, 16, 32, 64])
-    place = np.where(trained, np.searchsorted(rungs, counts, "right") - 1, -1)
-    value = values.to_numpy()
-    jitter = np.random.default_rng(0).uniform(-0.25, 0.25, len(place))
+    known = np.flatnonzero(values.notna())
+    value, counts = values.to_numpy()[known], counts[known]
+    place = np.where(trained[known], np.searchsorted(rungs, counts, "right") - 1, -1)
+    jitter = np.random.default_rng(0).uniform(-0.25, 0.25, len(known))
     figure = go.Figure()
     figure.add_trace(
-        go.Scatter(
-            x=place + jitter, y=value, mode="markers", marker={"size": 4, "color": GREY, "opacity": 0.5}, text=list(names), customdata=counts,
+        go.Scattergl(
+            x=place + jitter, y=value, mode="markers", marker={"size": 4, "color": GREY, "opacity": 0.5}, text=[names[index] for index in known.tolist()], customdata=counts,
             hovertemplate="%{text}<br>%{y:,.4r}, %{customdata} times<extra></extra>", showlegend=False,
         )
     )  # fmt: skip
-    found = sorted(set(place[~np.isnan(value)].tolist()))
-    medians = [float(np.nanmedian(value[place == rung])) for rung in found]
+    found = sorted(set(place.tolist()))
+    medians = [float(np.median(value[place == rung])) for rung in found]
     figure.add_trace(go.Scatter(x=found, y=medians, mode="lines+markers", line={"color": GROUP_COLOURS[0], "width": 3}, marker={"size": 9}, showlegend=False, hoverinfo="skip"))  # fmt: skip
     labels = (
         {-1: "held out", 0: "never", 1: "once"}

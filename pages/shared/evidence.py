@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from memlib import ImageSet
-from memlib.evidence import disagreement, held_out, rank_agreement, ranks
+from memlib.evidence import disagreement, held_out, rank_agreement
 from memlib.extraction.generations import PART, generate_run, plan_of
 from memlib.extraction.stages import folder_of
 from memlib.measures import MEASURES
@@ -77,7 +77,7 @@ def two_measures(values: pd.DataFrame, key: str) -> tuple[str, str] | None:
     return one, other
 
 
-def scatter_panel(loaded: Workspace, values: pd.DataFrame, counts: np.ndarray) -> None:
+def scatter_panel(loaded: Workspace, values: pd.DataFrame, order: pd.DataFrame, counts: np.ndarray) -> None:
     """How far measures agree, and any two against each other: selecting points opens the images."""
     st.subheader("Do they agree?")
     agreement = rank_agreement(values)
@@ -104,7 +104,6 @@ def scatter_panel(loaded: Workspace, values: pd.DataFrame, counts: np.ndarray) -
     together = float(agreement.to_numpy()[list(agreement).index(one), list(agreement).index(other)])
     st.caption(f"{len(picked):,} images selected." if picked else f"Rank correlation {together:.2f}. Click a point, or draw a box or a lasso, to see the images.")  # fmt: skip
     if picked:
-        order = ranks(values)
         shown = sorted(picked, key=lambda place: order[one].to_numpy()[place])[: 2 * SHOWN]
         pictures(images, shown, [f"{number(float(values[one].to_numpy()[place]))} / {number(float(values[other].to_numpy()[place]))}" for place in shown])  # fmt: skip
         if st.button(f"Queue {len(picked):,} for the audit", icon=":material/playlist_add:", help="On the audit page, under By hand."):
@@ -113,8 +112,8 @@ def scatter_panel(loaded: Workspace, values: pd.DataFrame, counts: np.ndarray) -
             st.switch_page("pages/audit.py", query_params={"queue": "By hand"})
 
 
-def disagreement_panel(loaded: Workspace, values: pd.DataFrame, counts: np.ndarray) -> None:
-    """The images on whose rank two measures differ most."""
+def disagreement_panel(loaded: Workspace, values: pd.DataFrame, order: pd.DataFrame, counts: np.ndarray) -> None:
+    """The images on whose rank two measures differ most; `order` are the ranks."""
     st.subheader("Where they disagree")
     chosen = two_measures(values, "disagree")
     if chosen is None:
@@ -122,7 +121,6 @@ def disagreement_panel(loaded: Workspace, values: pd.DataFrame, counts: np.ndarr
         return
     one, other = chosen
     apart = disagreement(values, one, other).sort_values()
-    order = ranks(values)
     for ends, high in ((apart.index[::-1][:SHOWN], one), (apart.index[:SHOWN], other)):
         low = other if high == one else one
         st.markdown(f"**{MEASURES[high].title} ranks them higher than {MEASURES[low].title}**")
