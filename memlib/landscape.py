@@ -152,7 +152,8 @@ def scores(denoiser: Denoiser, points: Tensor, sigmas: Sequence[float]) -> Tenso
 
 def p_laplacians(landscape: GaussianMixture, points: Tensor, sigmas: Sequence[float], powers: Sequence[float]) -> Tensor:
     """Delta_p of log p at the points themselves, (P, L, M). Without bound near a mode for p < 2; see `disc_averages`."""
-    return torch.stack([torch.stack([landscape.p_laplacian(points, sigma, p) for sigma in sigmas]) for p in powers])
+    p = torch.tensor(powers, dtype=torch.float64)[:, None]
+    return torch.stack([landscape.p_laplacian(points, sigma, p) for sigma in sigmas], 1)
 
 
 @torch.no_grad()

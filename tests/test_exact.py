@@ -78,6 +78,8 @@ def test_p_laplacian_is_the_divergence_by_central_differences(exact: GaussianMix
         shift = shift.view(1, 1, 2, 2)
         divergence += (flux(y + shift)[:, i] - flux(y - shift)[:, i]) / (2 * step)
     torch.testing.assert_close(exact.p_laplacian(y, SIGMA, p), divergence, rtol=1e-6, atol=1e-6)
+    several = exact.p_laplacian(y, SIGMA, torch.tensor([[p], [2.5]], dtype=torch.float64))
+    torch.testing.assert_close(several, torch.stack([exact.p_laplacian(y, SIGMA, one) for one in (p, 2.5)]))
 
 
 def test_denoiser_noise_and_score_are_one_thing(exact: GaussianMixture) -> None:

@@ -87,10 +87,11 @@ class GaussianMixture(Denoiser):
         spread = torch.einsum("bk,bkd,bke->bde", shares, parts, parts)
         return spread - curvature - score[:, :, None] * score[:, None, :]
 
-    def p_laplacian(self, y: Tensor, sigma: float | Tensor = 0.0, p: float = 1.0) -> Tensor:
+    def p_laplacian(self, y: Tensor, sigma: float | Tensor = 0.0, p: float | Tensor = 1.0) -> Tensor:
         """div(|s|^(p-2) s) of the score s, shape (B,), float64: |s|^(p-2) (tr H + (p - 2) s^T H s / |s|^2).
 
-        |s| is taken as sqrt(|s|^2 + 1e-24) throughout, so that the value at |s| = 0 is finite (and huge for p < 2).
+        Several p (P, 1) give (P, B). |s| is taken as sqrt(|s|^2 + 1e-24) throughout, so that the value at |s| = 0 is finite
+        (and huge for p < 2).
         """
         flat, noise = self._prepare(y, sigma)
         score, hessian = self._score(flat, noise), self.hessian(y, sigma)

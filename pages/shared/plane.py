@@ -112,7 +112,12 @@ _CSS = """
 _JS = r"""
 const SIDE = 480, FINE = 240, NS = "http://www.w3.org/2000/svg"
 const memory = new Map()
-const floats = (text) => text === null ? null : new Float32Array(Uint8Array.from(atob(text), (c) => c.charCodeAt(0)).buffer)
+const floats = (text) => {
+  if (text === null) return null
+  const raw = atob(text), bytes = new Uint8Array(raw.length)
+  for (let i = 0; i < raw.length; i++) bytes[i] = raw.charCodeAt(i)
+  return new Float32Array(bytes.buffer)
+}
 const make = (tag, name, ...inside) => { const e = document.createElement(tag); if (name) e.className = name; e.append(...inside); return e }
 const draw = (tag, attributes, ...inside) => {
   const e = document.createElementNS(NS, tag)

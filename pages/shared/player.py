@@ -58,7 +58,11 @@ _CSS = """
 
 _JS = """
 const memory = new Map()
-const floats = (text) => new Float32Array(Uint8Array.from(atob(text), (c) => c.charCodeAt(0)).buffer)
+const floats = (text) => {
+  const raw = atob(text), bytes = new Uint8Array(raw.length)
+  for (let i = 0; i < raw.length; i++) bytes[i] = raw.charCodeAt(i)
+  return new Float32Array(bytes.buffer)
+}
 const make = (tag, name, ...inside) => { const e = document.createElement(tag); if (name) e.className = name; e.append(...inside); return e }
 
 export default function ({ data, parentElement }) {
