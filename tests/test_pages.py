@@ -12,6 +12,7 @@ from PIL import Image
 from streamlit.runtime.pages_manager import PagesManager
 from streamlit.testing.v1 import AppTest
 
+from memlib import load_denoiser, load_images, p_laplace
 from memlib.denoisers.unet import DEMO, find_checkpoints
 from memlib.runs import CHUNK, read_run
 from pages.shared import exports, pictures
@@ -474,3 +475,21 @@ def test_an_own_model_is_measured_by_p_laplace(model_and_images: tuple[str, str]
     assert any(metric.label == "Volume" for metric in at.metric)
     at.number_input(key="radius").set_value(1.0).run()
     assert any("Nothing has been measured" in info.value for info in at.info)  # radii are never mixed
+
+
+def test_the_radius_panel_measures_its_own_radii_whatever_the_radius_of_the_ranking(model_and_images: tuple[str, str]) -> None:
+    model, images = model_and_images
+    at = (
+        app(model=model, images=images, directions="4", fine="4", radius="0.5", look="Radius", sigma="0.5")
+        .switch_page("pages/p_laplace.py")
+        .run()
+    )
+    next(group for group in at.button_group if group.label == "What to measure").set_value("Everything").run()
+    press(at, "Measure")
+    assert not at.exception
+    table = next(frame.value for frame in at.dataframe if "radius / σ√d" in frame.value).set_index("radius / σ√d")
+    denoiser, image_set = load_denoiser(model, "cpu"), load_images(images)
+    chosen = image_set.batch([image_set.ids.index(ranking(at)["id"].iloc[0])])
+    for radius in (0.4, 1.0, 2.0):
+        direct = p_laplace(denoiser, chosen, 0.5, radius=radius * 0.5 * denoiser.dimension**0.5, directions=4)
+        assert table["K"][radius] == pytest.approx(float(direct.value), rel=1e-4)
