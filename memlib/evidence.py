@@ -4,6 +4,7 @@ Ground truth is reproduction: pictures drawn from the model are matched with the
 it is a copy of. A measure is good evidence on this model as far as it ranks the images that come back above those that do not.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -201,7 +202,7 @@ def ladder(images: ImageSet, counts: np.ndarray, named: Mapping[str, Sequence[fl
     """
     kept_out, kinds = held_out(images), rungs(images)
     lines = []
-    for kind in sorted(set(kinds), key=lambda name: (name.split(" x")[0], int(name.split(" x")[-1]) if " x" in name else 0)):
+    for kind in sorted(set(kinds), key=_by_copies):
         chosen = kinds == kind
         line = {
             "group": kind,
@@ -215,6 +216,11 @@ def ladder(images: ImageSet, counts: np.ndarray, named: Mapping[str, Sequence[fl
             line[name] = interval(*auc_interval(one, other)) if known else ""
         lines.append(line)
     return pd.DataFrame(lines)
+
+
+def _by_copies(kind: str) -> tuple[str, int]:
+    known = re.fullmatch(r"(.*) x(\d+)", kind, re.DOTALL)
+    return (known[1], int(known[2])) if known else (kind, 0)
 
 
 def rungs(images: ImageSet) -> np.ndarray:

@@ -13,8 +13,9 @@ from torch.nn.functional import avg_pool2d, normalize
 from memlib.images import ImageSet
 
 BLOCK = 2**25  # values of one block of images at most, 128 MB
-QUERIES = 1024  # pictures confirmed at once
+QUERIES = 1024  # pictures confirmed at once, fewer where they are large
 TILE = (4096, 8192)  # queries and images multiplied at once: narrower products are slower where cores are shared
+DESCRIBED = 64  # pictures described at once: describers enlarge them
 SPARE = 2  # candidates kept beyond k: |q|^2 + |x|^2 - 2 q.x loses digits where q is close to x
 COPY_RATIO = 1 / 3  # of the nearest distance to the second nearest, below which a picture is called a copy
 NEAR_DUPLICATE = 0.1  # root mean square difference a value below which two training images count as one
@@ -74,7 +75,7 @@ def nearest(
         index = torch.cat([index, start + torch.cat([places for _, places in near])], 1).gather(1, order)
     parts = [
         _exact(queries[rows].float(), images, index[rows], describe, mirrored, k, metric == "pixels")
-        for rows in _slices(len(flat), QUERIES)
+        for rows in _slices(len(flat), max(1, min(QUERIES, BLOCK // (keep * queries[0].numel()))))
     ]
     return Neighbours(*(torch.cat(column) for column in zip(*parts, strict=True)))
 
@@ -239,7 +240,7 @@ def duplicates(images: ImageSet | Tensor, threshold: float = NEAR_DUPLICATE, mir
 def _confirmed(images: ImageSet | Tensor, left: Tensor, right: Tensor, threshold: float, flip: bool) -> Tensor:
     """Those pairs (P, 2) whose full-size pictures are within the threshold."""
     kept = []
-    for part in _slices(len(left), QUERIES):
+    for part in _slices(len(left), max(1, min(QUERIES, BLOCK // (2 * images[0].numel())))):
         table, place = torch.unique(torch.stack([left[part], right[part]]), return_inverse=True)
         pictures = images[table] if isinstance(images, Tensor) else images.batch(table.tolist())
         one, other = pictures[place[0]], pictures[place[1]]
@@ -273,7 +274,7 @@ def _flat(images: Tensor) -> Tensor:
 def _cosine(metric: str | Describer) -> Describer:
     if isinstance(metric, str):
         raise ValueError(f"The metric is 'pixels' or a function that describes images, not {metric!r}.")
-    return lambda images: normalize(metric(images).float(), dim=1)
+    return lambda images: normalize(torch.cat([metric(part) for part in torch.split(images, DESCRIBED)]).float(), dim=1)
 
 
 def _shrink(images: Tensor) -> Tensor:

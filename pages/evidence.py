@@ -1,5 +1,7 @@
 """Which number to believe: what the model reproduces, and how well each measure says so."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import streamlit as st
@@ -18,8 +20,8 @@ denoiser, images = loaded.denoiser, loaded.images
 st.caption("A number is evidence as far as it ranks the images that really come back above those that do not. Pictures drawn from the model are the ground truth.")  # fmt: skip
 
 
-def ground_truth() -> tuple[str, ImageSet, np.ndarray] | None:
-    """The drawn pictures, what counts as a copy, and how often each image came back."""
+def ground_truth() -> tuple[dict[str, Any], ImageSet, np.ndarray] | None:
+    """What was drawn and what counts as a copy, in words; the drawn pictures; how often each image came back."""
     made = nearby.generations(loaded)
     row = st.container(horizontal=True, vertical_alignment="bottom")
     if not made:
@@ -38,15 +40,16 @@ def ground_truth() -> tuple[str, ImageSet, np.ndarray] | None:
     cut = row.number_input(
         "below" if criterion.below else "above", 0.0, 10.0, float(criterion.threshold), 0.01, format="%.3f", key=f"copy_cut_{by}", width=140, help=criterion.definition
     )  # fmt: skip
-    return name, made[name], reproductions(matches, len(images), by, cut)
+    asked = {"drawn": name, "samples": len(made[name]), "criterion": by, "threshold": cut}
+    return asked, made[name], reproductions(matches, len(images), by, cut)
 
 
-def said(name: str, samples: ImageSet, counts: np.ndarray) -> None:
+def said(asked: dict[str, Any], samples: ImageSet, counts: np.ndarray) -> None:
     """What came back, in words."""
     trained = int((~held_out(images)).sum())
     total, distinct = int(counts.sum()), int((counts > 0).sum())
     columns = st.columns(4)
-    columns[0].metric("Pictures drawn", f"{len(samples):,}", help=f"{name}. Stored with how they were drawn.")
+    columns[0].metric("Pictures drawn", f"{len(samples):,}", help=f"{asked['drawn']}. Stored with how they were drawn.")
     columns[1].metric("Copies", f"{total:,}", help="Of the pictures drawn; the nearest of the distinct training images is copied.")
     columns[2].metric("Images that came back", f"{distinct:,} of {trained:,}", help="Different training images with at least one copy.")
     columns[3].metric("Share of copies, at most", f"{at_most(len(samples), total):.2%}", help="Of all pictures the model draws this way are copies, with 95% confidence (one-sided, Clopper-Pearson).")  # fmt: skip
@@ -57,7 +60,9 @@ def said(name: str, samples: ImageSet, counts: np.ndarray) -> None:
         )  # fmt: skip
 
 
-def quality_table(values: pd.DataFrame, counts: np.ndarray) -> tuple[pd.DataFrame, str, tuple[np.ndarray, np.ndarray]] | None:
+def quality_table(
+    values: pd.DataFrame, counts: np.ndarray, asked: dict[str, Any]
+) -> tuple[pd.DataFrame, str, tuple[np.ndarray, np.ndarray]] | None:
     sides = comparisons(images, counts)
     if not sides:
         st.info(
@@ -96,7 +101,8 @@ def quality_table(values: pd.DataFrame, counts: np.ndarray) -> tuple[pd.DataFram
             value = signed(values[[line["measure"]]])[line["measure"]].to_numpy()
             curves[f"{line['title']}, {line['AUC']:.3f}"] = tuple(value[side & ~np.isnan(value)] for side in (above, below))
         st.plotly_chart(charts.roc_curves(curves), key="roc", config=charts.CONFIG, alt="ROC curves of the chosen measures")
-    details = workspace.manifest(loaded, "volume_growth", MEASURES["volume_growth"].defaults(denoiser)) | {"compared": chosen}
+    here = workspace.manifest(loaded, "volume_growth", {})  # of all measures, each with its own defaults
+    details = {name: value for name, value in here.items() if name != "measure"} | {"parameters": {"compared": chosen, **asked}}
     table_buttons(table, details, "evidence")
     return table, chosen, (above, below)
 
@@ -124,7 +130,7 @@ if truth is not None:
     said(*truth)
     counts = truth[2]
     reproduced_gallery(loaded, truth[1], counts)
-found = quality_table(values, counts)
+found = quality_table(values, counts, truth[0] if truth else {})
 if found is not None:
     table, chosen, sides = found
     left, right = st.columns(2, gap="medium")
@@ -136,7 +142,7 @@ if found is not None:
         name = st.selectbox("Measure", list(table["measure"]), format_func=lambda one: MEASURES[one].title, key="against", bind="query-params", label_visibility="collapsed")  # fmt: skip
         st.plotly_chart(charts.against_count(values[name], counts, images.names, ~held_out(images), f"{MEASURES[name].title}, {MEASURES[name].unit}"), key="count", config=charts.CONFIG, alt="Value of each image against how often it came back")  # fmt: skip
 scatter_panel(loaded, values, order, counts)
-disagreement_panel(loaded, values, order, counts)
+disagreement_panel(loaded, values, counts)
 missing_panel(loaded, values)
 st.subheader("What follows, and what does not")
 st.markdown(

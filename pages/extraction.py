@@ -217,7 +217,7 @@ try:
         workspace.confine(sscd.removeprefix("sscd:"))
     training = attacks.training_of(loaded, twins, mirrored)
     table = attacks.matches(loaded, generations, training, twins, mirrored, sscd)
-    suggestion = attacks.suggested(loaded.images.digest, twins, mirrored, training)
+    suggestion = attacks.suggested(training.digest, twins, mirrored, training)
 except ValueError as error:
     show_error(error)
     st.stop()

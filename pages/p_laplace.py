@@ -109,11 +109,11 @@ def detail(row: pd.Series, table: pd.DataFrame, picture: Picture, found: dict[fl
         help="From the spread between pairs of directions" + ("; for the difference an upper bound." if minus else "."),
     )
     numbers[2].metric("Rank", f"{row['rank']:,} of {len(table):,}", help="Among the measured images; 1 is the most memorised.")
-    numbers[3].metric("Loss", f"{row['loss']:.4f}", help=LOSS)
+    numbers[3].metric("Loss" + (", minus reference" if minus else ""), f"{row['loss']:.4f}", help=LOSS)
     facts(row, loaded)
     curves = {f"p = {power:g}": [result[f"K_{power:g}"] for result in found.values()] for power in CURVES}
     st.plotly_chart(
-        charts.statistic_curves(np.array(list(found)), curves, sigma, held_out_band(table)),
+        charts.statistic_curves(np.array(list(found)), curves, sigma, held_out_band(table), "K, minus reference" if minus else "K"),
         key="p-curve",
         config=charts.CONFIG,
         alt="K against noise level for several p",
@@ -164,12 +164,10 @@ def separation(table: pd.DataFrame) -> None:
     kinds = table["group"].astype(str)
     if "copies" in table:
         kinds = kinds + table["copies"].map(lambda count: f" x {count:g}" if isinstance(count, (int, float)) and count > 1 else "")
+    counts = table["copies"] if "copies" in table else [1] * len(table)
+    copies = {kind: count if isinstance(count, (int, float)) else 1 for kind, count in zip(kinds, counts, strict=True)}
     kind_of = dict(zip(table["id"], kinds, strict=True))
-    wanted = [
-        kind
-        for kind in sorted(set(kinds), key=lambda kind: (kind.split(" x ")[0], float(kind.split(" x ")[1]) if " x " in kind else 1))
-        if kind != "held-out"
-    ]
+    wanted = [kind for kind in sorted(set(kinds), key=lambda kind: (kind.rpartition(" x ")[0] or kind, copies[kind])) if kind != "held-out"]
     if not wanted:
         return
     usual = "copied x 32" if "copied x 32" in wanted else wanted[-1]
@@ -182,7 +180,10 @@ def separation(table: pd.DataFrame) -> None:
         if len(ours) < 2 or len(theirs) < 2:
             continue
         line: dict[str, object] = {"σ": f"{level:g}"}
-        for name, column, sign in [*((f"K, p = {power:g}", f"K_{power:g}", 1) for power in POWERS), ("denoising loss", "loss", -1)]:
+        for name, column, sign in [
+            *((f"K, p = {power:g}" + (", minus reference" if minus else ""), f"K_{power:g}", 1) for power in POWERS),
+            ("denoising loss" + (", minus reference" if minus else ""), "loss", -1),
+        ]:
             auc, low, high = auc_interval([sign * row[column] for row in ours], [sign * row[column] for row in theirs])
             line[name] = f"{auc:.3f} ({low:.3f} to {high:.3f})"
         lines.append(line)

@@ -26,6 +26,7 @@ from pages.shared.looking import (
     MOST,
     PER_PAGE,
     Look,
+    direction_of,
     grouping,
     has_maps,
     histogram_of,
@@ -98,7 +99,8 @@ def filters(seen: Look) -> None:
     numbers, run = seen.numbers, seen.run
     row = st.container(horizontal=True, vertical_alignment="bottom")
     row.selectbox("Sort by", numbers.names, index=numbers.names.index(run.main[0]), format_func=lambda name: title_of(run, name), key=f"by-{run.measure}", width=180, on_change=first_page)  # fmt: skip
-    row.segmented_control("Order", [MOST, LEAST], default=MOST, required=True, key="run_order", on_change=first_page)
+    words = {MOST: MOST, LEAST: LEAST} if direction_of(run, seen.by) else {MOST: "Largest first", LEAST: "Smallest first"}
+    row.segmented_control("Order", [MOST, LEAST], format_func=words.__getitem__, default=MOST, required=True, key="run_order", on_change=first_page)  # fmt: skip
     row.text_input("Search names", key="run_search", width=150, on_change=first_page)
     column = grouping(numbers)
     if len(numbers.metadata) > 1:
@@ -196,8 +198,9 @@ def detail(seen: Look, line: pd.Series, picture: np.ndarray) -> None:
         st.image(enlarge(picture, 256), alt=str(line["name"]))
     columns, measure = st.columns(3), measure_of(run, by)
     columns[0].metric(plain(title_of(run, by)), f"{line[by]:,.5g}", help=measure.definition if measure else None)
-    if "stderr" in line:
-        columns[1].metric("Standard error", "unknown" if pd.isna(line["stderr"]) else f"± {line['stderr']:,.3g}")
+    error = measure.error if measure else "stderr" if by == "value" else ""
+    if error in line:
+        columns[1].metric("Standard error", "unknown" if pd.isna(line[error]) else f"± {line[error]:,.3g}")
     if not pd.isna(line[by]):
         columns[2].metric(
             "Place",

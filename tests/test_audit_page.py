@@ -3,6 +3,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,8 @@ from streamlit.testing.v1 import AppTest
 
 from memlib import load_denoiser, load_images
 from memlib.audit import Change, Verdicts
+from memlib.images import of_pixels
+from pages.shared import auditing, nearby
 from pages.shared import desk as desk_module
 from pages.shared.reviewing import DATABASE
 from tests.test_pages import model_and_images, pages_through_the_entry_file  # noqa: F401  # fixtures
@@ -197,3 +200,35 @@ def test_evidence_of_an_own_model_starts_with_drawing_and_keeps_what_is_drawn(
     again = opened("evidence", model=model, images=images)
     assert {metric.label: metric.value for metric in again.metric}["Pictures drawn"] == "64"
     assert np.isfinite(float({metric.label: metric.value for metric in again.metric}["Share of copies, at most"].rstrip("%")))
+
+
+def test_what_to_do_follows_verdicts_given_in_other_queues() -> None:
+    images, store = load_images("demo"), Verdicts("sqlite://")
+    groups = np.arange(len(images))
+    groups[[4, 5, 6]] = 4
+    store.decide("m", "Ada", [Change(images.ids[place], "memorised") for place in (4, 5, 9)])
+    book: Any = SimpleNamespace(loaded=SimpleNamespace(images=images), groups=groups)
+    table = auditing._actions(book, store.history("m"), [4])
+    assert dict(zip(table["id"], table["action"], strict=True)) == {images.ids[4]: "remove", images.ids[5]: "remove", images.ids[6]: "look"}
+    assert len(auditing._actions(book, store.history("m"), None)) == 4
+
+
+def test_copies_are_counted_anew_once_other_images_are_held_out(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (6, 8, 8, 3), np.uint8)
+    images, samples = of_pixels("set", pixels), of_pixels("samples", pixels[:2])
+    loaded: Any = SimpleNamespace(images=images)
+    before = nearby.matches(loaded, samples)["nearest"].tolist()
+    images.metadata["group"] = ["held-out", *[""] * 5]
+    after = nearby.matches(loaded, samples)["nearest"].tolist()
+    assert before == [0, 1]
+    assert 0 not in after
+
+
+def test_pictures_drawn_since_are_counted(model_and_images: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, images = model_and_images
+    monkeypatch.setattr("pages.shared.attacks.FOLDER", tmp_path / "drawn")
+    at = opened("evidence", model=model, images=images)
+    for wanted, label in ((64, "Draw them"), (128, "Draw more")):
+        next(box for box in at.number_input if box.key == "draw_count").set_value(wanted).run()
+        next(button for button in at.button if button.label == label).click().run()
+        assert {metric.label: metric.value for metric in at.metric}["Pictures drawn"] == str(wanted)

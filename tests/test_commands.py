@@ -304,6 +304,7 @@ def test_the_demo_command_builds_and_prints_its_tables(monkeypatch: pytest.Monke
     ("given", "said"),
     [
         ("steps=abc", "of another kind"), ("steps=2.5", "of another kind"), ("steps=[1]", "of another kind"), ("steps=null", "of another kind"),
+        ("steps=exact", "of another kind"), ("seed=exact", "of another kind"),
         ("sigma_max=true", "of another kind"), ("nothing=1", "has no parameter"),
     ],
 )  # fmt: skip

@@ -14,6 +14,7 @@ from sklearn.metrics import roc_auc_score, roc_curve
 from memlib import MEASURES, GaussianMixture, ImageSet, load_denoiser, load_images
 from memlib import evidence as tables
 from memlib.__main__ import main
+from memlib.commands.evidence import file_names
 from memlib.denoisers.unet import DEMO
 from memlib.evidence import (
     at_most,
@@ -22,6 +23,7 @@ from memlib.evidence import (
     copied,
     disagreement,
     held_out,
+    ladder,
     match_samples,
     measure_table,
     quality,
@@ -240,3 +242,14 @@ def test_bad_input_to_the_command_is_one_sentence_and_exit_code_two(asked: list[
     said = capsys.readouterr()
     assert said.out == ""
     assert said.err.count("\n") == 1
+
+
+def test_groups_may_be_called_anything() -> None:
+    images = picture_set(["size xl", "a x3", "a x12", "held-out"])
+    table = ladder(images, np.array([1, 0, 0, 0]), {})
+    assert table["group"].tolist() == ["a x3", "a x12", "held-out", "size xl"]
+
+
+def test_tables_of_groups_called_anything_are_files_of_the_output_folder() -> None:
+    names = file_names(["groups", "train/cats against held-out", "train cats against held-out", "../../x", "/etc/y"])
+    assert names == ["groups", "train-cats-against-held-out", "train-cats-against-held-out-2", "-x", "-etc-y"]

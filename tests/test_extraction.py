@@ -31,6 +31,7 @@ from memlib.extraction import (
 from memlib.extraction.classifier import TimeResNet
 from memlib.extraction.describe import describer
 from memlib.extraction.surrogate import cluster
+from memlib.extraction.training import Training
 from memlib.images import of_pixels, to_pixels
 from memlib.neighbours import duplicates, match_ratio
 
@@ -430,3 +431,32 @@ def test_a_path_of_the_ideal_memoriser_commits_to_the_image_it_ends_at(dataset: 
         assert path.commit == 0 or path.weight[path.commit - 1, 0] < 0.9 or path.index[path.commit - 1, 0] != final
         assert float(path.candidates[0]) > 5 and float(path.candidates[-1]) == pytest.approx(1, abs=1e-3)
         torch.testing.assert_close(path.weight.sum(1) <= 1 + 1e-9, torch.ones(40, dtype=torch.bool))
+
+
+def test_a_training_set_is_another_where_other_images_are_held_out() -> None:
+    images = of_pixels("set", np.random.default_rng(0).integers(0, 256, (4, 4, 4, 3), np.uint8))
+    whole = training_set(images, torch.arange(4))
+    images.metadata["group"] = ["", "held-out", "", ""]
+    part = training_set(images, torch.arange(4))
+    assert part.images.digest == whole.images.digest
+    assert part.digest != whole.digest
+
+
+def test_a_classifier_of_clean_images_sees_them_in_training_as_it_will_see_them_at_the_end_of_sampling(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen: list[Tensor] = []
+    forward = TimeResNet.forward
+
+    def counted(self: TimeResNet, y: Tensor, sigma: float | Tensor) -> Tensor:
+        if self.training:
+            seen.append(torch.as_tensor(sigma))
+        return forward(self, y, sigma)
+
+    monkeypatch.setattr(TimeResNet, "forward", counted)
+    x, labels = torch.randn(64, 3, 8, 8), torch.arange(64) % 2
+    Training(
+        GaussianMixture(torch.zeros(1, 3, 8, 8), 1.0), x, labels, 2, {"layout": "narrow", "updates": 2, "seed": 0, "rate": 1e-3}, None
+    ).run("clean", False, None, lambda done: None)
+    assert all((sigma == 0).all() for sigma in seen)
+    assert seen

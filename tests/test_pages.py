@@ -1,6 +1,7 @@
 """Every page runs, with the demo and with nothing loaded, and bad input is one sentence that loses nothing."""
 
 import base64
+import json
 import zipfile
 from pathlib import Path
 
@@ -15,7 +16,8 @@ from streamlit.testing.v1 import AppTest
 from memlib import load_denoiser, load_images, p_laplace
 from memlib.denoisers.unet import DEMO, find_checkpoints
 from memlib.runs import CHUNK, read_run
-from pages.shared import exports, pictures
+from memlib.workspace import Sources
+from pages.shared import exports, pictures, workspace
 from pages.shared import player as player_module
 from tests.conftest import tiny_unet
 
@@ -213,6 +215,9 @@ def test_exports_carry_every_row_and_where_they_come_from(model_and_images: tupl
     csv = pd.read_csv(io.BytesIO(exports.as_csv(table, manifest)))
     assert csv["run_model"].tolist() == ["m", "m"]
     assert csv["run_steps"].tolist() == [3, 3]
+    said = {"measure": "volume_growth", "shown": "Minus reference", "reference": {"name": "early", "digest": "r"}}
+    csv = pd.read_csv(io.BytesIO(exports.as_csv(table, manifest | said)))
+    assert csv[["run_measure", "run_shown", "run_reference"]].iloc[0].tolist() == ["volume_growth", "Minus reference", "r"]
     parquet = pq.read_table(io.BytesIO(exports.as_parquet(table, manifest)))
     assert json.loads(parquet.schema.metadata[b"afterimage"]) == manifest
     assert parquet.to_pandas()["value"].tolist() == [2.0, 1.0]
@@ -493,3 +498,38 @@ def test_the_radius_panel_measures_its_own_radii_whatever_the_radius_of_the_rank
     for radius in (0.4, 1.0, 2.0):
         direct = p_laplace(denoiser, chosen, 0.5, radius=radius * 0.5 * denoiser.dimension**0.5, directions=4)
         assert table["K"][radius] == pytest.approx(float(direct.value), rel=1e-4)
+
+
+@pytest.mark.parametrize("page", ["volume_growth", "p_laplace"])
+def test_the_provenance_names_the_precomputed_run_of_these_images(page: str) -> None:
+    at = app().switch_page(f"pages/{page}.py").run()
+    (details,) = [json.loads(element.value) for element in at.json if "precomputed" in str(element.value)]
+    assert details["precomputed"]["images"] == {name: details["images"][name] for name in details["precomputed"]["images"]}
+
+
+@pytest.mark.parametrize(
+    "sources",
+    [
+        Sources(),
+        Sources(reference=""),
+        Sources(model="demo-middle"),
+        Sources(model="demo-middle", reference="demo-reference"),
+        Sources(model="demo-middle", reference=""),
+        Sources(model="dit", images="none/pictures", reference="models/none/early", label=0, mirror=True, group="folder"),
+        Sources(model="dit", images="pictures", reference="", size=16, channels=1),
+    ],
+)
+def test_an_address_gives_back_what_was_loaded(sources: Sources, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workspace.st, "query_params", {})
+    workspace.st.query_params.update(workspace.for_url(sources))
+    assert workspace.sources_of_url() == sources
+
+
+def test_minus_the_reference_is_said_of_every_number_it_is_taken_from() -> None:
+    at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120)
+    at.query_params["of"], at.query_params["fine"] = "Minus reference", "2"
+    at.switch_page("pages/p_laplace.py").run()
+    assert not at.exception
+    assert any(metric.label == "Loss, minus reference" for metric in at.metric)
+    table = next(frame.value for frame in at.dataframe if "σ" in frame.value)
+    assert all(name == "σ" or name.endswith(", minus reference") for name in table)

@@ -405,3 +405,33 @@ def test_a_hundred_thousand_images_are_measured_within_two_gibibytes(tmp_path: P
     )
     assert found.returncode == 0, found.stderr
     assert int(found.stdout) < 2 * 2**30
+
+
+@pytest.mark.usefixtures("small_parts")
+@pytest.mark.parametrize("later", [{}, {"group": ["one"] * 50, "": ["nameless"] * 50}])
+def test_a_run_ends_though_its_metadata_changed_between_two_sittings(later: dict[str, list[str]], images: ImageSet, tmp_path: Path) -> None:
+    run = run_of(tmp_path / "run", images)
+
+    def stop(done: float, total: int) -> None:
+        if done > 22:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        list(measure_run(run, denoiser(), images, progress=stop))
+    images.metadata.clear()
+    images.metadata.update(later)
+    assert Numbers(run.again()).count() == run.again().done
+    list(measure_run(run_of(tmp_path / "run", images), denoiser(), images))
+    numbers = Numbers(run.again())
+    assert run.again().done == numbers.count() == 50
+    table = numbers.page("value", True, 0, 50, Filter())
+    assert set(table["id"]) == set(images.ids)
+    assert set(later) <= set(numbers.metadata)
+    assert numbers.export("value", True, Filter(), "{}")
+
+
+def test_a_folder_whose_name_looks_like_a_pattern_is_read_itself(images: ImageSet, tmp_path: Path) -> None:
+    other = finished(tmp_path / "r1", images, indices=[0, 1])
+    own = finished(tmp_path / "r[1]", images, indices=[2, 3, 4])
+    assert Numbers(own).page("index", False, 0, 9, Filter())["index"].tolist() == [2, 3, 4]
+    assert Numbers(other).count() == 2

@@ -129,3 +129,15 @@ def test_an_unfinished_run_offers_to_go_on(model_and_images: tuple[str, str], mo
     assert any("Nothing is measured yet" in info.value for info in at.info)
     assert any(button.label == "Go on in the background" for button in at.button)
     assert Run(next(FOLDER.iterdir())).done == 0
+
+
+def test_numbers_of_a_p_laplace_run_have_their_own_error_and_direction() -> None:
+    at = runs(opened="p-laplace-0.5")
+    at.selectbox(key="by-p_laplace").set_value("K_3").run()
+    assert not at.exception
+    best = rows(at).iloc[0]
+    assert {metric.label: metric.value for metric in at.metric}["Standard error"] == f"± {best['stderr_3']:,.3g}"
+    order = rows(at)["id"].tolist()
+    at.selectbox(key="by-p_laplace").set_value("flux_3").run()  # -K_3 times a constant
+    assert rows(at)["id"].tolist() == order
+    assert "Standard error" not in {metric.label for metric in at.metric}

@@ -5,6 +5,8 @@ back. Prints Markdown tables.
 """
 
 import argparse
+import re
+from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
@@ -48,11 +50,20 @@ def run(asked: argparse.Namespace, report: Report) -> None:
     tables = {"groups": ladder(images, counts, named)}
     for name, (above, below) in comparisons(images, counts).items():
         tables[name] = quality(denoiser, values, above, below)
-    for name, table in tables.items():
+    for (name, table), file in zip(tables.items(), file_names(tables), strict=True):
         if asked.output:
             asked.output.mkdir(parents=True, exist_ok=True)
-            table.to_csv(asked.output / f"{name.replace(' ', '-')}.csv", index=False)
+            table.to_csv(asked.output / f"{file}.csv", index=False)
         report.table(name, table, f"\n{name[0].upper()}{name[1:]}:\n\n{markdown(table)}")
+
+
+def file_names(names: Iterable[str]) -> list[str]:
+    """A file's name for each table; a table's own holds that of a group, which may be any text."""
+    found: list[str] = []
+    for name in names:
+        file = re.sub(r"[^\w-]+", "-", name)
+        found.append(f"{file}-{len(found)}" if file in found else file)
+    return found
 
 
 def markdown(table: pd.DataFrame) -> str:

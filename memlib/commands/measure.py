@@ -122,7 +122,8 @@ def _parameters(given: Sequence[str], measure: str, usual: dict[str, Any]) -> di
         except ValueError:
             found[name] = value
         default = usual.get(name, signature[name].default if name in signature else None)
-        if not _alike(found[name], default):
+        every = name == "probes" and found[name] == "exact" and MEASURES[measure].run in ("volume_growth", "log_likelihood")
+        if not every and not _alike(found[name], default):
             raise ValueError(
                 f"--set {name}={value:.40}: {name} is {json.dumps(default)} by default, and a value of another kind means nothing."
             )
@@ -130,13 +131,13 @@ def _parameters(given: Sequence[str], measure: str, usual: dict[str, Any]) -> di
 
 
 def _alike(value: Any, default: Any) -> bool:
-    """Whether a value can stand where the default stands; any number or word can where that is None, a word also for a number."""
+    """Whether a value can stand where the default stands; any number can where that is None."""
     if isinstance(default, (list, tuple)):
         return isinstance(value, list) and bool(value) and all(_alike(one, 1.0) for one in value)
     if isinstance(default, bool) or isinstance(value, bool):
         return isinstance(value, bool) and isinstance(default, bool)
     if isinstance(default, int):
-        return isinstance(value, int) or value == "exact"  # of probes
+        return isinstance(value, int)
     return isinstance(value, str) if isinstance(default, str) else isinstance(value, (int, float))
 
 

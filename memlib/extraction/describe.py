@@ -35,7 +35,7 @@ def describer(features: str, denoiser: Denoiser) -> tuple[Describer, bool]:
     if features == "denoiser":
         return _middle(denoiser), True
     if features == "pixels":
-        return lambda images: images.float().flatten(1), True
+        return lambda images: images.float().flatten(1).cpu(), True
     if kind == "sscd":
         return (_torchscript(Path(detail), denoiser.device) if detail else _onnx()), False
     if kind == "timm" and detail:

@@ -1,5 +1,6 @@
 """Generated images held against the training set: nearest images, the numbers that call a picture a copy, the control."""
 
+import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -45,6 +46,11 @@ class TrainingSet:
     members: Tensor
     others: Tensor  # held out; may be empty
     groups: Tensor  # (N,) over the whole image set
+
+    @property
+    def digest(self) -> str:
+        """Of the images and of which are members, which the image set's own digest does not tell."""
+        return hashlib.sha256(self.images.digest.encode() + self.members.numpy().tobytes()).hexdigest()[:16]
 
     def subset(self, places: Tensor) -> ImageSet:
         return self.images.subset(places.tolist())

@@ -33,7 +33,7 @@ class Training:
         self.classes, self.settings, self.folder = classes, settings, folder
         self.ends = torch.tensor([denoiser.sigma_floor, denoiser.sigma_max]).log()
         data = hashlib.sha256(self.images.cpu().numpy().tobytes() + self.labels.cpu().numpy().tobytes()).hexdigest()
-        self.key = json.dumps(settings | {"data": data, "denoiser": denoiser.digest}, sort_keys=True)
+        self.key = json.dumps(settings | {"data": data, "denoiser": denoiser.digest, "clean": 0}, sort_keys=True)
 
     def run(self, name: str, knows_level: bool, teacher: TimeResNet | None, progress: Callable[[int], object]) -> TimeResNet:
         blocks, width = TimeResNet.LAYOUTS[self.settings["layout"]]
@@ -54,7 +54,7 @@ class Training:
                     loss = cross_entropy(logits, target)
                 else:
                     with torch.no_grad():
-                        soft = teacher(self.images[self._chosen(step)], 1.0).log_softmax(1)
+                        soft = teacher(self.images[self._chosen(step)], 0.0).log_softmax(1)
                     loss = kl_div(logits.log_softmax(1), soft, log_target=True, reduction="batchmean")
                 optimiser.zero_grad()
                 loss.backward()  # type: ignore[no-untyped-call]
@@ -81,7 +81,7 @@ class Training:
         chosen, device = self._chosen(step), self.images.device
         x, target = self.images[chosen], self.labels[chosen]
         if not noisy:
-            return x, torch.ones(len(x), device=device), target
+            return x, torch.zeros(len(x), device=device), target
         draw = generator(self.settings["seed"], step, 2)
         level = (self.ends[0] + (self.ends[1] - self.ends[0]) * torch.rand(BATCH, generator=draw)).exp().to(device)
         noise = torch.randn(x.shape, generator=draw).to(device)
@@ -106,7 +106,10 @@ class Training:
                 for place, weight in enumerate(network.parameters()):
                     saved = {name: state.get_tensor(f"{name}.{place}") for name in ("step", "exp_avg", "exp_avg_sq")}
                     optimiser.state[weight] = {
-                        name: value if name == "step" else torch.empty_like(weight).copy_(value) for name, value in saved.items()
+                        name: value.to(weight.device if optimiser.defaults["fused"] else "cpu")
+                        if name == "step"
+                        else torch.empty_like(weight).copy_(value)
+                        for name, value in saved.items()
                     }
                 return int(state.metadata()["step"])
         except (SafetensorError, OSError, KeyError, RuntimeError) as error:

@@ -55,6 +55,11 @@ def values_of(table: pa.Table, name: str) -> np.ndarray:
     return np.asarray(column.flatten().to_numpy()).reshape(len(column), *shape)
 
 
+def literal(path: Path) -> str:
+    """The path as DuckDB reads one, for which *, ? and [ would stand for other names."""
+    return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in str(path))
+
+
 def quoted(path: Path) -> str:
     """A path inside the quotes of a query."""
     return str(path).replace("'", "''")

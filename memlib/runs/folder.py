@@ -17,6 +17,7 @@ import os
 import platform
 import re
 import sys
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -35,6 +36,7 @@ from memlib.images.cache import cache_folder
 from memlib.measures import MEASURES, Measure, Row
 from memlib.runs.files import (
     META,
+    literal,
     plainly,
     quoted,
     read,
@@ -58,8 +60,8 @@ RANK = "rank"  # 1 for the most memorised of a whole run; equal values in the or
 
 
 def engine_settings() -> dict[str, Any]:
-    """Of DuckDB: bounded memory, and a folder of the user's own for what does not fit into it."""
-    return {"memory_limit": "1GB", "threads": 2, "temp_directory": str(cache_folder() / "spill")}
+    """Of DuckDB: bounded memory, and a folder of the user's own for what does not fit into it, which no other connection clears."""
+    return {"memory_limit": "1GB", "threads": 2, "temp_directory": str(cache_folder() / f"spill-{uuid.uuid4().hex}")}
 
 
 def provenance(
@@ -268,12 +270,12 @@ class Run:
         if part in parts or not chunks.issuperset(own):
             return
         files = [self._file("chunk", chunk) for chunk in own]
-        schema = schema_of(files[0])
-        arrays = [name for name in schema.names if shape_of(schema.field(name)) is not None]
-        rest = [name for name in schema.names if name not in arrays]
+        schemas = [schema_of(file) for file in files]
+        arrays = [name for name in schemas[0].names if shape_of(schemas[0].field(name)) is not None]
         if arrays:
             write_tables(self._file("arrays", part), regrouped(read(file, arrays) for file in files))
-        write_tables(self._file("numbers", part), [pa.concat_tables(read(file, rest) for file in files)])
+        numbers = [read(file, [name for name in schema.names if name not in arrays]) for file, schema in zip(files, schemas, strict=True)]
+        write_tables(self._file("numbers", part), [pa.concat_tables(numbers, promote_options="default")])  # metadata may have changed
         parts.add(part)
         chunks.difference_update(own)
         for file in files:
@@ -291,14 +293,16 @@ class Run:
             try:
                 with duckdb.connect(config=engine_settings()) as engine:
                     engine.execute(
-                        f"COPY (SELECT row_number() OVER (ORDER BY {order}) AS {RANK}, * FROM read_parquet($files) ORDER BY {RANK}) TO '{quoted(partial)}' "
+                        f"COPY (SELECT row_number() OVER (ORDER BY {order}) AS {RANK}, * FROM read_parquet($files, union_by_name = true) ORDER BY {RANK}) TO '{quoted(partial)}' "
                         f"(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROWS})",
-                        {"files": [str(file) for file in files]},
+                        {"files": [literal(file) for file in files]},
                     )
                 with partial.open("rb+") as stream:
                     os.fsync(stream.fileno())
             except duckdb.Error as error:
-                raise OSError(errno.ENOSPC if "space" in str(error) else errno.EIO, str(error).splitlines()[0], str(self._whole)) from error
+                raise OSError(
+                    errno.ENOSPC if "No space left" in str(error) else errno.EIO, str(error).splitlines()[0], str(self._whole)
+                ) from error
             finally:
                 if sys.exc_info()[0]:
                     partial.unlink(missing_ok=True)

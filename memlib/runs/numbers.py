@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
-from memlib.runs.files import META
+from memlib.runs.files import META, literal
 from memlib.runs.folder import OF_IMAGE, RANK, Run, engine_settings
 
 BINS = 60
-SOURCE = "read_parquet($files) AS t"  # columns are asked for as t."name": a bare name could be another column's alias, in any case
+SOURCE = "read_parquet($files, union_by_name = true) AS t"  # columns are asked for as t."name": a bare name could be another column's alias, in any case
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Numbers:
 
     def __init__(self, run: Run) -> None:
         """ValueError where nothing is measured yet."""
-        self.run, self.files = run, [str(file) for file in run.numbers()]
+        self.run, self.files = run, [literal(file) for file in run.numbers()]
         if not self.files:
             raise ValueError(f"Nothing of the run {run.folder.name!r} is measured yet.")
         self._connection = duckdb.connect(config=engine_settings())
@@ -123,7 +123,7 @@ class Numbers:
     def _label(self, name: str) -> str:
         """What a metadata column is called beside the others."""
         taken = {known.casefold() for known in (*OF_IMAGE, RANK, *self.names)}
-        return f"{name} (metadata)" if name.casefold() in taken else name
+        return f"{name} (metadata)" if name.casefold() in taken else name or "(no name)"
 
     def _execute(self, query: str, values: dict[str, Any]) -> Any:
         try:

@@ -48,6 +48,8 @@ class Results:
 
     def add(self, model: str, run: str, parameters: Mapping[str, Any], rows: Mapping[str, Row]) -> None:
         """Keep rows by image id, but for those that are there."""
+        if not rows:
+            return
         key = series(model, run, parameters)
         known = self._series.setdefault(key, {})
         self._series.move_to_end(key)

@@ -75,12 +75,12 @@ def stamp(folder: Path) -> str:
 
 
 @st.cache_resource(max_entries=8, show_spinner="Reading the generated images")
-def generations_of(folder: str, _stamp: str) -> Generations:
+def generations_of(folder: str, changed: str) -> Generations:
     return read_generations(Path(folder))
 
 
 @st.cache_resource(max_entries=4, show_spinner="Reading the generated images")
-def imported_of(source: str, _stamp: str, digest: str, _like: Any) -> Generations:
+def imported_of(source: str, changed: str, digest: str, _like: Any) -> Generations:
     return imported(source, _like)
 
 
@@ -90,7 +90,7 @@ def groups_of(digest: str, threshold: float, mirrored: bool, _images: Any) -> Te
 
 
 @st.cache_data(max_entries=8, show_spinner=False)
-def suggested(digest: str, threshold: float, mirrored: bool, _training: TrainingSet) -> float:
+def suggested(training: str, threshold: float, mirrored: bool, _training: TrainingSet) -> float:
     """The distance at which 1% of the training images have an unrelated one."""
     members = _training.members
     return unrelated_threshold(_training.subset(members), _training.groups[members])
@@ -98,7 +98,7 @@ def suggested(digest: str, threshold: float, mirrored: bool, _training: Training
 
 @st.cache_data(max_entries=32, show_spinner="Comparing with the training images")
 def _matches(
-    run: str, images: str, threshold: float, mirrored: bool, sscd: str, _found: Generations, _training: TrainingSet, _sscd: Any
+    run: str, training: str, threshold: float, mirrored: bool, sscd: str, _found: Generations, _training: TrainingSet, _sscd: Any
 ) -> pd.DataFrame:
     return match(_found, _training, mirrored=mirrored, sscd=_sscd)
 
@@ -110,7 +110,7 @@ def training_of(loaded: Workspace, threshold: float, mirrored: bool) -> Training
 def matches(loaded: Workspace, found: Generations, training: TrainingSet, threshold: float, mirrored: bool, sscd: str) -> pd.DataFrame:
     """The table of a run, with growth and K_1 of the generated images where they are known, and each one's group."""
     describe = describer(sscd, loaded.denoiser)[0] if sscd else None
-    table = _matches(f"{found.images.digest} {json.dumps(found.manifest.get('plan'))}", loaded.images.digest, threshold, mirrored, sscd, found, training, describe)  # fmt: skip
+    table = _matches(f"{found.images.digest} {json.dumps(found.manifest.get('plan'))}", training.digest, threshold, mirrored, sscd, found, training, describe)  # fmt: skip
     table = table.assign(nearest_name=[loaded.images.names[place] for place in table["nearest"]])
     for column in ("group", "copies"):
         if column in loaded.images.metadata:

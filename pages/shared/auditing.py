@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 
@@ -44,12 +45,13 @@ def _export(book: Casebook, queue: list[int], seen: Review) -> None:
     )
     only = row.toggle("Only this queue", value=True)
     pictures = row.toggle("Pictures in the report", value=True)
-    history = seen.history if everything else seen.visible
-    if only:
-        history = history[history["image"].isin({images.ids[index] for index in queue})]
+    whole = seen.history if everything else seen.visible
+    history = whole[whole["image"].isin({images.ids[index] for index in queue})] if only else whole
+    actions = _actions(book, whole, queue if only else None)
     left = len(standing(seen.history)) - len(standing(seen.visible))
     if left and not everything:
         st.caption(f"{left:,} verdicts of other reviewers on cases you have not decided are left out.")
+    of = (book.loaded.denoiser.digest, images.digest, seen.reviewer)
     name = f"audit-{images.name}".replace(" ", "-").lower()
     details, table = _provenance(book), verdict_table(book, history, seen)
     buttons = st.container(horizontal=True)
@@ -60,16 +62,26 @@ def _export(book: Casebook, queue: list[int], seen: Review) -> None:
     offer("CSV", lambda: exports.as_csv(table, details), f"{name}.csv", "text/csv", "A line for each verdict.")
     offer("Parquet", lambda: exports.as_parquet(table, details), f"{name}.parquet", "application/octet-stream", "The same, with the provenance in the file's metadata.")  # fmt: skip
     offer("JSON", lambda: as_json(table, history, details), f"{name}.json", "application/json", "The verdicts, and the whole history with the changes that were taken back or did not stand.")  # fmt: skip
-    offer("Images to remove or modify", lambda: removal_list(history, images, book.groups).to_csv(index=False).encode(), f"{name}-actions.csv", "text/csv", "Ids and names: memorised images to remove from the training set, partly memorised ones to modify, disputed ones to settle, and their undecided near-duplicates to look at. That is what the volume-growth paper proposes doing before training again.")  # fmt: skip
+    offer("Images to remove or modify", lambda: actions.to_csv(index=False).encode(), f"{name}-actions.csv", "text/csv", "Ids and names: memorised images to remove from the training set, partly memorised ones to modify, disputed ones to settle, and their undecided near-duplicates to look at. That is what the volume-growth paper proposes doing before training again.")  # fmt: skip
     if buttons.button(
         "Make the report", icon=":material/summarize:", help="One HTML file that opens offline and prints; save it as PDF from the browser."
     ):
         with st.spinner("Making the report"):
-            st.session_state.audit_report = report(book, queue if only else None, history, seen, pictures).encode()
-    if "audit_report" in st.session_state:
-        offer("Report", st.session_state.audit_report, f"{name}.html", "text/html", "As it was when it was made.")
+            st.session_state.audit_report = (of, report(book, queue if only else None, history, actions, seen, pictures).encode())
+    made_of, made = st.session_state.get("audit_report", (None, b""))
+    if made_of == of:  # and not of another model, other images or another reviewer
+        offer("Report", made, f"{name}.html", "text/html", "As it was when it was made.")
     counts = table["verdict"].value_counts()
     st.caption(", ".join(f"{counts.get(verdict, 0):,} {verdict}" for verdict in VERDICTS) + ".")
+
+
+def _actions(book: Casebook, history: pd.DataFrame, queue: Sequence[int] | None) -> pd.DataFrame:
+    """What to do with which image: those of the queue and their near-duplicates, decided in whatever queue."""
+    table, images = removal_list(history, book.loaded.images, book.groups), book.loaded.images
+    if queue is None:
+        return table
+    near = np.isin(book.groups, book.groups[list(queue)])
+    return table[table["id"].isin({images.ids[index] for index in np.flatnonzero(near)})]
 
 
 def _provenance(book: Casebook) -> dict[str, Any]:
@@ -106,8 +118,8 @@ def as_json(table: pd.DataFrame, history: pd.DataFrame, details: dict[str, Any])
     return json.dumps(document, indent=2, ensure_ascii=False).encode()
 
 
-def report(book: Casebook, queue: Sequence[int] | None, history: pd.DataFrame, seen: Review, pictures: bool) -> str:
-    """The audit as one HTML document: the queue's cases, or every image with a verdict."""
+def report(book: Casebook, queue: Sequence[int] | None, history: pd.DataFrame, actions: pd.DataFrame, seen: Review, pictures: bool) -> str:
+    """The audit as one HTML document: the queue's cases, or every image with a verdict, and what to do with which image."""
     images, details = book.loaded.images, _provenance(book)
     place = {image: index for index, image in reversed(list(enumerate(images.ids)))}
     table = standing(history)
@@ -149,7 +161,7 @@ def report(book: Casebook, queue: Sequence[int] | None, history: pd.DataFrame, s
     counts = outcomes(history)["verdict"].value_counts()
     tables = {
         "Verdicts": pd.DataFrame({"verdict": counts.index, "images": counts.to_numpy()}),
-        "To remove, modify, settle or look at": removal_list(history, images, book.groups),
+        "To remove, modify, settle or look at": actions,
     }
     if pairs:
         tables["Agreement on blind verdicts"] = pd.DataFrame(pairs)

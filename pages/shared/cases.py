@@ -87,6 +87,7 @@ def casebook(loaded: Workspace, flagged: Flagged | None, alike: Alike) -> Casebo
     parts = (
         loaded.denoiser.digest,
         loaded.images.digest,
+        loaded.sources.group,
         len(results),
         results.bytes,
         alike,

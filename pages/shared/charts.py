@@ -261,7 +261,7 @@ def frame_curve(times: np.ndarray, lengths: np.ndarray, volume: np.ndarray) -> g
 
 
 def statistic_curves(
-    sigmas: np.ndarray, curves: Mapping[str, Sequence[float]], marked: float, band: tuple[str, np.ndarray, np.ndarray] | None
+    sigmas: np.ndarray, curves: Mapping[str, Sequence[float]], marked: float, band: tuple[str, np.ndarray, np.ndarray] | None, axis: str
 ) -> go.Figure:
     """A statistic against noise level, a line for each p; `band` as in `growth_curve`."""
     figure = go.Figure()
@@ -271,16 +271,16 @@ def statistic_curves(
         figure.add_trace(go.Scatter(x=sigmas, y=list(values), mode="lines+markers", name=name, line={"color": tint}))
     figure.add_vline(marked, line_dash="dot", line_color=GREY)
     figure.update_xaxes(type="log", title="noise level σ")
-    figure.update_yaxes(title="K")
+    figure.update_yaxes(title=axis)
     figure.update_layout(height=280, margin={"l": 0, "r": 0, "t": 48, "b": 0}, legend=LEGEND)
     return figure
 
 
 def radius_curves(radii: np.ndarray, curves: Mapping[str, Sequence[float]], axis: str, log: bool) -> go.Figure:
     """A number against the radius of the sphere in units of sigma sqrt(d), a line for each p."""
-    figure = statistic_curves(radii, curves, 1.0, None)
+    figure = statistic_curves(radii, curves, 1.0, None, axis)
     figure.update_xaxes(title="radius of the sphere, in units of σ√d")
-    figure.update_yaxes(title=axis, type="log" if log else "linear")
+    figure.update_yaxes(type="log" if log else "linear")
     return figure
 
 

@@ -95,7 +95,7 @@ def _curves(lines: Mapping[str, tuple[np.ndarray, np.ndarray]], axis: str) -> go
 
 @st.cache_data(max_entries=64, show_spinner="Comparing every generation with every training image")
 def _scores(
-    run: str, images: str, kind: str, low: float, high: float, n: int, _found: Generations, _training: TrainingSet
+    run: str, training: str, kind: str, low: float, high: float, n: int, _found: Generations, _training: TrainingSet
 ) -> dict[str, float]:
     found = extraction_scores(
         (block for block in similarities(Generations(_found.images.subset(range(n)), None, {}), _training, kind)), low, high
@@ -128,9 +128,7 @@ def _bands(everyone: Sequence[Attack], training: TrainingSet, n: int) -> None:
     for attack in everyone:
         for band, high, low in zip(BANDS, cuts, (0.0, *cuts[:2]), strict=True):
             top = float("inf") if cumulative or not low else -low
-            scores = _scores(
-                f"{attack.generations.images.digest}", training.images.digest, kind, -high, top, n, attack.generations, training
-            )
+            scores = _scores(attack.generations.images.digest, training.digest, kind, -high, top, n, attack.generations, training)
             lines.append({"method": attack.name, "band": band, f"{kind} from": 0.0 if cumulative else low, "to": high} | scores)
     percent = {name: st.column_config.NumberColumn(format="percent") for name in lines[0] if name.startswith(("AMS", "UMS", "best"))}
     st.dataframe(pd.DataFrame(lines), hide_index=True, height="content", alt="AMS and UMS in bands", column_config=percent)

@@ -279,7 +279,7 @@ export default function ({ data, parentElement, setStateValue }) {
     for (const line of one.measures) {
       const share = make("span", "share"); share.style.width = 34 * line.share + "px"
       const cell = make("td", "", share); cell.style.width = "38px"; cell.style.paddingRight = 0
-      const row = make("tr", line.name === latest.flagged?.measure ? "by" : "", make("td", "", line.title), make("td", "n", line.value), make("td", "n quiet", line.error), make("td", "n r", line.rank), cell)
+      const row = make("tr", line.name === latest.flagged?.measure ? "by" : "", make("td", "", line.title), make("td", "n", line.value), make("td", "n quiet", line.error), make("td", "n r", line.of === one.measures[0].of ? line.rank : `${line.rank} of ${line.of}`), cell)
       row.title = line.about + ` Rank ${line.rank} of ${line.of}.`
       table.append(row)
     }

@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from memlib import ImageSet
-from memlib.evidence import disagreement, held_out, rank_agreement
+from memlib.evidence import disagreement, held_out, rank_agreement, ranks
 from memlib.extraction.generations import PART, generate_run, plan_of
 from memlib.extraction.stages import folder_of
 from memlib.measures import MEASURES
@@ -112,8 +112,8 @@ def scatter_panel(loaded: Workspace, values: pd.DataFrame, order: pd.DataFrame, 
             st.switch_page("pages/audit.py", query_params={"queue": "By hand"})
 
 
-def disagreement_panel(loaded: Workspace, values: pd.DataFrame, order: pd.DataFrame, counts: np.ndarray) -> None:
-    """The images on whose rank two measures differ most; `order` are the ranks."""
+def disagreement_panel(loaded: Workspace, values: pd.DataFrame, counts: np.ndarray) -> None:
+    """The images on whose rank two measures differ most."""
     st.subheader("Where they disagree")
     chosen = two_measures(values, "disagree")
     if chosen is None:
@@ -121,15 +121,18 @@ def disagreement_panel(loaded: Workspace, values: pd.DataFrame, order: pd.DataFr
         return
     one, other = chosen
     apart = disagreement(values, one, other).sort_values()
+    order = ranks(values[[one, other]].dropna())
     for ends, high in ((apart.index[::-1][:SHOWN], one), (apart.index[:SHOWN], other)):
         low = other if high == one else one
         st.markdown(f"**{MEASURES[high].title} ranks them higher than {MEASURES[low].title}**")
         places = [int(place) for place in ends if (apart[place] > 0) == (high == one) and apart[place] != 0]
         marks = [" · came back" if counts[place] else "" for place in places]
-        captions = [f"{order[high].to_numpy()[place]:,.0f} / {order[low].to_numpy()[place]:,.0f}{mark}" for place, mark in zip(places, marks, strict=True)]  # fmt: skip
+        captions = [f"{float(order[high][place]):,.0f} / {float(order[low][place]):,.0f}{mark}" for place, mark in zip(places, marks, strict=True)]  # fmt: skip
         if places:
             pictures(loaded.images, places, captions)
-    st.caption("Below each image: its rank by the one that ranks it higher, and by the other.")
+    st.caption(
+        f"Below each image: its rank by the one that ranks it higher, and by the other, among the {len(order):,} images that both have."
+    )
 
 
 def missing_panel(loaded: Workspace, values: pd.DataFrame) -> None:

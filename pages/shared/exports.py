@@ -23,6 +23,8 @@ def as_csv(table: pd.DataFrame, manifest: Mapping[str, Any]) -> bytes:
     constants = {
         "model": manifest["model"]["digest"],
         "images": manifest["images"]["digest"],
+        **({"reference": manifest["reference"]["digest"]} if "reference" in manifest else {}),
+        **{name: manifest[name] for name in ("measure", "shown") if name in manifest},
         **manifest["parameters"],
         "date": manifest.get("precomputed", manifest)["date"],
     }

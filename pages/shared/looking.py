@@ -88,7 +88,7 @@ def look(run: Run) -> Look:
     column = column if column in numbers.metadata else grouping(numbers)
     options = options_of(*key, column, numbers)
     values = tuple(value for value in state.get(f"values-{column}", ()) if value in options)  # another run may have others
-    descending = (direction_of(run, by) > 0) == (state.get("run_order", MOST) == MOST)
+    descending = (direction_of(run, by) >= 0) == (state.get("run_order", MOST) == MOST)
     where = Filter(text=state.get("run_search", ""), column=column if values else "", values=values)
     total = count_of(*key, where, numbers)
     pages = -(-total // PER_PAGE)
@@ -120,8 +120,11 @@ def measure_of(run: Run, name: str) -> Measure | None:
 
 
 def direction_of(run: Run, name: str) -> int:
+    """+1 where bigger means more memorised, -1 where smaller does, 0 where neither is known."""
     measure = measure_of(run, name)
-    return measure.direction if measure else 1
+    if measure is None and name.startswith(("flux_", "divergence_")):  # outward, and K turns their sign
+        return -1
+    return measure.direction if measure else 0
 
 
 def title_of(run: Run, name: str) -> str:

@@ -11,7 +11,7 @@ import torch
 
 from memlib import ImageSet, nearest
 from memlib.audit.lookalikes import lookalikes
-from memlib.evidence import match_samples
+from memlib.evidence import held_out, match_samples
 from memlib.extraction import UNCONDITIONAL
 from memlib.neighbours import NEAR_DUPLICATE, duplicates
 from memlib.workspace import Workspace
@@ -43,11 +43,11 @@ def stored(folder: Path) -> int:
 
 def matches(loaded: Workspace, samples: ImageSet) -> pd.DataFrame:
     """Each sample's nearest training images, and the numbers that call it a copy."""
-    return _matches(samples, loaded, samples.digest, loaded.images.digest)
+    return _matches(samples, loaded, samples.digest, loaded.images.digest, held_out(loaded.images).tobytes())
 
 
 @st.cache_data(max_entries=8, show_spinner="Matching the generations with the training images")
-def _matches(_samples: ImageSet, _loaded: Workspace, samples: str, images: str) -> pd.DataFrame:
+def _matches(_samples: ImageSet, _loaded: Workspace, samples: str, images: str, others: bytes) -> pd.DataFrame:
     return match_samples(_samples, _loaded.images, torch.from_numpy(groups(_loaded, Alike("pixels", NEAR_DUPLICATE, False))))
 
 

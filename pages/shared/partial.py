@@ -24,6 +24,7 @@ def partial_panel(view: Growth) -> None:
         maps["growth minus reference"] = {image: heat - other[image] for image, heat in maps["growth"].items() if image in other}
     key = (
         images.digest,
+        *(tuple(images.metadata.get(column, ())) for column in ("family", "copies")),
         *(model.digest for model in models.values()),
         str(view.parameters),
         *(frozenset(found) for found in maps.values()),

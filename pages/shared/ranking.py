@@ -169,7 +169,7 @@ def table_and_source(view: View, table: pd.DataFrame, shown: str, name: str) -> 
     measure, loaded = MEASURES[view.measure], view.loaded
     st.subheader("Table")
     st.dataframe(table.drop(columns="index"), hide_index=True, height=280, alt="All measured images with their values")
-    details = workspace.manifest(loaded, view.measure, view.parameters) | {"shown": shown}
+    details = workspace.manifest(loaded, view.measure, view.parameters) | {"shown": shown}  # shown: what `value` is
     if view.minus_reference and loaded.reference:
         details["reference"] = {"name": loaded.reference.name, "digest": loaded.reference.digest}
     exports.table_buttons(table, details, name)

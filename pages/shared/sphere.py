@@ -132,11 +132,10 @@ def radius_panel(view: Sphere, picture: Picture) -> None:
         return
     shown = st.segmented_control("Plot", ["K", "Flux"], default="K", required=True, key="radius-plot")
     sign, name = (1, "K") if shown == "K" else (-1, "flux")
+    axis = ("K" if shown == "K" else "inward flux") + (", minus reference" if view.minus_reference else "")
     curves = {f"p = {power:g}": [sign * row[f"{name}_{power:g}"] for row in found.values()] for power in CURVES}
     st.plotly_chart(
-        charts.radius_curves(
-            np.array(RADII), curves, "K" if shown == "K" else "inward flux", log=shown != "K" and not view.minus_reference
-        ),
+        charts.radius_curves(np.array(RADII), curves, axis, log=shown != "K" and not view.minus_reference),
         key="radii",
         config=charts.CONFIG,
         alt=f"{shown} against the radius of the sphere",

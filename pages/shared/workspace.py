@@ -6,7 +6,7 @@ The sources stand in the URL, so that a reload or a link brings them back; a lin
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +51,7 @@ def sources_of_url() -> Sources:
     return Sources(
         model=url.get("model", usual.model),
         images=url.get("images", usual.images),
-        reference=url.get("reference", usual.reference if url.get("model", usual.model) == usual.model else "").replace(NOTHING, ""),
+        reference=_reference(url.get("model", usual.model), url.get("reference")),
         size=_number(url.get("size", "")),
         channels=_number(url.get("channels", "")),
         label=_number(url.get("label", "")),
@@ -64,14 +64,25 @@ def sources_of_url() -> Sources:
 
 def for_url(sources: Sources) -> dict[str, str]:
     """What of the sources stands in the address; nothing for the demo."""
-    usual = Sources()
+    usual = replace(Sources(), reference=_reference(sources.model, None))
     told = {field.name: getattr(sources, field.name) for field in fields(sources)}
-    told = {name: "yes" if value is True else str(value) for name, value in told.items() if value != getattr(usual, name) and value}
+    told = {
+        name: "yes" if value is True else str(value)
+        for name, value in told.items()
+        if value not in (None, "") and value != getattr(usual, name)
+    }
     if (sources.model, sources.images) != (usual.model, usual.images):
         told |= {"model": sources.model, "images": sources.images}
-    if sources.model == usual.model and not sources.reference:
+    if usual.reference and not sources.reference:
         told["reference"] = NOTHING
     return told
+
+
+def _reference(model: str, told: str | None) -> str:
+    """The reference an address names; the demo's model has one that goes without saying."""
+    if told is None:
+        return Sources().reference if model == Sources().model else ""
+    return "" if told == NOTHING else told
 
 
 def _number(text: str) -> int | None:
@@ -210,7 +221,7 @@ def adopt_runs(loaded: Workspace) -> None:
         details, rows = _run(str(manifest.parent), manifest.stat().st_mtime)
         alike = (details["model"]["digest"], details["measure"], details["parameters"])
         results().add(*alike, rows)
-        st.session_state.setdefault("adopted", {})[series(*alike)] = details
+        st.session_state.setdefault("adopted", {})[series(*alike), details["images"]["digest"]] = details
 
 
 def keep(run: Run) -> None:
@@ -240,14 +251,15 @@ def png_sizes(images: ImageSet, indices: Sequence[int]) -> np.ndarray:
 def manifest(loaded: Workspace, measure: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Where the shown results come from: this session, and the precomputed run some of them were taken from."""
     here = provenance(loaded.denoiser, loaded.images, measure, parameters)
-    run = st.session_state.get("adopted", {}).get(series(loaded.denoiser.digest, measure, parameters))
+    alike = series(loaded.denoiser.digest, MEASURES[measure].run, parameters)
+    run = st.session_state.get("adopted", {}).get((alike, loaded.images.digest))
     return (
         here if run is None else {**here, "precomputed": {name: run[name] for name in ("images", "date", "device", "threads", "versions")}}
     )
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
-def _run(folder: str, _changed: float) -> tuple[dict, dict]:
+def _run(folder: str, changed: float) -> tuple[dict, dict]:
     return read_run(Path(folder))
 
 
