@@ -70,6 +70,19 @@ def finished(place: Path, images: ImageSet, **asked: object) -> Run:
     return run.again()
 
 
+def stopped(place: Path, images: ImageSet) -> Run:
+    """A run that was stopped after more than 22 images."""
+    run = run_of(place, images)
+
+    def stop(done: float, total: int) -> None:
+        if done > 22:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        list(measure_run(run, denoiser(), images, progress=stop))
+    return run
+
+
 def same(one: Run, other: Run) -> bool:
     """Row for row, to the bit, numbers and arrays."""
     tables = [pd.concat([table.to_pandas() for table in run.tables()], ignore_index=True) for run in (one, other)]
@@ -98,14 +111,7 @@ def test_a_run_gives_back_what_measuring_in_memory_gives(images: ImageSet, tmp_p
 
 @pytest.mark.usefixtures("small_parts")
 def test_a_stopped_run_goes_on_and_a_change_of_settings_is_another_run(images: ImageSet, tmp_path: Path) -> None:
-    run = run_of(tmp_path / "run", images)
-
-    def stop(done: float, total: int) -> None:
-        if done > 22:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        list(measure_run(run, denoiser(), images, progress=stop))
+    run = stopped(tmp_path / "run", images)
     begun = run.again()
     assert 20 <= begun.done < 50
     assert begun.pending() == list(range(begun.done // 4, 13))
@@ -410,14 +416,7 @@ def test_a_hundred_thousand_images_are_measured_within_two_gibibytes(tmp_path: P
 @pytest.mark.usefixtures("small_parts")
 @pytest.mark.parametrize("later", [{}, {"group": ["one"] * 50, "": ["nameless"] * 50}])
 def test_a_run_ends_though_its_metadata_changed_between_two_sittings(later: dict[str, list[str]], images: ImageSet, tmp_path: Path) -> None:
-    run = run_of(tmp_path / "run", images)
-
-    def stop(done: float, total: int) -> None:
-        if done > 22:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        list(measure_run(run, denoiser(), images, progress=stop))
+    run = stopped(tmp_path / "run", images)
     images.metadata.clear()
     images.metadata.update(later)
     assert Numbers(run.again()).count() == run.again().done

@@ -88,12 +88,15 @@ def test_results_of_other_settings_are_others_and_the_first_to_come_stays() -> N
         ("model", "volume_growth", {"steps": 3, "probes": 1}),
     ):
         assert not results.rows(*other)
-    results.add("nothing", "volume_growth", {}, {})
-    results.limit = 0
-    results.add("another", "flipd", {}, {"a": {"value": 1.0}})  # dropping meets no empty series
-    assert len(results) == 1
     with pytest.raises(TypeError):
-        results.rows("another", "flipd", {})["c"] = {}  # type: ignore[index]
+        results.rows("model", "volume_growth", {"steps": 2, "probes": 1})["c"] = {}  # type: ignore[index]
+
+
+def test_a_series_without_rows_is_nothing_to_drop() -> None:
+    results = Results(limit=0)
+    results.add("model", "volume_growth", {}, {})
+    results.add("model", "flipd", {}, {"a": {"value": 1.0}, "b": {"value": 2.0}})
+    assert dict(results.rows("model", "flipd", {})) == {"b": {"value": 2.0}}
 
 
 def test_the_table_is_ranked_by_the_measures_direction(images: ImageSet) -> None:

@@ -10,7 +10,7 @@ from pages.shared.checkpoints import checkpoints_panel
 from pages.shared.growth import MEASURE, Growth
 from pages.shared.pictures import coarse, colour_range
 from pages.shared.redraw import redraw_panel
-from pages.shared.view import Picture, View, uploaded
+from pages.shared.view import Picture, View, panel_and_picture
 from pages.shared.work import long_work
 
 
@@ -26,11 +26,7 @@ def closer_look(view: Growth, picture: Picture, values: np.ndarray) -> None:
         "Exact map": exact_panel,
         "The paper's procedure": paper_panel,
     }
-    st.subheader("A closer look")
-    row = st.container(horizontal=True, vertical_alignment="center")
-    chosen = row.segmented_control("Panel", list(panels), key="closer", bind="query-params", label_visibility="collapsed")
-    with row:
-        own = uploaded(view.loaded)
+    chosen, own = panel_and_picture(view.loaded, list(panels), "closer")
     if own is not None:
         picture = own
         if not long_work("Measure your image", view.seconds, lambda progress: view.detailed(own, progress)):

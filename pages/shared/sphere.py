@@ -14,7 +14,7 @@ from pages.shared import charts, workspace
 from pages.shared.pictures import coarse, colour_range, rgb
 from pages.shared.player import Axis, Kind, player
 from pages.shared.redraw import redraw_panel
-from pages.shared.view import Picture, View, uploaded
+from pages.shared.view import Picture, View, panel_and_picture
 from pages.shared.work import long_work
 
 MEASURE = MEASURES["k_1_at_0.5"]
@@ -102,11 +102,7 @@ def closer_look(view: Sphere, picture: Picture, radius: float, table: pd.DataFra
         "Low-noise map": volume_panel,
         "Redraw": lambda view, picture: redraw_panel(view.loaded, picture),
     }
-    st.subheader("A closer look")
-    row = st.container(horizontal=True, vertical_alignment="center")
-    chosen = row.segmented_control("Panel", list(panels), key="look", bind="query-params", label_visibility="collapsed")
-    with row:
-        own = uploaded(view.loaded)
+    chosen, own = panel_and_picture(view.loaded, list(panels), "look")
     if own is not None:
         picture = own
         found = view.maps(picture, radius)

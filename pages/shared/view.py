@@ -74,6 +74,15 @@ class View:
         return replace(self, parameters={**self.parameters, **parameters})
 
 
+def panel_and_picture(loaded: Workspace, panels: list[str], key: str) -> tuple[str | None, Picture | None]:
+    """The row above a closer look: which panel is open, and a picture of the visitor's own in place of the selected one."""
+    st.subheader("A closer look")
+    row = st.container(horizontal=True, vertical_alignment="center")
+    chosen = row.segmented_control("Panel", panels, key=key, bind="query-params", label_visibility="collapsed")
+    with row:
+        return chosen, uploaded(loaded)
+
+
 def uploaded(loaded: Workspace) -> Picture | None:
     """A picture of the visitor's own to look at in place of the selected one."""
     with st.popover("Your own image", icon=":material/upload:"):
