@@ -1,7 +1,17 @@
-"""memlib: what a diffusion model remembers, measured. Every method is a function of one object, the denoiser."""
+"""memlib: what a diffusion model remembers, measured.
+
+Every method is a function of one object, the denoiser.
+"""
 
 from memlib.denoisers import Denoiser, FiniteDataset, GaussianMixture, load_denoiser
-from memlib.extraction import Extraction, ExtractionScores, Surrogate, extract, extraction_scores, fit_surrogate
+from memlib.extraction import (
+    Extraction,
+    ExtractionScores,
+    Surrogate,
+    extract,
+    extraction_scores,
+    fit_surrogate,
+)
 from memlib.flow import sample
 from memlib.images import ImageSet, load_images
 from memlib.measures import (

@@ -9,23 +9,37 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from memlib.commands import COMMANDS
-from memlib.commands.report import Report, Stopped
+from memlib.commands.progress import Report, Stopped
 from memlib.tasks import Task
 
 DONE, FAILED, BAD_INPUT, STOPPED = 0, 1, 2, 130
-CODES = "Exit codes: 0 done, 2 bad input (said in one sentence), 1 failed on the way, 130 stopped. What was finished is stored; the same command goes on from there."
+CODES = (
+    "Exit codes: 0 done, 2 bad input (said in one sentence), 1 failed on the way, 130 "
+    "stopped. What was finished is stored; the same command goes on from there."
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m memlib", description="What a diffusion model remembers.", epilog=CODES)
+    parser = argparse.ArgumentParser(
+        prog="python -m memlib", description="What a diffusion model remembers.", epilog=CODES
+    )
     commands = parser.add_subparsers(required=True, metavar="command")
     for command in COMMANDS:
         details = command.__doc__ or ""
-        own = commands.add_parser(command.NAME, help=details.splitlines()[0].rstrip("."), description=details, epilog=CODES, formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+        own = commands.add_parser(
+            command.NAME,
+            help=details.splitlines()[0].rstrip("."),
+            description=details,
+            epilog=CODES,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
         command.arguments(own)
         own.add_argument("--json", action="store_true", help="print one JSON object a line")
         own.add_argument(
-            "--task", type=Path, metavar="FOLDER", help="keep progress in this folder, and end when a file 'stop' appears there"
+            "--task",
+            type=Path,
+            metavar="FOLDER",
+            help="keep progress in this folder, and end when a file 'stop' appears there",
         )
         own.set_defaults(command=command.run)
     asked = parser.parse_args(arguments)
@@ -53,8 +67,15 @@ def _run(asked: argparse.Namespace, report: Report) -> tuple[int, str]:
     except (KeyboardInterrupt, Stopped):
         return STOPPED, "Stopped; what is finished is stored."
     except OSError as error:
-        full = " Free some space and give the same command again: what is finished is stored." if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""  # fmt: skip
-        return FAILED, f"{error.strerror or error}{f' ({error.filename})' if error.filename else ''}.{full}"
+        full = (
+            (" Free some space and give the same command again: what is finished is stored.")
+            if error.errno in (errno.ENOSPC, errno.EDQUOT)
+            else ""
+        )
+        return (
+            FAILED,
+            f"{error.strerror or error}{f' ({error.filename})' if error.filename else ''}.{full}",
+        )
     except Exception as error:  # of torch, of a worker, or ours
         traceback.print_exc()
         return FAILED, f"{type(error).__name__}: {error}"

@@ -1,11 +1,13 @@
 """The probability-flow ODE, dy / d sigma = noise(y, sigma), up to the latent and down to an image.
 
-Between two noise levels of ratio r = sigma_{k+1} / sigma_k the ODE is solved exactly where the denoiser stays put:
-y' = r y + (1 - r) D, which is one step of DDIM. Following the line through the last two denoised images instead,
+Between two noise levels of ratio r = sigma_{k+1} / sigma_k the ODE is solved exactly where the
+denoiser stays put: y' = r y + (1 - r) D, which is one step of DDIM. Following the line through the
+last two denoised images instead,
 
     y' = r y + (1 - r) (D_k + (h_k / 2 h_{k-1}) (D_k - D_{k-1})),     h_k = ln sigma_{k+1} - ln sigma_k,
 
-costs no further network forwards and is second order in h (the multistep solver of Lu et al. 2022, DPM-Solver++).
+costs no further network forwards and is second order in h (the multistep solver of Lu et al. 2022,
+DPM-Solver++).
 """
 
 import math
@@ -20,30 +22,45 @@ from memlib.seeds import generator
 Callback = Callable[[int, int], None]
 
 
-def ladder(denoiser: Denoiser, steps: int, sigma_min: float | None = None, sigma_max: float | None = None) -> Tensor:
-    """steps + 1 noise levels, evenly spaced in ln sigma, ascending, float64; the denoiser's own ends by default."""
+def ladder(
+    denoiser: Denoiser, steps: int, sigma_min: float | None = None, sigma_max: float | None = None
+) -> Tensor:
+    """steps + 1 noise levels, evenly spaced in ln sigma, ascending, float64; the denoiser's own
+    ends by default.
+    """
     low = denoiser.sigma_min if sigma_min is None else float(sigma_min)
     high = denoiser.sigma_max if sigma_max is None else float(sigma_max)
     if not 0 < low < high < math.inf:
-        raise ValueError(f"The noise range must satisfy 0 < sigma_min < sigma_max, not {low:g} to {high:g}.")
+        raise ValueError(
+            f"The noise range must satisfy 0 < sigma_min < sigma_max, not {low:g} to {high:g}."
+        )
     if steps < 1:
         raise ValueError(f"At least one step is needed, not {steps}.")
     return torch.linspace(math.log(low), math.log(high), steps + 1, dtype=torch.float64).exp()
 
 
 def rounded_ends(denoiser: Denoiser) -> tuple[float, float]:
-    """The ends of the default ladder to three digits, rounded inward: numbers that can be shown, typed and compared."""
+    """The ends of the default ladder to three digits, rounded inward: numbers that can be shown,
+    typed and compared.
+    """
 
     def unit(sigma: float) -> float:
         return 10.0 ** (math.floor(math.log10(sigma)) - 2)
 
     low, high = denoiser.sigma_min, denoiser.sigma_max
-    up, down = math.ceil(round(low / unit(low), 6)) * unit(low), math.floor(round(high / unit(high), 6)) * unit(high)
+    up, down = (
+        math.ceil(round(low / unit(low), 6)) * unit(low),
+        math.floor(round(high / unit(high), 6)) * unit(high),
+    )
     return float(f"{up:.3g}"), float(f"{down:.3g}")
 
 
-def ode_step(y: Tensor, denoised: Tensor, previous: Tensor | None, sigmas: Tensor, k: int) -> Tensor:
-    """y at sigmas[k + 1] from y at sigmas[k]; DDIM where `previous`, the denoised image one step back, is None."""
+def ode_step(
+    y: Tensor, denoised: Tensor, previous: Tensor | None, sigmas: Tensor, k: int
+) -> Tensor:
+    """y at sigmas[k + 1] from y at sigmas[k]; DDIM where `previous`, the denoised image one step
+    back, is None.
+    """
     ratio = float(sigmas[k + 1] / sigmas[k])
     if previous is not None:
         step, last = (float(torch.log(sigmas[i + 1] / sigmas[i])) for i in (k, k - 1))
@@ -53,11 +70,18 @@ def ode_step(y: Tensor, denoised: Tensor, previous: Tensor | None, sigmas: Tenso
 
 @torch.no_grad()
 def invert(
-    denoiser: Denoiser, images: Tensor, *, steps: int = 50, sigmas: Tensor | None = None, callback: Callback | None = None
+    denoiser: Denoiser,
+    images: Tensor,
+    *,
+    steps: int = 50,
+    sigmas: Tensor | None = None,
+    callback: Callback | None = None,
 ) -> Tensor:
-    """Carry images (B, C, H, W) along the ODE through ascending `sigmas`: their latents at the last one.
+    """Carry images (B, C, H, W) along the ODE through ascending `sigmas`: their latents at the last
+    one.
 
-    The image is taken as the state at sigmas[0]; no noise is added. `steps` network forwards, second order.
+    The image is taken as the state at sigmas[0]; no noise is added. `steps` network forwards,
+    second order.
     """
     levels = ladder(denoiser, steps) if sigmas is None else _check(sigmas)
     y, previous = denoiser.check(images), None
@@ -70,8 +94,17 @@ def invert(
 
 
 @torch.no_grad()
-def generate(denoiser: Denoiser, latent: Tensor, *, steps: int = 50, sigmas: Tensor | None = None, second_order: bool = False) -> Tensor:
-    """Carry latents at sigmas[0] down descending `sigmas` to images: DDIM (eta 0, unclipped), or second order."""
+def generate(
+    denoiser: Denoiser,
+    latent: Tensor,
+    *,
+    steps: int = 50,
+    sigmas: Tensor | None = None,
+    second_order: bool = False,
+) -> Tensor:
+    """Carry latents at sigmas[0] down descending `sigmas` to images: DDIM (eta 0, unclipped), or
+    second order.
+    """
     levels = _descending(denoiser, steps) if sigmas is None else _check(sigmas)
     y, previous = denoiser.check(latent), None
     for k in range(len(levels) - 1):
@@ -95,23 +128,29 @@ def sample(
     trace: Callable[[float, Tensor, Tensor], object] | None = None,
     callback: Callback | None = None,
 ) -> Tensor:
-    """Draw n images (n, C, H, W) by DDIM (eta 0), from N(0, sigma_max^2 I) down to sigma = 0, unclipped, on the CPU.
+    """Draw n images (n, C, H, W) by DDIM (eta 0), from N(0, sigma_max^2 I) down to sigma = 0,
+    unclipped, on the CPU.
 
-    `sigmas` descend, 0 may be the last; by default `steps` levels evenly spaced in ln sigma and then 0, which is
-    `steps` network forwards an image. `guidance(y, sigma, index)` returns grad log p(c | y), its strength included,
-    for the samples numbered `index` (B,); it is added to the score: D + sigma^2 guidance. Image i depends on
-    (seed, i) alone, and the numbers start at `first`: a run can be drawn in parts. `trace(sigma, y, denoised)` is
-    shown every step's state and where it is led, guidance included. `callback(done, total)` counts steps over all chunks.
+    `sigmas` descend, 0 may be the last; by default `steps` levels evenly spaced in ln sigma and
+    then 0, which is `steps` network forwards an image. `guidance(y, sigma, index)` returns grad log
+    p(c | y), its strength included, for the samples numbered `index` (B,); it is added to the
+    score: D + sigma^2 guidance. Image i depends on (seed, i) alone, and the numbers start at
+    `first`: a run can be drawn in parts. `trace(sigma, y, denoised)` is shown every step's state
+    and where it is led, guidance included. `callback(done, total)` counts steps over all chunks.
     """
     if n < 1 or first < 0:
-        raise ValueError(f"At least one sample is needed, and numbers from 0 on, not {n} from {first} on.")
+        raise ValueError(
+            f"At least one sample is needed, and numbers from 0 on, not {n} from {first} on."
+        )
     levels = _descending(denoiser, steps) if sigmas is None else _check(sigmas)
     chunk = getattr(denoiser, "batch", 64)
     starts = range(0, n, chunk)
     images = []
     for part, start in enumerate(starts):
         index = first + torch.arange(start, min(n, start + chunk))
-        y = torch.stack([torch.randn(denoiser.shape, generator=generator(seed, int(i))) for i in index]).to(denoiser.device)
+        y = torch.stack(
+            [torch.randn(denoiser.shape, generator=generator(seed, int(i))) for i in index]
+        ).to(denoiser.device)
         y = y * float(levels[0])
         for k in range(len(levels) - 1):
             sigma = float(levels[k])
@@ -131,7 +170,9 @@ def _descending(denoiser: Denoiser, steps: int) -> Tensor:
     if steps < 1:
         raise ValueError(f"At least one step is needed, not {steps}.")
     rungs = (
-        ladder(denoiser, steps - 1, denoiser.sigma_floor).flip(0) if steps > 1 else torch.tensor([denoiser.sigma_max], dtype=torch.float64)
+        ladder(denoiser, steps - 1, denoiser.sigma_floor).flip(0)
+        if steps > 1
+        else torch.tensor([denoiser.sigma_max], dtype=torch.float64)
     )
     return torch.cat([rungs, torch.zeros(1, dtype=torch.float64)])
 
@@ -140,8 +181,15 @@ def _check(sigmas: Tensor) -> Tensor:
     """A strictly monotone ladder in float64; only the last level may be 0."""
     levels = torch.as_tensor(sigmas, dtype=torch.float64).cpu()
     gaps = levels.diff()
-    if levels.ndim != 1 or len(levels) < 2 or not ((gaps > 0).all() or (gaps < 0).all()) or not (levels[:-1] > 0).all() or levels[-1] < 0:
+    if (
+        levels.ndim != 1
+        or len(levels) < 2
+        or not ((gaps > 0).all() or (gaps < 0).all())
+        or not (levels[:-1] > 0).all()
+        or levels[-1] < 0
+    ):
         raise ValueError(
-            f"Noise levels must be at least two, strictly rising or falling, and positive (the last may be 0), not {levels.tolist()}"
+            "Noise levels must be at least two, strictly rising or falling, and positive (the "
+            f"last may be 0), not {levels.tolist()}"
         )
     return levels

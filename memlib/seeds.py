@@ -6,7 +6,9 @@ from torch import Tensor
 
 
 def generator(*key: int) -> torch.Generator:
-    """A CPU generator for a key such as (seed, step) or (seed, image index); equal keys give equal draws."""
+    """A CPU generator for a key such as (seed, step) or (seed, image index); equal keys give equal
+    draws.
+    """
     state = np.random.SeedSequence([len(key), *(k & 0xFFFFFFFF for k in key)]).generate_state(2)
     return torch.Generator().manual_seed(int(state[0]) << 32 | int(state[1]))
 

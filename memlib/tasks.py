@@ -1,8 +1,9 @@
-"""Tasks: commands of memlib that run as processes of their own, so that they outlive the page that started them.
+"""Tasks: commands of memlib that run as processes of their own, so that they outlive the page that
+started them.
 
-A task is a folder: `task.json` says what was asked, `progress.json` how far it is, `end.json` how it ended, `log.txt` what
-it printed. The process holds the lock of the folder as long as it lives, so a killed one is known by its free lock. A file
-called `stop` asks it to end.
+A task is a folder: `task.json` says what was asked, `progress.json` how far it is, `end.json` how
+it ended, `log.txt` what it printed. The process holds the lock of the folder as long as it lives,
+so a killed one is known by its free lock. A file called `stop` asks it to end.
 """
 
 import contextlib
@@ -29,7 +30,9 @@ State = Literal["starting", "running", "done", "stopped", "failed", "lost"]
 
 @dataclass(frozen=True)
 class Progress:
-    """How a task stands: `done` of `total` of what `text` names; at the end `text` is what came of it."""
+    """How a task stands: `done` of `total` of what `text` names; at the end `text` is what came of
+    it.
+    """
 
     state: State
     done: float = 0.0
@@ -55,24 +58,45 @@ class Task:
 
     @property
     def details(self) -> dict[str, Any]:
-        """What was asked: `title` for people, `arguments`, the time it `began`, and what the page that started it wrote down (`about`)."""
+        """What was asked: `title` for people, `arguments`, the time it `began`, and what the page
+        that started it wrote down (`about`).
+        """
         return _read(self.folder / "task.json")
 
     def progress(self) -> Progress:
-        end, last, began = _read(self.folder / "end.json"), _read(self.folder / "progress.json"), self.details.get("began", 0.0)
+        end, last, began = (
+            _read(self.folder / "end.json"),
+            _read(self.folder / "progress.json"),
+            self.details.get("began", 0.0),
+        )
         numbers = {name: float(last.get(name, 0.0)) for name in ("done", "total")}
         if end:
             states: dict[int, State] = {0: "done", 130: "stopped"}
-            return Progress(states.get(end["code"], "failed"), **numbers, text=str(end["text"]), seconds=float(end["at"]) - began)
+            return Progress(
+                states.get(end["code"], "failed"),
+                **numbers,
+                text=str(end["text"]),
+                seconds=float(end["at"]) - began,
+            )
         seconds = time.time() - began
         if self._held():
-            return Progress("running", **numbers, text=str(last.get("text", "")), seconds=seconds, left=last.get("left"))
+            return Progress(
+                "running",
+                **numbers,
+                text=str(last.get("text", "")),
+                seconds=seconds,
+                left=last.get("left"),
+            )
         if not last and seconds < STARTING:
             return Progress("starting", seconds=seconds)
         if _read(self.folder / "end.json"):  # it ended while this looked
             return self.progress()
         return Progress(
-            "lost", **numbers, text=f"The process ended without a word; what it printed is in {self.folder / 'log.txt'}.", seconds=seconds
+            "lost",
+            **numbers,
+            text="The process ended without a word; what it printed is in "
+            f"{self.folder / 'log.txt'}.",
+            seconds=seconds,
         )
 
     def stop(self) -> None:
@@ -84,7 +108,10 @@ class Task:
         return (self.folder / "stop").exists()
 
     def tell(self, done: float, total: float, text: str, left: float | None = None) -> None:
-        _write(self.folder / "progress.json", {"done": done, "total": total, "text": text, "left": left})
+        _write(
+            self.folder / "progress.json",
+            {"done": done, "total": total, "text": text, "left": left},
+        )
 
     def end(self, code: int, text: str) -> None:
         _write(self.folder / "end.json", {"code": code, "text": text, "at": time.time()})
@@ -104,19 +131,30 @@ class Task:
             return True
 
 
-def start(arguments: Sequence[str], title: str, about: dict[str, Any] | None = None, root: Path = FOLDER) -> Task:
+def start(
+    arguments: Sequence[str], title: str, about: dict[str, Any] | None = None, root: Path = FOLDER
+) -> Task:
     """Start `python -m memlib ARGUMENTS` as a process of its own, in this working directory."""
     root.mkdir(parents=True, exist_ok=True)
     task = Task(root / f"{time.time_ns():020d}-{secrets.token_hex(3)}")
     task.folder.mkdir()
-    _write(task.folder / "task.json", {"title": title, "arguments": list(arguments), "began": time.time(), "about": about or {}})
+    _write(
+        task.folder / "task.json",
+        {"title": title, "arguments": list(arguments), "began": time.time(), "about": about or {}},
+    )
     modules = str(Path(__file__).resolve().parents[1])
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, [modules, os.environ.get("PYTHONPATH", "")]))}
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join(filter(None, [modules, os.environ.get("PYTHONPATH", "")]))
+    }
     with (task.folder / "log.txt").open("wb") as log:
         subprocess.Popen(
             [sys.executable, "-m", "memlib", *arguments, "--task", str(task.folder.resolve())],
-            stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True, env=environment,
-        )  # fmt: skip
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            env=environment,
+        )
     for old in [one for one in tasks(root) if not one.progress().active][KEPT:]:
         shutil.rmtree(old.folder, ignore_errors=True)
     return task

@@ -1,12 +1,14 @@
-"""What is examined: a model, the images to look for in it, perhaps a reference model, and where they come from."""
+"""What is examined: a model, the images to look for in it, perhaps a reference model, and where
+they come from.
+"""
 
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from memlib.bundled import BUNDLED
 from memlib.denoisers import NetworkDenoiser
 from memlib.denoisers.hub import HUB_NAME
-from memlib.denoisers.unet import BUNDLED
 from memlib.images import ImageSet
 from memlib.images.tables import DATA_SET
 from memlib.images.transform import describe
@@ -30,7 +32,11 @@ class Sources:
     @property
     def on_hub(self) -> list[str]:
         """Those of the sources that would be fetched from the Hub."""
-        return [source for source in (self.model, self.images, self.reference, self.held_out) if source and on_hub(source)]
+        return [
+            source
+            for source in (self.model, self.images, self.reference, self.held_out)
+            if source and on_hub(source)
+        ]
 
 
 @dataclass(frozen=True)
@@ -42,27 +48,37 @@ class Workspace:
 
 
 def on_hub(source: str) -> bool:
-    """Whether a source is the name of something on the Hub, and nothing on this machine is called so."""
+    """Whether a source is the name of something on the Hub, and nothing on this machine is called
+    so.
+    """
     if source in BUNDLED or not (HUB_NAME.fullmatch(source) or DATA_SET.fullmatch(source)):
         return False
     return not os.path.lexists(source)
 
 
 def open_workspace(
-    sources: Sources, model_of: Callable[[str, int | None], NetworkDenoiser], images_of: Callable[[Sources, str], ImageSet]
+    sources: Sources,
+    model_of: Callable[[str, int | None], NetworkDenoiser],
+    images_of: Callable[[Sources, str], ImageSet],
 ) -> Workspace:
     """Load everything; the sources of the result name the commits of what is on the Hub.
 
-    `model_of(source, label)` and `images_of(sources, source)` do the loading: pages keep and confine what they load.
-    Raises ValueError where something cannot be loaded or does not fit together.
+    `model_of(source, label)` and `images_of(sources, source)` do the loading: pages keep and
+    confine what they load. Raises ValueError where something cannot be loaded or does not fit
+    together.
     """
     denoiser = model_of(sources.model, sources.label)
     images = images_of(sources, sources.images)
     if images.shape != denoiser.picture_shape:
         raise ValueError(
-            f"The images are {describe(images.shape)}, the model draws {describe(denoiser.picture_shape)}. Set image size and colour to bring them together."
+            f"The images are {describe(images.shape)}, the model draws "
+            f"{describe(denoiser.picture_shape)}. Set image size and colour to bring them together."
         )
-    pinned = replace(sources, model=_pinned(sources.model, denoiser.source), images=_pinned(sources.images, images.source))
+    pinned = replace(
+        sources,
+        model=_pinned(sources.model, denoiser.source),
+        images=_pinned(sources.images, images.source),
+    )
     if sources.group:
         images = images.grouped(sources.group)
     if sources.held_out:
@@ -71,7 +87,10 @@ def open_workspace(
         images = images.beside(held_out)
     reference = model_of(sources.reference, sources.label) if sources.reference else None
     if reference is not None and reference.shape != denoiser.shape:
-        raise ValueError(f"The reference model draws images {describe(reference.shape)}, the model {describe(denoiser.shape)}.")
+        raise ValueError(
+            f"The reference model draws images {describe(reference.shape)}, the model "
+            f"{describe(denoiser.shape)}."
+        )
     return Workspace(pinned, denoiser, images, reference)
 
 

@@ -1,4 +1,6 @@
-"""Images that look alike though their pixels differ: by a perceptual hash, which brightness, contrast and little noise leave as it is."""
+"""Images that look alike though their pixels differ: by a perceptual hash, which brightness,
+contrast and little noise leave as it is.
+"""
 
 import numpy as np
 from scipy.fft import dctn
@@ -9,14 +11,18 @@ from torch.nn.functional import adaptive_avg_pool2d
 
 from memlib.images import ImageSet
 
-SIDE, LOW = 32, 8  # pixels a side of the shrunk picture, and of the square of low frequencies that is kept
+SIDE, LOW = (
+    32,
+    8,
+)  # pixels a side of the shrunk picture, and of the square of low frequencies that is kept
 BITS = LOW * LOW - 1
 APART = 6  # of the bits may differ
 BLOCK = 1024
 
 
 def perceptual_hash(images: Tensor) -> np.ndarray:
-    """The sign of the lowest 63 frequencies of each grey picture (B, C, H, W), against their median, (B, 63) of -1 and 1.
+    """The sign of the lowest 63 frequencies of each grey picture (B, C, H, W), against their
+    median, (B, 63) of -1 and 1.
 
     pHash: shrink, discrete cosine transform, keep the 8 x 8 lowest frequencies without the mean.
     """
@@ -26,8 +32,9 @@ def perceptual_hash(images: Tensor) -> np.ndarray:
 
 
 def lookalikes(images: ImageSet | Tensor, apart: int = APART) -> np.ndarray:
-    """The group of each image, (N,): the smallest index in it. Images belong together where at most `apart` bits of their hashes
-    differ, or where a chain of such images joins them. Flat pictures have no hash to speak of and stay alone.
+    """The group of each image, (N,): the smallest index in it. Images belong together where at most
+    `apart` bits of their hashes differ, or where a chain of such images joins them. Flat pictures
+    have no hash to speak of and stay alone.
     """
     if not 0 <= apart <= BITS:
         raise ValueError(f"At most {BITS} bits can differ, not {apart}.")
@@ -35,18 +42,24 @@ def lookalikes(images: ImageSet | Tensor, apart: int = APART) -> np.ndarray:
     hashes, flat = np.empty((count, BITS), np.float32), np.zeros(count, bool)
     for start in range(0, count, BLOCK):
         places = range(start, min(count, start + BLOCK))
-        block = images[start : start + BLOCK] if isinstance(images, Tensor) else images.batch(places)
+        block = (
+            images[start : start + BLOCK] if isinstance(images, Tensor) else images.batch(places)
+        )
         hashes[start : start + BLOCK] = perceptual_hash(block)
         flat[start : start + BLOCK] = (block.flatten(1).std(1) < 1e-3).numpy()
     pairs = [np.stack([np.arange(count)] * 2)]
     for start in range(0, count, BLOCK):
-        differ = (BITS - hashes[start : start + BLOCK] @ hashes[: start + BLOCK].T) / 2  # those after are their pairs
+        differ = (
+            BITS - hashes[start : start + BLOCK] @ hashes[: start + BLOCK].T
+        ) / 2  # those after are their pairs
         left, right = np.nonzero(differ <= apart + 0.5)
         left = left + start
         keep = ~flat[left] & ~flat[right] & (right < left)
         pairs.append(np.stack([left[keep], right[keep]]))
     ends = np.concatenate(pairs, 1)
-    label = connected_components(coo_array((np.ones(ends.shape[1], bool), ends), shape=(count, count)), directed=False)[1]
+    label = connected_components(
+        coo_array((np.ones(ends.shape[1], bool), ends), shape=(count, count)), directed=False
+    )[1]
     first = np.full(label.max() + 1, count)
     np.minimum.at(first, label, np.arange(count))
     return np.asarray(first[label])

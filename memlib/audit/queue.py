@@ -1,4 +1,6 @@
-"""Lists of images to audit that come from elsewhere: names, ids, or pictures, each matched with the image set."""
+"""Lists of images to audit that come from elsewhere: names, ids, or pictures, each matched with the
+image set.
+"""
 
 import csv
 import io
@@ -18,21 +20,35 @@ LONGEST = 100_000  # lines of an imported list
 
 
 def read_names(text: str) -> list[str]:
-    """Names or ids, one a line, from plain text or CSV; of a CSV the first of its columns that is called by one of HEADERS, else the first one."""
+    """Names or ids, one a line, from plain text or CSV; of a CSV the first of its columns that is
+    called by one of HEADERS, else the first one.
+    """
     try:
-        rows = [row for row in csv.reader(io.StringIO(text.removeprefix("\ufeff"))) if any(cell.strip() for cell in row)]
+        rows = [
+            row
+            for row in csv.reader(io.StringIO(text.removeprefix("\ufeff")))
+            if any(cell.strip() for cell in row)
+        ]
     except csv.Error as error:
-        raise ValueError(f"The list cannot be read: {error}. Give one name or id a line.") from error
+        raise ValueError(
+            f"The list cannot be read: {error}. Give one name or id a line."
+        ) from error
     if len(rows) > LONGEST:
         raise ValueError(f"The list has {len(rows):,} lines, more than {LONGEST:,}; split it.")
     head = [cell.strip().lower() for cell in rows[0]] if rows else []
     column = next((head.index(name) for name in HEADERS if name in head), None)
     lines = rows if column is None else rows[1:]
-    return [row[column or 0].strip() for row in lines if len(row) > (column or 0) and row[column or 0].strip()]
+    return [
+        row[column or 0].strip()
+        for row in lines
+        if len(row) > (column or 0) and row[column or 0].strip()
+    ]
 
 
 def match_names(names: Iterable[str], images: ImageSet) -> pd.DataFrame:
-    """A line for each name or id: "exact" where the set has it, "near" where it has a file of that name elsewhere or of another kind."""
+    """A line for each name or id: "exact" where the set has it, "near" where it has a file of that
+    name elsewhere or of another kind.
+    """
     exact = {name: place for place, name in reversed(list(enumerate(images.names)))} | {
         image: place for place, image in reversed(list(enumerate(images.ids)))
     }
@@ -46,10 +62,14 @@ def match_names(names: Iterable[str], images: ImageSet) -> pd.DataFrame:
     return _table(lines, images)
 
 
-def match_pictures(pictures: Sequence[tuple[str, bytes]], images: ImageSet, threshold: float = NEAR_DUPLICATE) -> pd.DataFrame:
-    """A line for each (name, encoded picture): "exact" for the same pixels, "near" for a distance below `threshold`.
+def match_pictures(
+    pictures: Sequence[tuple[str, bytes]], images: ImageSet, threshold: float = NEAR_DUPLICATE
+) -> pd.DataFrame:
+    """A line for each (name, encoded picture): "exact" for the same pixels, "near" for a distance
+    below `threshold`.
 
-    Pictures are brought to the set's shape first; what is no picture is "not in training", with the reason.
+    Pictures are brought to the set's shape first; what is no picture is "not in training", with the
+    reason.
     """
     known = {image: place for place, image in reversed(list(enumerate(images.ids)))}
     lines: list[tuple] = []
@@ -62,12 +82,26 @@ def match_pictures(pictures: Sequence[tuple[str, bytes]], images: ImageSet, thre
             continue
         if key not in known:
             waiting.append((len(lines), picture))
-        lines.append((name, EXACT if key in known else ABSENT, known.get(key), 0.0 if key in known else float("nan")))
+        lines.append(
+            (
+                name,
+                EXACT if key in known else ABSENT,
+                known.get(key),
+                0.0 if key in known else float("nan"),
+            )
+        )
     if waiting:
         found = nearest(torch.stack([picture for _, picture in waiting]), images, k=1)
-        for (line, _), place, distance in zip(waiting, found.index[:, 0].tolist(), found.distance[:, 0].tolist(), strict=True):
+        for (line, _), place, distance in zip(
+            waiting, found.index[:, 0].tolist(), found.distance[:, 0].tolist(), strict=True
+        ):
             close = distance < threshold
-            lines[line] = (lines[line][0], NEAR if close else ABSENT, place if close else None, distance)
+            lines[line] = (
+                lines[line][0],
+                NEAR if close else ABSENT,
+                place if close else None,
+                distance,
+            )
     return _table(lines, images)
 
 
@@ -76,7 +110,9 @@ def _stem(name: str) -> str:
 
 
 def _table(lines: Sequence[tuple], images: ImageSet) -> pd.DataFrame:
-    """given, match, index (-1 for none), name and distance; what matched an image that was not trained on is called held out."""
+    """given, match, index (-1 for none), name and distance; what matched an image that was not
+    trained on is called held out.
+    """
     kept_out = held_out(images)
     rows = [
         {

@@ -1,7 +1,8 @@
-"""What a history of verdicts amounts to: what holds, what each reviewer may see, how well they agree, what to do with the images.
+"""What a history of verdicts amounts to: what holds, what each reviewer may see, how well they
+agree, what to do with the images.
 
-A reviewer is blind to the others on an image until deciding on it. Agreement counts what each of two reviewers said last
-before both had decided: from then on each could see the other's verdict.
+A reviewer is blind to the others on an image until deciding on it. Agreement counts what each of
+two reviewers said last before both had decided: from then on each could see the other's verdict.
 """
 
 from collections.abc import Sequence
@@ -19,12 +20,18 @@ from memlib.images import ImageSet
 
 def standing(history: pd.DataFrame) -> pd.DataFrame:
     """The entry that holds for each reviewer and image, without the verdicts that were taken back."""
-    last = history[history["stands"]].sort_values("revision").drop_duplicates(["reviewer", "image"], keep="last")
+    last = (
+        history[history["stands"]]
+        .sort_values("revision")
+        .drop_duplicates(["reviewer", "image"], keep="last")
+    )
     return last[last["verdict"].notna()].sort_values("id", ignore_index=True)
 
 
 def visible(history: pd.DataFrame, reviewer: str) -> pd.DataFrame:
-    """The entries a reviewer may see: their own, and the others' on images where a verdict of their own holds."""
+    """The entries a reviewer may see: their own, and the others' on images where a verdict of their
+    own holds.
+    """
     holds = standing(history)
     decided = set(holds.loc[holds["reviewer"] == reviewer, "image"])
     return history[(history["reviewer"] == reviewer) | history["image"].isin(decided)]
@@ -39,7 +46,10 @@ def undoable(history: pd.DataFrame, reviewer: str) -> list[str]:
 
 @dataclass(frozen=True)
 class Agreement:
-    """Two reviewers' blind verdicts on the images both decided. `kappa` is NaN where chance alone would make them agree."""
+    """Two reviewers' blind verdicts on the images both decided.
+
+    `kappa` is NaN where chance alone would make them agree.
+    """
 
     reviewers: tuple[str, str]
     table: pd.DataFrame  # one line an image: image and a column for each reviewer
@@ -53,29 +63,53 @@ class Agreement:
 
 
 def agreements(history: pd.DataFrame) -> list[Agreement]:
-    """Cohen's kappa of every two reviewers who decided the same images, (agreed - chance) / (1 - chance)."""
+    """Cohen's kappa of every two reviewers who decided the same images, (agreed - chance) / (1 -
+    chance).
+    """
     given = history[history["stands"] & history["verdict"].notna()].sort_values("id")
     found = []
     for first, second in combinations(sorted(given["reviewer"].unique()), 2):
         lines = []
-        for image, entries in given[given["reviewer"].isin((first, second))].groupby("image", sort=True):
+        for image, entries in given[given["reviewer"].isin((first, second))].groupby(
+            "image", sort=True
+        ):
             mine, theirs = (entries[entries["reviewer"] == name] for name in (first, second))
             if len(mine) and len(theirs):
-                seen = max(mine["id"].iloc[0], theirs["id"].iloc[0])  # from here on they are not blind
-                lines.append((image, *(one.loc[one["id"] <= seen, "verdict"].iloc[-1] for one in (mine, theirs))))
+                seen = max(
+                    mine["id"].iloc[0], theirs["id"].iloc[0]
+                )  # from here on they are not blind
+                lines.append(
+                    (
+                        image,
+                        *(one.loc[one["id"] <= seen, "verdict"].iloc[-1] for one in (mine, theirs)),
+                    )
+                )
         if lines:
             table = pd.DataFrame(lines, columns=["image", first, second])
             alike = table[first].nunique() == 1 and (table[first] == table[second]).all()
-            kappa = float("nan") if alike else float(cohen_kappa_score(table[first], table[second], labels=list(VERDICTS)))
-            found.append(Agreement((first, second), table, confusion_matrix(table[first], table[second], labels=list(VERDICTS)), kappa))
+            kappa = (
+                float("nan")
+                if alike
+                else float(cohen_kappa_score(table[first], table[second], labels=list(VERDICTS)))
+            )
+            found.append(
+                Agreement(
+                    (first, second),
+                    table,
+                    confusion_matrix(table[first], table[second], labels=list(VERDICTS)),
+                    kappa,
+                )
+            )
     return found
 
 
 def outcomes(history: pd.DataFrame) -> pd.DataFrame:
-    """One line an image: the verdict its reviewers share, or "disputed"; who decided; and what is to be done.
+    """One line an image: the verdict its reviewers share, or "disputed"; who decided; and what is
+    to be done.
 
-    An image that was found memorised is to be removed from the training set, one partly memorised to be modified, as Hasegawa &
-    Yasuda propose (arXiv 2503.19429); a disputed one where somebody said either is to be settled first.
+    An image that was found memorised is to be removed from the training set, one partly memorised
+    to be modified, as Hasegawa & Yasuda propose (arXiv 2503.19429); a disputed one where somebody
+    said either is to be settled first.
     """
     lines = []
     for image, entries in standing(history).groupby("image", sort=True):
@@ -84,22 +118,42 @@ def outcomes(history: pd.DataFrame) -> pd.DataFrame:
         action = {"memorised": "remove", "partly memorised": "modify"}.get(verdict, "keep")
         if verdict == "disputed":
             action = "settle" if said & {"memorised", "partly memorised"} else "keep"
-        lines.append({"image": image, "verdict": verdict, "action": action, "reviewers": ", ".join(sorted(entries["reviewer"]))})
+        lines.append(
+            {
+                "image": image,
+                "verdict": verdict,
+                "action": action,
+                "reviewers": ", ".join(sorted(entries["reviewer"])),
+            }
+        )
     return pd.DataFrame(lines, columns=["image", "verdict", "action", "reviewers"])
 
 
 def removal_list(history: pd.DataFrame, images: ImageSet, groups: np.ndarray) -> pd.DataFrame:
-    """What to do with which training image: id, name, action, and the near-duplicates (`groups`) that have no verdict of their own.
+    """What to do with which training image: id, name, action, and the near-duplicates (`groups`)
+    that have no verdict of their own.
 
-    A copy left in the training set keeps the image memorised, so undecided near-duplicates of an image that is to be removed
-    or modified are listed, with the action "look".
+    A copy left in the training set keeps the image memorised, so undecided near-duplicates of an
+    image that is to be removed or modified are listed, with the action "look".
     """
     place = {image: index for index, image in reversed(list(enumerate(images.ids)))}
-    found = {line["image"]: line for line in outcomes(history).to_dict("records") if line["image"] in place}
+    found = {
+        line["image"]: line
+        for line in outcomes(history).to_dict("records")
+        if line["image"] in place
+    }
     lines = [
-        {"id": image, "name": images.names[place[image]], "action": line["action"], "verdict": line["verdict"], "reviewers": line["reviewers"], "near_duplicate_of": ""}
-        for image, line in found.items() if line["action"] != "keep"
-    ]  # fmt: skip
+        {
+            "id": image,
+            "name": images.names[place[image]],
+            "action": line["action"],
+            "verdict": line["verdict"],
+            "reviewers": line["reviewers"],
+            "near_duplicate_of": "",
+        }
+        for image, line in found.items()
+        if line["action"] != "keep"
+    ]
     for image, line in found.items():
         if line["action"] in ("remove", "modify"):
             for mate in np.flatnonzero(groups == groups[place[image]]):
@@ -114,7 +168,9 @@ def removal_list(history: pd.DataFrame, images: ImageSet, groups: np.ndarray) ->
                             "near_duplicate_of": image,
                         }
                     )
-    table = pd.DataFrame(lines, columns=["id", "name", "action", "verdict", "reviewers", "near_duplicate_of"])
+    table = pd.DataFrame(
+        lines, columns=["id", "name", "action", "verdict", "reviewers", "near_duplicate_of"]
+    )
     order = pd.Categorical(table["action"], ["remove", "modify", "settle", "look"])
     return (
         table.assign(order=order)
@@ -125,10 +181,11 @@ def removal_list(history: pd.DataFrame, images: ImageSet, groups: np.ndarray) ->
 
 
 def changed(frozen: dict[str, Any], now: dict[str, Any], tolerance: float = 1e-3) -> list[str]:
-    """What is different now from the evidence a verdict was given on, in words; numbers differ by more than a share `tolerance`.
+    """What is different now from the evidence a verdict was given on, in words; numbers differ by
+    more than a share `tolerance`.
 
-    Evidence is {"model", "images": digests, "flagged": {"measure", "threshold"} or none, "values": {measure: {"value", ...}}}.
-    Thresholds are compared where both are of one measure.
+    Evidence is {"model", "images": digests, "flagged": {"measure", "threshold"} or none, "values":
+    {measure: {"value", ...}}}. Thresholds are compared where both are of one measure.
     """
     reasons = [
         f"the {name} are others now" if name == "images" else f"the {name} is another now"
@@ -136,8 +193,13 @@ def changed(frozen: dict[str, Any], now: dict[str, Any], tolerance: float = 1e-3
         if frozen.get(name) != now.get(name)
     ]
     before, after = frozen.get("flagged") or {}, now.get("flagged") or {}
-    if before.get("measure") == after.get("measure") and not _close(before.get("threshold"), after.get("threshold"), tolerance):
-        reasons.append(f"the threshold of {before['measure']} was {before['threshold']:.5g}, is {after['threshold']:.5g}")
+    if before.get("measure") == after.get("measure") and not _close(
+        before.get("threshold"), after.get("threshold"), tolerance
+    ):
+        reasons.append(
+            f"the threshold of {before['measure']} was {before['threshold']:.5g}, is "
+            f"{after['threshold']:.5g}"
+        )
     old, new = frozen.get("values") or {}, now.get("values") or {}
     for name in sorted(set(old) | set(new)):
         was, is_now = (values.get(name, {}).get("value") for values in (old, new))

@@ -13,17 +13,40 @@ from memlib.images import ImageSet
 
 def copies_arguments(parser: argparse.ArgumentParser, otherwise: str) -> None:
     """Where the pictures are (`otherwise` says what is done without), and what is called a copy."""
-    parser.add_argument("--samples", type=Path, help=f"pictures drawn from the model: a folder of generations, or an image set (default: {otherwise})")  # fmt: skip
-    parser.add_argument("--criterion", default="ratio", choices=["ratio", "distance"], help="what calls a picture a copy: nearest over second nearest distance, or the distance (default: ratio)")  # fmt: skip
-    parser.add_argument("--threshold", type=float, help="below which it does (default: the criterion's own)")
+    parser.add_argument(
+        "--samples",
+        type=Path,
+        help="pictures drawn from the model: a folder of "
+        "generations, or an image set (default: "
+        f"{otherwise})",
+    )
+    parser.add_argument(
+        "--criterion",
+        default="ratio",
+        choices=["ratio", "distance"],
+        help="what calls a picture a copy: nearest over second nearest "
+        "distance, or the distance (default: "
+        "ratio)",
+    )
+    parser.add_argument(
+        "--threshold", type=float, help="below which it does (default: the criterion's own)"
+    )
 
 
 def read_samples(source: Path, images: ImageSet) -> ImageSet:
-    """Pictures drawn from a model, by a run or by another program, of the shape of the training images."""
-    return read_generations(source).images if (source / "manifest.json").exists() else imported(source, images).images
+    """Pictures drawn from a model, by a run or by another program, of the shape of the training
+    images.
+    """
+    return (
+        read_generations(source).images
+        if (source / "manifest.json").exists()
+        else imported(source, images).images
+    )
 
 
-def matched(samples: ImageSet, images: ImageSet, criterion: str, threshold: float | None) -> tuple[pd.DataFrame, np.ndarray, str]:
+def matched(
+    samples: ImageSet, images: ImageSet, criterion: str, threshold: float | None
+) -> tuple[pd.DataFrame, np.ndarray, str]:
     """Each picture's match, how many are copies of each image, and both in one sentence."""
     matches = match_samples(samples, images)
     counts = reproductions(matches, len(images), criterion, threshold)

@@ -1,13 +1,14 @@
 """Build the bundled demo from nothing, and say what came of it.
 
-Draws its pictures, trains its model, attacks it and measures every image: hours on a laptop. Stages that are there are left
-out, so that on a fresh clone only the tables are printed: what the model reproduces, and which number says so.
+Draws its pictures, trains its model, attacks it and measures every image: hours on a laptop. Stages
+that are there are left out, so that on a fresh clone only the tables are printed: what the model
+reproduces, and which number says so.
 """
 
 import argparse
 from pathlib import Path
 
-from memlib.commands.report import Report
+from memlib.commands.progress import Report
 from memlib.demo.build import build
 from memlib.demo.report import tables
 
@@ -15,7 +16,12 @@ NAME = "demo"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--work", type=Path, default=Path("build/demo"), help="where training keeps its state, so that it can be resumed (default: build/demo)")  # fmt: skip
+    parser.add_argument(
+        "--work",
+        type=Path,
+        default=Path("build/demo"),
+        help="where training keeps its state, so that it can be resumed (default: build/demo)",
+    )
 
 
 def run(asked: argparse.Namespace, report: Report) -> None:

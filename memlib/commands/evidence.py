@@ -1,7 +1,7 @@
 """Which images come back, and which measure says so.
 
-Matches pictures drawn from a model with its training images, and says how well every stored measure ranks those that come
-back. Prints Markdown tables.
+Matches pictures drawn from a model with its training images, and says how well every stored measure
+ranks those that come back. Prints Markdown tables.
 """
 
 import argparse
@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from memlib.bundled import DEMO
 from memlib.commands.copies import copies_arguments, matched, read_samples
 from memlib.commands.inputs import image_arguments, load, model_arguments, sources_of
-from memlib.commands.report import Report
-from memlib.denoisers.unet import DEMO
+from memlib.commands.progress import Report
 from memlib.evidence import comparisons, ladder, measure_table, quality, signed, table_line
 from memlib.measures import MEASURES
 from memlib.runs import Results, Run
@@ -27,8 +27,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     model_arguments(parser)
     image_arguments(parser)
     copies_arguments(parser, "those of the demo")
-    parser.add_argument("--runs", type=Path, help="a folder of run folders with measured values (default: those of the demo)")
-    parser.add_argument("--output", type=Path, help="a folder to write the tables to as CSV as well")
+    parser.add_argument(
+        "--runs",
+        type=Path,
+        help="a folder of run folders with measured values (default: those of the demo)",
+    )
+    parser.add_argument(
+        "--output", type=Path, help="a folder to write the tables to as CSV as well"
+    )
 
 
 def run(asked: argparse.Namespace, report: Report) -> None:
@@ -45,7 +51,9 @@ def run(asked: argparse.Namespace, report: Report) -> None:
     values, _ = measure_table(denoiser, images, results)
     _, counts, said = matched(samples, images, asked.criterion, asked.threshold)
     report.result({"statement": said}, said)
-    shown = [name for name in SHOWN if values[name].notna().any()] or [name for name in MEASURES if values[name].notna().any()][:3]
+    shown = [name for name in SHOWN if values[name].notna().any()] or [
+        name for name in MEASURES if values[name].notna().any()
+    ][:3]
     named = {MEASURES[name].title: signed(values[[name]])[name].to_numpy() for name in shown}
     tables = {"groups": ladder(images, counts, named)}
     for name, (above, below) in comparisons(images, counts).items():

@@ -6,57 +6,103 @@ from pathlib import Path
 
 import torch
 
-from memlib.commands.report import Report
+from memlib.bundled import BUNDLED
+from memlib.commands.progress import Report
 from memlib.denoisers import NetworkDenoiser, load_denoiser
-from memlib.denoisers.unet import BUNDLED
 from memlib.images import ImageSet, load_images
 from memlib.images.transform import FITS
 from memlib.workspace import Sources, Workspace, open_workspace
 
 
 def model_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--model", default="demo", help="a diffusers folder, a .safetensors file, a Hub id, or demo (default)")
+    parser.add_argument(
+        "--model",
+        default="demo",
+        help="a diffusers folder, a .safetensors file, a Hub id, or demo (default)",
+    )
     parser.add_argument("--label", type=int, help="the class of a class-conditional model")
     parser.add_argument("--device", help="cpu, cuda, cuda:1, mps (default: the best there is)")
 
 
 def image_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--images", default="demo", help="a folder, archive, array, table or Hub data set of images, or demo (default)")
+    parser.add_argument(
+        "--images",
+        default="demo",
+        help="a folder, archive, array, table or Hub data set of images, or demo (default)",
+    )
     parser.add_argument("--size", type=int, help="bring the images to this many pixels a side")
-    parser.add_argument("--channels", type=int, choices=[1, 3], help="make the images grey (1) or coloured (3)")
-    parser.add_argument("--fit", default="crop", choices=list(FITS), help="how they are brought to the size (default: crop)")
+    parser.add_argument(
+        "--channels", type=int, choices=[1, 3], help="make the images grey (1) or coloured (3)"
+    )
+    parser.add_argument(
+        "--fit",
+        default="crop",
+        choices=list(FITS),
+        help="how they are brought to the size (default: crop)",
+    )
     parser.add_argument("--mirror", action="store_true", help="flip them left to right")
     parser.add_argument("--limit", type=int, help="take only so many images, the first ones")
-    parser.add_argument("--held-out", default="", help="a second source: images the model was not trained on")
-    parser.add_argument("--group", default="", help='the column the images are grouped by, or "folder"')
+    parser.add_argument(
+        "--held-out", default="", help="a second source: images the model was not trained on"
+    )
+    parser.add_argument(
+        "--group", default="", help='the column the images are grouped by, or "folder"'
+    )
 
 
 def load_model(model: str, label: int | None, device: str | None) -> NetworkDenoiser:
     """The model on a device; ValueError for a device that is not there."""
     try:
         return load_denoiser(model, torch.device(device) if device else None, label=label)
-    except (RuntimeError, AssertionError) as error:  # what torch raises for a device it does not know or have
-        raise ValueError(f"The device {device!r} cannot be used: {str(error).splitlines()[0]:.200}") from error
+    except (
+        RuntimeError,
+        AssertionError,
+    ) as error:  # what torch raises for a device it does not know or have
+        raise ValueError(
+            f"The device {device!r} cannot be used: {str(error).splitlines()[0]:.200}"
+        ) from error
 
 
 def sources_of(asked: argparse.Namespace) -> Sources:
-    """What was asked for, as it stands in a run's manifest: with whole paths, so that it can be found from elsewhere."""
+    """What was asked for, as it stands in a run's manifest: with whole paths, so that it can be
+    found from elsewhere.
+    """
     model, images, held_out = (
-        str(Path(source).resolve()) if source and source not in BUNDLED and Path(source).exists() else source
+        str(Path(source).resolve())
+        if source and source not in BUNDLED and Path(source).exists()
+        else source
         for source in (asked.model, asked.images, asked.held_out)
     )
     return Sources(
-        model=model, images=images, reference="", size=asked.size, channels=asked.channels, label=asked.label, fit=asked.fit, mirror=asked.mirror,
-        held_out=held_out, group=asked.group,
-    )  # fmt: skip
+        model=model,
+        images=images,
+        reference="",
+        size=asked.size,
+        channels=asked.channels,
+        label=asked.label,
+        fit=asked.fit,
+        mirror=asked.mirror,
+        held_out=held_out,
+        group=asked.group,
+    )
 
 
-def load(sources: Sources, device: str | None, report: Report, limit: int | None = None) -> Workspace:
+def load(
+    sources: Sources, device: str | None, report: Report, limit: int | None = None
+) -> Workspace:
     """Model and images, without the reference; reading many images reports its progress."""
 
     def read(of: Sources, source: str) -> ImageSet:
         return load_images(
-            source, of.size, of.channels, limit, fit=of.fit, mirror=of.mirror, callback=lambda done, total: report.progress(done, total, "Reading images")
-        )  # fmt: skip
+            source,
+            of.size,
+            of.channels,
+            limit,
+            fit=of.fit,
+            mirror=of.mirror,
+            callback=lambda done, total: report.progress(done, total, "Reading images"),
+        )
 
-    return open_workspace(replace(sources, reference=""), lambda model, label: load_model(model, label, device), read)
+    return open_workspace(
+        replace(sources, reference=""), lambda model, label: load_model(model, label, device), read
+    )

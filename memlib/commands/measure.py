@@ -1,8 +1,8 @@
 """Measure images, as many as there are.
 
-Measures every image, or the chosen ones, and keeps the results in a run folder, chunk by chunk. The same command goes on
-where a stopped or killed one ended, and measures nothing twice; so does --resume FOLDER. The app shows runs below
-.afterimage/runs, and any other run folder it may read.
+Measures every image, or the chosen ones, and keeps the results in a run folder, chunk by chunk. The
+same command goes on where a stopped or killed one ended, and measures nothing twice; so does
+--resume FOLDER. The app shows runs below .afterimage/runs, and any other run folder it may read.
 """
 
 import argparse
@@ -17,10 +17,19 @@ from typing import Any
 import torch
 
 from memlib.commands.inputs import image_arguments, load, model_arguments, sources_of
-from memlib.commands.report import Report
+from memlib.commands.progress import Report
 from memlib.images import ImageSet
 from memlib.measures import MEASURES
-from memlib.runs import CHUNK, FOLDER, OnRay, Run, create_run, in_this_process, measure_run, run_name
+from memlib.runs import (
+    CHUNK,
+    FOLDER,
+    OnRay,
+    Run,
+    create_run,
+    in_this_process,
+    measure_run,
+    run_name,
+)
 from memlib.runs.measuring import Engine
 from memlib.workspace import Sources, Workspace
 
@@ -30,19 +39,75 @@ NAME = "measure"
 def arguments(parser: argparse.ArgumentParser) -> None:
     model_arguments(parser)
     image_arguments(parser)
-    parser.add_argument("--measure", default="volume_growth", choices=list(MEASURES), metavar="NAME", help=f"one of {', '.join(MEASURES)} (default: volume_growth)")  # fmt: skip
-    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a parameter of the measure, as --set steps=24 --set seed=1; VALUE is JSON")  # fmt: skip
+    parser.add_argument(
+        "--measure",
+        default="volume_growth",
+        choices=list(MEASURES),
+        metavar="NAME",
+        help=f"one of {', '.join(MEASURES)} (default: volume_growth)",
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a parameter of the measure, as --set steps=24 --set seed=1; VALUE is JSON",
+    )
     chosen = parser.add_mutually_exclusive_group()
-    chosen.add_argument("--sample", type=int, metavar="N", help="measure a random sample of N images, drawn with the measure's seed")
-    chosen.add_argument("--only", type=Path, metavar="FILE", help="measure the images whose names or ids stand in a file, one a line")
-    parser.add_argument("--output", type=Path, help=f"the run folder (default: one below {FOLDER}, named after all of the above)")
-    parser.add_argument("--resume", type=Path, nargs="+", metavar="FOLDER", help="go on with these runs; all options that say what to measure are read from them")  # fmt: skip
-    parser.add_argument("--no-maps", action="store_true", help="keep the numbers alone, without maps and other arrays")
-    parser.add_argument("--chunk", type=int, default=CHUNK, help=f"images measured together (default: {CHUNK})")
-    parser.add_argument("--threads", type=int, help="CPU threads of this process, or of each worker (default: torch's own; one for a worker)")  # fmt: skip
-    parser.add_argument("--engine", default="local", choices=["local", "ray"], help="local: this process (default); ray: a Ray cluster, or all GPUs or cores of this machine")  # fmt: skip
-    parser.add_argument("--address", help="of a running Ray cluster, or auto (default: start one here)")
-    parser.add_argument("--workers", type=int, help="at most so many Ray workers (default: one a GPU, or as many as the CPUs allow)")
+    chosen.add_argument(
+        "--sample",
+        type=int,
+        metavar="N",
+        help="measure a random sample of N images, drawn with the measure's seed",
+    )
+    chosen.add_argument(
+        "--only",
+        type=Path,
+        metavar="FILE",
+        help="measure the images whose names or ids stand in a file, one a line",
+    )
+    parser.add_argument(
+        "--output",
+        type=Path,
+        help=f"the run folder (default: one below {FOLDER}, named after all of the above)",
+    )
+    parser.add_argument(
+        "--resume",
+        type=Path,
+        nargs="+",
+        metavar="FOLDER",
+        help="go on with these runs; all options that say what to measure are read from them",
+    )
+    parser.add_argument(
+        "--no-maps",
+        action="store_true",
+        help="keep the numbers alone, without maps and other arrays",
+    )
+    parser.add_argument(
+        "--chunk", type=int, default=CHUNK, help=f"images measured together (default: {CHUNK})"
+    )
+    parser.add_argument(
+        "--threads",
+        type=int,
+        help="CPU threads of this process, or of each "
+        "worker (default: torch's own; one for a "
+        "worker)",
+    )
+    parser.add_argument(
+        "--engine",
+        default="local",
+        choices=["local", "ray"],
+        help="local: this process (default); ray: a Ray cluster, or all "
+        "GPUs or cores of this machine",
+    )
+    parser.add_argument(
+        "--address", help="of a running Ray cluster, or auto (default: start one here)"
+    )
+    parser.add_argument(
+        "--workers",
+        type=int,
+        help="at most so many Ray workers (default: one a GPU, or as many as the CPUs allow)",
+    )
 
 
 def run(asked: argparse.Namespace, report: Report) -> None:
@@ -55,7 +120,10 @@ def run(asked: argparse.Namespace, report: Report) -> None:
     if not on_ray and (asked.address or asked.workers):
         raise ValueError("--address and --workers are of --engine ray.")
     if on_ray and asked.device:
-        raise ValueError("--device is of --engine local: Ray's workers take the GPUs, or else the CPUs, of the cluster.")
+        raise ValueError(
+            "--device is of --engine local: Ray's workers take the GPUs, or else the CPUs, of the "
+            "cluster."
+        )
     engine = OnRay(asked.address, asked.workers, asked.threads or 1) if on_ray else in_this_process
     threads = (asked.threads or 1) if on_ray else None
     device = "cpu" if on_ray else asked.device  # the model is sent to the workers
@@ -76,56 +144,116 @@ def _new(asked: argparse.Namespace, loaded: Workspace, threads: int | None) -> R
     indices = None
     if asked.sample:
         count = min(asked.sample, len(loaded.images))
-        indices = sorted(random.Random(int(parameters["seed"])).sample(range(len(loaded.images)), count))
+        indices = sorted(
+            random.Random(int(parameters["seed"])).sample(range(len(loaded.images)), count)
+        )
     elif asked.only:
         indices = _listed(asked.only, loaded.images)
     sources = asdict(loaded.sources) | {"limit": asked.limit}
     folder = asked.output or FOLDER / run_name(
-        loaded.denoiser, loaded.images, asked.measure, parameters, indices, not asked.no_maps, asked.chunk
+        loaded.denoiser,
+        loaded.images,
+        asked.measure,
+        parameters,
+        indices,
+        not asked.no_maps,
+        asked.chunk,
     )
-    return create_run(folder, loaded.denoiser, loaded.images, asked.measure, parameters, indices=indices, arrays=not asked.no_maps, chunk=asked.chunk, threads=threads, sources=sources)  # fmt: skip
+    return create_run(
+        folder,
+        loaded.denoiser,
+        loaded.images,
+        asked.measure,
+        parameters,
+        indices=indices,
+        arrays=not asked.no_maps,
+        chunk=asked.chunk,
+        threads=threads,
+        sources=sources,
+    )
 
 
 def _again(one: Run, device: str | None, report: Report) -> Workspace:
     """Model and images of a run that was begun."""
     found = one.manifest.get("sources")
     if not found:
-        raise ValueError(f"The run {one.folder.name!r} does not say where its model and images come from; only the program that began it can go on.")  # fmt: skip
+        raise ValueError(
+            f"The run {one.folder.name!r} does not say where its model and images "
+            "come from; only the program that began it can go on."
+        )
     names = {field.name for field in fields(Sources)}
-    loaded = load(Sources(**{name: value for name, value in found.items() if name in names}), device, report, found.get("limit"))
-    for what, there, here in (("model", one.model, loaded.denoiser.digest), ("images", one.manifest["images"]["digest"], loaded.images.digest)):  # fmt: skip
+    loaded = load(
+        Sources(**{name: value for name, value in found.items() if name in names}),
+        device,
+        report,
+        found.get("limit"),
+    )
+    for what, there, here in (
+        ("model", one.model, loaded.denoiser.digest),
+        ("images", one.manifest["images"]["digest"], loaded.images.digest),
+    ):
         if there != here:
-            raise ValueError(f"The {what} changed since the run {one.folder.name!r} was begun; its results would not fit together.")
+            raise ValueError(
+                f"The {what} changed since the run {one.folder.name!r} was begun; its results "
+                "would not fit together."
+            )
     return loaded
 
 
-def _measure(one: Run, loaded: Workspace, engine: Engine, threads: int | None, report: Report) -> None:
+def _measure(
+    one: Run, loaded: Workspace, engine: Engine, threads: int | None, report: Report
+) -> None:
     title = one.measures[0].title.split(" at ")[0]
-    for _ in measure_run(one, loaded.denoiser, loaded.images, engine=engine, threads=threads, progress=lambda done, total: report.progress(done, total, title)):  # fmt: skip
+    for _ in measure_run(
+        one,
+        loaded.denoiser,
+        loaded.images,
+        engine=engine,
+        threads=threads,
+        progress=lambda done, total: report.progress(done, total, title),
+    ):
         pass
     done = one.again().done
     report.progress(done, one.count, title)
-    report.result({"run": str(one.folder), "images": done, "measure": one.measure}, f"{done:,} images measured, in {one.folder}")
+    report.result(
+        {"run": str(one.folder), "images": done, "measure": one.measure},
+        f"{done:,} images measured, in {one.folder}",
+    )
 
 
 def _parameters(given: Sequence[str], measure: str, usual: dict[str, Any]) -> dict[str, Any]:
     """--set NAME=VALUE, checked against what the measure takes; `usual` are its defaults."""
     signature = inspect.signature(MEASURES[measure].function).parameters
-    known = [*(name for name, one in signature.items() if one.kind is not one.VAR_KEYWORD and name not in ("denoiser", "images", "callback")), *usual]  # fmt: skip
+    known = [
+        *(
+            name
+            for name, one in signature.items()
+            if one.kind is not one.VAR_KEYWORD and name not in ("denoiser", "images", "callback")
+        ),
+        *usual,
+    ]
     found = {}
     for text in given:
         name, _, value = text.partition("=")
         if name not in known:
-            raise ValueError(f"{measure} has no parameter {name!r:.40}; it has {', '.join(dict.fromkeys(known))}.")
+            raise ValueError(
+                f"{measure} has no parameter {name!r:.40}; it has "
+                f"{', '.join(dict.fromkeys(known))}."
+            )
         try:
             found[name] = json.loads(value)
         except ValueError:
             found[name] = value
         default = usual.get(name, signature[name].default if name in signature else None)
-        every = name == "probes" and found[name] == "exact" and MEASURES[measure].run in ("volume_growth", "log_likelihood")
+        every = (
+            name == "probes"
+            and found[name] == "exact"
+            and MEASURES[measure].run in ("volume_growth", "log_likelihood")
+        )
         if not every and not _alike(found[name], default):
             raise ValueError(
-                f"--set {name}={value:.40}: {name} is {json.dumps(default)} by default, and a value of another kind means nothing."
+                f"--set {name}={value:.40}: {name} is {json.dumps(default)} by default, and a "
+                "value of another kind means nothing."
             )
     return found
 
@@ -149,5 +277,13 @@ def _listed(file: Path, images: ImageSet) -> list[int]:
         raise ValueError(f"{str(file)!r} cannot be read: {error}") from error
     unknown = wanted - set(images.names) - set(images.ids)
     if unknown or not wanted:
-        raise ValueError(f"Not in this image set: {', '.join(sorted(unknown)[:5])}." if unknown else f"{str(file)!r} names no image.")
-    return [index for index, (name, image) in enumerate(zip(images.names, images.ids, strict=True)) if {name, image} & wanted]
+        raise ValueError(
+            f"Not in this image set: {', '.join(sorted(unknown)[:5])}."
+            if unknown
+            else f"{str(file)!r} names no image."
+        )
+    return [
+        index
+        for index, (name, image) in enumerate(zip(images.names, images.ids, strict=True))
+        if {name, image} & wanted
+    ]

@@ -1,8 +1,9 @@
 """Which training images a model draws by itself.
 
-The ground truth of memorisation: pictures drawn from the model are matched with its training images, near-duplicates counted
-as one, and those that are copies count for the image they are of. Says how many came back, or, where none did, how many at
-most could; then one line for each image that came back, the most often first. Drawn pictures are kept and not drawn again.
+The ground truth of memorisation: pictures drawn from the model are matched with its training
+images, near-duplicates counted as one, and those that are copies count for the image they are of.
+Says how many came back, or, where none did, how many at most could; then one line for each image
+that came back, the most often first. Drawn pictures are kept and not drawn again.
 """
 
 import argparse
@@ -10,7 +11,7 @@ from pathlib import Path
 
 from memlib.commands.copies import copies_arguments, matched, read_samples
 from memlib.commands.inputs import image_arguments, load, model_arguments, sources_of
-from memlib.commands.report import Report
+from memlib.commands.progress import Report
 from memlib.evidence import copied, reproduced
 from memlib.extraction import UNCONDITIONAL, read_generations
 from memlib.extraction.stages import FOLDER, Settings, attack_run
@@ -23,13 +24,30 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     usual = Settings(UNCONDITIONAL)
     model_arguments(parser)
     image_arguments(parser)
-    parser.add_argument("-n", "--count", type=int, default=DRAWN, help=f"pictures to draw (default: {DRAWN})")
-    parser.add_argument("--steps", type=int, default=usual.steps, help=f"network forwards a picture, DDIM (default: {usual.steps})")
     parser.add_argument(
-        "--seed", type=int, default=usual.seed, help=f"picture i depends on the seed and on i alone (default: {usual.seed})"
+        "-n", "--count", type=int, default=DRAWN, help=f"pictures to draw (default: {DRAWN})"
+    )
+    parser.add_argument(
+        "--steps",
+        type=int,
+        default=usual.steps,
+        help=f"network forwards a picture, DDIM (default: {usual.steps})",
+    )
+    parser.add_argument(
+        "--seed",
+        type=int,
+        default=usual.seed,
+        help=f"picture i depends on the seed and on i alone (default: {usual.seed})",
     )
     copies_arguments(parser, f"they are drawn, and kept below {FOLDER}")
-    parser.add_argument("--output", type=Path, metavar="FOLDER", help="write matches.csv, a line for each picture, and reproduced.csv, a line for each image that came back")  # fmt: skip
+    parser.add_argument(
+        "--output",
+        type=Path,
+        metavar="FOLDER",
+        help="write matches.csv, a line for each picture, and "
+        "reproduced.csv, a line for each image that came "
+        "back",
+    )
 
 
 def run(asked: argparse.Namespace, report: Report) -> None:
@@ -55,8 +73,19 @@ def run(asked: argparse.Namespace, report: Report) -> None:
         matches.assign(copy=copied(matches, asked.criterion, asked.threshold) >= 0).to_csv(
             asked.output / "matches.csv", index_label="number"
         )
-    report.result({"statement": said, "pictures": len(samples), "copies": int(table["times"].sum()), "images": len(table)}, said)
+    report.result(
+        {
+            "statement": said,
+            "pictures": len(samples),
+            "copies": int(table["times"].sum()),
+            "images": len(table),
+        },
+        said,
+    )
     for line in table.to_dict("records"):
         group = f", {line['group']}" if line.get("group") else ""
-        text = f"{line['times']:>6,}  {line['name']}{group}, closest at {line['distance']:.3f}, {line['id']}"
+        text = (
+            f"{line['times']:>6,}  {line['name']}{group}, closest at {line['distance']:.3f}, "
+            f"{line['id']}"
+        )
         report.result({str(name): value for name, value in line.items()}, text)

@@ -1,7 +1,8 @@
 """Show runs and what they hold.
 
-Without a folder, lists the runs below .afterimage/runs. With one, says what was measured with what, and prints its images in
-the order of a number; with --json every row, one object a line, without reading the run whole.
+Without a folder, lists the runs below .afterimage/runs. With one, says what was measured with what,
+and prints its images in the order of a number; with --json every row, one object a line, without
+reading the run whole.
 """
 
 import argparse
@@ -11,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from memlib.commands.report import Report
+from memlib.commands.progress import Report
 from memlib.runs import FOLDER, Filter, Numbers, Run
 
 NAME = "show"
@@ -20,12 +21,18 @@ PAGE = 10_000  # rows read at once
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("folder", type=Path, nargs="?", help=f"a run folder (default: list those below {FOLDER})")
+    parser.add_argument(
+        "folder", type=Path, nargs="?", help=f"a run folder (default: list those below {FOLDER})"
+    )
     parser.add_argument("--by", help="the number to sort by (default: the measure's)")
     parser.add_argument("--least", action="store_true", help="least memorised first")
     parser.add_argument("--rows", type=int, help=f"so many rows (default: {ROWS}, with --json all)")
-    parser.add_argument("--search", default="", metavar="TEXT", help="only images whose name holds this")
-    parser.add_argument("--where", metavar="COLUMN=VALUE", help="only images with this value in a metadata column")
+    parser.add_argument(
+        "--search", default="", metavar="TEXT", help="only images whose name holds this"
+    )
+    parser.add_argument(
+        "--where", metavar="COLUMN=VALUE", help="only images with this value in a metadata column"
+    )
 
 
 def run(asked: argparse.Namespace, report: Report) -> None:
@@ -47,12 +54,23 @@ def run(asked: argparse.Namespace, report: Report) -> None:
     direction = next((measure.direction for measure in one.measures if measure.column == by), 1)
     left, offset = asked.rows if asked.rows is not None else None if asked.json else ROWS, 0
     while left is None or offset < left:
-        page = numbers.page(by, (direction > 0) != asked.least, offset, PAGE if left is None else min(PAGE, left - offset), where)
+        page = numbers.page(
+            by,
+            (direction > 0) != asked.least,
+            offset,
+            PAGE if left is None else min(PAGE, left - offset),
+            where,
+        )
         if asked.json:
             for line in page.to_dict("records"):
                 report.result({str(name): _plain(value) for name, value in line.items()})
         elif len(page) or not offset:
-            report.result({}, page.drop(columns=["position", "index"]).to_string(index=False, float_format=lambda number: f"{number:.6g}"))
+            report.result(
+                {},
+                page.drop(columns=["position", "index"]).to_string(
+                    index=False, float_format=lambda number: f"{number:.6g}"
+                ),
+            )
         offset += len(page)
         if not len(page):
             break
@@ -60,7 +78,9 @@ def run(asked: argparse.Namespace, report: Report) -> None:
 
 def listed(root: Path, report: Report) -> None:
     """Every run below a folder; those that cannot be read say why."""
-    found = sorted(root.glob("*/manifest.json"), key=lambda file: file.stat().st_mtime, reverse=True)
+    found = sorted(
+        root.glob("*/manifest.json"), key=lambda file: file.stat().st_mtime, reverse=True
+    )
     for file in found:
         try:
             one = Run(file.parent)
@@ -73,14 +93,24 @@ def listed(root: Path, report: Report) -> None:
 
 def described(one: Run) -> dict[str, Any]:
     """What a run is, and how far."""
-    return {"run": str(one.folder), "done": one.done, "total": one.count, **{name: one.manifest[name] for name in ("measure", "parameters", "model", "images", "device", "date")}}  # fmt: skip
+    return {
+        "run": str(one.folder),
+        "done": one.done,
+        "total": one.count,
+        **{
+            name: one.manifest[name]
+            for name in ("measure", "parameters", "model", "images", "device", "date")
+        },
+    }
 
 
 def sentence(one: Run) -> str:
     settings = ", ".join(f"{name} {json.dumps(value)}" for name, value in one.parameters.items())
     return (
-        f"{one.folder}: {one.measure} ({settings}) of {one.manifest['model']['name']} on {one.manifest['images']['name']}, "
-        f"{one.done:,} of {one.count:,} images measured, begun {one.manifest['date']} on {one.manifest['device']}"
+        f"{one.folder}: {one.measure} ({settings}) of {one.manifest['model']['name']} on "
+        f"{one.manifest['images']['name']}, "
+        f"{one.done:,} of {one.count:,} images measured, begun {one.manifest['date']} on "
+        f"{one.manifest['device']}"
     )
 
 

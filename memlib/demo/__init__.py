@@ -8,6 +8,6 @@ Each stage writes what the next one reads below assets/demo, and is skipped wher
 4. runs                   the measures of every image, some for the checkpoints and for some held-out images
 5. frontier.csv           how short runs of volume growth rank images against a long one
 
-and prints what came of it (memlib.demo.report). The drawings are Google's Noto emoji (Apache-2.0), as
-packed by emoji-datasource-google 16.0.0 (MIT).
+and prints what came of it (memlib.demo.report). The drawings are Google's Noto emoji (Apache-2.0),
+as packed by emoji-datasource-google 16.0.0 (MIT).
 """

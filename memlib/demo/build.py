@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from memlib import MEASURES, Denoiser, load_denoiser, load_images
+from memlib.bundled import DEMO
 from memlib.demo.attack import attack, sweep
 from memlib.demo.frontier import write_frontier
 from memlib.demo.pictures import build_images
 from memlib.demo.training import train
-from memlib.denoisers.unet import DEMO
 from memlib.extraction import read_generations
 from memlib.extraction.stages import Tell
 from memlib.images import ImageSet
@@ -16,15 +16,35 @@ from memlib.measures import LEVELS
 from memlib.runs import create_run, held_out_sample, measure_run
 
 
-def measure(folder: Path, tell: Tell, model: str, measure: str = "volume_growth", indices: Sequence[int] | None = None) -> None:
+def measure(
+    folder: Path,
+    tell: Tell,
+    model: str,
+    measure: str = "volume_growth",
+    indices: Sequence[int] | None = None,
+) -> None:
     """A run of one measure at its default settings, over all images or the chosen ones."""
     measured(folder, tell, load_denoiser(model), load_images("demo"), measure, indices)
 
 
 def measured(
-    folder: Path, tell: Tell, denoiser: Denoiser, images: ImageSet, measure: str, indices: Sequence[int] | None = None, arrays: bool = True
+    folder: Path,
+    tell: Tell,
+    denoiser: Denoiser,
+    images: ImageSet,
+    measure: str,
+    indices: Sequence[int] | None = None,
+    arrays: bool = True,
 ) -> None:
-    run = create_run(folder, denoiser, images, measure, MEASURES[measure].defaults(denoiser), indices=indices, arrays=arrays)
+    run = create_run(
+        folder,
+        denoiser,
+        images,
+        measure,
+        MEASURES[measure].defaults(denoiser),
+        indices=indices,
+        arrays=arrays,
+    )
     for done, total in measure_run(run, denoiser, images):
         tell(done, total, folder.name)
 
@@ -32,7 +52,10 @@ def measured(
 def measure_all(folder: Path, tell: Tell) -> None:
     """The runs the app opens with, those that are not there yet."""
     held_out = held_out_sample(load_images("demo"))
-    plan: dict[str, tuple] = {"volume-growth": ("demo",), "volume-growth-reference": ("demo-reference",)}
+    plan: dict[str, tuple] = {
+        "volume-growth": ("demo",),
+        "volume-growth-reference": ("demo-reference",),
+    }
     for checkpoint in ("early", "middle"):
         plan[f"volume-growth-{checkpoint}"] = (f"demo-{checkpoint}", "volume_growth", held_out)
     plan["redraw"] = ("demo", "redraw", held_out)
@@ -46,16 +69,24 @@ def measure_all(folder: Path, tell: Tell) -> None:
 
 
 def measure_generated(folder: Path, tell: Tell) -> None:
-    """Growth and K_1 of the generated images, their numbers alone: maps of thousands of images would not stay small."""
+    """Growth and K_1 of the generated images, their numbers alone: maps of thousands of images
+    would not stay small.
+    """
     denoiser = load_denoiser("demo")
     for method in ("side", "permuted"):
         images = read_generations(DEMO / "extraction" / method).images
-        for name, measure in {"volume-growth": "volume_growth", "p-laplace-0.5": "k_1_at_0.5"}.items():
+        for name, measure in {
+            "volume-growth": "volume_growth",
+            "p-laplace-0.5": "k_1_at_0.5",
+        }.items():
             measured(folder / f"{name}-{method}", tell, denoiser, images, measure, arrays=False)
 
 
 def build(work: Path, tell: Tell) -> None:
-    """Everything below assets/demo; what takes long keeps its state in `work`. `tell(done, total, stage)` is told the progress."""
+    """Everything below assets/demo; what takes long keeps its state in `work`.
+
+    `tell(done, total, stage)` is told the progress.
+    """
     if not (DEMO / "images.zip").exists():
         build_images(DEMO / "images.zip")
     if not (DEMO / "model").exists():

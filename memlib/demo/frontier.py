@@ -11,12 +11,30 @@ from memlib.extraction.stages import Tell
 from memlib.runs import Results, measure_images
 
 IMAGES = 192  # drawn at random: a long run over all of them takes hours on a laptop
-LONG = {"steps": 100, "probes": 16, "seed": 1}  # another seed: its probes share nothing with the short runs
-SHORT = ((3, 1), (6, 1), (12, 1), (19, 1), (24, 1), (3, 4), (6, 2), (9, 3), (12, 2), (24, 2), (12, 4), (24, 4))
+LONG = {
+    "steps": 100,
+    "probes": 16,
+    "seed": 1,
+}  # another seed: its probes share nothing with the short runs
+SHORT = (
+    (3, 1),
+    (6, 1),
+    (12, 1),
+    (19, 1),
+    (24, 1),
+    (3, 4),
+    (6, 2),
+    (9, 3),
+    (12, 2),
+    (24, 2),
+    (12, 4),
+    (24, 4),
+)
 
 
 def write_frontier(target: Path, work: Path, tell: Tell) -> None:
-    """Write steps, probes, forwards and Spearman's rank correlation with the long run, over all images and the uncopied ones.
+    """Write steps, probes, forwards and Spearman's rank correlation with the long run, over all
+    images and the uncopied ones.
 
     The long run's values are kept in the folder `work`, so that it is not repeated.
     """
@@ -37,13 +55,17 @@ def write_frontier(target: Path, work: Path, tell: Tell) -> None:
                 "probes": probes,
                 "forwards": (steps + 1) * (probes + 1),
                 "rank correlation": round(float(spearmanr(short, truth).statistic), 4),
-                "among images not copied": round(float(spearmanr(short[uncopied], truth[uncopied]).statistic), 4),
+                "among images not copied": round(
+                    float(spearmanr(short[uncopied], truth[uncopied]).statistic), 4
+                ),
             }
         )
     pd.DataFrame(lines).sort_values("forwards").to_csv(target, index=False)
 
 
-def values(images: ImageSet, chosen: list[int], parameters: dict[str, int], tell: Tell) -> np.ndarray:
+def values(
+    images: ImageSet, chosen: list[int], parameters: dict[str, int], tell: Tell
+) -> np.ndarray:
     """Volume growth of the chosen images over the default noise range."""
     denoiser, results = load_denoiser("demo"), Results()
     asked = {**MEASURES["volume_growth"].defaults(denoiser), **parameters}

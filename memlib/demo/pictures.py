@@ -16,7 +16,13 @@ from PIL import Image
 
 PACKAGE = "emoji-datasource-google@16.0.0"
 SIZE = 32
-TONES = {"1F3FB": "light", "1F3FC": "medium-light", "1F3FD": "medium", "1F3FE": "medium-dark", "1F3FF": "dark"}
+TONES = {
+    "1F3FB": "light",
+    "1F3FC": "medium-light",
+    "1F3FD": "medium",
+    "1F3FE": "medium-dark",
+    "1F3FF": "dark",
+}
 COPIES = (2, 4, 8, 16, 32)  # the dose ladder, eight images a rung
 
 
@@ -26,15 +32,22 @@ def read_package(folder: Path) -> dict[str, dict[str, Image.Image]]:
     seen: set[bytes] = set()
     entries = json.loads((folder / "package/emoji.json").read_text())
     for entry in sorted(entries, key=lambda entry: entry["sort_order"]):
-        if entry["category"] not in ("Smileys & Emotion", "People & Body") or not entry["has_img_google"]:
+        if (
+            entry["category"] not in ("Smileys & Emotion", "People & Body")
+            or not entry["has_img_google"]
+        ):
             continue
         tones = entry.get("skin_variations", {})
-        files = {"": entry["image"]} | {TONES[tone]: tones[tone]["image"] for tone in TONES if tone in tones}
+        files = {"": entry["image"]} | {
+            TONES[tone]: tones[tone]["image"] for tone in TONES if tone in tones
+        }
         kind = "smiley" if entry["category"].startswith("Smileys") else "person"
         family = f"{kind}-{entry['short_name']}"
         for tone, file in files.items():
             picture = Image.open(folder / "package/img/google/64" / file).convert("RGBA")
-            flat = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB")
+            flat = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert(
+                "RGB"
+            )
             small = flat.resize((SIZE, SIZE), Image.Resampling.BOX)
             if small.tobytes() not in seen:
                 seen.add(small.tobytes())
@@ -42,15 +55,23 @@ def read_package(folder: Path) -> dict[str, dict[str, Image.Image]]:
     return families
 
 
-def choose_groups(families: dict[str, dict[str, Image.Image]], seed: int = 0) -> list[dict[str, object]]:
-    """One row an image: group, copies and family. Held-out images have 0 copies, and no drawing of theirs was trained on.
+def choose_groups(
+    families: dict[str, dict[str, Image.Image]], seed: int = 0
+) -> list[dict[str, object]]:
+    """One row an image: group, copies and family. Held-out images have 0 copies, and no drawing of
+    theirs was trained on.
 
-    An image can only be seen to be copied where no other training image looks almost the same, so the copied families
-    are drawn from the half whose nearest other family is farthest away.
+    An image can only be seen to be copied where no other training image looks almost the same, so
+    the copied families are drawn from the half whose nearest other family is farthest away.
     """
     order = random.Random(seed)
     names = sorted(families)
-    first = np.stack([np.asarray(families[name][min(families[name])], dtype=np.float32).ravel() for name in names])
+    first = np.stack(
+        [
+            np.asarray(families[name][min(families[name])], dtype=np.float32).ravel()
+            for name in names
+        ]
+    )
     gaps = ((first**2).sum(1)[:, None] + (first**2).sum(1)[None] - 2 * first @ first.T).clip(min=0)
     np.fill_diagonal(gaps, np.inf)
     apart = dict(zip(names, gaps.min(1), strict=True))
@@ -62,7 +83,9 @@ def choose_groups(families: dict[str, dict[str, Image.Image]], seed: int = 0) ->
     order.shuffle(toned)
     order.shuffle(smileys)
 
-    copied = [name for name in toned if name in distinct][:32] + [name for name in smileys if name in distinct][:8]
+    copied = [name for name in toned if name in distinct][:32] + [
+        name for name in smileys if name in distinct
+    ][:8]
     order.shuffle(copied)
     toned = [name for name in toned if name not in copied]
     smileys = [name for name in smileys if name not in copied]
@@ -81,14 +104,20 @@ def choose_groups(families: dict[str, dict[str, Image.Image]], seed: int = 0) ->
             group, copies, kept = "single", 1, order.sample(tones, min(3, len(tones)))
         for tone in sorted(kept):
             file = f"{group}/{name}{'.' if tone else ''}{tone}.png"
-            rows.append({"file_name": file, "group": group, "copies": copies, "family": name, "tone": tone})
+            rows.append(
+                {"file_name": file, "group": group, "copies": copies, "family": name, "tone": tone}
+            )
     return rows
 
 
 def build_images(target: Path, seed: int = 0) -> None:
-    """Fetch the emoji package with npm and write the demo's image set as a zip that `load_images` reads."""
+    """Fetch the emoji package with npm and write the demo's image set as a zip that `load_images`
+    reads.
+    """
     with tempfile.TemporaryDirectory() as folder:
-        subprocess.run(["npm", "pack", "--silent", PACKAGE], cwd=folder, check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(
+            ["npm", "pack", "--silent", PACKAGE], cwd=folder, check=True, stdout=subprocess.DEVNULL
+        )
         with tarfile.open(next(Path(folder).glob("*.tgz"))) as package:
             package.extractall(folder, filter="data")
         families = read_package(Path(folder))
@@ -107,8 +136,14 @@ def build_images(target: Path, seed: int = 0) -> None:
 
 
 def training_rows(source: Path) -> torch.Tensor:
-    """The training set as the model sees it: uint8 (N, 3, H, W), every image repeated `copies` times."""
+    """The training set as the model sees it: uint8 (N, 3, H, W), every image repeated `copies`
+    times.
+    """
     with zipfile.ZipFile(source) as archive:
         rows = list(csv.DictReader(io.TextIOWrapper(archive.open("metadata.csv"))))
-        pictures = [np.asarray(Image.open(archive.open(row["file_name"]))) for row in rows for _ in range(int(row["copies"]))]
+        pictures = [
+            np.asarray(Image.open(archive.open(row["file_name"])))
+            for row in rows
+            for _ in range(int(row["copies"]))
+        ]
     return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2)

@@ -4,14 +4,14 @@ import numpy as np
 import pandas as pd
 
 from memlib import ImageSet, load_images
+from memlib.bundled import DEMO
 from memlib.demo.attack import attack_tables
 from memlib.demo.pictures import COPIES
-from memlib.denoisers.unet import DEMO
 from memlib.evidence import ladder, match_samples, reproductions, rungs
 from memlib.extraction import UNCONDITIONAL, read_generations
-from memlib.maps import family_aucs
 from memlib.measures import LEVELS, POWERS
 from memlib.measures.evidence import auc_interval
+from memlib.measures.maps import family_aucs
 from memlib.measures.result import Row
 from memlib.runs import read_run
 
@@ -23,10 +23,14 @@ def run_of(name: str, images: ImageSet) -> list[Row]:
 
 
 def p_laplace_table(images: ImageSet) -> pd.DataFrame:
-    """AUC of every rung of the dose ladder, and of all images repeated 16 times or more, against held-out ones: p-Laplace and loss."""
+    """AUC of every rung of the dose ladder, and of all images repeated 16 times or more, against
+    held-out ones: p-Laplace and loss.
+    """
     kinds = rungs(images)
     often = np.array([int(copies) >= 16 for copies in images.metadata["copies"]])
-    chosen = {f"x{copies}": kinds == f"copied x{copies}" for copies in COPIES} | {"x16 and more": often}
+    chosen = {f"x{copies}": kinds == f"copied x{copies}" for copies in COPIES} | {
+        "x16 and more": often
+    }
     lines = []
     for sigma in LEVELS:
         rows = run_of(f"p-laplace-{sigma:g}", images)
@@ -34,18 +38,28 @@ def p_laplace_table(images: ImageSet) -> pd.DataFrame:
             line: dict[str, object] = {"sigma": sigma, "copied": name}
             for column, sign in [*((f"K_{p:g}", 1) for p in POWERS), ("loss", -1)]:
                 values = sign * np.array([row[column] for row in rows])
-                line[column] = "{:.3f} ({:.3f} to {:.3f})".format(*auc_interval(values[places], values[kinds == "held-out x0"]))
+                line[column] = "{:.3f} ({:.3f} to {:.3f})".format(
+                    *auc_interval(values[places], values[kinds == "held-out x0"])
+                )
             lines.append(line)
     return pd.DataFrame(lines)
 
 
 def family_table(images: ImageSet) -> pd.DataFrame:
-    """Pixel AUC of the growth maps, smoothed over 3 x 3, against what the six variants of a family share."""
+    """Pixel AUC of the growth maps, smoothed over 3 x 3, against what the six variants of a family
+    share.
+    """
     own, reference = (
         {image: row["map"] for image, row in read_run(DEMO / "runs" / name)[1].items()}
         for name in ("volume-growth", "volume-growth-reference")
     )
-    table = family_aucs(images, {"growth": own, "growth minus reference": {image: own[image] - reference[image] for image in own}})
+    table = family_aucs(
+        images,
+        {
+            "growth": own,
+            "growth minus reference": {image: own[image] - reference[image] for image in own},
+        },
+    )
     assert table is not None
     return table
 
@@ -56,7 +70,9 @@ def tables() -> dict[str, pd.DataFrame]:
     growth, reference = run_of("volume-growth", images), run_of("volume-growth-reference", images)
     values = {
         "growth": [row["value"] for row in growth],
-        "minus reference": [row["value"] - other["value"] for row, other in zip(growth, reference, strict=True)],
+        "minus reference": [
+            row["value"] - other["value"] for row, other in zip(growth, reference, strict=True)
+        ],
         "K_1 at 0.5": [row["K_1"] for row in run_of("p-laplace-0.5", images)],
     }
     samples = read_generations(DEMO / "extraction" / UNCONDITIONAL).images
@@ -65,7 +81,11 @@ def tables() -> dict[str, pd.DataFrame]:
             images, reproductions(match_samples(samples, images), len(images)), values
         ),
         **attack_tables(),
-        "AUC of p-Laplace and of the denoising loss against held-out images": p_laplace_table(images),
+        "AUC of p-Laplace and of the denoising loss against held-out images": p_laplace_table(
+            images
+        ),
         "Pixel AUC against what the variants of a family share": family_table(images),
-        "Rank correlation of short runs of volume growth with a long one": pd.read_csv(DEMO / "frontier.csv"),
+        "Rank correlation of short runs of volume growth with a long one": pd.read_csv(
+            DEMO / "frontier.csv"
+        ),
     }

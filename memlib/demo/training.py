@@ -35,22 +35,31 @@ def new_network() -> UNet2DModel:
 
 
 def new_scheduler() -> DDPMScheduler:
-    """The linear schedule of DDPM; v-prediction, so that the denoiser's error stays bounded where noise dominates."""
-    return DDPMScheduler(num_train_timesteps=1000, prediction_type="v_prediction", clip_sample=False)
+    """The linear schedule of DDPM; v-prediction, so that the denoiser's error stays bounded where
+    noise dominates.
+    """
+    return DDPMScheduler(
+        num_train_timesteps=1000, prediction_type="v_prediction", clip_sample=False
+    )
 
 
-def training(rows: torch.Tensor, state_file: Path, steps: int = STEPS, seed: int = 0) -> Iterator[tuple[int, float, UNet2DModel]]:
-    """Train with AdamW and yield (step, loss, EMA network) after every step; resumes from `state_file`.
+def training(
+    rows: torch.Tensor, state_file: Path, steps: int = STEPS, seed: int = 0
+) -> Iterator[tuple[int, float, UNet2DModel]]:
+    """Train with AdamW and yield (step, loss, EMA network) after every step; resumes from
+    `state_file`.
 
-    Noise levels are drawn as ln sigma ~ N(0, 1.5^2), rounded to a timestep. Every step seeds its own draws, so a
-    resumed run sees the same batches.
+    Noise levels are drawn as ln sigma ~ N(0, 1.5^2), rounded to a timestep. Every step seeds its
+    own draws, so a resumed run sees the same batches.
     """
     torch.manual_seed(seed)
     network = new_network().to(memory_format=torch.channels_last)
     average = new_network().to(memory_format=torch.channels_last).requires_grad_(False)
     average.load_state_dict(network.state_dict())
     weights, averages = list(network.parameters()), list(average.parameters())
-    optimiser = torch.optim.AdamW(weights, lr=LEARNING_RATE, weight_decay=1e-4, betas=(0.9, 0.99), fused=True)
+    optimiser = torch.optim.AdamW(
+        weights, lr=LEARNING_RATE, weight_decay=1e-4, betas=(0.9, 0.99), fused=True
+    )
     first = load_state(state_file, weights, averages, optimiser) if state_file.exists() else 0
 
     alphas_cumprod = new_scheduler().alphas_cumprod
@@ -58,7 +67,9 @@ def training(rows: torch.Tensor, state_file: Path, steps: int = STEPS, seed: int
     for step in range(first, steps):
         draw = torch.Generator().manual_seed(seed * 10_000_000 + step)
         x0 = rows[torch.randint(len(rows), (BATCH,), generator=draw)].float() / 127.5 - 1
-        t = torch.searchsorted(log_sigma, 1.5 * torch.randn(BATCH, generator=draw)).clamp(max=len(log_sigma) - 1)
+        t = torch.searchsorted(log_sigma, 1.5 * torch.randn(BATCH, generator=draw)).clamp(
+            max=len(log_sigma) - 1
+        )
         alpha, sigma = (a[t].sqrt().view(-1, 1, 1, 1) for a in (alphas_cumprod, 1 - alphas_cumprod))
         noise = torch.randn(x0.shape, generator=draw)
         x_t = (alpha * x0 + sigma * noise).contiguous(memory_format=torch.channels_last)
@@ -80,7 +91,9 @@ def training(rows: torch.Tensor, state_file: Path, steps: int = STEPS, seed: int
         yield step + 1, loss.item(), average
 
 
-def save_state(file: Path, step: int, weights: list, averages: list, optimiser: torch.optim.Optimizer) -> None:
+def save_state(
+    file: Path, step: int, weights: list, averages: list, optimiser: torch.optim.Optimizer
+) -> None:
     tensors = {f"weight.{i}": w.detach().contiguous() for i, w in enumerate(weights)}
     tensors |= {f"average.{i}": w.detach().contiguous() for i, w in enumerate(averages)}
     for i, w in enumerate(weights):
@@ -96,14 +109,20 @@ def load_state(file: Path, weights: list, averages: list, optimiser: torch.optim
         for i, (weight, average) in enumerate(zip(weights, averages, strict=True)):
             weight.copy_(state.get_tensor(f"weight.{i}"))
             average.copy_(state.get_tensor(f"average.{i}"))
-            optimiser.state[weight] = {key: state.get_tensor(f"{key}.{i}") for key in ("step", "exp_avg", "exp_avg_sq")}
+            optimiser.state[weight] = {
+                key: state.get_tensor(f"{key}.{i}") for key in ("step", "exp_avg", "exp_avg_sq")
+            }
             for key in ("exp_avg", "exp_avg_sq"):
-                optimiser.state[weight][key] = torch.empty_like(weight).copy_(optimiser.state[weight][key])
+                optimiser.state[weight][key] = torch.empty_like(weight).copy_(
+                    optimiser.state[weight][key]
+                )
         return int(state.metadata()["step"])
 
 
 def train(images: Path, folder: Path, work: Path, tell: Tell) -> None:
-    """Train and save `model` and the earlier states named in CHECKPOINTS as pipeline folders below `folder`."""
+    """Train and save `model` and the earlier states named in CHECKPOINTS as pipeline folders below
+    `folder`.
+    """
     marks = {step: f"checkpoints/{name}" for name, step in CHECKPOINTS.items()} | {STEPS: "model"}
     losses = []
     for step, loss, network in training(training_rows(images), work / "training.safetensors"):
@@ -116,7 +135,9 @@ def train(images: Path, folder: Path, work: Path, tell: Tell) -> None:
 
 
 def save_pipeline(network: UNet2DModel, target: Path) -> None:
-    """As a DDPMPipeline in half precision: half the size, and the rounding is far below what training leaves open."""
+    """As a DDPMPipeline in half precision: half the size, and the rounding is far below what
+    training leaves open.
+    """
     copy = new_network()
     copy.load_state_dict(network.state_dict())
     DDPMPipeline(copy.half(), new_scheduler()).save_pretrained(target, safe_serialization=True)

@@ -2,7 +2,14 @@
 
 from memlib.denoisers.base import Denoiser, pick_device
 from memlib.denoisers.exact import FiniteDataset, GaussianMixture
+from memlib.denoisers.loading import load_denoiser
 from memlib.denoisers.network import NetworkDenoiser
-from memlib.denoisers.unet import load_denoiser
 
-__all__ = ["Denoiser", "FiniteDataset", "GaussianMixture", "NetworkDenoiser", "load_denoiser", "pick_device"]
+__all__ = [
+    "Denoiser",
+    "FiniteDataset",
+    "GaussianMixture",
+    "NetworkDenoiser",
+    "load_denoiser",
+    "pick_device",
+]

@@ -1,7 +1,8 @@
 """The latent space of an autoencoder: pictures go in as latents, latents come out as pictures.
 
-A latent diffusion model denoises z = (E(x) - shift) * scale, E the encoder of a VQ-VAE (before quantisation) or the mean of
-a KL autoencoder; x = G(z / scale + shift). Everything measured on such a model, sigma too, is in units of z.
+A latent diffusion model denoises z = (E(x) - shift) * scale, E the encoder of a VQ-VAE (before
+quantisation) or the mean of a KL autoencoder; x = G(z / scale + shift). Everything measured on such
+a model, sigma too, is in units of z.
 """
 
 from typing import Any, Self
@@ -18,8 +19,14 @@ class Autoencoder:
     def __init__(self, network: Any) -> None:
         config = network.config
         self.network = network.eval().requires_grad_(False)
-        self.scale, self.shift = float(config.scaling_factor), float(config.get("shift_factor") or 0.0)
-        self.channels, self.factor = int(config.in_channels), 2 ** (len(config.block_out_channels) - 1)
+        self.scale, self.shift = (
+            float(config.scaling_factor),
+            float(config.get("shift_factor") or 0.0),
+        )
+        self.channels, self.factor = (
+            int(config.in_channels),
+            2 ** (len(config.block_out_channels) - 1),
+        )
         self.parameters = sum(weight.numel() for weight in network.parameters())
 
     def to(self, device: torch.device) -> Self:

@@ -4,12 +4,13 @@ In noise-level coordinates an image x0 is seen through noise of standard deviati
 
     y = x0 + sigma * n,   n ~ N(0, I),
 
-and a denoiser knows the posterior mean D(y, sigma) = E[x0 | y]. Tweedie's formula turns it into the other two names
-of the same thing, the predicted noise and the score of the noised data:
+and a denoiser knows the posterior mean D(y, sigma) = E[x0 | y]. Tweedie's formula turns it into the
+other two names of the same thing, the predicted noise and the score of the noised data:
 
     noise(y, sigma) = (y - D) / sigma        score(y, sigma) = grad log p(y; sigma) = (D - y) / sigma^2
 
-The probability-flow ODE is then dy / d sigma = noise(y, sigma) (Song et al. 2021; Karras et al. 2022).
+The probability-flow ODE is then dy / d sigma = noise(y, sigma) (Song et al. 2021; Karras et al.
+2022).
 """
 
 import torch
@@ -28,12 +29,12 @@ def pick_device(device: str | torch.device | None = None) -> torch.device:
 class Denoiser:
     """Base class: E[x0 | y] with the score and the noise derived from it.
 
-    A subclass implements `__call__`, or overrides `noise` and `score` too where it knows them more exactly: the
-    difference y - D loses every digit in float32 at small sigma.
+    A subclass implements `__call__`, or overrides `noise` and `score` too where it knows them more
+    exactly: the difference y - D loses every digit in float32 at small sigma.
 
-    Attributes: `shape` (C, H, W); `sigma_min`, `sigma_max`, the ends of the default noise ladder in image units;
-    `sigma_floor`, where sampling takes its last step to 0; `digest`, which changes whenever the function does;
-    `name`, for people; `device`.
+    Attributes: `shape` (C, H, W); `sigma_min`, `sigma_max`, the ends of the default noise ladder in
+    image units; `sigma_floor`, where sampling takes its last step to 0; `digest`, which changes
+    whenever the function does; `name`, for people; `device`.
     """
 
     shape: tuple[int, int, int]
@@ -45,7 +46,9 @@ class Denoiser:
 
     @property
     def sigma_floor(self) -> float:
-        """The smallest noise level worth asking for; `sigma_min` unless a subclass knows a smaller one."""
+        """The smallest noise level worth asking for; `sigma_min` unless a subclass knows a smaller
+        one.
+        """
         return self.sigma_min
 
     @property
@@ -56,11 +59,15 @@ class Denoiser:
 
     @property
     def picture_shape(self) -> tuple[int, int, int]:
-        """The shape of the pictures behind the images; another than `shape` where the denoiser lives in a latent space."""
+        """The shape of the pictures behind the images; another than `shape` where the denoiser
+        lives in a latent space.
+        """
         return self.shape
 
     def encode(self, pictures: Tensor) -> Tensor:
-        """Pictures (B, *picture_shape) in [-1, 1] as the images (B, *shape) this denoiser knows: themselves, or their latents."""
+        """Pictures (B, *picture_shape) in [-1, 1] as the images (B, *shape) this denoiser knows:
+        themselves, or their latents.
+        """
         return pictures
 
     def decode(self, images: Tensor) -> Tensor:
@@ -69,7 +76,9 @@ class Denoiser:
 
     def __call__(self, y: Tensor, sigma: float | Tensor) -> Tensor:
         """E[x0 | y], the shape of `y` (B, C, H, W); `sigma` is a float or a tensor (B,)."""
-        raise NotImplementedError(f"{type(self).__name__} is a denoiser without a denoising function")
+        raise NotImplementedError(
+            f"{type(self).__name__} is a denoiser without a denoising function"
+        )
 
     def noise(self, y: Tensor, sigma: float | Tensor) -> Tensor:
         """(y - D(y, sigma)) / sigma, the expected noise n, in units of sigma."""
@@ -80,9 +89,14 @@ class Denoiser:
         return -self.noise(y, sigma) / expand(sigma, y)
 
     def check(self, images: Tensor) -> Tensor:
-        """Images of this denoiser's shape on its device, or a ValueError that says what is wrong with them."""
+        """Images of this denoiser's shape on its device, or a ValueError that says what is wrong
+        with them.
+        """
         if images.ndim != 4 or tuple(images.shape[1:]) != tuple(self.shape):
-            raise ValueError(f"{self.name} takes images of shape (B, {', '.join(map(str, self.shape))}), not {tuple(images.shape)}")
+            raise ValueError(
+                f"{self.name} takes images of shape (B, {', '.join(map(str, self.shape))}), not "
+                f"{tuple(images.shape)}"
+            )
         if not torch.isfinite(images).all():
             raise ValueError("The images contain NaN or infinite values.")
         return images.to(self.device)

@@ -1,4 +1,6 @@
-"""A trained network behind the denoiser contract: y and sigma on the outside, its own input, time and output inside."""
+"""A trained network behind the denoiser contract: y and sigma on the outside, its own input, time
+and output inside.
+"""
 
 import contextlib
 import threading
@@ -16,19 +18,23 @@ from memlib.denoisers.schedules import Schedule
 LARGEST_SIGMA = 200.0
 ENCODED = 8  # pictures that pass an autoencoder together: they are large
 SLACK = 1e-3  # relative: a schedule that starts at 0.0100005 can be asked for 0.01
-LADDER_START = 0.2  # the default ladder of the measures starts here: below, a picture's texture speaks louder than memory
+# the default ladder of the measures starts here: below, a picture's texture speaks louder than
+# memory
+LADDER_START = 0.2
 
 
 class NetworkDenoiser(Denoiser):
-    """A diffusers network with the noise levels and the prediction of its scheduler, perhaps in the latent space of an autoencoder.
+    """A diffusers network with the noise levels and the prediction of its scheduler, perhaps in the
+    latent space of an autoencoder.
 
     `source` is what `load_denoiser` finds the same weights by; of the Hub it names the commit.
-    `network(x, time, class_labels=..., return_dict=False)[0]` is its raw output; of twice as many channels the second half,
-    a learned variance, is left out. `label` is the class it draws, one of `classes`, or `classes` itself for none of them; None
-    for a network without classes. `truncated` is True
-    where the schedule goes past the largest sigma used here. A noise level outside [sigma_floor, sigma_max] is a ValueError;
-    `sigma_min`, where the measures start by default, is higher. Batches are split into chunks of `batch` images, halved
-    whenever the device runs out of memory.
+    `network(x, time, class_labels=..., return_dict=False)[0]` is its raw output; of twice as many
+    channels the second half, a learned variance, is left out. `label` is the class it draws, one of
+    `classes`, or `classes` itself for none of them; None for a network without classes. `truncated`
+    is True where the schedule goes past the largest sigma used here. A noise level outside
+    [sigma_floor, sigma_max] is a ValueError; `sigma_min`, where the measures start by default, is
+    higher. Batches are split into chunks of `batch` images, halved whenever the device runs out of
+    memory.
     """
 
     def __init__(
@@ -46,20 +52,41 @@ class NetworkDenoiser(Denoiser):
     ) -> None:
         size = network.config.sample_size
         sides = [size, size] if isinstance(size, int) else size
-        if not isinstance(sides, (list, tuple)) or len(sides) != 2 or not all(isinstance(side, int) and side > 0 for side in sides):
-            raise ValueError(f"{name} does not say its image size (sample_size in config.json is {size!r:.40}).")
+        if (
+            not isinstance(sides, (list, tuple))
+            or len(sides) != 2
+            or not all(isinstance(side, int) and side > 0 for side in sides)
+        ):
+            raise ValueError(
+                f"{name} does not say its image size (sample_size in config.json is {size!r:.40})."
+            )
         height, width = sides
         usable = schedule.sigmas[np.isfinite(schedule.sigmas) & (schedule.sigmas <= LARGEST_SIGMA)]
         if len(usable) < 2 or (np.diff(usable) <= 0).any() or usable[0] <= 0:
-            raise ValueError(f"The noise schedule of {name} does not grow from a positive noise level; nothing can be measured on it.")
+            raise ValueError(
+                f"The noise schedule of {name} does not grow from a positive noise level; nothing "
+                "can be measured on it."
+            )
         self.shape = (network.config.in_channels, height, width)
         self.schedule, self.truncated = schedule, len(usable) < len(schedule.sigmas)
         self._sigma_floor, self.sigma_max = float(usable[0]), float(usable[-1])
-        self.sigma_min = max(self._sigma_floor, LADDER_START) if self.sigma_max > LADDER_START else self._sigma_floor
-        self.name, self.source, self.digest, self.label, self.classes = name, source, digest, label, classes
+        self.sigma_min = (
+            max(self._sigma_floor, LADDER_START)
+            if self.sigma_max > LADDER_START
+            else self._sigma_floor
+        )
+        self.name, self.source, self.digest, self.label, self.classes = (
+            name,
+            source,
+            digest,
+            label,
+            classes,
+        )
         self.network = network.to(memory_format=torch.channels_last).eval().requires_grad_(False)
         self.autoencoder = autoencoder
-        self.parameters = sum(weight.numel() for weight in network.parameters()) + (autoencoder.parameters if autoencoder else 0)
+        self.parameters = sum(weight.numel() for weight in network.parameters()) + (
+            autoencoder.parameters if autoencoder else 0
+        )
         self.to(device)
         self._lock = threading.Lock()  # sessions share a model; a device serves them in turn
 
@@ -87,7 +114,9 @@ class NetworkDenoiser(Denoiser):
         return self.autoencoder.picture_shape(self.shape) if self.autoencoder else self.shape
 
     def with_network(self, network: Any, device: torch.device) -> "NetworkDenoiser":
-        """The same denoiser around another state of its network, on another device; without its autoencoder."""
+        """The same denoiser around another state of its network, on another device; without its
+        autoencoder.
+        """
         return NetworkDenoiser(
             network,
             self.schedule,
@@ -104,13 +133,26 @@ class NetworkDenoiser(Denoiser):
         if not self.autoencoder:
             return pictures
         if tuple(pictures.shape[1:]) != self.picture_shape:
-            raise ValueError(f"{self.name} takes pictures of shape {self.picture_shape}, not {tuple(pictures.shape[1:])}.")
-        return torch.cat([self.autoencoder.encode(part) for part in torch.split(pictures.to(self.device), ENCODED)])
+            raise ValueError(
+                f"{self.name} takes pictures of shape {self.picture_shape}, not "
+                f"{tuple(pictures.shape[1:])}."
+            )
+        return torch.cat(
+            [
+                self.autoencoder.encode(part)
+                for part in torch.split(pictures.to(self.device), ENCODED)
+            ]
+        )
 
     @torch.no_grad()
     def decode(self, images: Tensor) -> Tensor:
         return (
-            torch.cat([self.autoencoder.decode(part) for part in torch.split(images.to(self.device), ENCODED)])
+            torch.cat(
+                [
+                    self.autoencoder.decode(part)
+                    for part in torch.split(images.to(self.device), ENCODED)
+                ]
+            )
             if self.autoencoder
             else images
         )
@@ -123,27 +165,46 @@ class NetworkDenoiser(Denoiser):
 
     def timestep(self, sigma: float | Tensor) -> Tensor:
         """What the network calls sigma, float64, shape () or (B,); timesteps may be fractional."""
-        levels = np.asarray(sigma.detach().cpu() if isinstance(sigma, Tensor) else sigma, dtype=np.float64)
-        if not ((levels >= self.sigma_floor * (1 - SLACK)) & (levels <= self.sigma_max * (1 + SLACK))).all():
-            outside = levels.min() if not levels.min() >= self.sigma_floor * (1 - SLACK) else levels.max()
+        levels = np.asarray(
+            sigma.detach().cpu() if isinstance(sigma, Tensor) else sigma, dtype=np.float64
+        )
+        if not (
+            (levels >= self.sigma_floor * (1 - SLACK)) & (levels <= self.sigma_max * (1 + SLACK))
+        ).all():
+            outside = (
+                levels.min() if not levels.min() >= self.sigma_floor * (1 - SLACK) else levels.max()
+            )
             raise ValueError(
-                f"The noise level {outside:.4g} is outside the range of {self.name}, {self.sigma_floor:.4g} to {self.sigma_max:.4g}."
+                f"The noise level {outside:.4g} is outside the range of {self.name}, "
+                f"{self.sigma_floor:.4g} to {self.sigma_max:.4g}."
             )
         return torch.as_tensor(self.schedule.time(levels))
 
     def _output(self, y: Tensor, sigma: float | Tensor) -> Tensor:
-        """The network's raw output F, in its own precision (float32) whatever that of y, in chunks that fit the device."""
+        """The network's raw output F, in its own precision (float32) whatever that of y, in chunks
+        that fit the device.
+        """
         precision = next(self.network.parameters()).dtype
         times = self.timestep(sigma).to(self.device, torch.float32).expand(len(y))
-        x = self.schedule.prediction.shown(y, expand(sigma, y)).to(precision).contiguous(memory_format=torch.channels_last)
-        labels = None if self.label is None else torch.full((len(y),), self.label, device=self.device)
+        x = (
+            self.schedule.prediction.shown(y, expand(sigma, y))
+            .to(precision)
+            .contiguous(memory_format=torch.channels_last)
+        )
+        labels = (
+            None if self.label is None else torch.full((len(y),), self.label, device=self.device)
+        )
         outputs, start = [], 0
         while start < len(x):
             chunk = slice(start, start + self.batch)
             try:
                 with self._lock, full_float32():
                     classes = None if labels is None else labels[chunk]
-                    outputs.append(self.network(x[chunk], times[chunk], class_labels=classes, return_dict=False)[0])
+                    outputs.append(
+                        self.network(
+                            x[chunk], times[chunk], class_labels=classes, return_dict=False
+                        )[0]
+                    )
             except torch.OutOfMemoryError:
                 if self.batch == 1:
                     raise

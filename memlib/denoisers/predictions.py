@@ -11,10 +11,10 @@ alpha = 1 / sqrt(1 + sigma^2) and r = sqrt(sigma^2 + s^2), s the standard deviat
     flow          y / (1 + sigma)    (y - sigma F) / (1 + sigma)  (y + F) / (1 + sigma)           Lipman et al. 2023
     edm(s)        y / r              s^2 y / r^2 + sigma s F / r  sigma y / r^2 - s F / r         Karras et al. 2022
 
-The first three are one variance-preserving state x_t = alpha y whatever the schedule. A flow's state is
-x_t = (1 - t) x0 + t n with sigma = t / (1 - t), and F is n - x0. Networks that return a score were trained on pictures
-between 0 and 1, which halves the noise: sigma / 2 there is sigma here. The noise is written out because (y - D) / sigma
-loses every digit in float32 at small sigma.
+The first three are one variance-preserving state x_t = alpha y whatever the schedule. A flow's
+state is x_t = (1 - t) x0 + t n with sigma = t / (1 - t), and F is n - x0. Networks that return a
+score were trained on pictures between 0 and 1, which halves the noise: sigma / 2 there is sigma
+here. The noise is written out because (y - D) / sigma loses every digit in float32 at small sigma.
 """
 
 from collections.abc import Callable
@@ -76,7 +76,10 @@ FLOW = Prediction(
 
 
 def edm(data: float, sign: float = 1.0) -> Prediction:
-    """The pre-conditioning of Karras et al. for data of standard deviation `data`; `sign` -1 where F was trained with the other sign."""
+    """The pre-conditioning of Karras et al.
+
+    for data of standard deviation `data`; `sign` -1 where F was trained with the other sign.
+    """
 
     def total(sigma: Level) -> Level:
         return (sigma**2 + data**2) ** 0.5
@@ -84,6 +87,10 @@ def edm(data: float, sign: float = 1.0) -> Prediction:
     return Prediction(
         f"a mixture of image and noise (EDM, data σ = {data:g})",
         lambda y, sigma: y / total(sigma),
-        lambda y, output, sigma: data**2 / total(sigma) ** 2 * y + sign * sigma * data / total(sigma) * output,
-        lambda y, output, sigma: sigma / total(sigma) ** 2 * y - sign * data / total(sigma) * output,
+        lambda y, output, sigma: (
+            data**2 / total(sigma) ** 2 * y + sign * sigma * data / total(sigma) * output
+        ),
+        lambda y, output, sigma: (
+            sigma / total(sigma) ** 2 * y - sign * data / total(sigma) * output
+        ),
     )

@@ -1,7 +1,8 @@
 """Weights from safetensors into the network that a config describes, without trusting either.
 
-A safetensors file is eight bytes of length, a JSON header and raw numbers, so its shapes can be checked before anything is
-allocated: the network is built once without memory (torch's meta device), compared with the header, and only then for real.
+A safetensors file is eight bytes of length, a JSON header and raw numbers, so its shapes can be
+checked before anything is allocated: the network is built once without memory (torch's meta
+device), compared with the header, and only then for real.
 """
 
 import json
@@ -23,8 +24,24 @@ LONGEST_LIST = 64
 DEEPEST = 256  # layers of one kind
 LARGEST_SIDE = 1024  # of the images a network says it draws
 ONE_FILE = "diffusion_pytorch_model.safetensors"
-BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1, "BOOL": 1}
-OLD_NAMES = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}  # attention in checkpoints before diffusers 0.15
+BYTES = {
+    "F64": 8,
+    "F32": 4,
+    "F16": 2,
+    "BF16": 2,
+    "I64": 8,
+    "I32": 4,
+    "I16": 2,
+    "I8": 1,
+    "U8": 1,
+    "BOOL": 1,
+}
+OLD_NAMES = {
+    "query": "to_q",
+    "key": "to_k",
+    "value": "to_v",
+    "proj_attn": "to_out.0",
+}  # attention in checkpoints before diffusers 0.15
 
 
 def read_json(file: Path) -> dict[str, Any]:
@@ -41,23 +58,37 @@ def read_json(file: Path) -> dict[str, Any]:
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """The safetensors files of the network in `folder`: the whole, its shards, or the only one there is."""
+    """The safetensors files of the network in `folder`: the whole, its shards, or the only one
+    there is.
+    """
     index = folder / f"{ONE_FILE}.index.json"
     found = sorted(folder.glob("*.safetensors"))
     if (folder / ONE_FILE) in found:
         return [folder / ONE_FILE]
     if index.is_file():
         shards = read_json(index).get("weight_map")
-        names = set(shards.values()) if isinstance(shards, dict) and all(isinstance(name, str) for name in shards.values()) else set()
+        names = (
+            set(shards.values())
+            if isinstance(shards, dict) and all(isinstance(name, str) for name in shards.values())
+            else set()
+        )
         chosen = [file for file in found if file.name in names]
         if len(chosen) < max(1, len(names)):
-            raise ValueError(f"The model in {folder.name} cannot be loaded: {len(names) - len(chosen)} of its weight files are missing.")
+            raise ValueError(
+                f"The model in {folder.name} cannot be loaded: {len(names) - len(chosen)} of its "
+                "weight files are missing."
+            )
         return chosen
     if len(found) == 1:
         return found
     if found:
-        raise ValueError(f"{folder.name} holds {len(found)} weight files and none is called {ONE_FILE}; keep the one that is meant.")
-    pickles = any(next(folder.glob(f"*{suffix}"), None) for suffix in (".bin", ".ckpt", ".pt", ".pth", ".pkl"))
+        raise ValueError(
+            f"{folder.name} holds {len(found)} weight files and none is called {ONE_FILE}; keep "
+            "the one that is meant."
+        )
+    pickles = any(
+        next(folder.glob(f"*{suffix}"), None) for suffix in (".bin", ".ckpt", ".pt", ".pth", ".pkl")
+    )
     reason = (
         "its weights are pickles, which can run code when opened; save them as .safetensors"
         if pickles
@@ -67,7 +98,9 @@ def weight_files(folder: Path) -> list[Path]:
 
 
 def read_header(file: Path) -> dict[str, tuple[int, ...]]:
-    """Names and shapes of the tensors in a safetensors file; ValueError where the header is not what the file holds."""
+    """Names and shapes of the tensors in a safetensors file; ValueError where the header is not
+    what the file holds.
+    """
     try:
         size = file.stat().st_size
         with file.open("rb") as stream:
@@ -80,32 +113,66 @@ def read_header(file: Path) -> dict[str, tuple[int, ...]]:
             if name != "__metadata__":
                 shapes[str(name)] = tuple(int(side) for side in entry["shape"])
                 start, end = entry["data_offsets"]
-                if prod(shapes[name]) * BYTES[entry["dtype"]] != end - start or not 0 <= start <= end <= size - 8 - length:
+                if (
+                    prod(shapes[name]) * BYTES[entry["dtype"]] != end - start
+                    or not 0 <= start <= end <= size - 8 - length
+                ):
                     raise ValueError(f"the tensor {name[:60]!r} is not where its header says")
-    except (OSError, struct.error, ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
+    except (
+        OSError,
+        struct.error,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        RecursionError,
+        OverflowError,
+    ) as error:
         reason = str(error) if type(error) is ValueError else "its header cannot be read"
-        raise ValueError(f"The weights in {file.name} are damaged or no safetensors: {reason}.") from error
+        raise ValueError(
+            f"The weights in {file.name} are damaged or no safetensors: {reason}."
+        ) from error
     return shapes
 
 
 def read_network(kind: str, config: Mapping[str, Any], files: list[Path], name: str) -> Any:
     """The network `kind` of diffusers with the weights of `files`, in float32 on the CPU."""
     _check_numbers(config, name)
-    shapes = {_plain(tensor): shape for file in files for tensor, shape in read_header(file).items()}
+    shapes = {
+        _plain(tensor): shape for file in files for tensor, shape in read_header(file).items()
+    }
     try:
         with torch.device("meta"):
-            described = {tensor: tuple(weight.shape) for tensor, weight in _build(kind, config).state_dict().items()}
-        wrong = sorted(tensor for tensor in described.keys() | shapes.keys() if described.get(tensor) != shapes.get(tensor))
+            described = {
+                tensor: tuple(weight.shape)
+                for tensor, weight in _build(kind, config).state_dict().items()
+            }
+        wrong = sorted(
+            tensor
+            for tensor in described.keys() | shapes.keys()
+            if described.get(tensor) != shapes.get(tensor)
+        )
         if wrong:
-            first = f"{wrong[0][:80]!r} is {shapes.get(wrong[0], 'missing')} and should be {described.get(wrong[0], 'absent')}"
-            raise _Refusal(f"The weights in {name} do not fit its config: {len(wrong)} tensors differ; {first}.")
+            first = (
+                f"{wrong[0][:80]!r} is {shapes.get(wrong[0], 'missing')} and should be "
+                f"{described.get(wrong[0], 'absent')}"
+            )
+            raise _Refusal(
+                f"The weights in {name} do not fit its config: {len(wrong)} tensors differ; "
+                f"{first}."
+            )
         network = _build(kind, config)
-        network.load_state_dict({_plain(tensor): weight for file in files for tensor, weight in load_file(file).items()})
+        network.load_state_dict(
+            {_plain(tensor): weight for file in files for tensor, weight in load_file(file).items()}
+        )
     except _Refusal:
         raise
     except Exception as error:  # diffusers raises many kinds for a config it cannot build
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise ValueError(f"The weights in {name} cannot be loaded into the network its config describes: {first[:200]}") from error
+        raise ValueError(
+            f"The weights in {name} cannot be loaded into the network its config describes: "
+            f"{first[:200]}"
+        ) from error
     return network
 
 
@@ -118,15 +185,31 @@ def _build(kind: str, config: Mapping[str, Any]) -> Any:
 
 
 def _plain(tensor: str) -> str:
-    return re.sub(r"\.(query|key|value|proj_attn)\.(weight|bias)$", lambda match: f".{OLD_NAMES[match[1]]}.{match[2]}", tensor)
+    return re.sub(
+        r"\.(query|key|value|proj_attn)\.(weight|bias)$",
+        lambda match: f".{OLD_NAMES[match[1]]}.{match[2]}",
+        tensor,
+    )
 
 
 def _check_numbers(config: Mapping[str, Any], name: str) -> None:
     """Refuse a config that would build a network of absurd size."""
     for key, value in config.items():
         for one in value if isinstance(value, list) else [value]:
-            limit = DEEPEST if "layers" in key else LARGEST_SIDE if key == "sample_size" else LARGEST_NUMBER
-            if isinstance(one, (int, float)) and not isinstance(one, bool) and not -limit <= one <= limit:
+            limit = (
+                DEEPEST
+                if "layers" in key
+                else LARGEST_SIDE
+                if key == "sample_size"
+                else LARGEST_NUMBER
+            )
+            if (
+                isinstance(one, (int, float))
+                and not isinstance(one, bool)
+                and not -limit <= one <= limit
+            ):
                 raise ValueError(f"The config of {name} is not usable: {key[:40]} is {one!r:.40}.")
         if isinstance(value, list) and len(value) > LONGEST_LIST:
-            raise ValueError(f"The config of {name} is not usable: {key[:40]} lists {len(value):,} values.")
+            raise ValueError(
+                f"The config of {name} is not usable: {key[:40]} lists {len(value):,} values."
+            )

@@ -1,4 +1,6 @@
-"""SIDE, surrogate-conditional data extraction (arXiv 2410.02467): pull training images out of an unconditional model."""
+"""SIDE, surrogate-conditional data extraction (arXiv 2410.02467): pull training images out of an
+unconditional model.
+"""
 
 from memlib.extraction.attack import Extraction, extract
 from memlib.extraction.compare import Attack, compared
@@ -12,7 +14,7 @@ from memlib.extraction.generations import (
     plan_of,
     read_generations,
     read_manifest,
-)  # fmt: skip
+)
 from memlib.extraction.matches import CRITERIA, copied_image, match, similarities, training_set
 from memlib.extraction.scores import ExtractionScores, extraction_scores, unique_curve, wilson
 from memlib.extraction.surrogate import KINDS, Clusters, Surrogate, fit_surrogate, load_surrogate

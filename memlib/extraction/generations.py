@@ -1,7 +1,8 @@
-"""Generations on disk: drawn part by part, each stored before the next is begun, so that a run can be stopped and resumed.
+"""Generations on disk: drawn part by part, each stored before the next is begun, so that a run can
+be stopped and resumed.
 
-A folder holds `manifest.json`, which says what is drawn and with what, and parts of 64 images (`part-000000.npz`). A
-finished run may be packed into one `images.npz`.
+A folder holds `manifest.json`, which says what is drawn and with what, and parts of 64 images
+(`part-000000.npz`). A finished run may be packed into one `images.npz`.
 """
 
 import datetime
@@ -45,7 +46,9 @@ class Plan:
 
 @dataclass(frozen=True)
 class Generations:
-    """Images that came from somewhere, and what is known of how: `clusters` (n,) and `manifest`, empty for images generated elsewhere."""
+    """Images that came from somewhere, and what is known of how: `clusters` (n,) and `manifest`,
+    empty for images generated elsewhere.
+    """
 
     images: ImageSet
     clusters: Tensor | None
@@ -64,11 +67,22 @@ class Generations:
 
 
 def plan_of(
-    denoiser: Denoiser, surrogate: Surrogate | None = None, strength: float = 0.0, steps: int = 50, seed: int = 0, first: int = 0
+    denoiser: Denoiser,
+    surrogate: Surrogate | None = None,
+    strength: float = 0.0,
+    steps: int = 50,
+    seed: int = 0,
+    first: int = 0,
 ) -> Plan:
     return Plan(
-        denoiser.digest, surrogate.kind if surrogate else UNCONDITIONAL, surrogate.digest if surrogate else None, strength, steps, seed, first
-    )  # fmt: skip
+        denoiser.digest,
+        surrogate.kind if surrogate else UNCONDITIONAL,
+        surrogate.digest if surrogate else None,
+        strength,
+        steps,
+        seed,
+        first,
+    )
 
 
 def generate_run(
@@ -83,24 +97,40 @@ def generate_run(
     first: int = 0,
     progress: Callable[[float], object] | None = None,
 ) -> Iterator[tuple[int, int]]:
-    """Draw images `first` to first + n - 1 into a folder, parts that are there left out; yields (done, total) after each part.
+    """Draw images `first` to first + n - 1 into a folder, parts that are there left out; yields
+    (done, total) after each part.
 
-    Parts have fixed ends, so a run that was stopped, or is made longer, is bit for bit the run without a break. An
-    exception raised by `progress` keeps the finished parts. Raises ValueError where the folder holds a run of another plan.
+    Parts have fixed ends, so a run that was stopped, or is made longer, is bit for bit the run
+    without a break. An exception raised by `progress` keeps the finished parts. Raises ValueError
+    where the folder holds a run of another plan.
     """
     plan = plan_of(denoiser, surrogate, strength, steps, seed, first)
     manifest = folder / "manifest.json"
     if manifest.exists():
         found = read_manifest(folder).get("plan")
         if found != asdict(plan):
-            raise ValueError(f"The folder {folder.name!r} holds a run of another model or with other settings.")
+            raise ValueError(
+                f"The folder {folder.name!r} holds a run of another model or with other settings."
+            )
     else:
         folder.mkdir(parents=True, exist_ok=True)
-        details: dict[str, Any] = {"format": FORMAT, "plan": asdict(plan), "model": {"name": denoiser.name, "digest": denoiser.digest}}
+        details: dict[str, Any] = {
+            "format": FORMAT,
+            "plan": asdict(plan),
+            "model": {"name": denoiser.name, "digest": denoiser.digest},
+        }
         if surrogate is not None:
             details["surrogate"] = surrogate.details()
-        details |= {"chunk": PART, "threads": torch.get_num_threads(), "device": str(denoiser.device), "torch": torch.__version__}
-        write_json(manifest, details | {"date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")})
+        details |= {
+            "chunk": PART,
+            "threads": torch.get_num_threads(),
+            "device": str(denoiser.device),
+            "torch": torch.__version__,
+        }
+        write_json(
+            manifest,
+            details | {"date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")},
+        )
     for start in range(0, n, PART):
         file, count = folder / f"part-{start // PART:06d}.npz", min(PART, n - start)
         if not file.exists() or _length(file) < count:
@@ -110,10 +140,19 @@ def generate_run(
                     progress((start + count * done / total) / n)
 
             if surrogate is None:
-                images = sample(denoiser, count, steps=steps, seed=seed, first=first + start, callback=report)
+                images = sample(
+                    denoiser, count, steps=steps, seed=seed, first=first + start, callback=report
+                )
             else:
                 images = extract(
-                    denoiser, surrogate, count, strength=strength, steps=steps, seed=seed, first=first + start, callback=report
+                    denoiser,
+                    surrogate,
+                    count,
+                    strength=strength,
+                    steps=steps,
+                    seed=seed,
+                    first=first + start,
+                    callback=report,
                 ).images
             _write(file, to_pixels(denoiser.decode(images)), zipfile.ZIP_DEFLATED)
         yield start + count, n
@@ -133,7 +172,10 @@ def read_generations(folder: Path) -> Generations:
                 with np.load(file, allow_pickle=False) as data:
                     parts.append(data["images"])
             except (OSError, ValueError, KeyError, zipfile.BadZipFile, EOFError) as error:
-                raise ValueError(f"The part {file.name} of the run {folder.name!r} is damaged; delete it to draw it again.") from error
+                raise ValueError(
+                    f"The part {file.name} of the run {folder.name!r} is damaged; delete it to "
+                    "draw it again."
+                ) from error
             if len(parts[-1]) < PART:
                 break
         if not parts:
@@ -142,7 +184,9 @@ def read_generations(folder: Path) -> Generations:
     clusters = None
     if "surrogate" in manifest:
         plan = Plan(**manifest["plan"])
-        clusters = draw_clusters(len(manifest["surrogate"]["kept"]), len(images), plan.seed, plan.first)
+        clusters = draw_clusters(
+            len(manifest["surrogate"]["kept"]), len(images), plan.seed, plan.first
+        )
     return Generations(images, clusters, manifest)
 
 
@@ -151,7 +195,9 @@ def imported(source: str | Path, like: ImageSet) -> Generations:
     channels, height, width = like.shape
     images = load_images(source, size=width if height == width else None, channels=channels)
     if images.shape != like.shape:
-        raise ValueError(f"The generated images are {images.shape}, the training images {like.shape}.")
+        raise ValueError(
+            f"The generated images are {images.shape}, the training images {like.shape}."
+        )
     return Generations(images, None, {})
 
 
@@ -167,17 +213,25 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 
 def pack(folder: Path, target: Path, bits: int = 8) -> None:
-    """The finished images of a run in one file, rounded to `bits` a channel so that a bundled run stays small, and its manifest."""
+    """The finished images of a run in one file, rounded to `bits` a channel so that a bundled run
+    stays small, and its manifest.
+    """
     found = read_generations(folder)
     pixels = to_pixels(found.images.batch(range(len(found))))
     steps = 2**bits - 1
     target.mkdir(parents=True, exist_ok=True)
-    _write(target / "images.npz", (np.round(np.round(pixels / 255 * steps) / steps * 255)).astype(np.uint8), zipfile.ZIP_LZMA)
+    _write(
+        target / "images.npz",
+        (np.round(np.round(pixels / 255 * steps) / steps * 255)).astype(np.uint8),
+        zipfile.ZIP_LZMA,
+    )
     write_json(target / "manifest.json", found.manifest | {"bits": bits, "name": target.name})
 
 
 def _write(file: Path, pixels: np.ndarray, compression: int) -> None:
-    """An .npz with `images`, in one atomic move and without the time of writing, so that equal images make equal files."""
+    """An .npz with `images`, in one atomic move and without the time of writing, so that equal
+    images make equal files.
+    """
     partial = file.with_name(f"{file.name}.{os.getpid()}.partial")
     content = io.BytesIO()
     np.lib.format.write_array(content, np.ascontiguousarray(pixels), allow_pickle=False)
@@ -196,5 +250,7 @@ def _length(file: Path) -> int:
 
 def write_json(file: Path, value: Mapping[str, Any]) -> None:
     partial = file.with_name(f"{file.name}.{os.getpid()}.partial")
-    partial.write_text(re.sub(r"(?<=[\d.]),\s+(?=[\d-])", ", ", json.dumps(value, indent=1)) + "\n")  # lists of numbers on one line
+    partial.write_text(
+        re.sub(r"(?<=[\d.]),\s+(?=[\d-])", ", ", json.dumps(value, indent=1)) + "\n"
+    )  # lists of numbers on one line
     partial.replace(file)

@@ -1,4 +1,6 @@
-"""Generated images held against the training set: nearest images, the numbers that call a picture a copy, the control."""
+"""Generated images held against the training set: nearest images, the numbers that call a picture a
+copy, the control.
+"""
 
 import hashlib
 from collections.abc import Callable, Iterator
@@ -11,12 +13,22 @@ from torch import Tensor
 
 from memlib.extraction.generations import Generations
 from memlib.images import ImageSet
-from memlib.neighbours import COPY_RATIO, Describer, Neighbours, adaptive_ratio, match_ratio, nearest, surroundings
+from memlib.neighbours import (
+    COPY_RATIO,
+    Describer,
+    Neighbours,
+    adaptive_ratio,
+    match_ratio,
+    nearest,
+    surroundings,
+)
 
 
 @dataclass(frozen=True)
 class Criterion:
-    """A number that calls a picture a copy where it is below (or, for a similarity, above) a threshold."""
+    """A number that calls a picture a copy where it is below (or, for a similarity, above) a
+    threshold.
+    """
 
     title: str
     threshold: float
@@ -30,17 +42,57 @@ class Criterion:
 
 
 CRITERIA = {
-    "ratio": Criterion("Nearest over second nearest", COPY_RATIO, True, "Distance to the nearest training image over the distance to the second nearest, near-duplicates counted as one image. Below 1/3 it is usually called a copy (Yoon et al. 2023)."),
-    "distance": Criterion("Distance", 0.1, True, "Root mean square difference a value to the nearest training image, in units where black is -1 and white 1."),
-    "adaptive": Criterion("Adaptive ratio", 1.0, True, "Distance to the nearest training image over half the mean distance of that image to its 50 nearest others. At most 1 is called extracted (Carlini et al. 2023)."),
-    "adaptive_query": Criterion("Adaptive ratio, centred on the generation", 1.0, True, "The same with the mean distance of the generated image to its own 50 nearest training images."),
-    "sscd": Criterion("SSCD", 0.5, False, "Cosine similarity of copy-detection features; above 0.5 is called a replication (Somepalli et al. 2023), above 0.75 a copy with 90% precision on the authors' own benchmark."),
-}  # fmt: skip
+    "ratio": Criterion(
+        "Nearest over second nearest",
+        COPY_RATIO,
+        True,
+        "Distance to the nearest training image over the distance to "
+        "the second nearest, near-duplicates counted as one image. "
+        "Below 1/3 it is usually called a copy (Yoon et al. "
+        "2023).",
+    ),
+    "distance": Criterion(
+        "Distance",
+        0.1,
+        True,
+        "Root mean square difference a value to the "
+        "nearest training image, in units where black is "
+        "-1 and white 1.",
+    ),
+    "adaptive": Criterion(
+        "Adaptive ratio",
+        1.0,
+        True,
+        "Distance to the nearest training image "
+        "over half the mean distance of that image "
+        "to its 50 nearest others. At most 1 is "
+        "called extracted (Carlini et al. 2023).",
+    ),
+    "adaptive_query": Criterion(
+        "Adaptive ratio, centred on the generation",
+        1.0,
+        True,
+        "The same with the mean distance of the "
+        "generated image to "
+        "its own 50 nearest training images.",
+    ),
+    "sscd": Criterion(
+        "SSCD",
+        0.5,
+        False,
+        "Cosine similarity of copy-detection features; above "
+        "0.5 is called a replication (Somepalli et al. 2023), "
+        "above 0.75 a copy with 90% precision on the authors' "
+        "own benchmark.",
+    ),
+}
 
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """The distinct images a model was trained on and those it was not, by their places in an image set, and the near-duplicates among them."""
+    """The distinct images a model was trained on and those it was not, by their places in an image
+    set, and the near-duplicates among them.
+    """
 
     images: ImageSet
     members: Tensor
@@ -50,7 +102,9 @@ class TrainingSet:
     @property
     def digest(self) -> str:
         """Of the images and of which are members, which the image set's own digest does not tell."""
-        return hashlib.sha256(self.images.digest.encode() + self.members.numpy().tobytes()).hexdigest()[:16]
+        return hashlib.sha256(
+            self.images.digest.encode() + self.members.numpy().tobytes()
+        ).hexdigest()[:16]
 
     def subset(self, places: Tensor) -> ImageSet:
         return self.images.subset(places.tolist())
@@ -62,23 +116,38 @@ def training_set(images: ImageSet, groups: Tensor) -> TrainingSet:
     first = {identity: place for place, identity in reversed(list(enumerate(images.ids)))}
     distinct = [place for place, identity in enumerate(images.ids) if first[identity] == place]
     members = [place for place in distinct if group[place] != "held-out"]
-    return TrainingSet(images, torch.tensor(members), torch.tensor([p for p in distinct if group[p] == "held-out"]), groups)
+    return TrainingSet(
+        images,
+        torch.tensor(members),
+        torch.tensor([p for p in distinct if group[p] == "held-out"]),
+        groups,
+    )
 
 
 def match(
-    generations: Generations, training: TrainingSet, *, mirrored: bool = False, sscd: Describer | None = None,
+    generations: Generations,
+    training: TrainingSet,
+    *,
+    mirrored: bool = False,
+    sscd: Describer | None = None,
     progress: Callable[[float], object] | None = None,
-) -> pd.DataFrame:  # fmt: skip
-    """One line a generated image: number, cluster, its nearest and second nearest training image and every number of CRITERIA.
+) -> pd.DataFrame:
+    """One line a generated image: number, cluster, its nearest and second nearest training image
+    and every number of CRITERIA.
 
-    `nearest` and `second` are places in the image set, the second from another near-duplicate group. Where there are held-out images,
-    `held_out_ratio` and `held_out_distance` are the same numbers against those, and `equal_ratio` and `equal_distance` against a
-    random choice of as many near-duplicate groups of training images, so that a rate can be read beside its false positives.
+    `nearest` and `second` are places in the image set, the second from another near-duplicate
+    group. Where there are held-out images, `held_out_ratio` and `held_out_distance` are the same
+    numbers against those, and `equal_ratio` and `equal_distance` against a random choice of as many
+    near-duplicate groups of training images, so that a rate can be read beside its false positives.
     """
     queries = generations.images.batch(range(len(generations)))
     plan = generations.plan
     table = pd.DataFrame(
-        {"number": np.arange(len(queries)) + (plan.first if plan else 0), "name": generations.images.names, "id": generations.images.ids}
+        {
+            "number": np.arange(len(queries)) + (plan.first if plan else 0),
+            "name": generations.images.names,
+            "id": generations.images.ids,
+        }
     )
     if plan is not None:
         table["seed"] = plan.seed
@@ -86,9 +155,13 @@ def match(
         table["cluster"] = generations.clusters.numpy()
     members = training.subset(training.members)
     found = _nearest(queries, members, training.groups[training.members], mirrored)
-    table["nearest"], table["second"] = (training.members[found.index[:, column]].numpy() for column in (0, 1))
+    table["nearest"], table["second"] = (
+        training.members[found.index[:, column]].numpy() for column in (0, 1)
+    )
     table["mirrored"] = found.mirrored[:, 0].numpy()
-    table["distance"], table["second_distance"] = (found.distance[:, column].numpy() for column in (0, 1))
+    table["distance"], table["second_distance"] = (
+        found.distance[:, column].numpy() for column in (0, 1)
+    )
     table["ratio"] = match_ratio(found).numpy()
     if progress:
         progress(0.4)
@@ -102,17 +175,29 @@ def match(
         held_out = torch.unique(training.groups[training.others])
         if len(held_out) > 1:
             groups = torch.unique(training.groups[training.members])
-            chosen = groups[torch.randperm(len(groups), generator=torch.Generator().manual_seed(0))[: len(held_out)]]
+            chosen = groups[
+                torch.randperm(len(groups), generator=torch.Generator().manual_seed(0))[
+                    : len(held_out)
+                ]
+            ]
             equal = training.members[torch.isin(training.groups[training.members], chosen)]
             for name, places in (("held_out", training.others), ("equal", equal)):
-                other = _nearest(queries, training.subset(places), training.groups[places], mirrored)
-                table[f"{name}_ratio"], table[f"{name}_distance"] = match_ratio(other).numpy(), other.distance[:, 0].numpy()
+                other = _nearest(
+                    queries, training.subset(places), training.groups[places], mirrored
+                )
+                table[f"{name}_ratio"], table[f"{name}_distance"] = (
+                    match_ratio(other).numpy(),
+                    other.distance[:, 0].numpy(),
+                )
     return table
 
 
 def _nearest(queries: Tensor, images: ImageSet, groups: Tensor, mirrored: bool) -> Neighbours:
     if len(torch.unique(groups)) < 2:
-        raise ValueError("There must be at least two different training images to compare a nearest with a second nearest.")
+        raise ValueError(
+            "There must be at least two different training images to compare a nearest with a "
+            "second nearest."
+        )
     return nearest(queries, images, 2, mirrored=mirrored, groups=groups)
 
 
@@ -121,15 +206,29 @@ def copied_image(table: pd.DataFrame, copy: np.ndarray, groups: Tensor) -> Tenso
     return torch.where(torch.tensor(copy), groups[torch.tensor(table["nearest"].to_numpy())], -1)
 
 
-def similarities(generations: Generations, training: TrainingSet, kind: str = "distance", block: int = 256) -> Iterator[Tensor]:
-    """gamma of every generated against every distinct training image, in blocks of rows (B, N), for AMS and UMS.
+def similarities(
+    generations: Generations, training: TrainingSet, kind: str = "distance", block: int = 256
+) -> Iterator[Tensor]:
+    """gamma of every generated against every distinct training image, in blocks of rows (B, N), for
+    AMS and UMS.
 
-    "distance": minus the root mean square difference. "adaptive": minus the distance over half the mean distance of the training image
-    to its 50 nearest others. Negative, since gamma grows with similarity: the band of distances (a, b] is [-b, -a).
+    "distance": minus the root mean square difference. "adaptive": minus the distance over half the
+    mean distance of the training image to its 50 nearest others. Negative, since gamma grows with
+    similarity: the band of distances (a, b] is [-b, -a).
     """
     members = training.subset(training.members)
     flat = members.batch(range(len(members))).flatten(1)
-    scale = 0.5 * surroundings(members).clamp(min=1e-12) if kind == "adaptive" else torch.ones(len(members))
+    scale = (
+        0.5 * surroundings(members).clamp(min=1e-12)
+        if kind == "adaptive"
+        else torch.ones(len(members))
+    )
     for start in range(0, len(generations), block):
-        rows = generations.images.batch(range(start, min(len(generations), start + block))).flatten(1)
-        yield -torch.cdist(rows, flat, compute_mode="donot_use_mm_for_euclid_dist") / flat.shape[1] ** 0.5 / scale
+        rows = generations.images.batch(range(start, min(len(generations), start + block))).flatten(
+            1
+        )
+        yield (
+            -torch.cdist(rows, flat, compute_mode="donot_use_mm_for_euclid_dist")
+            / flat.shape[1] ** 0.5
+            / scale
+        )

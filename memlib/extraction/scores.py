@@ -14,10 +14,12 @@ Interval = tuple[float, float]
 
 @dataclass(frozen=True)
 class ExtractionScores:
-    """Shares of n generations, with 95% intervals: Wilson's for `ams`, a bootstrap for the other two.
+    """Shares of n generations, with 95% intervals: Wilson's for `ams`, a bootstrap for the other
+    two.
 
-    `ams` counts generations whose best match lies in the band. `ums` counts the distinct training images that any
-    generation matches within the band, its best match or not, so it can exceed `ams`; `best` counts those that are a best match.
+    `ams` counts generations whose best match lies in the band. `ums` counts the distinct training
+    images that any generation matches within the band, its best match or not, so it can exceed
+    `ams`; `best` counts those that are a best match.
     """
 
     n: int
@@ -30,14 +32,21 @@ class ExtractionScores:
 
 
 def extraction_scores(
-    similarity: Tensor | Iterable[Tensor], low: float, high: float = float("inf"), *, seed: int = 0, draws: int = 500
+    similarity: Tensor | Iterable[Tensor],
+    low: float,
+    high: float = float("inf"),
+    *,
+    seed: int = 0,
+    draws: int = 500,
 ) -> ExtractionScores:
-    """AMS and UMS of generations against training images, by SIDE's formulas (arXiv 2410.02467), for the band [low, high).
+    """AMS and UMS of generations against training images, by SIDE's formulas (arXiv 2410.02467),
+    for the band [low, high).
 
         AMS = (1/n) sum_x 1[low <= max_j gamma(x, x_j) < high]         UMS = (1/n) |union_x {j : low <= gamma(x, x_j) < high}|
 
-    `similarity` is gamma, (n, N), or its blocks of rows one after the other; pass a distance negated. Bands are disjoint: a near copy is
-    not in the low band. high = inf makes the cumulative version. Both depend on n; compare them at equal n only.
+    `similarity` is gamma, (n, N), or its blocks of rows one after the other; pass a distance
+    negated. Bands are disjoint: a near copy is not in the low band. high = inf makes the cumulative
+    version. Both depend on n; compare them at equal n only.
     """
     if not low < high:
         raise ValueError(f"The band must rise, not go from {low:g} to {high:g}.")
@@ -56,7 +65,9 @@ def extraction_scores(
     count = int(torch.cat(in_band).sum())
     ums, ums_interval = _unique(torch.cat(matched, 1), n, seed, draws)
     unique, unique_interval = _unique(torch.cat(best, 1), n, seed, draws)
-    return ExtractionScores(n, count / n, ums, unique, wilson(count, n), ums_interval, unique_interval)
+    return ExtractionScores(
+        n, count / n, ums, unique, wilson(count, n), ums_interval, unique_interval
+    )
 
 
 def wilson(count: int, n: int) -> Interval:
@@ -68,10 +79,11 @@ def wilson(count: int, n: int) -> Interval:
 def _unique(pairs: Tensor, n: int, seed: int, draws: int) -> tuple[float, Interval]:
     """Distinct columns among (row, column) pairs over n, and its bootstrap interval.
 
-    Drawing generations again cannot find an image that was not found, so its spread is too small. Drawn instead is from
-    an estimate of how often each image comes, found or not (Chao et al. 2015, as in iNEXT): with f1, f2 images found
-    once, twice, about f1^2 / 2 f2 are unseen, and the chance mass of all images is given to them and to the found ones by
-    the sample's estimated coverage. The spread is laid around the estimate.
+    Drawing generations again cannot find an image that was not found, so its spread is too small.
+    Drawn instead is from an estimate of how often each image comes, found or not (Chao et al. 2015,
+    as in iNEXT): with f1, f2 images found once, twice, about f1^2 / 2 f2 are unseen, and the chance
+    mass of all images is given to them and to the found ones by the sample's estimated coverage.
+    The spread is laid around the estimate.
     """
     times = np.unique(pairs[1].numpy(), return_counts=True)[1]
     estimate = len(times) / n
@@ -79,20 +91,32 @@ def _unique(pairs: Tensor, n: int, seed: int, draws: int) -> tuple[float, Interv
         return 0.0, (0.0, 0.0)
     once, twice, total = int((times == 1).sum()), int((times == 2).sum()), int(times.sum())
     unseen = math.ceil((n - 1) / n * (once**2 / (2 * twice) if twice else once * (once - 1) / 2))
-    missed = once / total * ((n - 1) * once / ((n - 1) * once + 2 * twice) if once else 0.0)  # 1 - coverage
+    missed = (
+        once / total * ((n - 1) * once / ((n - 1) * once + 2 * twice) if once else 0.0)
+    )  # 1 - coverage
     share = times / n
     fading = (1 - share) ** n
-    found = share * (1 - total / n * missed / max((share * fading).sum(), 1e-300) * fading) if missed else share
+    found = (
+        share * (1 - total / n * missed / max((share * fading).sum(), 1e-300) * fading)
+        if missed
+        else share
+    )
     draw = np.random.default_rng(seed)
-    counts = (draw.random((draws, len(found))) < 1 - (1 - found.clip(0, 1)) ** n).sum(1).astype(float)
+    counts = (
+        (draw.random((draws, len(found))) < 1 - (1 - found.clip(0, 1)) ** n).sum(1).astype(float)
+    )
     if unseen:
-        counts += draw.binomial(unseen, 1 - (1 - min(1.0, total / n * missed / unseen)) ** n, size=draws)
+        counts += draw.binomial(
+            unseen, 1 - (1 - min(1.0, total / n * missed / unseen)) ** n, size=draws
+        )
     low, high = np.quantile(counts - counts.mean(), [0.025, 0.975]) / n
     return estimate, (max(0.0, estimate + float(low)), estimate + float(high))
 
 
 def unique_curve(found: Tensor) -> Tensor:
-    """Distinct training images among the first 1, 2, ..., n generations; `found` (n,) is the image each copies, -1 for none."""
+    """Distinct training images among the first 1, 2, ..., n generations; `found` (n,) is the image
+    each copies, -1 for none.
+    """
     values, first = np.unique(found.numpy(), return_index=True)
     new = torch.zeros(len(found), dtype=torch.long)
     new[torch.from_numpy(first[values >= 0])] = 1

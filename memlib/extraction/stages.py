@@ -1,7 +1,9 @@
-"""A whole attack, stage by stage: the model's own images, the surrogate fitted to them, guided images.
+"""A whole attack, stage by stage: the model's own images, the surrogate fitted to them, guided
+images.
 
-Every stage is kept in a folder named by all it depends on, so that the same settings find again what was finished, whoever
-asks: the extraction page and `python -m memlib extract` share these folders.
+Every stage is kept in a folder named by all it depends on, so that the same settings find again
+what was finished, whoever asks: the extraction page and `python -m memlib extract` share these
+folders.
 """
 
 import hashlib
@@ -15,14 +17,22 @@ from typing import Any
 from memlib.denoisers import NetworkDenoiser
 from memlib.extraction.classifier import TimeResNet
 from memlib.extraction.describe import describer
-from memlib.extraction.generations import UNCONDITIONAL, Plan, generate_run, plan_of, read_generations
+from memlib.extraction.generations import (
+    UNCONDITIONAL,
+    Plan,
+    generate_run,
+    plan_of,
+    read_generations,
+)
 from memlib.extraction.surrogate import KINDS, Surrogate, fit_surrogate, load_surrogate
 from memlib.extraction.training import BATCH
 
 FOLDER = Path(".afterimage") / "extraction"  # below the working directory: where runs are drawn
 METHODS = {UNCONDITIONAL: "A baseline: images drawn from the model as it is."} | KINDS
 GRADIENT = 0.2  # cost of a guidance step, and
-UPDATE = 0.25  # of one image in an update of the narrow classifier, about, in network forwards: for estimates of time alone
+# of one image in an update of the narrow classifier, about, in network forwards: for estimates of
+# time alone
+UPDATE = 0.25
 
 Tell = Callable[[float, float, str], object]
 
@@ -36,7 +46,8 @@ class Settings:
     strength: float = 1.0
     steps: int = 50
     seed: int = 0
-    own: int = 1024  # the model's own images the surrogate is fitted to; guided images are numbered from there on
+    # the model's own images the surrogate is fitted to; guided images are numbered from there on
+    own: int = 1024
     clusters: int = 100
     cohesion: float = 0.9
     features: str = "denoiser"
@@ -59,7 +70,11 @@ class Settings:
         if not self.guided:
             return drawn
         trainings = 2 if self.method == "distilled" else 1
-        return int(drawn * (1 + GRADIENT) + self.own * (self.steps + 1) + self.updates * BATCH * UPDATE * trainings)
+        return int(
+            drawn * (1 + GRADIENT)
+            + self.own * (self.steps + 1)
+            + self.updates * BATCH * UPDATE * trainings
+        )
 
     def check(self) -> None:
         """ValueError, before anything is drawn, for what cannot be done."""
@@ -73,13 +88,21 @@ class Settings:
         if not self.guided:
             return
         if not 0 <= self.strength < math.inf:
-            raise ValueError(f"The strength must not be negative or infinite, not {self.strength:g}.")
+            raise ValueError(
+                f"The strength must not be negative or infinite, not {self.strength:g}."
+            )
         if not -1 <= self.cohesion <= 1:
             raise ValueError(f"The cohesion is a cosine, from -1 to 1, not {self.cohesion:g}.")
         if not 2 <= self.clusters <= self.own:
-            raise ValueError(f"There must be 2 to {self.own} clusters, as many as the model's own images, not {self.clusters}.")
+            raise ValueError(
+                f"There must be 2 to {self.own} clusters, as many as the model's own images, not "
+                f"{self.clusters}."
+            )
         if self.layout not in TimeResNet.LAYOUTS:
-            raise ValueError(f"The classifier's layout is one of {', '.join(TimeResNet.LAYOUTS)}, not {self.layout!r}.")
+            raise ValueError(
+                f"The classifier's layout is one of {', '.join(TimeResNet.LAYOUTS)}, not "
+                f"{self.layout!r}."
+            )
 
 
 def folder_of(plan: Plan, root: Path = FOLDER) -> Path:
@@ -87,39 +110,64 @@ def folder_of(plan: Plan, root: Path = FOLDER) -> Path:
     return root / _key(asdict(plan))
 
 
-def attack_run(denoiser: NetworkDenoiser, settings: Settings, root: Path = FOLDER, callback: Tell | None = None) -> Iterator[Path]:
-    """Do an attack, what is stored below `root` being left out; yields the folder it grows in, after every part.
+def attack_run(
+    denoiser: NetworkDenoiser, settings: Settings, root: Path = FOLDER, callback: Tell | None = None
+) -> Iterator[Path]:
+    """Do an attack, what is stored below `root` being left out; yields the folder it grows in,
+    after every part.
 
-    `callback(done, total, stage)` counts the images or updates of a stage; an exception it raises keeps what is finished.
-    Raises ValueError for settings that cannot be used.
+    `callback(done, total, stage)` counts the images or updates of a stage; an exception it raises
+    keeps what is finished. Raises ValueError for settings that cannot be used.
     """
     settings.check()
     tell = callback or (lambda done, total, stage: None)
     if not settings.guided:
         yield from _draw(denoiser, settings.n, settings, root, tell, "Drawing images")
         return
-    stored = root / f"surrogate-{_key([denoiser.digest, settings.steps, settings.own, settings.surrogate])}"
+    stored = (
+        root
+        / f"surrogate-{_key([denoiser.digest, settings.steps, settings.own, settings.surrogate])}"
+    )
     if not (stored / "surrogate.json").exists():
         describer(settings.features, denoiser)  # what is not there is said before anything is drawn
-        yield from _draw(denoiser, settings.own, settings, root, tell, "Drawing the model's own images")
+        yield from _draw(
+            denoiser, settings.own, settings, root, tell, "Drawing the model's own images"
+        )
     surrogate = _surrogate(denoiser, settings, root, stored, tell)
     yield from _draw(denoiser, settings.n, settings, root, tell, "Drawing guided images", surrogate)
 
 
 def _draw(
-    denoiser: NetworkDenoiser, n: int, settings: Settings, root: Path, tell: Tell, stage: str, surrogate: Surrogate | None = None
+    denoiser: NetworkDenoiser,
+    n: int,
+    settings: Settings,
+    root: Path,
+    tell: Tell,
+    stage: str,
+    surrogate: Surrogate | None = None,
 ) -> Iterator[Path]:
     strength, first = (settings.strength, settings.own) if surrogate else (0.0, 0)
-    folder = folder_of(plan_of(denoiser, surrogate, strength, settings.steps, settings.seed, first), root)
+    folder = folder_of(
+        plan_of(denoiser, surrogate, strength, settings.steps, settings.seed, first), root
+    )
     for done, total in generate_run(
-        folder, denoiser, n, surrogate=surrogate, strength=strength, steps=settings.steps, seed=settings.seed, first=first,
+        folder,
+        denoiser,
+        n,
+        surrogate=surrogate,
+        strength=strength,
+        steps=settings.steps,
+        seed=settings.seed,
+        first=first,
         progress=lambda share: tell(share * n, n, stage),
-    ):  # fmt: skip
+    ):
         tell(done, total, stage)
         yield folder
 
 
-def _surrogate(denoiser: NetworkDenoiser, settings: Settings, root: Path, stored: Path, tell: Tell) -> Surrogate:
+def _surrogate(
+    denoiser: NetworkDenoiser, settings: Settings, root: Path, stored: Path, tell: Tell
+) -> Surrogate:
     """The surrogate of these settings, from the disk where it was fitted before."""
     if (stored / "surrogate.json").exists():
         return load_surrogate(stored, denoiser)
@@ -128,10 +176,14 @@ def _surrogate(denoiser: NetworkDenoiser, settings: Settings, root: Path, stored
         if done % 10 == 0:
             tell(done, total, "Training the classifier")
 
-    own = read_generations(folder_of(plan_of(denoiser, steps=settings.steps, seed=settings.seed), root)).images
+    own = read_generations(
+        folder_of(plan_of(denoiser, steps=settings.steps, seed=settings.seed), root)
+    ).images
     generated = denoiser.encode(own.batch(range(settings.own)))
     tell(0, 1, "Describing and clustering the images")
-    surrogate = fit_surrogate(denoiser, generated, **settings.surrogate, folder=stored, callback=report)
+    surrogate = fit_surrogate(
+        denoiser, generated, **settings.surrogate, folder=stored, callback=report
+    )
     surrogate.save(stored)
     return surrogate
 

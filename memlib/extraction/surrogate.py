@@ -1,8 +1,10 @@
-"""The surrogate condition of SIDE: clusters of the model's own images, and a classifier that finds them under noise.
+"""The surrogate condition of SIDE: clusters of the model's own images, and a classifier that finds
+them under noise.
 
-Chen et al., arXiv 2410.02467: describe images drawn from the model, cluster them, keep the tight clusters, and train a
-classifier p(c | y, sigma) of the noised images. Its gradient then leads sampling towards one cluster, as if the model had
-been trained with labels. Nothing here sees a training image of the model.
+Chen et al., arXiv 2410.02467: describe images drawn from the model, cluster them, keep the tight
+clusters, and train a classifier p(c | y, sigma) of the noised images. Its gradient then leads
+sampling towards one cluster, as if the model had been trained with labels. Nothing here sees a
+training image of the model.
 """
 
 import hashlib
@@ -29,20 +31,26 @@ from memlib.flow import Callback
 from memlib.seeds import generator
 
 KINDS = {
-    "side": "Clusters of the model's own images, and a classifier that was trained under noise (the paper's attack).",
-    "distilled": "The early version: the soft labels of a classifier of clean images, distilled into one that was trained under noise.",
-    "time-independent": "A baseline: guidance by a classifier of clean images, which does not know of noise.",
-    "permuted": "A control: the same classifier trained on shuffled labels. What it finds, guidance alone finds.",
+    "side": "Clusters of the model's own images, and a classifier that was trained under noise "
+    "(the paper's attack).",
+    "distilled": "The early version: the soft labels of a classifier of clean images, distilled "
+    "into one that was trained under noise.",
+    "time-independent": "A baseline: guidance by a classifier of clean images, which does not "
+    "know of noise.",
+    "permuted": "A control: the same classifier trained on shuffled labels. What it finds, "
+    "guidance alone finds.",
 }
 LEVELS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0)  # where accuracy is reported
 
 
 @dataclass(frozen=True)
 class Clusters:
-    """K-means of N described images: which clusters are tight enough, and each image's nearest tight cluster.
+    """K-means of N described images: which clusters are tight enough, and each image's nearest
+    tight cluster.
 
-    `cohesion` (K,) is the mean cosine of a cluster's members to its centroid, `sizes` (K,) how many they are, `kept` (K',)
-    the clusters at or above the threshold, `labels` (N,) each image's nearest kept cluster, 0 to K' - 1.
+    `cohesion` (K,) is the mean cosine of a cluster's members to its centroid, `sizes` (K,) how many
+    they are, `kept` (K',) the clusters at or above the threshold, `labels` (N,) each image's
+    nearest kept cluster, 0 to K' - 1.
     """
 
     cohesion: Tensor
@@ -55,9 +63,10 @@ class Clusters:
 class Surrogate:
     """A classifier of clusters with how it came to be; `guidance` is what sampling needs of it.
 
-    `accuracy` maps a noise level to the share of held-out generated images whose cluster is found, `chance` is the share
-    of the largest cluster. `evaluations` counts everything spent on it beyond drawing the images, in network forwards of
-    one image; `step_cost` is one guidance step's, likewise (arithmetic operations over those of the network).
+    `accuracy` maps a noise level to the share of held-out generated images whose cluster is found,
+    `chance` is the share of the largest cluster. `evaluations` counts everything spent on it beyond
+    drawing the images, in network forwards of one image; `step_cost` is one guidance step's,
+    likewise (arithmetic operations over those of the network).
     """
 
     classifier: TimeResNet
@@ -90,7 +99,9 @@ class Surrogate:
         }
 
     def save(self, folder: Path, half: bool = False) -> None:
-        """Write it to a folder, its weights rounded to half precision where asked: that is another surrogate, with a digest of its own."""
+        """Write it to a folder, its weights rounded to half precision where asked: that is another
+        surrogate, with a digest of its own.
+        """
         folder.mkdir(parents=True, exist_ok=True)
         weights = {
             name: (value.half() if half and value.is_floating_point() else value).cpu().contiguous()
@@ -103,8 +114,12 @@ class Surrogate:
         partial.write_text(json.dumps(self.details()) + "\n")
         partial.replace(folder / "surrogate.json")
 
-    def guidance(self, clusters: Tensor, strength: float) -> Callable[[Tensor, float, Tensor], Tensor]:
-        """strength * grad log p(c | y, sigma) for `memlib.sample`, image i being led to clusters[i]."""
+    def guidance(
+        self, clusters: Tensor, strength: float
+    ) -> Callable[[Tensor, float, Tensor], Tensor]:
+        """strength * grad log p(c | y, sigma) for `memlib.sample`, image i being led to
+        clusters[i].
+        """
 
         def guide(y: Tensor, sigma: float, index: Tensor) -> Tensor:
             return strength * self.log_probability(y, sigma, clusters[index])[1]
@@ -115,27 +130,39 @@ class Surrogate:
         """log p(c | y, sigma), (B,), and its gradient in y, (B, C, H, W)."""
         with torch.enable_grad():
             x = y.detach().to(self.classifier.head.weight.dtype).requires_grad_()
-            logs = self.classifier(x, sigma).log_softmax(1).gather(1, wanted.to(y.device)[:, None])[:, 0]
+            logs = (
+                self.classifier(x, sigma)
+                .log_softmax(1)
+                .gather(1, wanted.to(y.device)[:, None])[:, 0]
+            )
             (slope,) = torch.autograd.grad(logs.sum(), x)
         return logs.detach(), slope.to(y.dtype)
 
 
 def cluster(features: Tensor, clusters: int, cohesion: float, seed: int = 0) -> Clusters:
-    """K-means of features (N, F), clusters below the cohesion threshold dropped and their images given to the others.
+    """K-means of features (N, F), clusters below the cohesion threshold dropped and their images
+    given to the others.
 
-    Clusters of one image are dropped as well: their cohesion is 1 whatever the image. Raises ValueError where fewer than two remain.
+    Clusters of one image are dropped as well: their cohesion is 1 whatever the image. Raises
+    ValueError where fewer than two remain.
     """
     if not 2 <= clusters <= len(features):
-        raise ValueError(f"There must be 2 to {len(features)} clusters, as many as images, not {clusters}.")
+        raise ValueError(
+            f"There must be 2 to {len(features)} clusters, as many as images, not {clusters}."
+        )
     found = KMeans(clusters, n_init=4, algorithm="elkan", random_state=seed).fit(features.numpy())
-    centroids, labels = torch.from_numpy(found.cluster_centers_).float(), torch.from_numpy(found.labels_).long()
+    centroids, labels = (
+        torch.from_numpy(found.cluster_centers_).float(),
+        torch.from_numpy(found.labels_).long(),
+    )
     sizes = torch.bincount(labels, minlength=clusters)
     cosines = (normalize(features, dim=1) * normalize(centroids, dim=1)[labels]).sum(1)
     mean = torch.zeros(clusters).index_add_(0, labels, cosines) / sizes.clamp(min=1)
     kept = torch.nonzero((mean >= cohesion) & (sizes > 1))[:, 0]
     if len(kept) < 2:
         raise ValueError(
-            f"Only {len(kept)} of {clusters} clusters are as tight as {cohesion:g}; lower the cohesion threshold or ask for fewer clusters."
+            f"Only {len(kept)} of {clusters} clusters are as tight as {cohesion:g}; lower the "
+            "cohesion threshold or ask for fewer clusters."
         )
     return Clusters(mean, sizes, kept, torch.cdist(features, centroids[kept]).argmin(1))
 
@@ -157,30 +184,46 @@ def fit_surrogate(
 ) -> Surrogate:
     """Fit a surrogate to images (N, C, H, W) drawn from the model itself.
 
-    The images are described by `features` (see `describer`), clustered by k-means into `clusters`, those with a mean
-    cosine to their centroid of at least `cohesion` are kept, and every image is given to the nearest of them. Then
+    The images are described by `features` (see `describer`), clustered by k-means into `clusters`,
+    those with a mean cosine to their centroid of at least `cohesion` are kept, and every image is
+    given to the nearest of them. Then
 
         min E_{sigma, n} CE(p(. | x + sigma n, sigma), c),       ln sigma uniform over the denoiser's range,
 
-    by AdamW with warm-up and a cosine to zero, 64 images an update. `kind` names what is trained, one of KINDS;
-    "distilled" takes KL(teacher || p) to a classifier of the clean images instead. `layout` is "narrow" or the paper's
-    "resnet34". Every tenth image is left out of training and tells the accuracy at each noise level.
+    by AdamW with warm-up and a cosine to zero, 64 images an update. `kind` names what is trained,
+    one of KINDS; "distilled" takes KL(teacher || p) to a classifier of the clean images instead.
+    `layout` is "narrow" or the paper's "resnet34". Every tenth image is left out of training and
+    tells the accuracy at each noise level.
 
-    With a `folder` training is saved there every 100 updates and when it is interrupted, and goes on from there: the same result
-    as without a break. `callback(done, total)` counts updates. Raises ValueError for settings that cannot be used.
+    With a `folder` training is saved there every 100 updates and when it is interrupted, and goes
+    on from there: the same result as without a break. `callback(done, total)` counts updates.
+    Raises ValueError for settings that cannot be used.
     """
     if kind not in KINDS:
         raise ValueError(f"The surrogate is one of {', '.join(KINDS)}, not {kind!r}.")
     if layout not in TimeResNet.LAYOUTS:
-        raise ValueError(f"The classifier's layout is one of {', '.join(TimeResNet.LAYOUTS)}, not {layout!r}.")
+        raise ValueError(
+            f"The classifier's layout is one of {', '.join(TimeResNet.LAYOUTS)}, not {layout!r}."
+        )
     if updates < 1:
         raise ValueError(f"The classifier needs at least one update, not {updates}.")
-    settings = {"clusters": clusters, "cohesion": cohesion, "features": features, "kind": kind, "layout": layout, "updates": updates}
+    settings = {
+        "clusters": clusters,
+        "cohesion": cohesion,
+        "features": features,
+        "kind": kind,
+        "layout": layout,
+        "updates": updates,
+    }
     settings |= {"rate": rate, "seed": seed, "generated": len(generated)}
     images = denoiser.check(generated).float()
     describe, centred = describer(features, denoiser)
-    described = describe_all(describe, images if features == "denoiser" else denoiser.decode(images))
-    found = cluster(described - described.mean(0) if centred else described, clusters, cohesion, seed)
+    described = describe_all(
+        describe, images if features == "denoiser" else denoiser.decode(images)
+    )
+    found = cluster(
+        described - described.mean(0) if centred else described, clusters, cohesion, seed
+    )
     labels = found.labels
     if kind == "permuted":
         labels = labels[torch.randperm(len(labels), generator=generator(seed, 0, 7))]
@@ -189,10 +232,15 @@ def fit_surrogate(
     spent = len(images) * (1.0 if features == "denoiser" else 0.0)
     teacher = None
     if kind == "distilled":
-        teacher = training.run("teacher", False, None, lambda done: callback(done, chunks) if callback else None)
+        teacher = training.run(
+            "teacher", False, None, lambda done: callback(done, chunks) if callback else None
+        )
     before = chunks - updates
     classifier = training.run(
-        "student", kind != "time-independent", teacher, lambda done: callback(before + done, chunks) if callback else None
+        "student",
+        kind != "time-independent",
+        teacher,
+        lambda done: callback(before + done, chunks) if callback else None,
     )
     own = _operations(lambda: denoiser(images[:1], denoiser.sigma_max))
     probe = images[:2].clone()
@@ -216,14 +264,21 @@ def fit_surrogate(
 
 
 @torch.no_grad()
-def _accuracy(denoiser: Denoiser, classifier: TimeResNet, images: Tensor, labels: Tensor, seed: int) -> dict[float, float]:
+def _accuracy(
+    denoiser: Denoiser, classifier: TimeResNet, images: Tensor, labels: Tensor, seed: int
+) -> dict[float, float]:
     """Share of images whose cluster is found, by noise level."""
     if not len(images):
         return {}
     noise = torch.randn(images.shape, generator=generator(seed, 0, 3)).to(images.device)
     levels = [level for level in LEVELS if denoiser.sigma_floor <= level <= denoiser.sigma_max]
     return {
-        level: float((classifier(images + level * noise, level).argmax(1) == labels.to(images.device)).float().mean()) for level in levels
+        level: float(
+            (classifier(images + level * noise, level).argmax(1) == labels.to(images.device))
+            .float()
+            .mean()
+        )
+        for level in levels
     }
 
 
@@ -233,17 +288,38 @@ def load_surrogate(folder: Path, denoiser: Denoiser) -> Surrogate:
         details = json.loads((folder / "surrogate.json").read_text())
         settings, kept = details["settings"], torch.tensor(details["kept"])
         blocks, width = TimeResNet.LAYOUTS[settings["layout"]]
-        classifier = TimeResNet(denoiser.shape[0], len(kept), blocks, width, details["kind"] != "time-independent")
+        classifier = TimeResNet(
+            denoiser.shape[0], len(kept), blocks, width, details["kind"] != "time-independent"
+        )
         classifier.load_state_dict(load_file(folder / "classifier.safetensors"))
-        clusters = Clusters(*(torch.tensor(details[name]) for name in ("cohesion", "sizes", "kept", "labels")))
+        clusters = Clusters(
+            *(torch.tensor(details[name]) for name in ("cohesion", "sizes", "kept", "labels"))
+        )
         accuracy = {float(level): float(value) for level, value in details["accuracy"].items()}
         classifier = classifier.to(denoiser.device).eval().requires_grad_(False)
         return Surrogate(
-            classifier, clusters, details["kind"], settings, accuracy, details["chance"],
-            details["evaluations"], details["step_cost"], _digest(classifier, settings),
-        )  # fmt: skip
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, SafetensorError) as error:
-        raise ValueError(f"The surrogate in {folder.name!r} cannot be read: {str(error).splitlines()[0]}.") from error
+            classifier,
+            clusters,
+            details["kind"],
+            settings,
+            accuracy,
+            details["chance"],
+            details["evaluations"],
+            details["step_cost"],
+            _digest(classifier, settings),
+        )
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        RuntimeError,
+        SafetensorError,
+    ) as error:
+        raise ValueError(
+            f"The surrogate in {folder.name!r} cannot be read: {str(error).splitlines()[0]}."
+        ) from error
 
 
 def _operations(work: Callable[[], object]) -> float:
@@ -256,7 +332,9 @@ def _operations(work: Callable[[], object]) -> float:
 def _gradient(classifier: TimeResNet, y: Tensor) -> None:
     with torch.enable_grad():
         x = y.requires_grad_()
-        torch.autograd.grad(classifier(1 * x, 1.0).sum(), x)  # the counter cannot follow gradients to a module's own input
+        torch.autograd.grad(
+            classifier(1 * x, 1.0).sum(), x
+        )  # the counter cannot follow gradients to a module's own input
 
 
 def _learn(classifier: TimeResNet, y: Tensor) -> None:

@@ -1,4 +1,6 @@
-"""The path of one sample, and which training image an ideal memoriser would make of it at every noise level."""
+"""The path of one sample, and which training image an ideal memoriser would make of it at every
+noise level.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,11 +20,13 @@ TOP = 5
 
 @dataclass(frozen=True)
 class Trajectory:
-    """T noise levels of one sampling path, with the posterior of the training images given its state.
+    """T noise levels of one sampling path, with the posterior of the training images given its
+    state.
 
-    `sigmas` (T,) falling; `noisy` and `denoised` (T, C, H, W); `index` and `weight` (T, 5), the training images with the largest
-    weights; `candidates` (T,), exp of the entropy of the weights: how many images are still in question; `commit`, the
-    place of the level from which on one image has 90% of the weight, None where that never comes. `image` is the sample.
+    `sigmas` (T,) falling; `noisy` and `denoised` (T, C, H, W); `index` and `weight` (T, 5), the
+    training images with the largest weights; `candidates` (T,), exp of the entropy of the weights:
+    how many images are still in question; `commit`, the place of the level from which on one image
+    has 90% of the weight, None where that never comes. `image` is the sample.
     """
 
     sigmas: Tensor
@@ -36,9 +40,14 @@ class Trajectory:
 
 
 def posterior(
-    y: Tensor, sigma: Tensor, images: Tensor | ImageSet, copies: Tensor | None = None, encode: Callable[[Tensor], Tensor] | None = None
+    y: Tensor,
+    sigma: Tensor,
+    images: Tensor | ImageSet,
+    copies: Tensor | None = None,
+    encode: Callable[[Tensor], Tensor] | None = None,
 ) -> Tensor:
-    """p(x_i | y, sigma) of a model that knows the training images and nothing else, (T, N) float64, for states y (T, C, H, W):
+    """p(x_i | y, sigma) of a model that knows the training images and nothing else, (T, N) float64,
+    for states y (T, C, H, W):
 
     softmax_i( ln n_i - |y - x_i|^2 / (2 sigma^2) ),   n_i the copies of image i in the training set. `encode` brings pictures to the space of the states, where they live in latents.
     """
@@ -46,9 +55,13 @@ def posterior(
     logits = []
     for start in range(0, len(images), 4096):
         stop = min(len(images), start + 4096)
-        block = images[start:stop] if isinstance(images, Tensor) else images.batch(range(start, stop))
+        block = (
+            images[start:stop] if isinstance(images, Tensor) else images.batch(range(start, stop))
+        )
         block = (block if encode is None else encode(block).cpu()).double().flatten(1)
-        logits.append(block @ flat.T - 0.5 * block.square().sum(1, keepdim=True))  # |y|^2 is alike for all images
+        logits.append(
+            block @ flat.T - 0.5 * block.square().sum(1, keepdim=True)
+        )  # |y|^2 is alike for all images
     exponents = torch.cat(logits).T / sigma.double()[:, None] ** 2
     if copies is not None:
         exponents = exponents + copies.double().log()
@@ -66,7 +79,10 @@ def trajectory(
     steps: int = 50,
     seed: int = 0,
 ) -> Trajectory:
-    """Draw sample `number` again, as `sample` or `extract` drew it, and follow it. `steps` network forwards."""
+    """Draw sample `number` again, as `sample` or `extract` drew it, and follow it.
+
+    `steps` network forwards.
+    """
     states, denoised, levels = [], [], []
 
     def trace(sigma: float, y: Tensor, guess: Tensor) -> None:
@@ -78,7 +94,9 @@ def trajectory(
     if surrogate is not None and strength:
         wanted = draw_clusters(len(surrogate), 1, seed, number).expand(number + 1)
         guidance = surrogate.guidance(wanted, strength)
-    image = sample(denoiser, 1, steps=steps, seed=seed, first=number, guidance=guidance, trace=trace)[0]
+    image = sample(
+        denoiser, 1, steps=steps, seed=seed, first=number, guidance=guidance, trace=trace
+    )[0]
     sigmas, noisy = torch.tensor(levels, dtype=torch.float64), torch.cat(states)
     weights = posterior(noisy, sigmas, images, copies, denoiser.encode)
     weight, index = weights.topk(min(TOP, weights.shape[1]), dim=1)

@@ -1,4 +1,6 @@
-"""Image sets: any folder, archive, array or table of pictures as float32 tensors in [-1, 1], with ids that outlive file names."""
+"""Image sets: any folder, archive, array or table of pictures as float32 tensors in [-1, 1], with
+ids that outlive file names.
+"""
 
 from memlib.images.imageset import ImageSet, load_images, of_pixels
 from memlib.images.transform import Transform, to_pixels, to_unit

@@ -1,4 +1,5 @@
-"""What is kept on disk between visits: the index of a large image set, and thumbnails. All of it can be deleted at any time.
+"""What is kept on disk between visits: the index of a large image set, and thumbnails. All of it
+can be deleted at any time.
 
 It lies in AFTERIMAGE_CACHE, or where the system keeps caches; files are written in one move.
 """
@@ -23,7 +24,10 @@ MOST_THUMBNAILS = 100_000
 
 def cache_folder() -> Path:
     """The folder of all this, made where it is not there."""
-    chosen = os.environ.get("AFTERIMAGE_CACHE") or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "afterimage"
+    chosen = (
+        os.environ.get("AFTERIMAGE_CACHE")
+        or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "afterimage"
+    )
     folder = Path(chosen)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     return folder
@@ -31,7 +35,9 @@ def cache_folder() -> Path:
 
 @dataclass
 class Index:
-    """The usable pictures of a source: their `places` in it, their ids, those that were `skipped` (place, reason), and how far it got."""
+    """The usable pictures of a source: their `places` in it, their ids, those that were `skipped`
+    (place, reason), and how far it got.
+    """
 
     channels: int | None = None
     shape: tuple[int, int, int] | None = None
@@ -42,48 +48,79 @@ class Index:
 
 
 def _file(key: str) -> Path:
-    return cache_folder() / f"index-{hashlib.sha256(f'{FORMAT} {key}'.encode()).hexdigest()[:32]}.parquet"
+    return (
+        cache_folder()
+        / f"index-{hashlib.sha256(f'{FORMAT} {key}'.encode()).hexdigest()[:32]}.parquet"
+    )
 
 
 def read_index(key: str) -> Index:
-    """The index stored under a key, perhaps one that was stopped half-way; an empty one where there is none."""
+    """The index stored under a key, perhaps one that was stopped half-way; an empty one where there
+    is none.
+    """
     try:
         table = pq.read_table(_file(key))
         details = json.loads(table.schema.metadata[b"afterimage"])
         shape = details["shape"]
         return Index(
-            details["channels"], (shape[0], shape[1], shape[2]) if shape else None, table["place"].to_pylist(), table["id"].to_pylist(),
-            [(place, reason) for place, reason in details["skipped"]], details["done"],
-        )  # fmt: skip
+            details["channels"],
+            (shape[0], shape[1], shape[2]) if shape else None,
+            table["place"].to_pylist(),
+            table["id"].to_pylist(),
+            [(place, reason) for place, reason in details["skipped"]],
+            details["done"],
+        )
     except (OSError, pa.ArrowException, KeyError, ValueError, TypeError, IndexError):
         return Index()
 
 
 def write_index(key: str, index: Index) -> None:
-    details = {"channels": index.channels, "shape": index.shape, "skipped": index.skipped, "done": index.done}
-    table = pa.table({"place": pa.array(index.places, pa.int64()), "id": pa.array(index.ids, pa.string())})
+    details = {
+        "channels": index.channels,
+        "shape": index.shape,
+        "skipped": index.skipped,
+        "done": index.done,
+    }
+    table = pa.table(
+        {"place": pa.array(index.places, pa.int64()), "id": pa.array(index.ids, pa.string())}
+    )
     with contextlib.suppress(OSError):  # a full or forbidden disk costs time, nothing else
         partial = _file(key).with_suffix(f".{os.getpid()}.partial")
-        pq.write_table(table.replace_schema_metadata({"afterimage": json.dumps(details)}), partial, compression="zstd")
+        pq.write_table(
+            table.replace_schema_metadata({"afterimage": json.dumps(details)}),
+            partial,
+            compression="zstd",
+        )
         partial.replace(_file(key))
 
 
 def thumbnails(keys: Sequence[str], make: Callable[[int], np.ndarray]) -> list[np.ndarray]:
-    """The small pictures (h, w, 3) uint8 stored under the keys; `make(i)` makes those that are missing, and they are stored."""
+    """The small pictures (h, w, 3) uint8 stored under the keys; `make(i)` makes those that are
+    missing, and they are stored.
+    """
     try:
         with _thumbnails() as store:
             marks = ",".join("?" * len(keys))
             known = {
                 key: np.frombuffer(data, np.uint8).reshape(h, w, 3)
-                for key, h, w, data in store.execute(f"SELECT * FROM t WHERE key IN ({marks})", keys)
+                for key, h, w, data in store.execute(
+                    f"SELECT * FROM t WHERE key IN ({marks})", keys
+                )
             }
             made = {key: make(place) for place, key in enumerate(keys) if key not in known}
             store.executemany(
-                "INSERT OR REPLACE INTO t VALUES (?, ?, ?, ?)", [(key, *one.shape[:2], one.tobytes()) for key, one in made.items()]
+                "INSERT OR REPLACE INTO t VALUES (?, ?, ?, ?)",
+                [(key, *one.shape[:2], one.tobytes()) for key, one in made.items()],
             )
-            store.execute("DELETE FROM t WHERE rowid <= (SELECT max(rowid) FROM t) - ?", (MOST_THUMBNAILS,))
+            store.execute(
+                "DELETE FROM t WHERE rowid <= (SELECT max(rowid) FROM t) - ?", (MOST_THUMBNAILS,)
+            )
         return [known[key] if key in known else made[key] for key in keys]
-    except (sqlite3.Error, OSError, ValueError):  # damaged, locked or no place: made again each time
+    except (
+        sqlite3.Error,
+        OSError,
+        ValueError,
+    ):  # damaged, locked or no place: made again each time
         return [make(place) for place in range(len(keys))]
 
 
@@ -91,7 +128,10 @@ def thumbnails(keys: Sequence[str], make: Callable[[int], np.ndarray]) -> list[n
 def _thumbnails() -> Iterator[sqlite3.Connection]:
     store = sqlite3.connect(cache_folder() / "thumbnails.sqlite", timeout=2)
     try:
-        store.execute("CREATE TABLE IF NOT EXISTS t (key TEXT PRIMARY KEY, height INTEGER, width INTEGER, pixels BLOB)")
+        store.execute(
+            "CREATE TABLE IF NOT EXISTS t (key TEXT PRIMARY KEY, height INTEGER, width INTEGER, "
+            "pixels BLOB)"
+        )
         with store:
             yield store
     finally:

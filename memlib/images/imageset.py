@@ -1,4 +1,7 @@
-"""Image sets: a source of pictures, a transform, and an index of the usable ones. Pixels are decoded when they are asked for."""
+"""Image sets: a source of pictures, a transform, and an index of the usable ones.
+
+Pixels are decoded when they are asked for.
+"""
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
@@ -10,7 +13,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from memlib.denoisers.unet import DEMO
+from memlib.bundled import DEMO
 from memlib.images.arrays import Array
 from memlib.images.cache import INDEXED, Index, read_index, thumbnails, write_index
 from memlib.images.decode import decode
@@ -27,11 +30,13 @@ TAR = (".tar", ".tar.gz", ".tgz")
 
 @dataclass
 class ImageSet:
-    """A sequence of images: `len(set)`, `set[i]` (C, H, W), `set.batch(indices)` (B, C, H, W), float32 in [-1, 1].
+    """A sequence of images: `len(set)`, `set[i]` (C, H, W), `set.batch(indices)` (B, C, H, W),
+    float32 in [-1, 1].
 
-    `ids[i]` is a hash of the decoded pixels and of how they were transformed; equal pictures have equal ids.
-    `digest` is the hash of all ids in order. `skipped` lists (name, reason) of files that are no usable picture.
-    `metadata` says of each column what it holds for each image; the pages know the columns group, copies and family.
+    `ids[i]` is a hash of the decoded pixels and of how they were transformed; equal pictures have
+    equal ids. `digest` is the hash of all ids in order. `skipped` lists (name, reason) of files
+    that are no usable picture. `metadata` says of each column what it holds for each image; the
+    pages know the columns group, copies and family.
     """
 
     name: str
@@ -61,13 +66,17 @@ class ImageSet:
         try:
             return self._read(index % len(self))
         except ValueError as error:
-            raise ValueError(f"{self.names[index]!r} {error}; the images changed since they were loaded.") from error
+            raise ValueError(
+                f"{self.names[index]!r} {error}; the images changed since they were loaded."
+            ) from error
 
     def batch(self, indices: Iterable[int]) -> Tensor:
         return torch.stack([self[int(i)] for i in indices])
 
     def thumbnails(self, indices: Sequence[int]) -> np.ndarray:
-        """Small pictures (B, h, w, 3) uint8 for galleries: the images themselves, or from a store on disk where they are large."""
+        """Small pictures (B, h, w, 3) uint8 for galleries: the images themselves, or from a store
+        on disk where they are large.
+        """
         _, height, width = self.shape
         small = max(height, width) <= THUMBNAIL
 
@@ -81,11 +90,17 @@ class ImageSet:
             picture.thumbnail((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX)
             return np.asarray(picture)
 
-        found = [make(place) for place in range(len(indices))] if small else thumbnails([self.ids[int(index)] for index in indices], make)
+        found = (
+            [make(place) for place in range(len(indices))]
+            if small
+            else thumbnails([self.ids[int(index)] for index in indices], make)
+        )
         return np.stack(found)
 
     def take(self, data: bytes) -> tuple[Tensor, str]:
-        """Another encoded picture, brought to this set's shape as its own were, and its id; ValueError, as a phrase about it."""
+        """Another encoded picture, brought to this set's shape as its own were, and its id;
+        ValueError, as a phrase about it.
+        """
         channels, height, width = self.shape
         pixels, transform = decode(data), self.transform.with_channels(channels)
         if transform.size is None and pixels.shape[1:] != (height, width) and height == width:
@@ -102,37 +117,59 @@ class ImageSet:
             names=[self.names[i] for i in indices],
             ids=[self.ids[i] for i in indices],
             skipped=[],
-            metadata={column: [values[i] for i in indices] for column, values in self.metadata.items()},
+            metadata={
+                column: [values[i] for i in indices] for column, values in self.metadata.items()
+            },
             _read=lambda place: self._read(indices[place]),
         )
 
     def grouped(self, by: str) -> "ImageSet":
-        """The same images with the column `by` as their group, or the folder each lies in where `by` is "folder"."""
+        """The same images with the column `by` as their group, or the folder each lies in where
+        `by` is "folder".
+        """
         if by in self.metadata:
             values = self.metadata[by]
         elif by == FOLDER:
             values = [name.rsplit("/", 1)[0] if "/" in name else "" for name in self.names]
         else:
             known = ", ".join([FOLDER, *self.metadata])
-            raise ValueError(f"There is no column {by!r:.60} to group the images by; there are {known:.200}.")
-        return replace(self, metadata={"group": values, **{name: column for name, column in self.metadata.items() if name != "group"}})
+            raise ValueError(
+                f"There is no column {by!r:.60} to group the images by; there are {known:.200}."
+            )
+        return replace(
+            self,
+            metadata={
+                "group": values,
+                **{name: column for name, column in self.metadata.items() if name != "group"},
+            },
+        )
 
     def beside(self, held_out: "ImageSet") -> "ImageSet":
-        """These images and others that were not trained on, which get the group "held-out"; images in both count as trained on."""
+        """These images and others that were not trained on, which get the group "held-out"; images
+        in both count as trained on.
+        """
         if held_out.shape != self.shape or held_out.transform != self.transform:
             raise ValueError(
-                f"The held-out images are {describe(held_out.shape)}, the images {describe(self.shape)}. Bring both to one size and colour."
+                f"The held-out images are {describe(held_out.shape)}, the images "
+                f"{describe(self.shape)}. Bring both to one size and colour."
             )
         own = set(self.ids)
         kept = [place for place, image in enumerate(held_out.ids) if image not in own]
         both = [
-            (f"{HELD_OUT}/{held_out.names[place]}", "is among the images too") for place, image in enumerate(held_out.ids) if image in own
+            (f"{HELD_OUT}/{held_out.names[place]}", "is among the images too")
+            for place, image in enumerate(held_out.ids)
+            if image in own
         ]
         columns = {"group": self.metadata.get("group", ["trained"] * len(self)), **self.metadata}
-        columns = {name: values + [HELD_OUT if name == "group" else "" for _ in kept] for name, values in columns.items()}
+        columns = {
+            name: values + [HELD_OUT if name == "group" else "" for _ in kept]
+            for name, values in columns.items()
+        }
 
         def read(index: int) -> Pixels:
-            return self._read(index) if index < len(self) else held_out._read(kept[index - len(self)])
+            return (
+                self._read(index) if index < len(self) else held_out._read(kept[index - len(self)])
+            )
 
         return replace(
             self,
@@ -157,32 +194,43 @@ def load_images(
 ) -> ImageSet:
     """Open an image set.
 
-    `source` is a folder (searched recursively), a .zip, .tar, .tar.gz, .npz, .npy or .parquet file, a folder of .parquet
-    files, a data set of the Hugging Face Hub ("owner/name:split", "owner/name/config@revision:split", downloaded), or "demo".
-    A `metadata.csv` with a column `file_name` beside the pictures becomes `ImageSet.metadata`, as do a table's other columns.
+    `source` is a folder (searched recursively), a .zip, .tar, .tar.gz, .npz, .npy or .parquet file,
+    a folder of .parquet files, a data set of the Hugging Face Hub ("owner/name:split",
+    "owner/name/config@revision:split", downloaded), or "demo". A `metadata.csv` with a column
+    `file_name` beside the pictures becomes `ImageSet.metadata`, as do a table's other columns.
 
-    `size` resizes the shorter side and crops the centre to size x size; without it all pictures must be one size. `fit`
-    "stretch" resizes both sides instead, "centre" only cuts the centre out; `mirror` flips left to right. `channels` is 1
-    (grey) or 3 (colour), by default what the first picture has; transparency is laid on white, 16-bit pictures are scaled
-    to 8. `limit` keeps the first pictures only. An .npz holds an array `images`, a .npy is one: uint8 (N, H, W, 3) or
-    (N, H, W), or float (N, C, H, W) in [-1, 1].
+    `size` resizes the shorter side and crops the centre to size x size; without it all pictures
+    must be one size. `fit` "stretch" resizes both sides instead, "centre" only cuts the centre out;
+    `mirror` flips left to right. `channels` is 1 (grey) or 3 (colour), by default what the first
+    picture has; transparency is laid on white, 16-bit pictures are scaled to 8. `limit` keeps the
+    first pictures only. An .npz holds an array `images`, a .npy is one: uint8 (N, H, W, 3) or (N,
+    H, W), or float (N, C, H, W) in [-1, 1].
 
-    Every picture is decoded once, for its id; of large sets the result is kept on disk. `callback(done, total)` counts
-    pictures; what it raises stops the work, and what was done is kept. Files that are no usable picture are left out and
-    listed in `skipped`. Raises ValueError where nothing is usable.
+    Every picture is decoded once, for its id; of large sets the result is kept on disk.
+    `callback(done, total)` counts pictures; what it raises stops the work, and what was done is
+    kept. Files that are no usable picture are left out and listed in `skipped`. Raises ValueError
+    where nothing is usable.
     """
     transform = Transform(size, channels, fit, mirror)
     if limit is not None and limit < 1:
         raise ValueError(f"The limit must be at least 1 image, not {limit}.")
     pictures, name = _open(source, token)
     index = _index(pictures, transform, limit, name, callback)
-    return _assemble(pictures, index, transform, "Emoji" if str(source) == "demo" else name, getattr(pictures, "source", str(source)))
+    return _assemble(
+        pictures,
+        index,
+        transform,
+        "Emoji" if str(source) == "demo" else name,
+        getattr(pictures, "source", str(source)),
+    )
 
 
 def of_pixels(name: str, pixels: np.ndarray) -> ImageSet:
     """An image set of an array in memory, uint8 (N, H, W, C)."""
     pictures = _Pixels(pixels)
-    return _assemble(pictures, _index(pictures, Transform(), None, name, None), Transform(), name, name)
+    return _assemble(
+        pictures, _index(pictures, Transform(), None, name, None), Transform(), name, name
+    )
 
 
 class _Pixels:
@@ -198,7 +246,9 @@ class _Pixels:
         return np.ascontiguousarray(self._pixels[index].transpose(2, 0, 1))
 
 
-def _assemble(pictures: Source, index: Index, transform: Transform, name: str, source: str) -> ImageSet:
+def _assemble(
+    pictures: Source, index: Index, transform: Transform, name: str, source: str
+) -> ImageSet:
     assert index.shape is not None  # there is at least one picture
     places = index.places
     return ImageSet(
@@ -207,7 +257,10 @@ def _assemble(pictures: Source, index: Index, transform: Transform, name: str, s
         ids=index.ids,
         shape=index.shape,
         skipped=[(pictures.names[place], reason) for place, reason in index.skipped],
-        metadata={column: [values[place] for place in places] for column, values in pictures.metadata.items()},
+        metadata={
+            column: [values[place] for place in places]
+            for column, values in pictures.metadata.items()
+        },
         transform=transform.with_channels(index.shape[0]),
         source=source,
         _read=lambda place: pictures.read(places[place]),
@@ -234,11 +287,22 @@ def _open(source: str | Path, token: str | None) -> tuple[Source, str]:
         return Array(path), path.name
     if kind.endswith(".parquet"):
         return Parquet([path], path.name), path.name
-    raise ValueError(f"{path.name!r} is no image set; one is a folder, a .zip, .tar, .tar.gz, .npz, .npy or .parquet file.")
+    raise ValueError(
+        f"{path.name!r} is no image set; one is a folder, a .zip, .tar, .tar.gz, .npz, .npy or "
+        ".parquet file."
+    )
 
 
-def _index(pictures: Source, transform: Transform, limit: int | None, name: str, callback: Callable[[int, int], object] | None) -> Index:
-    """Decode every picture once for its id, and forget the pixels; go on where an earlier visit stopped."""
+def _index(
+    pictures: Source,
+    transform: Transform,
+    limit: int | None,
+    name: str,
+    callback: Callable[[int, int], object] | None,
+) -> Index:
+    """Decode every picture once for its id, and forget the pixels; go on where an earlier visit
+    stopped.
+    """
     total = len(pictures.names)
     key = f"{pictures.stamp} {transform} {limit}" if total > INDEXED and pictures.stamp else None
     index = read_index(key) if key else Index()
@@ -254,7 +318,8 @@ def _index(pictures: Source, transform: Transform, limit: int | None, name: str,
     if not index.places:
         place, reason = index.skipped[0]
         raise ValueError(
-            f"There is no usable picture in {printable(name)!r}. The first of {len(index.skipped)}: {pictures.names[place]!r} {reason}."
+            f"There is no usable picture in {printable(name)!r}. The first of "
+            f"{len(index.skipped)}: {pictures.names[place]!r} {reason}."
         )
     return index
 
@@ -270,10 +335,14 @@ def _add(index: Index, pictures: Source, transform: Transform) -> None:
         index.done += 1
         return
     if index.shape is None:
-        index.channels, index.shape = pixels.shape[0], (pixels.shape[0], pixels.shape[1], pixels.shape[2])
+        index.channels, index.shape = (
+            pixels.shape[0],
+            (pixels.shape[0], pixels.shape[1], pixels.shape[2]),
+        )
     elif pixels.shape != index.shape:
         raise ValueError(
-            f"The pictures differ in size: {pictures.names[place]!r} is {describe(pixels.shape)}, the first picture is {describe(index.shape)}. Choose a size to bring them to."
+            f"The pictures differ in size: {pictures.names[place]!r} is {describe(pixels.shape)}, "
+            f"the first picture is {describe(index.shape)}. Choose a size to bring them to."
         )
     index.places.append(place)
     index.ids.append(own.identify(pixels))

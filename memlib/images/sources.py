@@ -1,7 +1,9 @@
-"""Where pictures come from: a folder, a zip or a tar. Names are read once, pictures when they are asked for; nothing is unpacked by name.
+"""Where pictures come from: a folder, a zip or a tar. Names are read once, pictures when they are
+asked for; nothing is unpacked by name.
 
-Limits hold whatever a file claims about itself: an archive may unpack to `RATIO` times its size and no more, links out of a
-folder are left out, and paths in archives are names to show, never places to write to.
+Limits hold whatever a file claims about itself: an archive may unpack to `RATIO` times its size and
+no more, links out of a folder are left out, and paths in archives are names to show, never places
+to write to.
 """
 
 import csv
@@ -21,17 +23,31 @@ from typing import BinaryIO, Protocol
 from memlib.images.decode import LARGEST_FILE, SUFFIXES, decode
 from memlib.images.transform import Pixels
 
-RATIO, ALLOWANCE = 200, 64 * 2**20  # an archive may unpack to RATIO times its size plus so many bytes
+RATIO, ALLOWANCE = (
+    200,
+    64 * 2**20,
+)  # an archive may unpack to RATIO times its size plus so many bytes
 MOST_PICTURES = 5_000_000
 LONGEST_NAME = 300
 TABLE = "metadata.csv"
-DAMAGE = (zipfile.BadZipFile, tarfile.TarError, OSError, EOFError, RuntimeError, NotImplementedError, zlib.error, OverflowError)
+DAMAGE = (
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    OSError,
+    EOFError,
+    RuntimeError,
+    NotImplementedError,
+    zlib.error,
+    OverflowError,
+)
 
 
 class Source(Protocol):
-    """Pictures by number: their names, what is known of each (column: values), and how to read one, (C, H, W).
+    """Pictures by number: their names, what is known of each (column: values), and how to read one,
+    (C, H, W).
 
-    `stamp` changes whenever the files do. A picture that cannot be read is a ValueError, as a phrase about it.
+    `stamp` changes whenever the files do. A picture that cannot be read is a ValueError, as a
+    phrase about it.
     """
 
     names: list[str]
@@ -44,7 +60,9 @@ class Source(Protocol):
 class Files:
     """Encoded pictures, each loaded by its key; `table` is the content of a metadata.csv."""
 
-    def __init__(self, keys: Sequence[str], load: Callable[[str], bytes], table: bytes | None, stamp: str) -> None:
+    def __init__(
+        self, keys: Sequence[str], load: Callable[[str], bytes], table: bytes | None, stamp: str
+    ) -> None:
         self._keys, self._load = keys, load
         self.names = [printable(key) for key in keys]
         self.metadata = _metadata(table, keys) if table else {}
@@ -58,8 +76,13 @@ class Files:
 
 
 def printable(name: str) -> str:
-    """A file name as text that can be shown: without control characters and broken unicode, not endless."""
-    text = "".join(letter if letter.isprintable() else "?" for letter in name.encode("utf-8", "replace").decode())
+    """A file name as text that can be shown: without control characters and broken unicode, not
+    endless.
+    """
+    text = "".join(
+        letter if letter.isprintable() else "?"
+        for letter in name.encode("utf-8", "replace").decode()
+    )
     return text if len(text) <= LONGEST_NAME else f"{text[: LONGEST_NAME - 1]}…"
 
 
@@ -80,12 +103,16 @@ def check_unpacked(size: int, packed: int, name: str) -> None:
     """Refuse what unpacks to far more than pictures do."""
     if size > RATIO * packed + ALLOWANCE:
         raise ValueError(
-            f"{name!r} would unpack to {size / 2**20:,.0f} MB, more than {RATIO} times its own size; pictures do not pack so well."
+            f"{name!r} would unpack to {size / 2**20:,.0f} MB, more than {RATIO} times its own "
+            "size; pictures do not pack so well."
         )
 
 
 def open_folder(folder: Path) -> Files:
-    """All pictures below a folder. Links to files elsewhere are kept as names that cannot be read."""
+    """All pictures below a folder.
+
+    Links to files elsewhere are kept as names that cannot be read.
+    """
     inside = folder.resolve()
     entries: list[tuple[str, int, int]] = []
     escaped: set[str] = set()
@@ -102,7 +129,9 @@ def open_folder(folder: Path) -> Files:
                     details = path.stat()
                     entries.append((name, details.st_size, details.st_mtime_ns))
         if len(entries) > MOST_PICTURES:
-            raise ValueError(f"The folder {printable(folder.name)!r} holds more than {MOST_PICTURES:,} pictures.")
+            raise ValueError(
+                f"The folder {printable(folder.name)!r} holds more than {MOST_PICTURES:,} pictures."
+            )
     if not entries:
         raise ValueError(f"The folder {printable(folder.name)!r} holds no picture files.")
     entries.sort()
@@ -117,7 +146,12 @@ def open_folder(folder: Path) -> Files:
     table = inside / TABLE
     safe = table.is_file() and not table.is_symlink() and table.stat().st_size <= LARGEST_FILE
     changed = [(TABLE, table.stat().st_size, table.stat().st_mtime_ns)] if safe else []
-    return Files([name for name, _, _ in entries], load, table.read_bytes() if safe else None, stamp_of([*entries, *changed]))
+    return Files(
+        [name for name, _, _ in entries],
+        load,
+        table.read_bytes() if safe else None,
+        stamp_of([*entries, *changed]),
+    )
 
 
 def open_zip(path: Path) -> Files:
@@ -157,10 +191,16 @@ def open_tar(path: Path) -> Files:
         last = -1
         with tarfile.open(fileobj=_Bounded(stream), mode="r:") as archive:  # type: ignore[call-overload]
             for member in archive:
-                if member.size < 0 or member.offset <= last:  # such a header can send a reader round in circles
+                if (
+                    member.size < 0 or member.offset <= last
+                ):  # such a header can send a reader round in circles
                     raise tarfile.ReadError("going backwards")
                 last = member.offset
-                if member.isreg() and member.sparse is None and (_shown(member.name) or member.name.removeprefix("./") == TABLE):
+                if (
+                    member.isreg()
+                    and member.sparse is None
+                    and (_shown(member.name) or member.name.removeprefix("./") == TABLE)
+                ):
                     members[member.name.removeprefix("./")] = (member.offset_data, member.size)
                 if len(members) > MOST_PICTURES:
                     raise ValueError(f"{path.name!r} holds more than {MOST_PICTURES:,} pictures.")
@@ -168,7 +208,11 @@ def open_tar(path: Path) -> Files:
     except (*DAMAGE, IndexError, KeyError, TypeError, AttributeError, UnicodeError) as error:
         raise ValueError(f"{path.name!r} is damaged or no tar file.") from error
     except ValueError as error:
-        raise error if str(error).startswith(repr(path.name)) else ValueError(f"{path.name!r} is damaged or no tar file.") from error
+        raise (
+            error
+            if str(error).startswith(repr(path.name))
+            else ValueError(f"{path.name!r} is damaged or no tar file.")
+        ) from error
 
     def load(name: str) -> bytes:
         start, size = members[name]
@@ -224,16 +268,25 @@ class _Bounded:
 
 
 def _shown(name: str) -> bool:
-    return Path(name).suffix.lower() in SUFFIXES and not name.startswith(("__MACOSX/", ".git/")) and not Path(name).name.startswith(".")
+    return (
+        Path(name).suffix.lower() in SUFFIXES
+        and not name.startswith(("__MACOSX/", ".git/"))
+        and not Path(name).name.startswith(".")
+    )
 
 
 def _metadata(table: bytes, keys: Sequence[str]) -> dict[str, list[str]]:
     """The columns of a metadata.csv in the order of the pictures, by its column file_name."""
     try:
-        rows = list(csv.DictReader(io.StringIO(table.decode("utf-8-sig", errors="replace"), newline="")))
+        rows = list(
+            csv.DictReader(io.StringIO(table.decode("utf-8-sig", errors="replace"), newline=""))
+        )
     except csv.Error:
         return {}  # the pictures are usable without their table
     columns = [column for column in (rows[0] if rows else {}) if column and column != "file_name"]
     found = {str(row.get("file_name")): row for row in rows}
     empty: dict[str, str] = {}
-    return {printable(column): [printable(str(found.get(key, empty).get(column) or "")) for key in keys] for column in columns}
+    return {
+        printable(column): [printable(str(found.get(key, empty).get(column) or "")) for key in keys]
+        for column in columns
+    }

@@ -1,6 +1,8 @@
-"""What is done to a decoded picture before a model sees it, and the way from uint8 to [-1, 1] and back.
+"""What is done to a decoded picture before a model sees it, and the way from uint8 to [-1, 1] and
+back.
 
-Pixels are arrays (C, H, W), uint8 0..255, or float32 in [-1, 1] already. Pictures are resized bilinearly.
+Pixels are arrays (C, H, W), uint8 0..255, or float32 in [-1, 1] already. Pictures are resized
+bilinearly.
 """
 
 import hashlib
@@ -24,7 +26,8 @@ FITS: dict[str, str] = {
 
 @dataclass(frozen=True)
 class Transform:
-    """Bring pictures to `size` x `size` as `fit` says, mirror them left to right, make them grey (1) or coloured (3).
+    """Bring pictures to `size` x `size` as `fit` says, mirror them left to right, make them grey
+    (1) or coloured (3).
 
     Without a `size` or `channels` that stays as it is. ValueError for values that mean nothing.
     """
@@ -36,11 +39,15 @@ class Transform:
 
     def __post_init__(self) -> None:
         if self.size is not None and not 1 <= self.size <= LARGEST_SIDE:
-            raise ValueError(f"The image size must be between 1 and {LARGEST_SIDE}, not {self.size}.")
+            raise ValueError(
+                f"The image size must be between 1 and {LARGEST_SIDE}, not {self.size}."
+            )
         if self.channels not in (None, 1, 3):
             raise ValueError(f"Images have 1 channel (grey) or 3 (colour), not {self.channels}.")
         if self.fit not in FITS:
-            raise ValueError(f"Pictures are fitted by one of {', '.join(FITS)}, not {self.fit!r:.40}.")
+            raise ValueError(
+                f"Pictures are fitted by one of {', '.join(FITS)}, not {self.fit!r:.40}."
+            )
 
     def __call__(self, pixels: Pixels) -> Pixels:
         """The transformed picture; ValueError, as a phrase about it, where that cannot be."""
@@ -56,7 +63,9 @@ class Transform:
         _, height, width = pixels.shape
         if self.fit == "centre":
             if min(height, width) < size:
-                raise ValueError(f"is {width} x {height}, too small to cut {size} x {size} out of it")
+                raise ValueError(
+                    f"is {width} x {height}, too small to cut {size} x {size} out of it"
+                )
             top, left = (height - size) // 2, (width - size) // 2
             return np.ascontiguousarray(pixels[:, top : top + size, left : left + size])
         if pixels.dtype != np.uint8:
@@ -70,7 +79,9 @@ class Transform:
 
     def identify(self, pixels: Pixels) -> str:
         """The id of a transformed picture: a hash of its pixels and of how it was resized."""
-        said = f"{pixels.dtype}{pixels.shape}{self.size}" + (self.fit if self.fit != "crop" and self.size else "")
+        said = f"{pixels.dtype}{pixels.shape}{self.size}" + (
+            self.fit if self.fit != "crop" and self.size else ""
+        )
         return hashlib.sha256(said.encode() + pixels.tobytes()).hexdigest()[:16]
 
     def with_channels(self, channels: int) -> Self:
@@ -79,7 +90,10 @@ class Transform:
 
 def describe(shape: tuple[int, ...]) -> str:
     """8 x 8 in colour"""
-    return f"{shape[2]} x {shape[1]} in {'grey' if shape[0] == 1 else 'colour' if shape[0] == 3 else f'{shape[0]} channels'}"
+    return (
+        f"{shape[2]} x {shape[1]} in "
+        f"{'grey' if shape[0] == 1 else 'colour' if shape[0] == 3 else f'{shape[0]} channels'}"
+    )
 
 
 def to_unit(pixels: Pixels) -> Tensor:

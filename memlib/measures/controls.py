@@ -1,7 +1,9 @@
-"""What a measure of memorisation must be held against: simpler numbers that a plain picture or an easy one also moves.
+"""What a measure of memorisation must be held against: simpler numbers that a plain picture or an
+easy one also moves.
 
-An image can score high because the model remembers it or because it is simple. The denoising loss, the log likelihood, the
-local dimension and the size of its PNG see the second; what they explain of a measure is no memorisation.
+An image can score high because the model remembers it or because it is simple. The denoising loss,
+the log likelihood, the local dimension and the size of its PNG see the second; what they explain of
+a measure is no memorisation.
 """
 
 import io
@@ -31,7 +33,9 @@ class DenoisingLoss(Result):
 
 @dataclass(frozen=True)
 class LocalDimension(Result):
-    """FLIPD, the local intrinsic dimension of the model's distribution at the image; draws (B, probes, 1)."""
+    """FLIPD, the local intrinsic dimension of the model's distribution at the image; draws (B,
+    probes, 1).
+    """
 
     kept: ClassVar[tuple[str, ...]] = ("value", "stderr")
 
@@ -47,31 +51,55 @@ class LogLikelihood(Result):
 
 @torch.no_grad()
 def denoising_loss(
-    denoiser: Denoiser, images: Tensor, sigma: float, *, draws: int = 16, seed: int = 0, callback: Any = None
+    denoiser: Denoiser,
+    images: Tensor,
+    sigma: float,
+    *,
+    draws: int = 16,
+    seed: int = 0,
+    callback: Any = None,
 ) -> DenoisingLoss:
-    """mean of |noise(x + sigma n, sigma) - n|^2 / d over `draws` normal n, shared by all images (B, C, H, W); one forward a draw.
+    """mean of |noise(x + sigma n, sigma) - n|^2 / d over `draws` normal n, shared by all images (B,
+    C, H, W); one forward a draw.
 
-    What training minimises (Ho et al. 2020): smaller for what the model knows, and for what is easy. 0 for an isolated point; for
-    N(0, v I) it is (v / (v + sigma^2))^2 at the mean and v / (v + sigma^2) on average over its samples.
+    What training minimises (Ho et al. 2020): smaller for what the model knows, and for what is
+    easy. 0 for an isolated point; for N(0, v I) it is (v / (v + sigma^2))^2 at the mean and v / (v
+    + sigma^2) on average over its samples.
     """
     if draws < 1:
         raise ValueError(f"At least one draw is needed, not {draws}.")
     x = denoiser.check(images).float()
-    noise = torch.stack([torch.randn(denoiser.shape, generator=generator(seed, draw)) for draw in range(draws)]).to(x.device)[:, None]
-    error = (denoiser.noise((x + sigma * noise).flatten(0, 1), sigma).view(draws, *x.shape) - noise) ** 2 / denoiser.dimension
+    noise = torch.stack(
+        [torch.randn(denoiser.shape, generator=generator(seed, draw)) for draw in range(draws)]
+    ).to(x.device)[:, None]
+    error = (
+        denoiser.noise((x + sigma * noise).flatten(0, 1), sigma).view(draws, *x.shape) - noise
+    ) ** 2 / denoiser.dimension
     if callback:
         callback(1, 1)
     each = error.sum((2, 3, 4)).T[..., None].cpu()
     heat = error.mean(0).sum(1).cpu()
-    return DenoisingLoss(value=heat.sum((1, 2)), stderr=standard_error(each), map=heat, draws=each, evaluations=draws)
+    return DenoisingLoss(
+        value=heat.sum((1, 2)), stderr=standard_error(each), map=heat, draws=each, evaluations=draws
+    )
 
 
 @torch.no_grad()
-def flipd(denoiser: Denoiser, images: Tensor, sigma: float, *, probes: int = 8, seed: int = 0, callback: Any = None) -> LocalDimension:
-    """tr J + |noise|^2 at the images (B, C, H, W) themselves, in dimensions; J = dD/dy by Rademacher probes, probes + 1 forwards.
+def flipd(
+    denoiser: Denoiser,
+    images: Tensor,
+    sigma: float,
+    *,
+    probes: int = 8,
+    seed: int = 0,
+    callback: Any = None,
+) -> LocalDimension:
+    """tr J + |noise|^2 at the images (B, C, H, W) themselves, in dimensions; J = dD/dy by
+    Rademacher probes, probes + 1 forwards.
 
-    d + sigma^2 (tr grad s + |s|^2) of Kamkari et al. 2024 (arXiv 2406.03537): for a distribution on a k-dimensional
-    flat, k at small sigma. Small where the model sees few ways to vary the image, by memory or because it is plain.
+    d + sigma^2 (tr grad s + |s|^2) of Kamkari et al. 2024 (arXiv 2406.03537): for a distribution on
+    a k-dimensional flat, k at small sigma. Small where the model sees few ways to vary the image,
+    by memory or because it is plain.
     """
     if probes < 1:
         raise ValueError(f"At least one probe is needed, not {probes}.")
@@ -83,15 +111,21 @@ def flipd(denoiser: Denoiser, images: Tensor, sigma: float, *, probes: int = 8, 
     each = parts.sum((2, 3, 4)).T[..., None].cpu()
     heat = parts.mean(0).sum(1).cpu()
     return LocalDimension(
-        value=heat.double().sum((1, 2)).float(), stderr=standard_error(each), map=heat, draws=each, evaluations=probes + 1
+        value=heat.double().sum((1, 2)).float(),
+        stderr=standard_error(each),
+        map=heat,
+        draws=each,
+        evaluations=probes + 1,
     )
 
 
 def log_likelihood(denoiser: Denoiser, images: Tensor, **parameters: Any) -> LogLikelihood:
-    """log p(image; sigma_min) = volume growth + log N(latent; 0, sigma_max^2 I), with the parameters of `volume_growth`.
+    """log p(image; sigma_min) = volume growth + log N(latent; 0, sigma_max^2 I), with the
+    parameters of `volume_growth`.
 
-    The density of the data noised to sigma_min, taken at the clean image (Song et al. 2021, instantaneous change of
-    variables; arXiv 2011.13456). `bits_per_dimension` as `bits_per_dimension` below.
+    The density of the data noised to sigma_min, taken at the clean image (Song et al. 2021,
+    instantaneous change of variables; arXiv 2011.13456). `bits_per_dimension` as
+    `bits_per_dimension` below.
     """
     growth = volume_growth(denoiser, images, **parameters)
     assert growth.map is not None
@@ -108,7 +142,8 @@ def log_likelihood(denoiser: Denoiser, images: Tensor, **parameters: Any) -> Log
 
 
 def bits_per_dimension(log_likelihood: Any, dimension: int) -> Any:
-    """-log p / (d ln 2) + 7: the code length of 8-bit pixels, whose 256 values stand 2/256 apart in [-1, 1].
+    """-log p / (d ln 2) + 7: the code length of 8-bit pixels, whose 256 values stand 2/256 apart in
+    [-1, 1].
 
     Comparable with published figures only for a density at sigma_min near 0.
     """
@@ -120,13 +155,17 @@ def png_size(images: Iterable[Tensor]) -> np.ndarray:
     sizes = []
     for image in images:
         pixels, stream = to_pixels(image), io.BytesIO()
-        Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).save(stream, "PNG", optimize=True)
+        Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).save(
+            stream, "PNG", optimize=True
+        )
         sizes.append(stream.tell())
     return np.array(sizes, dtype=np.int64)
 
 
 def regress_out(values: np.ndarray, control: np.ndarray) -> np.ndarray:
-    """values (N,) minus their least-squares line on `control` (N,): what the control does not explain, mean 0."""
+    """values (N,) minus their least-squares line on `control` (N,): what the control does not
+    explain, mean 0.
+    """
     centred = np.asarray(control, dtype=np.float64) - np.mean(control)
     spread = float((centred**2).sum())
     slope = float((centred * values).sum()) / spread if spread > 0 else 0.0

@@ -1,13 +1,16 @@
-"""Volume growth as published: a small frame of nearby points carried along the ODE (Hasegawa & Yasuda, arXiv 2503.19429).
+"""Volume growth as published: a small frame of nearby points carried along the ODE (Hasegawa &
+Yasuda, arXiv 2503.19429).
 
-n orthonormal displacements of fixed length move with the image, and are made orthonormal again after every step. With M_k
-the map of step k and Q_k the frame (d, n) before it, M_k Q_k = Q_{k+1} R_k, two numbers come out:
+n orthonormal displacements of fixed length move with the image, and are made orthonormal again
+after every step. With M_k the map of step k and Q_k the frame (d, n) before it, M_k Q_k = Q_{k+1}
+R_k, two numbers come out:
 
     log growth = sum_k sum_i ln |M_k q_{k,i}|        what the paper's code adds up
     log volume = sum_k sum_i ln |R_{k,ii}|           the growth of the n-dimensional volume, never larger (Hadamard)
 
-With n = d the log volume is log |det| of the whole path. A smaller frame turns towards the directions that grow fastest,
-which every image has: it says less about memorisation than the full trace of memlib.measures.volume does.
+With n = d the log volume is log |det| of the whole path. A smaller frame turns towards the
+directions that grow fastest, which every image has: it says less about memorisation than the full
+trace of memlib.measures.volume does.
 """
 
 import math
@@ -23,12 +26,18 @@ from memlib.flow import Callback, ladder
 from memlib.measures.result import Result
 from memlib.seeds import generator
 
-BETA_MIN, BETA_MAX, FIRST_TIME = 0.1, 20.0, 1e-3  # the paper's continuous variance-preserving schedule
+BETA_MIN, BETA_MAX, FIRST_TIME = (
+    0.1,
+    20.0,
+    1e-3,
+)  # the paper's continuous variance-preserving schedule
 
 
 @dataclass(frozen=True)
 class FrameGrowth(Result):
-    """Growth of an n-frame around each of B images in nats; `value` is `log_growth`, the published sum. No map, no standard error."""
+    """Growth of an n-frame around each of B images in nats; `value` is `log_growth`, the published
+    sum. No map, no standard error.
+    """
 
     log_volume: Tensor  # (B,) from the diagonal of R
     sigmas: Tensor  # (T + 1,) noise levels before and after the steps
@@ -56,42 +65,69 @@ def frame_growth(
     seed: int = 0,
     callback: Callback | None = None,
 ) -> FrameGrowth:
-    """Carry a frame of `directions` displacements around each image (B, C, H, W) to the latent, `steps` (directions + 1) forwards each.
+    """Carry a frame of `directions` displacements around each image (B, C, H, W) to the latent,
+    `steps` (directions + 1) forwards each.
 
-    "ddim" steps y' = y + (sigma' - sigma) noise(y, sigma) on a ladder even in ln sigma; displacements have the Euclidean
-    length perturbation * sqrt(1 + sigma^2) and values are those of noise-level coordinates.
+    "ddim" steps y' = y + (sigma' - sigma) noise(y, sigma) on a ladder even in ln sigma;
+    displacements have the Euclidean length perturbation * sqrt(1 + sigma^2) and values are those of
+    noise-level coordinates.
 
-    "paper" is the published procedure in x_t, x' = x - beta(t) / 2 (x + score) / steps at `steps` times even in [1e-3, 1], beta from 0.1
-    to 20, displacements of length `perturbation`; its values are variance-preserving ones: those of y plus
-    directions * ln(alpha_T / alpha_0), which is negative. Its noise levels, 0.0105 to 152, are fixed.
+    "paper" is the published procedure in x_t, x' = x - beta(t) / 2 (x + score) / steps at `steps`
+    times even in [1e-3, 1], beta from 0.1 to 20, displacements of length `perturbation`; its values
+    are variance-preserving ones: those of y plus directions * ln(alpha_T / alpha_0), which is
+    negative. Its noise levels, 0.0105 to 152, are fixed.
 
-    The step's map is that of finitely displaced points, so where the score bends within `perturbation` the result
-    depends on it. The frame is drawn once per seed and shared by all images. Raises ValueError for more directions than
-    dimensions, a noise range with "paper", and what the denoiser cannot take.
+    The step's map is that of finitely displaced points, so where the score bends within
+    `perturbation` the result depends on it. The frame is drawn once per seed and shared by all
+    images. Raises ValueError for more directions than dimensions, a noise range with "paper", and
+    what the denoiser cannot take.
     """
     if scheme not in ("ddim", "paper"):
         raise ValueError(f"The scheme is 'ddim' or 'paper', not {scheme!r}.")
     if not 1 <= directions <= denoiser.dimension:
-        raise ValueError(f"An image of {denoiser.dimension} dimensions takes 1 to {denoiser.dimension} directions, not {directions}.")
+        raise ValueError(
+            f"An image of {denoiser.dimension} dimensions takes 1 to {denoiser.dimension} "
+            f"directions, not {directions}."
+        )
     if steps < 1 or not 0 < perturbation < math.inf:
-        raise ValueError(f"steps must be at least 1 and perturbation positive, not {steps} and {perturbation}.")
+        raise ValueError(
+            f"steps must be at least 1 and perturbation positive, not {steps} and {perturbation}."
+        )
     if scheme == "paper" and not (sigma_min is None and sigma_max is None):
-        raise ValueError("The paper's scheme has its own noise range; leave sigma_min and sigma_max out, or use scheme='ddim'.")
+        raise ValueError(
+            "The paper's scheme has its own noise range; leave sigma_min and sigma_max out, or "
+            "use scheme='ddim'."
+        )
     sigmas, lengths, move = (
-        _paper(denoiser, steps, perturbation) if scheme == "paper" else _ddim(denoiser, steps, sigma_min, sigma_max, perturbation)
+        _paper(denoiser, steps, perturbation)
+        if scheme == "paper"
+        else _ddim(denoiser, steps, sigma_min, sigma_max, perturbation)
     )
 
     state = denoiser.check(images)
-    state = state.float() if state.device.type == "mps" else state.double()  # differences of near points
-    start = torch.randn(denoiser.dimension, directions, generator=generator(seed), dtype=torch.float64)
+    state = (
+        state.float() if state.device.type == "mps" else state.double()
+    )  # differences of near points
+    start = torch.randn(
+        denoiser.dimension, directions, generator=generator(seed), dtype=torch.float64
+    )
     frame = torch.linalg.qr(start).Q.to(state).expand(len(state), -1, -1)  # (B, d, n)
     growth, volume = [], []
     for k in range(steps):
-        near = state[:, None] + lengths[k] * frame.mT.reshape(len(state), directions, *denoiser.shape)
-        moved = move(k, torch.cat([state[:, None], near], 1).flatten(0, 1)).view(len(state), directions + 1, *denoiser.shape)
-        state, edges = moved[:, 0], (moved[:, 1:] - moved[:, :1]).flatten(2) / lengths[k]  # (B, n, d)
+        near = state[:, None] + lengths[k] * frame.mT.reshape(
+            len(state), directions, *denoiser.shape
+        )
+        moved = move(k, torch.cat([state[:, None], near], 1).flatten(0, 1)).view(
+            len(state), directions + 1, *denoiser.shape
+        )
+        state, edges = (
+            moved[:, 0],
+            (moved[:, 1:] - moved[:, :1]).flatten(2) / lengths[k],
+        )  # (B, n, d)
         stretch = edges.norm(dim=2)
-        edges = edges.gather(1, stretch.argsort(1, descending=True)[..., None].expand_as(edges))  # longest first, as published
+        edges = edges.gather(
+            1, stretch.argsort(1, descending=True)[..., None].expand_as(edges)
+        )  # longest first, as published
         frame, triangle = torch.linalg.qr(edges.mT)
         growth.append(stretch.log().sum(1))
         volume.append(triangle.diagonal(dim1=1, dim2=2).abs().log().sum(1))
@@ -111,10 +147,18 @@ def frame_growth(
     )
 
 
-Scheme = tuple[Tensor, list[float], Callable[[int, Tensor], Tensor]]  # noise levels, displacement lengths, the map of step k
+Scheme = tuple[
+    Tensor, list[float], Callable[[int, Tensor], Tensor]
+]  # noise levels, displacement lengths, the map of step k
 
 
-def _ddim(denoiser: Denoiser, steps: int, sigma_min: float | None, sigma_max: float | None, perturbation: float) -> Scheme:
+def _ddim(
+    denoiser: Denoiser,
+    steps: int,
+    sigma_min: float | None,
+    sigma_max: float | None,
+    perturbation: float,
+) -> Scheme:
     sigmas = ladder(denoiser, steps, sigma_min, sigma_max)
 
     def move(k: int, y: Tensor) -> Tensor:
@@ -131,7 +175,9 @@ def _paper(denoiser: Denoiser, steps: int, perturbation: float) -> Scheme:
     def move(k: int, x: Tensor) -> Tensor:
         alpha, sigma = float(alphas[k]), float(sigmas[k])
         beta = BETA_MIN + float(times[k]) * (BETA_MAX - BETA_MIN)
-        score = -denoiser.noise(x / alpha, sigma) / (alpha * sigma)  # of x_t = alpha y, whose noise is alpha sigma
+        score = -denoiser.noise(x / alpha, sigma) / (
+            alpha * sigma
+        )  # of x_t = alpha y, whose noise is alpha sigma
         return x - beta / 2 * (x + score) / steps
 
     after = _alpha(times[-1:] + 1 / steps)

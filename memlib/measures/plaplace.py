@@ -1,19 +1,23 @@
-"""p-Laplace of the log density, read off the score on a sphere around the image (Brokman et al., arXiv 2505.08246).
+"""p-Laplace of the log density, read off the score on a sphere around the image (Brokman et al.,
+arXiv 2505.08246).
 
-With s = grad log p(y; sigma) and F_p = |s|^(p-2) s, the p-Laplacian div F_p averaged over the ball of radius r around c is, by Gauss,
-d / r times the mean outward flux through its surface,
+With s = grad log p(y; sigma) and F_p = |s|^(p-2) s, the p-Laplacian div F_p averaged over the ball
+of radius r around c is, by Gauss, d / r times the mean outward flux through its surface,
 
     Phi_p = E_u[ F_p(c + r u) . u ],     u uniform on the unit sphere.
 
-A peak of the density has its score pointing inward: Phi_p < 0. In units of the score a single point would have there, g = -sigma^2 s / r,
+A peak of the density has its score pointing inward: Phi_p < 0. In units of the score a single point
+would have there, g = -sigma^2 s / r,
 
     K_p = -(sigma^2 / r)^(p-1) Phi_p = E_u[ |g|^(p-2) g . u ],
 
-which is 1 for a perfectly memorised image (g = u) whatever p, r and sigma, and 0 where the model sees nothing. Gauss holds in every
-coordinate by itself, so the terms of g . u are a map of the ball's average divergence whose sum is K_p.
+which is 1 for a perfectly memorised image (g = u) whatever p, r and sigma, and 0 where the model
+sees nothing. Gauss holds in every coordinate by itself, so the terms of g . u are a map of the
+ball's average divergence whose sum is K_p.
 
-At the default radius sigma sqrt(d) the sphere is where noised copies of the image lie, and K_1 is close to a scale-free form of the
-denoising loss, returned beside it. Values of different radii are different measurements.
+At the default radius sigma sqrt(d) the sphere is where noised copies of the image lie, and K_1 is
+close to a scale-free form of the denoising loss, returned beside it. Values of different radii are
+different measurements.
 """
 
 import math
@@ -32,7 +36,8 @@ from memlib.seeds import generator, rademacher
 
 BUDGET = 2**25  # values of displaced images held at once, 128 MB
 WINDOW = 3  # side of the patches of the local cosine
-STEP = 0.01  # of the volume estimator's central differences, in units of the radius; their bias is STEP^2 / 2
+# of the volume estimator's central differences, in units of the radius; their bias is STEP^2 / 2
+STEP = 0.01
 LEAST = 1e-8  # |g| is taken as at least this: F_p has no direction where the score is zero
 FEW = 4  # pairs
 NOISED = 0x6E6F  # keeps the noised centre's draw apart from the directions'
@@ -40,7 +45,8 @@ NOISED = 0x6E6F  # keeps the noised centre's draw apart from the directions'
 
 @dataclass(frozen=True)
 class PLaplace(Result):
-    """K_p of B images at one noise level; with a sequence of P values of p, `value` and all below but `local`, `loss` lead with an axis P.
+    """K_p of B images at one noise level; with a sequence of P values of p, `value` and all below
+    but `local`, `loss` lead with an axis P.
 
     draws (B, pairs, 1), or (P, B, pairs, 1), are the pairs' terms; `map` (B, H, W) sums to `value`.
     """
@@ -48,7 +54,11 @@ class PLaplace(Result):
     p: tuple[float, ...]
     flux: Tensor  # Phi_p (B,), the mean outward flux of |s|^(p-2) s
     divergence: Tensor  # d / radius * flux (B,), the average of the p-Laplacian over the ball
-    local: Tensor | None  # (B, H, W) cosine between g and u within patches, in [-1, 1]; a map of its own that sums to nothing
+    local: (
+        Tensor | None
+        # (B, H, W) cosine between g and u within patches, in [-1, 1]; a map of its own that sums to
+        # nothing
+    )
     loss: Tensor | None  # (B,) the denoising loss |noise - n|^2 / d of the same forwards
     radius: float
     sigma: float
@@ -62,10 +72,17 @@ class PLaplace(Result):
         return self.value
 
     def row(self, index: int) -> Row:
-        """K_p, its standard error, flux and divergence a number for every p, under names like K_1.5; maps where they were asked for."""
+        """K_p, its standard error, flux and divergence a number for every p, under names like
+        K_1.5; maps where they were asked for.
+        """
         row: Row = {}
         axis: Tensor
-        for name, values in (("K", self.value), ("stderr", self.stderr), ("flux", self.flux), ("divergence", self.divergence)):
+        for name, values in (
+            ("K", self.value),
+            ("stderr", self.stderr),
+            ("flux", self.flux),
+            ("divergence", self.divergence),
+        ):
             axis = values if self.several else values[None]
             row |= {f"{name}_{p:g}": float(axis[place, index]) for place, p in enumerate(self.p)}
         row = {"value": row[f"K_{self.p[0]:g}"], "stderr": row[f"stderr_{self.p[0]:g}"], **row}
@@ -93,46 +110,70 @@ def p_laplace(
     keep_maps: bool = False,
     callback: Callback | None = None,
 ) -> PLaplace:
-    """K_p of images (B, C, H, W) in [-1, 1] at noise level sigma, with its map; `directions` network forwards an image.
+    """K_p of images (B, C, H, W) in [-1, 1] at noise level sigma, with its map; `directions`
+    network forwards an image.
 
-    "boundary" takes the flux at `directions` points c + r u in antithetic pairs, u and -u, and from FEW pairs on divides every
-    coordinate's mean of |g|^(p-2) g_i u_i by its mean of u_i^2, in place of the 1 / d it has on average: an isolated point then has
-    a flat map. (Of fewer pairs such a ratio has no finite variance.) "volume" averages the divergence itself, by central
-    differences along random signs at directions / 2 points inside the ball (Hutchinson): the same quantity a second way, with less
-    noise a pixel.
+    "boundary" takes the flux at `directions` points c + r u in antithetic pairs, u and -u, and from
+    FEW pairs on divides every coordinate's mean of |g|^(p-2) g_i u_i by its mean of u_i^2, in place
+    of the 1 / d it has on average: an isolated point then has a flat map. (Of fewer pairs such a
+    ratio has no finite variance.) "volume" averages the divergence itself, by central differences
+    along random signs at directions / 2 points inside the ball (Hutchinson): the same quantity a
+    second way, with less noise a pixel.
 
-    `radius` is sigma sqrt(d) by default. `center="noised"` puts the sphere around x + sigma n, one n for all images. All values
-    of a sequence `p` come from the same forwards. Directions are drawn once per seed and shared by all images.
-    `keep_maps` keeps the maps in `row`. Raises ValueError for an odd number of directions, p < 1, or levels and images the
-    denoiser cannot take.
+    `radius` is sigma sqrt(d) by default. `center="noised"` puts the sphere around x + sigma n, one
+    n for all images. All values of a sequence `p` come from the same forwards. Directions are drawn
+    once per seed and shared by all images. `keep_maps` keeps the maps in `row`. Raises ValueError
+    for an odd number of directions, p < 1, or levels and images the denoiser cannot take.
     """
     powers = tuple(float(one) for one in p) if isinstance(p, Sequence) else (float(p),)
     if not powers or not all(1 <= one < math.inf for one in powers):
         raise ValueError(f"p must be a number from 1 on, not {p}.")
     if directions < 2 or directions % 2:
-        raise ValueError(f"Directions come in pairs: an even number from 2 on is needed, not {directions}.")
+        raise ValueError(
+            f"Directions come in pairs: an even number from 2 on is needed, not {directions}."
+        )
     d = denoiser.dimension
     size = float(sigma) * math.sqrt(d) if radius is None else float(radius)
     if not 0 < size < math.inf or not float(sigma) > 0:
-        raise ValueError(f"The noise level and the radius must be positive, not {sigma} and {radius}.")
+        raise ValueError(
+            f"The noise level and the radius must be positive, not {sigma} and {radius}."
+        )
     if center not in ("clean", "noised") or method not in ("boundary", "volume"):
-        raise ValueError(f"center is 'clean' or 'noised' and method 'boundary' or 'volume', not {center!r} and {method!r}.")
+        raise ValueError(
+            f"center is 'clean' or 'noised' and method 'boundary' or 'volume', not {center!r} and "
+            f"{method!r}."
+        )
     x = denoiser.check(images).float()
     middle = x
     if center == "noised":
-        middle = x + float(sigma) * torch.randn(denoiser.shape, generator=generator(seed, NOISED)).to(x)
-    half = torch.stack([torch.randn(d, generator=generator(seed, pair)) for pair in range(directions // 2)]).to(x)
+        middle = x + float(sigma) * torch.randn(
+            denoiser.shape, generator=generator(seed, NOISED)
+        ).to(x)
+    half = torch.stack(
+        [torch.randn(d, generator=generator(seed, pair)) for pair in range(directions // 2)]
+    ).to(x)
     half = half / half.norm(dim=1, keepdim=True)
     estimate = _boundary if method == "boundary" else _volume
-    heat, draws, local, loss = estimate(denoiser, x, middle, float(sigma), size, half, powers, seed, callback)
+    heat, draws, local, loss = estimate(
+        denoiser, x, middle, float(sigma), size, half, powers, seed, callback
+    )
 
     several = isinstance(p, Sequence)
     heat, draws = heat.cpu(), draws.cpu()
     value = heat.double().sum((2, 3)).float()
-    scale = torch.tensor([(size / float(sigma) ** 2) ** (one - 1) for one in powers], dtype=torch.float64)[:, None]
+    scale = torch.tensor(
+        [(size / float(sigma) ** 2) ** (one - 1) for one in powers], dtype=torch.float64
+    )[:, None]
     flux = (-value.double() * scale).float()
     stderr = torch.stack([standard_error(each) for each in draws])
-    parts = {"value": value, "stderr": stderr, "map": heat, "draws": draws, "flux": flux, "divergence": flux * (d / size)}
+    parts = {
+        "value": value,
+        "stderr": stderr,
+        "map": heat,
+        "draws": draws,
+        "flux": flux,
+        "divergence": flux * (d / size),
+    }
     return PLaplace(
         **{name: part if several else part[0] for name, part in parts.items()},
         evaluations=directions,
@@ -146,7 +187,9 @@ def p_laplace(
     )
 
 
-Estimate = tuple[Tensor, Tensor, Tensor | None, Tensor | None]  # map (P, B, H, W), draws (P, B, pairs, 1), local, loss
+Estimate = tuple[
+    Tensor, Tensor, Tensor | None, Tensor | None
+]  # map (P, B, H, W), draws (P, B, pairs, 1), local, loss
 
 
 def _boundary(
@@ -160,9 +203,13 @@ def _boundary(
     seed: int,
     callback: Callback | None,
 ) -> Estimate:
-    """K_p as the sum over coordinates i of mean_j(|g_j|^(p-2) g_ji u_ji) / (d mean_j u_ji^2), j over pairs u and -u."""
+    """K_p as the sum over coordinates i of mean_j(|g_j|^(p-2) g_ji u_ji) / (d mean_j u_ji^2), j
+    over pairs u and -u.
+    """
     count, d, pairs = len(x), denoiser.dimension, len(half)
-    square = (half**2).mean(0) if pairs >= FEW else torch.full_like(half[0], 1 / d)  # mean of u_i^2, (d,)
+    square = (
+        (half**2).mean(0) if pairs >= FEW else torch.full_like(half[0], 1 / d)
+    )  # mean of u_i^2, (d,)
     share = 1 / (d * square)
     sums = x.new_zeros(len(powers), count, d)
     terms = x.new_zeros(len(powers), count, pairs)
@@ -178,7 +225,9 @@ def _boundary(
         weight = torch.stack([length ** (one - 2) for one in powers])  # (P, directions, B)
         sums += torch.einsum("pnb,nbi->pbi", weight, product)
         term = weight * (product @ share)
-        terms[:, :, start : start + step] = term.view(len(powers), 2, len(unit), count).mean(1).transpose(1, 2)
+        terms[:, :, start : start + step] = (
+            term.view(len(powers), 2, len(unit), count).mean(1).transpose(1, 2)
+        )
         cosine += _patch_cosines(g, u).sum(0)
         away = noise - (middle - x + radius * u) / sigma  # from the noise that was added
         loss += away.flatten(2).square().sum(2).sum(0) / (2 * pairs * d)
@@ -213,9 +262,14 @@ def _volume(
     seed: int,
     callback: Callback | None,
 ) -> Estimate:
-    """K_p as radius / d times the mean over the ball of div(|g|^(p-2) g), v . (F(z + h v) - F(z - h v)) / 2h with random signs v."""
+    """K_p as radius / d times the mean over the ball of div(|g|^(p-2) g), v .
+
+    (F(z + h v) - F(z - h v)) / 2h with random signs v.
+    """
     count, d, points = len(x), denoiser.dimension, len(half)
-    depth = torch.stack([torch.rand(1, generator=generator(seed, point, 1)) for point in range(points)]).to(x) ** (1 / d)
+    depth = torch.stack(
+        [torch.rand(1, generator=generator(seed, point, 1)) for point in range(points)]
+    ).to(x) ** (1 / d)
     signs = torch.stack([rademacher((d,), seed, point, 2) for point in range(points)]).to(x)
     h = STEP * radius / math.sqrt(d)
     sums = x.new_zeros(len(powers), count, d)

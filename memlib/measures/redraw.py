@@ -1,8 +1,10 @@
-"""Redraw: noise an image to sigma, denoise it again with many seeds, and see how often it comes back.
+"""Redraw: noise an image to sigma, denoise it again with many seeds, and see how often it comes
+back.
 
-y = x + sigma n is carried down by DDIM. At small sigma everything comes back; at large sigma only what the model would draw by
-itself. How far up an image still returns is the size of its basin. It is conditioned on the image: a basin shows that the
-model can hold the image, not that anyone without it would draw it.
+y = x + sigma n is carried down by DDIM. At small sigma everything comes back; at large sigma only
+what the model would draw by itself. How far up an image still returns is the size of its basin. It
+is conditioned on the image: a basin shows that the model can hold the image, not that anyone
+without it would draw it.
 """
 
 from collections.abc import Sequence
@@ -19,17 +21,22 @@ from memlib.seeds import generator
 
 LEVELS = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
 STEPS = 15
-RETURNED = 0.1  # root mean square difference a value, in [-1, 1] units, below which a redraw counts as the image
+# root mean square difference a value, in [-1, 1] units, below which a redraw counts as the image
+RETURNED = 0.1
 
 
 def levels_of(denoiser: Denoiser) -> list[float]:
     """Those of LEVELS the denoiser knows; its largest where it knows none."""
-    return [sigma for sigma in LEVELS if denoiser.sigma_floor < sigma <= denoiser.sigma_max] or [denoiser.sigma_max]
+    return [sigma for sigma in LEVELS if denoiser.sigma_floor < sigma <= denoiser.sigma_max] or [
+        denoiser.sigma_max
+    ]
 
 
 @dataclass(frozen=True)
 class Redraw(Result):
-    """`value` is the share of all redraws, every level alike, that return to the image; draws (B, n, 1)."""
+    """`value` is the share of all redraws, every level alike, that return to the image; draws (B,
+    n, 1).
+    """
 
     distance: Tensor  # (B, levels, n) root mean square difference to the image
     images: Tensor | None  # (B, levels, n, C, H, W)
@@ -49,23 +56,28 @@ def redraw(
     keep_images: bool = False,
     callback: Callback | None = None,
 ) -> Redraw:
-    """Redraw images (B, C, H, W) `draws` times from each noise level, len(sigmas) * draws * steps forwards an image.
+    """Redraw images (B, C, H, W) `draws` times from each noise level, len(sigmas) * draws * steps
+    forwards an image.
 
-    `sigmas` are LEVELS as far as the denoiser knows them, by default.
-    A redraw returned where its root-mean-square difference to the image is below `threshold`. The noise of draw i
-    depends on (seed, i) alone: it is shared by all images and levels. `callback(done, total)` counts levels. Raises
-    ValueError for levels outside the denoiser's range.
+    `sigmas` are LEVELS as far as the denoiser knows them, by default. A redraw returned where its
+    root-mean-square difference to the image is below `threshold`. The noise of draw i depends on
+    (seed, i) alone: it is shared by all images and levels. `callback(done, total)` counts levels.
+    Raises ValueError for levels outside the denoiser's range.
     """
     sigmas = levels_of(denoiser) if sigmas is None else sigmas
     if draws < 1 or not len(sigmas):
         raise ValueError("At least one draw at one noise level is needed.")
     x = denoiser.check(images).float()
-    noise = torch.stack([torch.randn(denoiser.shape, generator=generator(seed, draw)) for draw in range(draws)]).to(x.device)
+    noise = torch.stack(
+        [torch.randn(denoiser.shape, generator=generator(seed, draw)) for draw in range(draws)]
+    ).to(x.device)
     pictures, distances = [], []
     for level, sigma in enumerate(sigmas):
         rungs = ladder(denoiser, steps, denoiser.sigma_floor, sigma).flip(0)
         rungs[-1] = 0  # the last step goes to the image itself
-        redrawn = generate(denoiser, (x[:, None] + sigma * noise).flatten(0, 1), sigmas=rungs).view(len(x), draws, *x.shape[1:])
+        redrawn = generate(denoiser, (x[:, None] + sigma * noise).flatten(0, 1), sigmas=rungs).view(
+            len(x), draws, *x.shape[1:]
+        )
         distances.append((redrawn - x[:, None]).square().mean((2, 3, 4)).sqrt().cpu())
         if keep_images:
             pictures.append(redrawn.cpu())

@@ -1,14 +1,17 @@
-"""Volume growth of the probability-flow ODE: how much latent volume an image owns (Hasegawa & Yasuda, arXiv 2503.19429).
+"""Volume growth of the probability-flow ODE: how much latent volume an image owns (Hasegawa &
+Yasuda, arXiv 2503.19429).
 
-Carried from the image to the latent along dy / d sigma = noise(y, sigma), an infinitesimal volume grows by
-log |det dy_T / dy_0| = integral of tr(d noise / dy) d sigma. With J = dD/dy the Jacobian of the denoiser,
+Carried from the image to the latent along dy / d sigma = noise(y, sigma), an infinitesimal volume
+grows by log |det dy_T / dy_0| = integral of tr(d noise / dy) d sigma. With J = dD/dy the Jacobian
+of the denoiser,
 
     log growth = integral of (d - tr J) d ln sigma,      I - J = sigma * d noise / dy.
 
-d - tr J counts the dimensions already decided at noise level sigma. A memorised image decides all of them at once
-(J = 0) and reaches d ln(sigma_max / sigma_min), the ceiling of every exact denoiser, since its J = Cov[x0 | y] / sigma^2 is never
-negative; a direction in which the model still sees choice adds little. A trained network can pass the ceiling: near what it
-has memorised it corrects more steeply than any distribution allows.
+d - tr J counts the dimensions already decided at noise level sigma. A memorised image decides all
+of them at once (J = 0) and reaches d ln(sigma_max / sigma_min), the ceiling of every exact
+denoiser, since its J = Cov[x0 | y] / sigma^2 is never negative; a direction in which the model
+still sees choice adds little. A trained network can pass the ceiling: near what it has memorised it
+corrects more steeply than any distribution allows.
 """
 
 import math
@@ -29,7 +32,8 @@ DIRECTIONS = 64  # unit directions displaced together for the exact diagonal
 
 @dataclass(frozen=True)
 class VolumeGrowth(Result):
-    """Log volume growth of B images, in nats, in noise-level coordinates; `value` is the sum of `map`.
+    """Log volume growth of B images, in nats, in noise-level coordinates; `value` is the sum of
+    `map`.
 
     draws (B, probes, T + 1) are each probe's trapezoid-weighted rates d - tr J at each noise level.
     """
@@ -38,10 +42,21 @@ class VolumeGrowth(Result):
     curve: Tensor  # (B, T) growth accumulated from sigmas[0] up to sigmas[1], ..., sigmas[T]
     latent: Tensor  # (B, C, H, W) y at sigmas[T]
     log_prior: Tensor  # (B,) log N(latent; 0, sigma_max^2 I)
-    maps: Tensor | None = None  # (B, T, H, W) the map accumulated like `curve`; the last one is `map`
+    maps: Tensor | None = (
+        None  # (B, T, H, W) the map accumulated like `curve`; the last one is `map`
+    )
     map_stderr: Tensor | None = None  # (B, H, W) standard error of `map`; NaN with one probe
 
-    kept: ClassVar[tuple[str, ...]] = ("value", "stderr", "log_prior", "curve", "draws", "map", "maps", "map_stderr")
+    kept: ClassVar[tuple[str, ...]] = (
+        "value",
+        "stderr",
+        "log_prior",
+        "curve",
+        "draws",
+        "map",
+        "maps",
+        "map_stderr",
+    )
 
     @property
     def log_growth(self) -> Tensor:
@@ -61,19 +76,22 @@ def volume_growth(
     keep_maps: bool = False,
     callback: Callback | None = None,
 ) -> VolumeGrowth:
-    """Estimate log |det dy_T / dy_0| of images (B, C, H, W) in [-1, 1], with its map over the pixels.
+    """Estimate log |det dy_T / dy_0| of images (B, C, H, W) in [-1, 1], with its map over the
+    pixels.
 
-    At each of steps + 1 noise levels, evenly spaced in ln sigma, the diagonal of I - J is estimated with Rademacher
-    probes v as v * (noise(y + h v) - noise(y)) * sigma / h, h = 0.05 sigma (Hutchinson's diagonal estimator by finite
-    differences), and summed with trapezoid weights in ln sigma; its sum over the pixels is an unbiased trace. The path is
-    the second-order ODE step of memlib.flow from the image itself, no noise added. Cost: (steps + 1) (probes + 1)
-    network forwards an image. Probes are drawn once per (seed, level) and shared by all images, so a value does not
-    depend on its batch. `probes="exact"` takes all d unit directions instead: no estimate, standard error 0.
-    `keep_maps` also returns the map accumulated up to each level and its standard error: T + 1 maps an image.
+    At each of steps + 1 noise levels, evenly spaced in ln sigma, the diagonal of I - J is estimated
+    with Rademacher probes v as v * (noise(y + h v) - noise(y)) * sigma / h, h = 0.05 sigma
+    (Hutchinson's diagonal estimator by finite differences), and summed with trapezoid weights in ln
+    sigma; its sum over the pixels is an unbiased trace. The path is the second-order ODE step of
+    memlib.flow from the image itself, no noise added. Cost: (steps + 1) (probes + 1) network
+    forwards an image. Probes are drawn once per (seed, level) and shared by all images, so a value
+    does not depend on its batch. `probes="exact"` takes all d unit directions instead: no estimate,
+    standard error 0. `keep_maps` also returns the map accumulated up to each level and its standard
+    error: T + 1 maps an image.
 
-    Compare values only within one noise range: the ceiling d ln(sigma_max / sigma_min) moves with it.
-    `callback(done, total)` counts noise levels, or parts of them. Raises ValueError for images or a noise range the
-    denoiser cannot take.
+    Compare values only within one noise range: the ceiling d ln(sigma_max / sigma_min) moves with
+    it. `callback(done, total)` counts noise levels, or parts of them. Raises ValueError for images
+    or a noise range the denoiser cannot take.
     """
     exact = probes == "exact"
     if not exact and int(probes) < 1:
@@ -81,7 +99,9 @@ def volume_growth(
     y, previous = denoiser.check(images).float(), None
     sigmas = ladder(denoiser, steps, sigma_min, sigma_max)
     gaps = sigmas.log().diff()
-    weights = (torch.cat([gaps, gaps.new_zeros(1)]) + torch.cat([gaps.new_zeros(1), gaps])) / 2  # trapezoid
+    weights = (
+        torch.cat([gaps, gaps.new_zeros(1)]) + torch.cat([gaps.new_zeros(1), gaps])
+    ) / 2  # trapezoid
     heat = torch.zeros(len(y), *denoiser.shape[1:], device=y.device)
     variance, rates = torch.zeros_like(heat), []
     maps: list[Tensor] = []
@@ -89,7 +109,9 @@ def volume_growth(
         if exact:
             noise, frozen = _exact_diagonal(denoiser, y, sigma, callback, k, steps + 1)
         else:
-            noise, frozen = diagonal(denoiser, y, sigma, rademacher((int(probes), 1, *denoiser.shape), seed, k))
+            noise, frozen = diagonal(
+                denoiser, y, sigma, rademacher((int(probes), 1, *denoiser.shape), seed, k)
+            )
         rates.append(frozen.sum((2, 3, 4)))
         level = frozen.sum(2)  # (probes, B, H, W)
         if keep_maps:
@@ -120,26 +142,36 @@ def volume_growth(
         latent=y,
         log_prior=log_prior(y, top).sum((1, 2, 3)).float(),
         maps=torch.stack(maps[1:], 1).cpu() if keep_maps else None,
-        map_stderr=(variance.sqrt() if probes != 1 and not exact else no_error).cpu() if keep_maps else None,
+        map_stderr=(variance.sqrt() if probes != 1 and not exact else no_error).cpu()
+        if keep_maps
+        else None,
     )
 
 
 def diagonal(denoiser: Denoiser, y: Tensor, sigma: float, signs: Tensor) -> tuple[Tensor, Tensor]:
-    """noise(y, sigma) (B, C, H, W), and what each probe of `signs` (K, 1, C, H, W) says of the diagonal of I - J, (K, B, C, H, W)."""
+    """noise(y, sigma) (B, C, H, W), and what each probe of `signs` (K, 1, C, H, W) says of the
+    diagonal of I - J, (K, B, C, H, W).
+    """
     signs = signs.to(y.device)
     displaced = (y + (PERTURBATION * sigma) * signs).flatten(0, 1)  # (K * B, C, H, W)
     noise, moved = denoiser.noise(torch.cat([y, displaced]), sigma).tensor_split([len(y)])
     return noise, signs * (moved.view(len(signs), *y.shape) - noise) / PERTURBATION
 
 
-def _exact_diagonal(denoiser: Denoiser, y: Tensor, sigma: float, callback: Callback | None, k: int, levels: int) -> tuple[Tensor, Tensor]:
-    """noise(y, sigma), and the diagonal of I - J itself, (1, B, C, H, W), by one displacement along every coordinate."""
+def _exact_diagonal(
+    denoiser: Denoiser, y: Tensor, sigma: float, callback: Callback | None, k: int, levels: int
+) -> tuple[Tensor, Tensor]:
+    """noise(y, sigma), and the diagonal of I - J itself, (1, B, C, H, W), by one displacement along
+    every coordinate.
+    """
     noise, d = denoiser.noise(y, sigma), denoiser.dimension
     result = torch.empty_like(y).flatten(1)
     for start in range(0, d, DIRECTIONS):
         part = torch.arange(start, min(d, start + DIRECTIONS), device=y.device)
         unit = torch.nn.functional.one_hot(part, d).to(y).view(-1, 1, *denoiser.shape)
-        moved = denoiser.noise((y + PERTURBATION * sigma * unit).flatten(0, 1), sigma).view(len(part), *y.shape)
+        moved = denoiser.noise((y + PERTURBATION * sigma * unit).flatten(0, 1), sigma).view(
+            len(part), *y.shape
+        )
         result[:, part] = ((moved - noise) * unit).sum((2, 3, 4)).T / PERTURBATION
         if callback:
             callback(k * d + start + len(part), levels * d)

@@ -1,4 +1,6 @@
-"""Measuring many images: results in memory, run folders on disk, where the work is done, and queries on what came of it."""
+"""Measuring many images: results in memory, run folders on disk, where the work is done, and
+queries on what came of it.
+"""
 
 from memlib.runs.cluster import OnRay
 from memlib.runs.folder import Run, provenance, read_run
@@ -16,6 +18,23 @@ from memlib.runs.results import (
 )
 
 __all__ = [
-    "CHUNK", "FOLDER", "Filter", "Numbers", "OnRay", "Results", "Run", "create_run", "forward_seconds", "held_out_sample", "in_this_process", "measure_images",
-    "measure_one", "measure_run", "provenance", "read_run", "result_table", "run_name", "series",
-]  # fmt: skip
+    "CHUNK",
+    "FOLDER",
+    "Filter",
+    "Numbers",
+    "OnRay",
+    "Results",
+    "Run",
+    "create_run",
+    "forward_seconds",
+    "held_out_sample",
+    "in_this_process",
+    "measure_images",
+    "measure_one",
+    "measure_run",
+    "provenance",
+    "read_run",
+    "result_table",
+    "run_name",
+    "series",
+]

@@ -1,7 +1,9 @@
-"""Measuring on a Ray cluster, or on all GPUs of one machine: actors with a copy of the model each, the images sent to them.
+"""Measuring on a Ray cluster, or on all GPUs of one machine: actors with a copy of the model each,
+the images sent to them.
 
-Ray is an extra: pip install -r requirements-ray.txt. Workers need no image files and no model files. A worker that dies is
-started again and its batches are measured anew; results are stored where the run was started, batch by batch.
+Ray is an extra: pip install -r requirements-ray.txt. Workers need no image files and no model
+files. A worker that dies is started again and its batches are measured anew; results are stored
+where the run was started, batch by batch.
 """
 
 import os
@@ -18,7 +20,9 @@ from memlib.denoisers import Denoiser, NetworkDenoiser, pick_device
 from memlib.measures import Row
 from memlib.runs.results import measure_pictures
 
-PACKAGE = Path(__file__).resolve().parents[1]  # sent to the nodes of a cluster, which need the other requirements themselves
+PACKAGE = (
+    Path(__file__).resolve().parents[1]
+)  # sent to the nodes of a cluster, which need the other requirements themselves
 AHEAD = 2  # batches a worker has at once: one in hand and one waiting
 TRIES = 3  # how often a batch whose worker died is given to another
 POLL = 0.5  # seconds between two looks at whether to stop
@@ -27,7 +31,9 @@ POLL = 0.5  # seconds between two looks at whether to stop
 class Worker:
     """One process of the cluster, with its own copy of the model (a list of one reference to it)."""
 
-    def __init__(self, model: list[Any], measure: str, parameters: Mapping[str, Any], threads: int) -> None:
+    def __init__(
+        self, model: list[Any], measure: str, parameters: Mapping[str, Any], threads: int
+    ) -> None:
         import ray
 
         torch.set_num_threads(threads)
@@ -47,8 +53,9 @@ class Worker:
 class OnRay:
     """The engine of a Ray cluster.
 
-    `address` is that of a running cluster ("auto" for the one of this machine); None starts one here for the time of the
-    run. There is one worker a GPU, or one for every `threads` CPUs where the cluster has no GPUs, at most `workers`.
+    `address` is that of a running cluster ("auto" for the one of this machine); None starts one
+    here for the time of the run. There is one worker a GPU, or one for every `threads` CPUs where
+    the cluster has no GPUs, at most `workers`.
     """
 
     address: str | None = None
@@ -56,18 +63,31 @@ class OnRay:
     threads: int = 1
 
     def __call__(
-        self, denoiser: Denoiser, measure: str, parameters: Mapping[str, Any], batches: Iterator[tuple[int, Tensor]], tick: Callable[[float], object]
-    ) -> Iterator[tuple[int, list[Row]]]:  # fmt: skip
+        self,
+        denoiser: Denoiser,
+        measure: str,
+        parameters: Mapping[str, Any],
+        batches: Iterator[tuple[int, Tensor]],
+        tick: Callable[[float], object],
+    ) -> Iterator[tuple[int, list[Row]]]:
         try:
             import ray
         except ModuleNotFoundError as error:
-            raise ValueError("Ray is not installed here: pip install -r requirements-ray.txt") from error
+            raise ValueError(
+                "Ray is not installed here: pip install -r requirements-ray.txt"
+            ) from error
         started = not ray.is_initialized()
         if started:
             _knock(self.address)
-            os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent anywhere unasked
+            os.environ.setdefault(
+                "RAY_USAGE_STATS_ENABLED", "0"
+            )  # nothing is sent anywhere unasked
             try:
-                ours = {"include_dashboard": False} if self.address is None else {"runtime_env": {"py_modules": [str(PACKAGE)]}}
+                ours = (
+                    {"include_dashboard": False}
+                    if self.address is None
+                    else {"runtime_env": {"py_modules": [str(PACKAGE)]}}
+                )
                 ray.init(address=self.address, log_to_driver=False, logging_level="ERROR", **ours)
             except ConnectionError as error:
                 raise ValueError(f"There is no Ray cluster at {self.address!r}.") from error
@@ -78,19 +98,40 @@ class OnRay:
                 ray.shutdown()
 
     def _measured(
-        self, ray: Any, denoiser: Denoiser, measure: str, parameters: Mapping[str, Any], batches: Iterator[tuple[int, Tensor]], tick: Callable[[float], object]
-    ) -> Iterator[tuple[int, list[Row]]]:  # fmt: skip
+        self,
+        ray: Any,
+        denoiser: Denoiser,
+        measure: str,
+        parameters: Mapping[str, Any],
+        batches: Iterator[tuple[int, Tensor]],
+        tick: Callable[[float], object],
+    ) -> Iterator[tuple[int, list[Row]]]:
         nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
         gpus = any(node.get("GPU", 0) >= 1 for node in nodes)
         room = [int(node.get("CPU", 0)) // self.threads for node in nodes]
-        most = sum(min(cpus, int(node.get("GPU", 0))) if gpus else cpus for node, cpus in zip(nodes, room, strict=True))
+        most = sum(
+            min(cpus, int(node.get("GPU", 0))) if gpus else cpus
+            for node, cpus in zip(nodes, room, strict=True)
+        )
         if not most:
-            raise ValueError(f"No node of the Ray cluster has {self.threads} CPUs for a worker; ask for fewer threads.")
-        options = {"num_cpus": self.threads, "num_gpus": 1 if gpus else 0, "max_restarts": -1, "max_task_retries": TRIES}
+            raise ValueError(
+                f"No node of the Ray cluster has {self.threads} CPUs for a worker; ask for fewer "
+                "threads."
+            )
+        options = {
+            "num_cpus": self.threads,
+            "num_gpus": 1 if gpus else 0,
+            "max_restarts": -1,
+            "max_task_retries": TRIES,
+        }
         model = ray.put(denoiser)
         actor = ray.remote(**options)(Worker)
-        workers = [actor.remote([model], measure, dict(parameters), self.threads) for _ in range(min(most, self.workers or most))]
-        # work is given only to workers that have said that they are there: others may wait for room as long as someone else has it
+        workers = [
+            actor.remote([model], measure, dict(parameters), self.threads)
+            for _ in range(min(most, self.workers or most))
+        ]
+        # work is given only to workers that have said that they are there: others may wait for room
+        # as long as someone else has it
         waiting: dict[Any, Any] = {worker.ready.remote(): worker for worker in workers}
         busy: dict[Any, Any] = {}  # a batch that is under way, and whose it is
         left = next(batches, None)
@@ -101,9 +142,15 @@ class OnRay:
                     try:
                         rows = ray.get(one)
                     except ray.exceptions.RayActorError as error:
-                        raise RuntimeError(f"A worker died {TRIES + 1} times, or could not start: {str(error).splitlines()[0]} What is finished is stored.") from error  # fmt: skip
+                        raise RuntimeError(
+                            f"A worker died {TRIES + 1} times, or could not start: "
+                            f"{str(error).splitlines()[0]} What is finished is "
+                            "stored."
+                        ) from error
                     except ray.exceptions.RayTaskError as error:
-                        raise error.cause if isinstance(error.cause, ValueError) else error from error
+                        raise (
+                            error.cause if isinstance(error.cause, ValueError) else error
+                        ) from error
                     worker = busy.pop(one, None) or waiting.pop(one)
                     for _ in range(AHEAD if rows is None else 1):
                         if left is not None:
@@ -125,4 +172,6 @@ def _knock(address: str | None) -> None:
     try:
         socket.create_connection((host, int(port)), timeout=10).close()
     except OSError as error:
-        raise ValueError(f"There is no Ray cluster at {address!r}: {error.strerror or error}.") from error
+        raise ValueError(
+            f"There is no Ray cluster at {address!r}: {error.strerror or error}."
+        ) from error

@@ -1,4 +1,5 @@
-"""The files of a run folder: Parquet written in one atomic move, rows of numbers and arrays as tables and back.
+"""The files of a run folder: Parquet written in one atomic move, rows of numbers and arrays as
+tables and back.
 
 An array is a column of lists of equal length; its shape stands in the metadata of the column.
 """
@@ -21,24 +22,46 @@ META = "meta."  # before the names of metadata columns, which may be called anyt
 
 
 def rounded(values: np.ndarray) -> np.ndarray:
-    """float32 rounded to 16 significant bits, 1e-5 relative: far below the noise of any map, and zeros compress."""
+    """float32 rounded to 16 significant bits, 1e-5 relative: far below the noise of any map, and
+    zeros compress.
+    """
     mantissa, exponent = np.frexp(values)
     return np.asarray(np.ldexp(np.round(mantissa * 2**16) / 2**16, exponent), dtype=np.float32)
 
 
-def table_of(positions: Sequence[int], images: Mapping[str, Sequence[Any]], rows: Sequence[Row], *, arrays: bool) -> pa.Table:
-    """The rows of some images: their positions, the columns that say which they are, numbers, and the arrays if those are kept."""
+def table_of(
+    positions: Sequence[int],
+    images: Mapping[str, Sequence[Any]],
+    rows: Sequence[Row],
+    *,
+    arrays: bool,
+) -> pa.Table:
+    """The rows of some images: their positions, the columns that say which they are, numbers, and
+    the arrays if those are kept.
+    """
     columns: dict[str, pa.Array] = {"position": pa.array(positions, pa.int64())}
-    columns |= {name: pa.array(values, pa.int64() if name == "index" else pa.string()) for name, values in images.items()}
+    columns |= {
+        name: pa.array(values, pa.int64() if name == "index" else pa.string())
+        for name, values in images.items()
+    }
     fields = {}
     for name, value in rows[0].items():
         if not isinstance(value, np.ndarray):
-            columns[name] = pa.array([row[name] for row in rows], pa.float64(), from_pandas=True)  # NaN is null: engines sort it
+            columns[name] = pa.array(
+                [row[name] for row in rows], pa.float64(), from_pandas=True
+            )  # NaN is null: engines sort it
         elif arrays:
             flat = rounded(np.concatenate([row[name].astype(np.float32).ravel() for row in rows]))
             columns[name] = pa.FixedSizeListArray.from_arrays(pa.array(flat), value.size)
-            fields[name] = pa.field(name, columns[name].type, metadata={"shape": json.dumps(value.shape)})
-    return pa.table(columns, pa.schema([fields.get(name, pa.field(name, column.type)) for name, column in columns.items()]))
+            fields[name] = pa.field(
+                name, columns[name].type, metadata={"shape": json.dumps(value.shape)}
+            )
+    return pa.table(
+        columns,
+        pa.schema(
+            [fields.get(name, pa.field(name, column.type)) for name, column in columns.items()]
+        ),
+    )
 
 
 def shape_of(field: pa.Field) -> tuple[int, ...] | None:
@@ -93,7 +116,11 @@ def schema_of(file: Path) -> pa.Schema:
 def read(file: Path, columns: Sequence[str] | None, group: int | None = None) -> pa.Table:
     try:
         with pq.ParquetFile(file) as parquet:
-            return parquet.read(columns=columns) if group is None else parquet.read_row_group(group, columns=columns)
+            return (
+                parquet.read(columns=columns)
+                if group is None
+                else parquet.read_row_group(group, columns=columns)
+            )
     except (OSError, pa.ArrowException) as error:
         raise damaged(file, error) from error
 
@@ -104,7 +131,11 @@ def plainly(error: Exception) -> str:
 
 
 def damaged(file: Path, error: Exception) -> ValueError:
-    return ValueError(f"The run {file.parent.name!r} cannot be read: {file.name} is damaged ({plainly(error)}). Restore that file, or delete the folder to measure the run again.")  # fmt: skip
+    return ValueError(
+        f"The run {file.parent.name!r} cannot be read: {file.name} is damaged "
+        f"({plainly(error)}). Restore that file, or delete the folder to measure "
+        "the run again."
+    )
 
 
 def write_tables(file: Path, tables: Iterable[pa.Table], effort: int = 15) -> None:
@@ -115,9 +146,20 @@ def write_tables(file: Path, tables: Iterable[pa.Table], effort: int = 15) -> No
             for table in tables:
                 if writer is None:
                     schema = table.schema
-                    floats = {f"{field.name}.list.element": "BYTE_STREAM_SPLIT" for field in schema if shape_of(field) is not None}
+                    floats = {
+                        f"{field.name}.list.element": "BYTE_STREAM_SPLIT"
+                        for field in schema
+                        if shape_of(field) is not None
+                    }
                     words = [field.name for field in schema if field.name.startswith(META)]
-                    writer = pq.ParquetWriter(stream, schema, compression="zstd", compression_level=effort, use_dictionary=words, column_encoding=floats or None)  # fmt: skip
+                    writer = pq.ParquetWriter(
+                        stream,
+                        schema,
+                        compression="zstd",
+                        compression_level=effort,
+                        use_dictionary=words,
+                        column_encoding=floats or None,
+                    )
                 writer.write_table(table, row_group_size=max(1, len(table)))
             if writer is not None:
                 writer.close()

@@ -1,4 +1,6 @@
-"""Measuring image sets of any size into a run folder; where the work is done is an engine's business."""
+"""Measuring image sets of any size into a run folder; where the work is done is an engine's
+business.
+"""
 
 import hashlib
 import json
@@ -16,31 +18,50 @@ from memlib.runs.folder import Run, provenance
 from memlib.runs.results import CHUNK, measure_pictures
 
 FOLDER = Path(".afterimage") / "runs"  # below the working directory, where the app looks
-Progress = Callable[[float, int], object]  # images done, perhaps a fraction, of all; an exception it raises stops the run
+Progress = Callable[
+    [float, int], object
+]  # images done, perhaps a fraction, of all; an exception it raises stops the run
 
 
 class Engine(Protocol):
     """Measures batches of pictures and yields (number of the batch, its rows), in any order.
 
-    `batches` yields (number, pictures) and is read no further than there is work for. `tick(share)` is to be called often,
-    with the share that is done of the batch in hand (0 where that is not known); what it raises ends the work.
+    `batches` yields (number, pictures) and is read no further than there is work for. `tick(share)`
+    is to be called often, with the share that is done of the batch in hand (0 where that is not
+    known); what it raises ends the work.
     """
 
     def __call__(
-        self, denoiser: Denoiser, measure: str, parameters: Mapping[str, Any], batches: Iterator[tuple[int, Tensor]], tick: Callable[[float], object]
-    ) -> Iterator[tuple[int, list[Row]]]: ...  # fmt: skip
+        self,
+        denoiser: Denoiser,
+        measure: str,
+        parameters: Mapping[str, Any],
+        batches: Iterator[tuple[int, Tensor]],
+        tick: Callable[[float], object],
+    ) -> Iterator[tuple[int, list[Row]]]: ...
 
 
 def in_this_process(
-    denoiser: Denoiser, measure: str, parameters: Mapping[str, Any], batches: Iterator[tuple[int, Tensor]], tick: Callable[[float], object]
+    denoiser: Denoiser,
+    measure: str,
+    parameters: Mapping[str, Any],
+    batches: Iterator[tuple[int, Tensor]],
+    tick: Callable[[float], object],
 ) -> Iterator[tuple[int, list[Row]]]:
     """The engine that needs nothing."""
     for number, pictures in batches:
-        yield number, measure_pictures(denoiser, pictures, measure, parameters, lambda done, total: tick(done / total))
+        yield (
+            number,
+            measure_pictures(
+                denoiser, pictures, measure, parameters, lambda done, total: tick(done / total)
+            ),
+        )
 
 
 def distinct(images: ImageSet, indices: Sequence[int] | None = None) -> list[int]:
-    """The chosen images, or all, in their order, each picture once: equal pictures have equal results."""
+    """The chosen images, or all, in their order, each picture once: equal pictures have equal
+    results.
+    """
     first: dict[str, int] = {}
     for index in range(len(images)) if indices is None else indices:
         first.setdefault(images.ids[index], index)
@@ -56,9 +77,13 @@ def run_name(
     arrays: bool = True,
     chunk: int = CHUNK,
 ) -> str:
-    """What the folder of a run is called below FOLDER: its measure, for people, and a hash of all that tells it from another."""
+    """What the folder of a run is called below FOLDER: its measure, for people, and a hash of all
+    that tells it from another.
+    """
     run, chosen = MEASURES[measure].run, None if indices is None else list(indices)
-    key = json.dumps([denoiser.digest, images.digest, run, parameters, chosen, arrays, chunk], sort_keys=True)
+    key = json.dumps(
+        [denoiser.digest, images.digest, run, parameters, chosen, arrays, chunk], sort_keys=True
+    )
     return f"{run.replace('_', '-')}-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
 
 
@@ -75,14 +100,21 @@ def create_run(
     threads: int | None = None,
     sources: Mapping[str, Any] | None = None,
 ) -> Run:
-    """A run folder for these images, or the one that is there for just these; ValueError where it is another's.
+    """A run folder for these images, or the one that is there for just these; ValueError where it
+    is another's.
 
-    `indices` chooses some of the images. Without `arrays` the numbers alone are kept. `sources` say how to load the model
-    and the images again. `threads` are those of a worker where it is not this process that measures.
+    `indices` chooses some of the images. Without `arrays` the numbers alone are kept. `sources` say
+    how to load the model and the images again. `threads` are those of a worker where it is not this
+    process that measures.
     """
     details = provenance(denoiser, images, measure, parameters, threads=threads)
     selection = None if indices is None else list(indices)
-    details |= {"chunk": chunk, "arrays": arrays, "selection": selection, "sources": None if sources is None else dict(sources)}
+    details |= {
+        "chunk": chunk,
+        "arrays": arrays,
+        "selection": selection,
+        "sources": None if sources is None else dict(sources),
+    }
     return Run.create(folder, details, len(distinct(images, indices)))
 
 
@@ -97,9 +129,10 @@ def measure_run(
 ) -> Iterator[tuple[int, int]]:
     """Measure what a run still lacks; yields (done, total) after each stored chunk.
 
-    Chunks have fixed ends, so a run that was stopped or killed is the run without a break: no stored chunk is measured
-    again. An exception raised by `progress`, or a full disk, keeps the stored chunks. Memory does not grow with the run.
-    Raises ValueError where another process is working on the run, or model or images are not those of the run.
+    Chunks have fixed ends, so a run that was stopped or killed is the run without a break: no
+    stored chunk is measured again. An exception raised by `progress`, or a full disk, keeps the
+    stored chunks. Memory does not grow with the run. Raises ValueError where another process is
+    working on the run, or model or images are not those of the run.
     """
     if (denoiser.digest, images.digest) != (run.model, run.manifest["images"]["digest"]):
         raise ValueError(f"The run {run.folder.name!r} is of another model or other images.")
@@ -127,7 +160,10 @@ def measure_run(
                 "id": [images.ids[index] for index in own],
                 "name": [images.names[index] for index in own],
             }
-            columns |= {META + name: [values[index] for index in own] for name, values in images.metadata.items()}
+            columns |= {
+                META + name: [values[index] for index in own]
+                for name, values in images.metadata.items()
+            }
             run.store(chunk, columns, rows)
             done += len(own)
             yield done, run.count

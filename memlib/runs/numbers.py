@@ -1,4 +1,6 @@
-"""The numbers of a run, sorted, filtered and counted where they lie: nothing but the asked rows comes into memory."""
+"""The numbers of a run, sorted, filtered and counted where they lie: nothing but the asked rows
+comes into memory.
+"""
 
 import io
 from dataclasses import dataclass
@@ -13,12 +15,15 @@ from memlib.runs.files import META, literal
 from memlib.runs.folder import OF_IMAGE, RANK, Run, engine_settings
 
 BINS = 60
-SOURCE = "read_parquet($files, union_by_name = true) AS t"  # columns are asked for as t."name": a bare name could be another column's alias, in any case
+# columns are asked for as t."name": a bare name could be another column's alias, in any case
+SOURCE = "read_parquet($files, union_by_name = true) AS t"
 
 
 @dataclass(frozen=True)
 class Filter:
-    """Rows whose name holds `text` (in any case) and whose metadata column `column` has one of `values`; empty ones let all pass."""
+    """Rows whose name holds `text` (in any case) and whose metadata column `column` has one of
+    `values`; empty ones let all pass.
+    """
 
     text: str = ""
     column: str = ""
@@ -34,12 +39,22 @@ class Numbers:
         if not self.files:
             raise ValueError(f"Nothing of the run {run.folder.name!r} is measured yet.")
         self._connection = duckdb.connect(config=engine_settings())
-        self._connection.execute("SET enable_progress_bar = false; SET parquet_metadata_cache = true")
+        self._connection.execute(
+            "SET enable_progress_bar = false; SET parquet_metadata_cache = true"
+        )
         types = {row[0]: row[1] for row in self._fetch(f"DESCRIBE SELECT * FROM {SOURCE}", {})}
-        self.names = [name for name, shape in run.columns().items() if shape is None and types.get(name) == "DOUBLE"]  # the numbers
+        self.names = [
+            name
+            for name, shape in run.columns().items()
+            if shape is None and types.get(name) == "DOUBLE"
+        ]  # the numbers
         known = list(types)
-        self.ranked = RANK in known  # the run is whole, and its rows lie in the order of its main number
-        self.known = int(self._fetch(f"SELECT count({self._column(run.main[0])}) FROM {SOURCE}", {})[0][0])  # values that are not NaN
+        self.ranked = (
+            RANK in known
+        )  # the run is whole, and its rows lie in the order of its main number
+        self.known = int(
+            self._fetch(f"SELECT count({self._column(run.main[0])}) FROM {SOURCE}", {})[0][0]
+        )  # values that are not NaN
         self.metadata = [name.removeprefix(META) for name in known if name.startswith(META)]
 
     def count(self, where: Filter = Filter()) -> int:
@@ -47,16 +62,31 @@ class Numbers:
         condition, values = self._where(where)
         return int(self._fetch(f"SELECT count(*) FROM {SOURCE} {condition}", values)[0][0])
 
-    def page(self, by: str, descending: bool, offset: int, limit: int, where: Filter = Filter()) -> pd.DataFrame:
-        """Some rows in the order of a number, of the image's name or of its index; NaN last, equal values by position."""
+    def page(
+        self, by: str, descending: bool, offset: int, limit: int, where: Filter = Filter()
+    ) -> pd.DataFrame:
+        """Some rows in the order of a number, of the image's name or of its index; NaN last, equal
+        values by position.
+        """
         query, values = self._ordered(by, descending, where)
-        if self.ranked and where == Filter() and (by, descending) == (self.run.main[0], self.run.main[1] > 0):
-            query = f"SELECT {self._shown()} FROM {SOURCE} WHERE {RANK} > $offset AND {RANK} <= $offset + $limit ORDER BY {RANK}"
+        if (
+            self.ranked
+            and where == Filter()
+            and (by, descending) == (self.run.main[0], self.run.main[1] > 0)
+        ):
+            query = (
+                f"SELECT {self._shown()} FROM {SOURCE} WHERE {RANK} > $offset AND {RANK} <= "
+                f"$offset + $limit ORDER BY {RANK}"
+            )
             return self._frame(query, {"limit": limit, "offset": offset})
-        return self._frame(f"{query} LIMIT $limit OFFSET $offset", values | {"limit": limit, "offset": offset})
+        return self._frame(
+            f"{query} LIMIT $limit OFFSET $offset", values | {"limit": limit, "offset": offset}
+        )
 
     def export(self, by: str, descending: bool, where: Filter, provenance: str) -> bytes:
-        """Every row that passes, in order, as a Parquet file with its provenance in the metadata, under `afterimage`."""
+        """Every row that passes, in order, as a Parquet file with its provenance in the metadata,
+        under `afterimage`.
+        """
         query, values = self._ordered(by, descending, where)
         batches, stream = self._execute(query, values).to_arrow_reader(100_000), io.BytesIO()
         schema = batches.schema.with_metadata({b"afterimage": provenance.encode()})
@@ -72,21 +102,39 @@ class Numbers:
 
     def _shown(self) -> str:
         metadata = (f"{self._meta(name)} AS {_quoted(self._label(name))}" for name in self.metadata)
-        return ", ".join([*map(self._column, OF_IMAGE), *([f"t.{RANK}"] if self.ranked else []), *map(self._column, self.names), *metadata])
+        return ", ".join(
+            [
+                *map(self._column, OF_IMAGE),
+                *([f"t.{RANK}"] if self.ranked else []),
+                *map(self._column, self.names),
+                *metadata,
+            ]
+        )
 
     def rank(self, by: str, descending: bool, value: float) -> int:
         """1 + how many images have a value further up in the order."""
         sign = ">" if descending else "<"
-        found = self._fetch(f"SELECT count(*) FROM {SOURCE} WHERE {self._column(by)} {sign} $value", {"value": value})  # fmt: skip
+        found = self._fetch(
+            f"SELECT count(*) FROM {SOURCE} WHERE {self._column(by)} {sign} $value",
+            {"value": value},
+        )
         return int(found[0][0]) + 1
 
     def choices(self, column: str, most: int = 100) -> list[str]:
         """The values of a metadata column, the most frequent first."""
         name = self._meta(column)
-        return [str(row[0]) for row in self._fetch(f"SELECT {name} FROM {SOURCE} GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT $most", {"most": most})]  # fmt: skip
+        return [
+            str(row[0])
+            for row in self._fetch(
+                f"SELECT {name} FROM {SOURCE} GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT $most",
+                {"most": most},
+            )
+        ]
 
     def histogram(self, name: str, where: Filter = Filter(), bins: int = BINS) -> pd.DataFrame:
-        """Counts of the rows that pass in equal bins over the whole range of a number: columns `low`, `high`, `count`."""
+        """Counts of the rows that pass in equal bins over the whole range of a number: columns
+        `low`, `high`, `count`.
+        """
         column = self._column(name)
         low, high = self._fetch(f"SELECT min({column}), max({column}) FROM {SOURCE}", {})[0]
         if low is None:
@@ -94,9 +142,22 @@ class Numbers:
         width = (high - low) / bins or 1.0
         condition, values = self._where(where)
         condition = f"{condition} {'AND' if condition else 'WHERE'} {column} IS NOT NULL"
-        found = dict(self._fetch(f"SELECT least(floor(({column} - $first) / $width), $last)::INTEGER, count(*) FROM {SOURCE} {condition} GROUP BY 1", values | {"first": low, "width": width, "last": bins - 1}))  # fmt: skip
+        found = dict(
+            self._fetch(
+                f"SELECT least(floor(({column} - $first) / $width), "
+                f"$last)::INTEGER, count(*) FROM {SOURCE} {condition} GROUP BY "
+                "1",
+                values | {"first": low, "width": width, "last": bins - 1},
+            )
+        )
         edges = low + width * np.arange(bins + 1)
-        return pd.DataFrame({"low": edges[:-1], "high": edges[1:], "count": [int(found.get(place, 0)) for place in range(bins)]})
+        return pd.DataFrame(
+            {
+                "low": edges[:-1],
+                "high": edges[1:],
+                "count": [int(found.get(place, 0)) for place in range(bins)],
+            }
+        )
 
     def _where(self, where: Filter) -> tuple[str, dict[str, Any]]:
         conditions: list[str] = []
@@ -117,7 +178,9 @@ class Numbers:
 
     def _meta(self, name: str) -> str:
         if name not in self.metadata:
-            raise ValueError(f"The run has no column {name!r:.60}; it has {', '.join(self.metadata) or 'none'}.")
+            raise ValueError(
+                f"The run has no column {name!r:.60}; it has {', '.join(self.metadata) or 'none'}."
+            )
         return f"t.{_quoted(META + name)}"
 
     def _label(self, name: str) -> str:
@@ -129,7 +192,10 @@ class Numbers:
         try:
             return self._connection.cursor().execute(query, {"files": self.files} | values)
         except duckdb.Error as error:
-            raise ValueError(f"The run {self.run.folder.name!r} cannot be read: {str(error).splitlines()[0]:.200}") from error
+            raise ValueError(
+                f"The run {self.run.folder.name!r} cannot be read: "
+                f"{str(error).splitlines()[0]:.200}"
+            ) from error
 
     def _fetch(self, query: str, values: dict[str, Any]) -> list[tuple]:
         found: list[tuple] = self._execute(query, values).fetchall()

@@ -1,7 +1,7 @@
 """Measuring images: one generator that keeps each result before it goes on, and results in memory.
 
-A result is a `row`, the numbers and arrays a measure keeps of one image. It is known by all it depends on: model, measure
-and parameters, together a series, and the image's id.
+A result is a `row`, the numbers and arrays a measure keeps of one image. It is known by all it
+depends on: model, measure and parameters, together a series, and the image's id.
 """
 
 import json
@@ -20,14 +20,16 @@ from memlib.denoisers import Denoiser
 from memlib.images import ImageSet
 from memlib.measures import MEASURES, Row
 
-CHUNK = 16  # images measured together: large enough to fill a CPU, small enough that stopping loses little
+# images measured together: large enough to fill a CPU, small enough that stopping loses little
+CHUNK = 16
 
 
 class Results:
-    """Rows by series and image id, those of the series that was not used for longest dropped beyond `limit` bytes.
+    """Rows by series and image id, those of the series that was not used for longest dropped beyond
+    `limit` bytes.
 
-    A series is what was measured alike: a model (its digest), a measure's function (`run`) and its parameters. Two rows
-    of one image in one series are the same number, so the first to come stays.
+    A series is what was measured alike: a model (its digest), a measure's function (`run`) and its
+    parameters. Two rows of one image in one series are the same number, so the first to come stays.
     """
 
     def __init__(self, limit: int = 512 * 2**20) -> None:
@@ -46,7 +48,9 @@ class Results:
         self._series.move_to_end(key)
         return MappingProxyType(self._series[key])
 
-    def add(self, model: str, run: str, parameters: Mapping[str, Any], rows: Mapping[str, Row]) -> None:
+    def add(
+        self, model: str, run: str, parameters: Mapping[str, Any], rows: Mapping[str, Row]
+    ) -> None:
         """Keep rows by image id, but for those that are there."""
         if not rows:
             return
@@ -77,15 +81,25 @@ def series(model: str, run: str, parameters: Mapping[str, Any]) -> str:
 
 
 def held_out_sample(images: ImageSet) -> list[int]:
-    """Every eighth image of the group called held-out: they stand for all where measuring those would take too long."""
-    return [index for index, group in enumerate(images.metadata.get("group", ())) if group == "held-out"][::8]
+    """Every eighth image of the group called held-out: they stand for all where measuring those
+    would take too long.
+    """
+    return [
+        index for index, group in enumerate(images.metadata.get("group", ())) if group == "held-out"
+    ][::8]
 
 
 def measure_pictures(
-    denoiser: Denoiser, pictures: Tensor, measure: str, parameters: Mapping[str, Any], callback: Callable[[int, int], object] | None = None
+    denoiser: Denoiser,
+    pictures: Tensor,
+    measure: str,
+    parameters: Mapping[str, Any],
+    callback: Callable[[int, int], object] | None = None,
 ) -> list[Row]:
     """The rows of pictures (B, *picture_shape), or of their latents, measured together."""
-    result = MEASURES[measure].function(denoiser, denoiser.encode(pictures), **parameters, callback=callback)
+    result = MEASURES[measure].function(
+        denoiser, denoiser.encode(pictures), **parameters, callback=callback
+    )
     return [result.row(place) for place in range(len(pictures))]
 
 
@@ -98,14 +112,17 @@ def measure_images(
     results: Results,
     progress: Callable[[float], object] | None = None,
 ) -> Iterator[tuple[int, int]]:
-    """Measure images[indices], or their latents, in chunks, skip what `results` has, and store each chunk before yielding (done, total).
+    """Measure images[indices], or their latents, in chunks, skip what `results` has, and store each
+    chunk before yielding (done, total).
 
-    `progress` is called with the share of the work that is done, several times a chunk; an exception it raises stops
-    the work and keeps the finished chunks.
+    `progress` is called with the share of the work that is done, several times a chunk; an
+    exception it raises stops the work and keeps the finished chunks.
     """
     alike = (denoiser.digest, MEASURES[measure].run, parameters)
     known = results.rows(*alike)
-    todo = list({images.ids[index]: index for index in indices if images.ids[index] not in known}.values())
+    todo = list(
+        {images.ids[index]: index for index in indices if images.ids[index] not in known}.values()
+    )
     for start in range(0, len(todo), CHUNK):
         chunk = todo[start : start + CHUNK]
 
@@ -127,7 +144,9 @@ def measure_one(
     results: Results,
     progress: Callable[[float], object] | None = None,
 ) -> Row:
-    """The row of one image (C, H, W) known by its id `name`: from `results`, or measured and put there."""
+    """The row of one image (C, H, W) known by its id `name`: from `results`, or measured and put
+    there.
+    """
     alike = (denoiser.digest, MEASURES[measure].run, parameters)
     known = results.rows(*alike)
     if name in known:
@@ -155,12 +174,26 @@ def forward_seconds(denoiser: Denoiser) -> float:
 
 
 def result_table(images: ImageSet, rows: Mapping[str, Row], direction: int) -> pd.DataFrame:
-    """One line an image that has a row (by id), most memorised first: rank, name, id, the row's numbers, metadata."""
+    """One line an image that has a row (by id), most memorised first: rank, name, id, the row's
+    numbers, metadata.
+    """
     places = [index for index, image in enumerate(images.ids) if image in rows]
     table = pd.DataFrame(
-        {"index": places, "name": [images.names[index] for index in places], "id": [images.ids[index] for index in places]}
+        {
+            "index": places,
+            "name": [images.names[index] for index in places],
+            "id": [images.ids[index] for index in places],
+        }
     )
-    numbers = [name for name, value in next(iter(rows.values())).items() if not isinstance(value, np.ndarray)] if len(rows) else ["value"]
+    numbers = (
+        [
+            name
+            for name, value in next(iter(rows.values())).items()
+            if not isinstance(value, np.ndarray)
+        ]
+        if len(rows)
+        else ["value"]
+    )
     for name in numbers:
         table[name] = [rows[image][name] for image in table["id"]]
     for column, values in images.metadata.items():

@@ -1,4 +1,6 @@
-"""The real app in a real Chromium: the ranked gallery, choosing an image, its heatmap, links, no errors in the console."""
+"""The real app in a real Chromium: the ranked gallery, choosing an image, its heatmap, links, no
+errors in the console.
+"""
 
 import os
 import shutil
@@ -25,9 +27,21 @@ def served(script: Path, folder: Path = ROOT) -> Iterator[str]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", str(script), "--server.headless", "true", "--server.port", str(port)]
+    command = [
+        sys.executable,
+        "-m",
+        "streamlit",
+        "run",
+        str(script),
+        "--server.headless",
+        "true",
+        "--server.port",
+        str(port),
+    ]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    with subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
+    with subprocess.Popen(
+        command, cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as server:
         try:
             for _ in range(120):
                 try:
@@ -48,7 +62,14 @@ def address() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    found = next((path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None)
+    found = next(
+        (
+            path
+            for name in ("chromium", "chromium-browser", "google-chrome")
+            if (path := shutil.which(name))
+        ),
+        None,
+    )
     flags = ["--disable-gpu", "--disable-background-networking"]
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         flags.append("--no-sandbox")
@@ -70,14 +91,18 @@ def page(browser: Browser) -> Iterator[Page]:
     assert not errors
 
 
-def test_a_deep_link_as_the_servers_first_request_opens_the_whole_app(page: Page, address: str) -> None:
+def test_a_deep_link_as_the_servers_first_request_opens_the_whole_app(
+    page: Page, address: str
+) -> None:
     page.goto(f"{address}/workspace")
     expect(page.get_by_role("heading", name="Workspace")).to_be_visible()
     expect(page.get_by_role("link", name="Volume growth")).to_be_visible()
     expect(page.get_by_text("Emoji demo model").first).to_be_visible()
 
 
-def test_the_ranked_gallery_opens_and_a_chosen_image_shows_its_heatmap(page: Page, address: str) -> None:
+def test_the_ranked_gallery_opens_and_a_chosen_image_shows_its_heatmap(
+    page: Page, address: str
+) -> None:
     page.goto(address)
     cards = page.get_by_role("option")
     expect(cards).to_have_count(48)
@@ -116,7 +141,9 @@ def test_the_gallery_answers_to_the_arrow_keys(page: Page, address: str) -> None
         ("/p_laplace", "Noise level σ", "Flux. "),
     ],
 )
-def test_the_sliders_of_the_map_move_without_asking_the_server(page: Page, address: str, path: str, slider: str, picture: str) -> None:
+def test_the_sliders_of_the_map_move_without_asking_the_server(
+    page: Page, address: str, path: str, slider: str, picture: str
+) -> None:
     sent: list[object] = []
     page.on("websocket", lambda socket: socket.on("framesent", lambda frame: sent.append(frame)))
     page.goto(address + path)
@@ -135,9 +162,13 @@ def test_the_sliders_of_the_map_move_without_asking_the_server(page: Page, addre
     assert not sent
 
 
-def test_the_sliders_follow_the_choices_of_the_page_and_keep_what_was_moved(page: Page, address: str) -> None:
+def test_the_sliders_follow_the_choices_of_the_page_and_keep_what_was_moved(
+    page: Page, address: str
+) -> None:
     page.goto(f"{address}/p_laplace")
-    power, level = (page.get_by_role("slider", name=name, exact=True) for name in ("p", "Noise level σ"))
+    power, level = (
+        page.get_by_role("slider", name=name, exact=True) for name in ("p", "Noise level σ")
+    )
     expect(power).to_have_value("0")
     power.fill("3")
     page.get_by_role("option").nth(4).click()
@@ -155,7 +186,9 @@ def test_an_image_is_redrawn_and_its_basin_shown(page: Page, address: str) -> No
     page.get_by_role("button", name="Redraw it").click()
     expect(page.get_by_text("Coloured frame: returned")).to_be_visible(timeout=4 * PATIENCE)
     expect(
-        page.get_by_role("img", name="Redraws from noise level 32").or_(page.locator("img[alt^='Redraws from noise level 32']"))
+        page.get_by_role("img", name="Redraws from noise level 32").or_(
+            page.locator("img[alt^='Redraws from noise level 32']")
+        )
     ).to_be_visible()
 
 
@@ -174,7 +207,9 @@ def test_stopping_a_measurement_keeps_the_finished_images(page: Page, address: s
     expect(page.get_by_text("Nothing has been measured with these settings yet")).to_be_visible()
     page.get_by_role("radio", name="Everything").click()
     page.get_by_role("button", name="Measure", exact=True).click()
-    expect(page.get_by_text("of 1,164 images measured").or_(page.get_by_text("Measuring, 4%"))).to_be_visible()
+    expect(
+        page.get_by_text("of 1,164 images measured").or_(page.get_by_text("Measuring, 4%"))
+    ).to_be_visible()
     page.get_by_role("button", name="Stop", exact=True).click()
     expect(page.get_by_role("option").first).to_be_visible()
     rank = page.get_by_test_id("stMetricValue").filter(has_text="1 of ").first.text_content()

@@ -1,4 +1,6 @@
-"""The auditor's desk in a real Chromium: as quick as the keys, nothing lost, blind until decided; the report opens offline."""
+"""The auditor's desk in a real Chromium: as quick as the keys, nothing lost, blind until decided;
+the report opens offline.
+"""
 
 import os
 import signal
@@ -32,9 +34,21 @@ def free_port() -> int:
 @contextmanager
 def served(script: str, port: int, **environment: str) -> Iterator[tuple[str, subprocess.Popen]]:
     """The address of a Streamlit script that runs while the block does, and its process."""
-    command = [sys.executable, "-m", "streamlit", "run", script, "--server.headless", "true", "--server.port", str(port)]
+    command = [
+        sys.executable,
+        "-m",
+        "streamlit",
+        "run",
+        script,
+        "--server.headless",
+        "true",
+        "--server.port",
+        str(port),
+    ]
     environment = {**os.environ, **environment}
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment) as server:
+    with subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment
+    ) as server:
         try:
             for _ in range(120):
                 try:
@@ -58,7 +72,7 @@ def address(database: str) -> Iterator[str]:
         yield found
 
 
-def sit_down(page: Page, address: str, reviewer: str, more: str = "") -> Locator:  # noqa: F811
+def sit_down(page: Page, address: str, reviewer: str, more: str = "") -> Locator:
     """The desk, with a reviewer at it."""
     page.goto(f"{address}/audit?{more}")
     desk = page.locator(".desk")
@@ -66,7 +80,9 @@ def sit_down(page: Page, address: str, reviewer: str, more: str = "") -> Locator
     name = page.get_by_role("textbox", name="Reviewer")
     name.fill(reviewer)
     name.press("Enter")
-    desk = page.locator(f'.desk[data-reviewer="{reviewer}"]')  # for a moment the one without a name is still there
+    desk = page.locator(
+        f'.desk[data-reviewer="{reviewer}"]'
+    )  # for a moment the one without a name is still there
     expect(desk).to_have_count(1)
     expect(page.locator(".desk")).to_have_count(1)
     desk.focus()
@@ -81,12 +97,27 @@ def all_saved(desk: Locator) -> None:
     expect(desk.locator(".saving")).to_have_text("")
 
 
-def test_the_next_case_is_drawn_within_one_and_a_half_round_trips(page: Page, browser: Browser, address: str, tmp_path: Path) -> None:  # noqa: F811
-    """From the key press to the drawn case, over verdicts, steps, undo and the ends of what the browser holds; against a bare rerun."""
+def test_the_next_case_is_drawn_within_one_and_a_half_round_trips(
+    page: Page, browser: Browser, address: str, tmp_path: Path
+) -> None:
+    """From the key press to the drawn case, over verdicts, steps, undo and the ends of what the
+    browser holds; against a bare rerun.
+    """
     trip = bare_round_trip(browser, tmp_path)
     desk = sit_down(page, address, "Quick")
     page.evaluate(CLOCK, [desk.element_handle(), "data-at"])
-    presses = ["1", "ArrowRight", "2", "3", "u", "ArrowLeft", "ArrowRight", "4", "ArrowRight", "ArrowRight"] * 6
+    presses = [
+        "1",
+        "ArrowRight",
+        "2",
+        "3",
+        "u",
+        "ArrowLeft",
+        "ArrowRight",
+        "4",
+        "ArrowRight",
+        "ArrowRight",
+    ] * 6
     for press in presses:
         before = desk.get_attribute("data-at")
         page.keyboard.press(press)
@@ -99,7 +130,7 @@ def test_the_next_case_is_drawn_within_one_and_a_half_round_trips(page: Page, br
     all_saved(desk)
 
 
-def test_picture_caption_and_numbers_change_together(page: Page, address: str) -> None:  # noqa: F811
+def test_picture_caption_and_numbers_change_together(page: Page, address: str) -> None:
     desk = sit_down(page, address, "Looker")
     page.evaluate(
         """(root) => { window.seen = []; new MutationObserver(() => {
@@ -115,7 +146,9 @@ def test_picture_caption_and_numbers_change_together(page: Page, address: str) -
     assert all(seen)
 
 
-def test_verdicts_by_key_are_stored_with_note_region_and_evidence_and_stand_after_a_reload(page: Page, address: str, database: str) -> None:  # noqa: F811
+def test_verdicts_by_key_are_stored_with_note_region_and_evidence_and_stand_after_a_reload(
+    page: Page, address: str, database: str
+) -> None:
     desk = sit_down(page, address, "Ada")
     first = desk.get_attribute("data-at")
     page.keyboard.press("n")
@@ -137,20 +170,30 @@ def test_verdicts_by_key_are_stored_with_note_region_and_evidence_and_stand_afte
     assert table["verdict"].tolist() == ["partly memorised", "unsure", None]
     assert table["stands"].all()
     line = table.iloc[0]
-    assert (line["image"], line["note"], line["region"]) == (first, "both hands 1234", [8, 4, 25, 13])
+    assert (line["image"], line["note"], line["region"]) == (
+        first,
+        "both hands 1234",
+        [8, 4, 25, 13],
+    )
     evidence = Verdicts(database).evidence([int(line["id"])])[int(line["id"])]
     assert evidence["flagged"]["measure"] == "volume_growth"
     assert evidence["values"]["volume_growth"]["rank"] == 1
     page.goto("about:blank")
     desk = sit_down(page, address, "Ada", f"case={first}")
-    expect(desk.get_by_role("button", name="Partly memorised")).to_have_attribute("aria-pressed", "true")
+    expect(desk.get_by_role("button", name="Partly memorised")).to_have_attribute(
+        "aria-pressed", "true"
+    )
     page.keyboard.press("u")  # of the visit before
-    expect(desk.get_by_role("button", name="Partly memorised")).to_have_attribute("aria-pressed", "false")
+    expect(desk.get_by_role("button", name="Partly memorised")).to_have_attribute(
+        "aria-pressed", "false"
+    )
     all_saved(desk)
     assert standing(history(database)).query("reviewer == 'Ada'").empty
 
 
-def test_a_second_window_is_told_and_both_verdicts_survive(page: Page, browser: Browser, address: str, database: str) -> None:  # noqa: F811
+def test_a_second_window_is_told_and_both_verdicts_survive(
+    page: Page, browser: Browser, address: str, database: str
+) -> None:
     desk = sit_down(page, address, "Twice")
     other = browser.new_page()
     other.set_default_timeout(PATIENCE)
@@ -163,11 +206,15 @@ def test_a_second_window_is_told_and_both_verdicts_survive(page: Page, browser: 
     assert table["verdict"].tolist() == ["memorised", "not memorised"]
     assert table["stands"].tolist() == [True, False]
     other.keyboard.press("ArrowLeft")
-    expect(second.get_by_role("button", name="Memorised", exact=False).first).to_have_attribute("aria-pressed", "true")
+    expect(second.get_by_role("button", name="Memorised", exact=False).first).to_have_attribute(
+        "aria-pressed", "true"
+    )
     other.close()
 
 
-def test_the_second_reviewer_sees_the_first_verdict_only_after_deciding(page: Page, address: str) -> None:  # noqa: F811
+def test_the_second_reviewer_sees_the_first_verdict_only_after_deciding(
+    page: Page, address: str
+) -> None:
     desk = sit_down(page, address, "First one")
     page.keyboard.press("n")
     page.keyboard.type("a secret remark")
@@ -175,7 +222,10 @@ def test_the_second_reviewer_sees_the_first_verdict_only_after_deciding(page: Pa
     page.keyboard.press("1")
     all_saved(desk)
     arrived: list[str] = []
-    page.on("websocket", lambda socket: socket.on("framereceived", lambda frame: arrived.append(str(frame))))
+    page.on(
+        "websocket",
+        lambda socket: socket.on("framereceived", lambda frame: arrived.append(str(frame))),
+    )
     page.goto("about:blank")
     desk = sit_down(page, address, "Second one")
     page.wait_for_timeout(1000)
@@ -186,7 +236,9 @@ def test_the_second_reviewer_sees_the_first_verdict_only_after_deciding(page: Pa
     expect(desk.get_by_text("First one: memorised, “a secret remark”")).to_be_visible()
 
 
-def test_a_verdict_given_while_the_server_is_away_arrives_when_it_is_back(page: Page, tmp_path: Path) -> None:  # noqa: F811
+def test_a_verdict_given_while_the_server_is_away_arrives_when_it_is_back(
+    page: Page, tmp_path: Path
+) -> None:
     port, database = free_port(), f"sqlite:///{tmp_path / 'audit.sqlite'}"
     with served("app.py", port, AFTERIMAGE_DATABASE=database) as (place, server):
         desk = sit_down(page, place, "Patient")
@@ -203,12 +255,18 @@ def test_a_verdict_given_while_the_server_is_away_arrives_when_it_is_back(page: 
         desk = page.locator(".desk")  # nobody sits at it yet: what is sent carries who decided
         expect(desk).to_have_attribute("data-ready", "yes", timeout=2 * PATIENCE)
         all_saved(desk)
-        assert history(database)["verdict"].tolist() == ["memorised", "not memorised", "partly memorised"]
+        assert history(database)["verdict"].tolist() == [
+            "memorised",
+            "not memorised",
+            "partly memorised",
+        ]
         assert history(database)["stands"].all()
 
 
 @pytest.mark.parametrize("pictures", [True, False])
-def test_the_report_opens_offline_and_shows_its_pictures(pictures: bool, page: Page, address: str, tmp_path: Path) -> None:  # noqa: F811
+def test_the_report_opens_offline_and_shows_its_pictures(
+    pictures: bool, page: Page, address: str, tmp_path: Path
+) -> None:
     sit_down(page, address, f"Reporter {pictures}", "audit_panel=Export&names=copied")
     page.keyboard.press("1")
     if not pictures:
@@ -218,9 +276,16 @@ def test_the_report_opens_offline_and_shows_its_pictures(pictures: bool, page: P
         page.get_by_role("button", name="Report", exact=True).click()
     download.value.save_as(tmp_path / "report.html")
     requests: list[str] = []
-    page.on("request", lambda request: None if request.url.startswith(("data:", "file:")) else requests.append(request.url))
+    page.on(
+        "request",
+        lambda request: (
+            None if request.url.startswith(("data:", "file:")) else requests.append(request.url)
+        ),
+    )
     page.goto((tmp_path / "report.html").as_uri())
-    expect(page.get_by_role("heading", name="Audit of what a diffusion model remembers")).to_be_visible()
+    expect(
+        page.get_by_role("heading", name="Audit of what a diffusion model remembers")
+    ).to_be_visible()
     page.wait_for_timeout(500)
     assert not requests
     drawn = page.evaluate("[...document.images].map((i) => i.complete && i.naturalWidth > 0)")

@@ -1,4 +1,6 @@
-"""The extraction page in a real browser: pairs are walked, by click and by keyboard; an attack is stopped and goes on."""
+"""The extraction page in a real browser: pairs are walked, by click and by keyboard; an attack is
+stopped and goes on.
+"""
 
 import time
 from collections.abc import Callable, Iterator
@@ -31,7 +33,9 @@ def wait_until(holds: Callable[[], bool], seconds: float = 120) -> None:
         time.sleep(0.05)
 
 
-def test_a_chosen_pair_is_shown_with_its_numbers_and_its_path_and_stands_in_the_address(page: Page, address: str) -> None:
+def test_a_chosen_pair_is_shown_with_its_numbers_and_its_path_and_stands_in_the_address(
+    page: Page, address: str
+) -> None:
     page.goto(f"{address}/extraction?run=side")
     expect(page.get_by_text("In each card: generated")).to_be_visible()
     expect(page.get_by_text("Training images still in question")).to_be_visible()
@@ -47,7 +51,9 @@ def test_a_chosen_pair_is_shown_with_its_numbers_and_its_path_and_stands_in_the_
     expect(page.get_by_text(f"Generated image {following} and")).to_be_visible()
 
 
-def test_an_attack_is_stopped_keeps_its_parts_and_goes_on(page: Page, address: str, place: Path) -> None:
+def test_an_attack_is_stopped_keeps_its_parts_and_goes_on(
+    page: Page, address: str, place: Path
+) -> None:
     def parts() -> int:
         return len(list((place / ".afterimage").rglob("part-*.npz")))
 
@@ -58,7 +64,9 @@ def test_an_attack_is_stopped_keeps_its_parts_and_goes_on(page: Page, address: s
         expect(page.get_by_role("spinbutton", name=label, exact=True)).to_have_value(str(value))
 
     page.goto(f"{address}/extraction?run=unconditional")
-    expect(page.get_by_text("Training images still in question")).to_be_visible(timeout=3 * PATIENCE)  # 4,096 pictures are matched
+    expect(page.get_by_text("Training images still in question")).to_be_visible(
+        timeout=3 * PATIENCE
+    )  # 4,096 pictures are matched
     page.get_by_text("New attack").click()
     page.get_by_role("radio", name="Unconditional").click()
     page.wait_for_timeout(3000)

@@ -1,4 +1,6 @@
-"""The widgets of extraction in a real Chromium: scrubbed without the server, by mouse and by keyboard, with what they were fed."""
+"""The widgets of extraction in a real Chromium: scrubbed without the server, by mouse and by
+keyboard, with what they were fed.
+"""
 
 import re
 from collections.abc import Iterator
@@ -14,10 +16,10 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 SCRIPT = """
 import numpy as np
 import streamlit as st
-from pages.shared.pairs import Pair, pairs
-from pages.shared.replay import replay
-from pages.shared.trajectory import trajectory
-from pages.shared.wipe import wipe
+from pages.widgets.pairs import Pair, pairs
+from pages.widgets.replay import replay
+from pages.widgets.trajectory import trajectory
+from pages.widgets.wipe import wipe
 
 st.set_page_config(layout="wide")
 plain = lambda *colours: np.broadcast_to(np.array(colours, np.uint8)[:, None, None], (len(colours), 8, 8, 3)).copy()
@@ -67,7 +69,10 @@ class Tab:
     def __init__(self, page: Page, address: str) -> None:
         self.page, self.address = page, address
         self.frames: list[Any] = []
-        page.on("websocket", lambda socket: socket.on("framesent", lambda frame: self.frames.append(frame)))
+        page.on(
+            "websocket",
+            lambda socket: socket.on("framesent", lambda frame: self.frames.append(frame)),
+        )
 
     def open(self, show: str, ready: Locator) -> None:
         self.page.goto(f"{self.address}/?show={show}")
@@ -78,13 +83,17 @@ class Tab:
 
 
 @pytest.fixture
-def tab(browser: Browser, address: str, request: pytest.FixtureRequest) -> Iterator[Tab]:  # noqa: F811
-    page = browser.new_page(viewport={"width": 1300, "height": 900}, **getattr(request, "param", {}))
+def tab(browser: Browser, address: str, request: pytest.FixtureRequest) -> Iterator[Tab]:
+    page = browser.new_page(
+        viewport={"width": 1300, "height": 900}, **getattr(request, "param", {})
+    )
     page.set_default_timeout(PATIENCE)
     expect.set_options(timeout=PATIENCE)
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
-    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+    page.on(
+        "console", lambda message: errors.append(message.text) if message.type == "error" else None
+    )
     yield Tab(page, address)
     page.close()
     assert not errors
@@ -92,11 +101,15 @@ def tab(browser: Browser, address: str, request: pytest.FixtureRequest) -> Itera
 
 def pixel(canvas: Locator, x: float = 0.5, y: float = 0.5) -> list[int]:
     """The colour and opacity at a share of a canvas's width and height."""
-    script = "(c, [x, y]) => [...c.getContext('2d').getImageData(x * c.width, y * c.height, 1, 1).data]"
+    script = (
+        "(c, [x, y]) => [...c.getContext('2d').getImageData(x * c.width, y * c.height, 1, 1).data]"
+    )
     return list(canvas.evaluate(script, [x, y]))
 
 
-def test_the_wipes_boundary_follows_slider_keys_and_pointer_and_gives_way_to_the_difference(tab: Tab) -> None:
+def test_the_wipes_boundary_follows_slider_keys_and_pointer_and_gives_way_to_the_difference(
+    tab: Tab,
+) -> None:
     page = tab.page
     slider, left = (
         page.get_by_role("slider", name="Boundary between Generated and <b>Nearest</b>"),
@@ -171,7 +184,10 @@ def test_the_trajectory_starts_where_it_commits_and_every_part_follows_the_level
     expect(top.nth(1)).to_contain_text("< 0.001")
 
     chart = page.get_by_role("img", name="Training images still in question")
-    dot, mark = chart.locator("circle").bounding_box(), chart.locator("[data-part=commit]").bounding_box()
+    dot, mark = (
+        chart.locator("circle").bounding_box(),
+        chart.locator("[data-part=commit]").bounding_box(),
+    )
     assert dot is not None
     assert mark is not None
     page.mouse.click(mark["x"], mark["y"] + 30)
@@ -215,18 +231,29 @@ def test_a_click_selects_a_pair_without_rebuilding_or_scrolling_anything(tab: Ta
     expect(cards).to_have_count(48)
     expect(page.get_by_text("chosen None")).to_be_visible()
     cards.nth(40).scroll_into_view_if_needed()
-    scroller = "card => { let e = card.getRootNode().host; while (e && !(e.scrollHeight > e.clientHeight + 50)) e = e.parentElement; return e.scrollTop }"
+    scroller = (
+        "card => { let e = card.getRootNode().host; while (e && !(e.scrollHeight > "
+        "e.clientHeight + 50)) e = e.parentElement; return e.scrollTop }"
+    )
     before = cards.nth(40).evaluate(scroller)
     assert before > 0
-    cards.nth(0).evaluate("card => { card.sameOne = true; const root = card.getRootNode(); root.changed = 0;"
-        " new MutationObserver((all) => { root.changed += all.length }).observe(root, { childList: true, subtree: true }) }")  # fmt: skip
+    cards.nth(0).evaluate(
+        "card => { card.sameOne = true; const root = card.getRootNode(); "
+        "root.changed = 0;"
+        " new MutationObserver((all) => { root.changed += all.length }).observe(root, { "
+        "childList: true, subtree: true }) }"
+    )
     cards.nth(40).click()
     expect(cards.nth(40)).to_have_attribute("aria-selected", "true")
     chosen(page, 140)
     assert "card=140" in page.url
     assert cards.nth(0).evaluate("card => [card.sameOne, card.getRootNode().changed]") == [True, 0]
     assert cards.nth(40).evaluate(scroller) == before
-    assert [pixel(cards.nth(40).locator("canvas").nth(place))[:3] for place in range(3)] == [[200, 0, 0], [0, 200, 0], [0, 0, 200]]
+    assert [pixel(cards.nth(40).locator("canvas").nth(place))[:3] for place in range(3)] == [
+        [200, 0, 0],
+        [0, 200, 0],
+        [0, 0, 200],
+    ]
     expect(cards.nth(40)).to_contain_text("<b>name</b>")
     expect(cards.nth(39)).to_have_accessible_name("distance 39, <b>name</b>, called a copy")
 
@@ -250,7 +277,9 @@ def test_arrow_keys_select_pairs(tab: Tab) -> None:
     chosen(page, 147)
     expect(cards.nth(47)).to_be_focused()
     page.keyboard.press("ArrowUp")
-    across = cards.nth(0).evaluate("card => getComputedStyle(card.parentElement).gridTemplateColumns.split(' ').length")
+    across = cards.nth(0).evaluate(
+        "card => getComputedStyle(card.parentElement).gridTemplateColumns.split(' ').length"
+    )
     chosen(page, 147 - across)
 
 
@@ -261,7 +290,9 @@ def test_an_answer_that_comes_late_does_not_take_the_frame_back(tab: Tab) -> Non
     def pass_on(route: WebSocketRoute) -> None:
         server = route.connect_to_server()
         route.on_message(lambda message: server.send(message))
-        server.on_message(lambda message: held.append((route, message)) if holding[0] else route.send(message))
+        server.on_message(
+            lambda message: held.append((route, message)) if holding[0] else route.send(message)
+        )
 
     page.route_web_socket(re.compile("_stcore/stream"), pass_on)
     cards = page.get_by_role("option")
@@ -293,7 +324,9 @@ def test_a_replay_plays_scrubs_counts_and_frames_the_copies(tab: Tab) -> None:
     tab.open("replay", wall)
     expect(page.get_by_text("Recorded run")).to_be_visible()
     page.get_by_role("slider", name="Speed").fill("500")
-    expect(count).to_have_text("300 drawn, 60 copies of 4 training images")  # it plays of its own accord
+    expect(count).to_have_text(
+        "300 drawn, 60 copies of 4 training images"
+    )  # it plays of its own accord
     expect(page.get_by_role("button", name="Play")).to_be_visible()
 
     drawn = page.get_by_role("slider", name="Drawn")
@@ -306,14 +339,26 @@ def test_a_replay_plays_scrubs_counts_and_frames_the_copies(tab: Tab) -> None:
         expect(count).to_have_text(words)
     drawn.press("ArrowLeft")
     expect(count).to_have_text("11 drawn, 3 copies of 3 training images")
-    expect(wall).to_have_accessible_name("Unconditional samples: 11 drawn, 3 copies of 3 training images")
+    expect(wall).to_have_accessible_name(
+        "Unconditional samples: 11 drawn, 3 copies of 3 training images"
+    )
     expect(page.get_by_text("Number 11, copy of training image 10")).to_be_visible()
 
-    room = wall.evaluate("c => { const pitch = 8 * 4 + 5; return [c.width, c.height, c.width / pitch] }")  # 8 pixels, four times
+    room = wall.evaluate(
+        "c => { const pitch = 8 * 4 + 5; return [c.width, c.height, c.width / pitch] }"
+    )  # 8 pixels, four times
     assert room[2] == int(room[2])
-    place = lambda i, inside: ((37 * (i % int(room[2])) + inside) / room[0], (37 * (i // int(room[2])) + inside) / room[1])  # noqa: E731
+
+    def place(i: int, inside: int) -> tuple[float, float]:
+        across = int(room[2])
+        return (37 * (i % across) + inside) / room[0], (37 * (i // across) + inside) / room[1]
+
     accent = [122, 36, 130, 255]
-    assert [pixel(wall, *place(i, 18)) for i in (0, 3, 10)] == [[0, 100, 0, 255], [3, 100, 0, 255], [10, 100, 0, 255]]
+    assert [pixel(wall, *place(i, 18)) for i in (0, 3, 10)] == [
+        [0, 100, 0, 255],
+        [3, 100, 0, 255],
+        [10, 100, 0, 255],
+    ]
     assert [pixel(wall, *place(i, 0)) for i in (0, 3, 10)] == [accent, [0, 0, 0, 0], accent]
     assert pixel(wall, *place(11, 18)) == [0, 0, 0, 0]
     box = wall.bounding_box()
@@ -332,11 +377,15 @@ def test_a_replay_plays_scrubs_counts_and_frames_the_copies(tab: Tab) -> None:
     assert count.text_content() == stopped
 
 
-@pytest.mark.parametrize("tab", [{"reduced_motion": "reduce", "color_scheme": "dark"}], indirect=True)
+@pytest.mark.parametrize(
+    "tab", [{"reduced_motion": "reduce", "color_scheme": "dark"}], indirect=True
+)
 def test_a_replay_stands_still_at_its_end_for_who_asked_for_less_motion(tab: Tab) -> None:
     wall = tab.page.get_by_role("img", name="Unconditional samples")
     tab.open("replay", wall)
-    expect(wall).to_have_accessible_name("Unconditional samples: 300 drawn, 60 copies of 4 training images")
+    expect(wall).to_have_accessible_name(
+        "Unconditional samples: 300 drawn, 60 copies of 4 training images"
+    )
     expect(tab.page.get_by_role("button", name="Play")).to_be_visible()
     assert pixel(wall, 0, 0) == [217, 135, 222, 255]  # the accent of the dark theme
     tab.page.emulate_media(color_scheme="light")

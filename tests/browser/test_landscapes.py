@@ -1,4 +1,6 @@
-"""Landscapes in a real Chromium: scrubbing without the server, dragging modes, probing, keyboard, playing, saving."""
+"""Landscapes in a real Chromium: scrubbing without the server, dragging modes, probing, keyboard,
+playing, saving.
+"""
 
 import io
 import re
@@ -15,7 +17,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 QUICK = "model=none&points=4&signs=2"
 
 
-def open_page(page: Page, address: str, more: str = "") -> Locator:  # noqa: F811
+def open_page(page: Page, address: str, more: str = "") -> Locator:
     """The left plane, once the estimates are there."""
     page.goto(f"{address}/landscapes?{QUICK}{more}")
     expect(page.get_by_role("button", name="Fields as .npz")).to_be_visible(timeout=2 * PATIENCE)
@@ -26,7 +28,7 @@ def picture(canvas: Locator) -> str:
     return str(canvas.evaluate("canvas => canvas.toDataURL()"))
 
 
-def drag(page: Page, handle: Locator, dx: float, dy: float) -> None:  # noqa: F811
+def drag(page: Page, handle: Locator, dx: float, dy: float) -> None:
     box = handle.locator("circle").last.bounding_box()
     assert box is not None
     x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
@@ -36,7 +38,7 @@ def drag(page: Page, handle: Locator, dx: float, dy: float) -> None:  # noqa: F8
         page.mouse.move(x + share * dx, y + share * dy)
 
 
-def test_sliders_choices_and_the_animation_never_ask_the_server(page: Page, address: str) -> None:  # noqa: F811
+def test_sliders_choices_and_the_animation_never_ask_the_server(page: Page, address: str) -> None:
     frames: list[object] = []
     page.on("websocket", lambda socket: socket.on("framesent", lambda frame: frames.append(frame)))
     canvas = open_page(page, address, "&at=-2.2,-1.2")
@@ -68,7 +70,9 @@ def test_sliders_choices_and_the_animation_never_ask_the_server(page: Page, addr
     assert not frames
 
 
-def test_dragging_a_mode_changes_the_density_the_link_and_the_numbers(page: Page, address: str) -> None:  # noqa: F811
+def test_dragging_a_mode_changes_the_density_the_link_and_the_numbers(
+    page: Page, address: str
+) -> None:
     canvas = open_page(page, address)
     before = picture(canvas)
     handle = page.get_by_role("button", name="Mode 3 at 0, 2.89").first
@@ -92,7 +96,9 @@ def test_dragging_a_mode_changes_the_density_the_link_and_the_numbers(page: Page
     expect(page.get_by_role("button", name=re.compile(r"Mode 3 at [12]\.")).first).to_be_visible()
 
 
-def test_widths_are_dragged_and_modes_added_removed_and_moved_by_keyboard(page: Page, address: str) -> None:  # noqa: F811
+def test_widths_are_dragged_and_modes_added_removed_and_moved_by_keyboard(
+    page: Page, address: str
+) -> None:
     open_page(page, address)
     drag(page, page.get_by_role("button", name="First width of mode 1").first, 40, -40)
     page.mouse.up()
@@ -109,7 +115,7 @@ def test_widths_are_dragged_and_modes_added_removed_and_moved_by_keyboard(page: 
     expect(page.get_by_role("button", name=re.compile("Mode 4"))).to_have_count(0)
 
 
-def test_a_click_moves_the_probe_and_its_numbers(page: Page, address: str) -> None:  # noqa: F811
+def test_a_click_moves_the_probe_and_its_numbers(page: Page, address: str) -> None:
     canvas = open_page(page, address)
     table = page.get_by_role("table", name="Probe")
     expect(table).to_contain_text("At 0, 0")
@@ -124,7 +130,7 @@ def test_a_click_moves_the_probe_and_its_numbers(page: Page, address: str) -> No
     page.wait_for_url(re.compile(r"at=3(,|%2C)2\.9"))
 
 
-def test_the_figure_and_the_fields_are_saved(page: Page, address: str, tmp_path: Path) -> None:  # noqa: F811
+def test_the_figure_and_the_fields_are_saved(page: Page, address: str, tmp_path: Path) -> None:
     open_page(page, address)
     page.get_by_role("radio", name="p-Laplace", exact=True).check()
     saved = {}
@@ -141,12 +147,17 @@ def test_the_figure_and_the_fields_are_saved(page: Page, address: str, tmp_path:
         assert image.width == 2 * 2 * (480 + 130)
         assert len(image.convert("RGB").getcolors(2**24)) > 100
     with np.load(saved["Fields as .npz"], allow_pickle=False) as fields:
-        assert fields["p_laplacian_disc"].shape == (len(fields["p"]), len(fields["sigmas"]), len(fields["y"]), len(fields["x"]))
+        assert fields["p_laplacian_disc"].shape == (
+            len(fields["p"]),
+            len(fields["sigmas"]),
+            len(fields["y"]),
+            len(fields["x"]),
+        )
         assert fields["log_growth"].shape == fields["log_density"].shape
         assert fields["modes"].shape == (3, 6)
 
 
-def test_training_can_be_stopped_and_keeps_the_network(page: Page, address: str) -> None:  # noqa: F811
+def test_training_can_be_stopped_and_keeps_the_network(page: Page, address: str) -> None:
     open_page(page, address, "&view=Learned&samples=8&length=8000")
     page.get_by_role("button", name="Train", exact=True).click()
     expect(page.get_by_text(re.compile(r"Step \d[\d,]* of 8,000"))).to_be_visible()

@@ -1,4 +1,6 @@
-"""Runs in a real browser: background work is seen from every page and after a reload; a large run opens in a few round trips."""
+"""Runs in a real browser: background work is seen from every page and after a reload; a large run
+opens in a few round trips.
+"""
 
 import json
 from collections.abc import Iterator
@@ -26,11 +28,24 @@ def large_run(place: Path, name: str, seed: int) -> None:
     images, denoiser = load_images(place / "images.npy"), load_denoiser("demo", "cpu")
     images.metadata["group"] = [str(index % 10) for index in range(len(images))]
     parameters = {"sigma_min": 0.2, "sigma_max": 157.0, "steps": 12, "probes": 2, "seed": seed}
-    run = create_run(place / ".afterimage" / "runs" / name, denoiser, images, "volume_growth", parameters, chunk=4096, arrays=False)
+    run = create_run(
+        place / ".afterimage" / "runs" / name,
+        denoiser,
+        images,
+        "volume_growth",
+        parameters,
+        chunk=4096,
+        arrays=False,
+    )
     values = np.random.default_rng(seed).normal(2e4, 1e3, len(images))
     for chunk in run.pending():
         own = run.places(chunk)
-        columns = {"index": own, "id": [images.ids[i] for i in own], "name": [images.names[i] for i in own], META + "group": [images.metadata["group"][i] for i in own]}  # fmt: skip
+        columns = {
+            "index": own,
+            "id": [images.ids[i] for i in own],
+            "name": [images.names[i] for i in own],
+            META + "group": [images.metadata["group"][i] for i in own],
+        }
         run.store(chunk, columns, [{"value": float(values[i]), "stderr": 1.0} for i in own])
 
 
@@ -59,7 +74,9 @@ def address(place: Path) -> Iterator[str]:
 def test_a_run_of_a_hundred_thousand_images_and_its_gallery_open_within_a_few_round_trips(
     page: Page, browser: Browser, address: str, tmp_path: Path
 ) -> None:
-    """Opening a run, turning its pages, sorting and filtering it: from the click to the gallery, against a bare rerun."""
+    """Opening a run, turning its pages, sorting and filtering it: from the click to the gallery,
+    against a bare rerun.
+    """
     trip = bare_round_trip(browser, tmp_path)
     page.goto(f"{address}/runs?model=demo&images=images.npy&opened=large-0")
     cards = page.get_by_role("option")
@@ -70,7 +87,10 @@ def test_a_run_of_a_hundred_thousand_images_and_its_gallery_open_within_a_few_ro
     page.evaluate(CLOCK, [page.locator(".cards").element_handle(), None])
 
     def took(act: str, settled: str) -> float:
-        before, clicks = cards.nth(0).get_attribute("aria-label"), page.evaluate("window.took.length")
+        before, clicks = (
+            cards.nth(0).get_attribute("aria-label"),
+            page.evaluate("window.took.length"),
+        )
         at_rest(page)
         exec_click(page, act)
         expect(page.get_by_text(settled)).to_be_visible()
@@ -79,20 +99,31 @@ def test_a_run_of_a_hundred_thousand_images_and_its_gallery_open_within_a_few_ro
         return float(page.evaluate("window.took")[-1])
 
     opened = [(f"run:large-{turn % 2}", "1 to 48 of 100,000") for turn in range(1, 9)]
-    turned = [(f"page:{number}", f"{48 * (number - 1) + 1:,} to") for number in (2, 3, 4, 5, 4, 3, 2, 1)]
-    sorted_ = [(f"order:{name}", "1 to 48 of 100,000") for name in ("Least first", "Most memorised first") * 4]
+    turned = [
+        (f"page:{number}", f"{48 * (number - 1) + 1:,} to") for number in (2, 3, 4, 5, 4, 3, 2, 1)
+    ]
+    sorted_ = [
+        (f"order:{name}", "1 to 48 of 100,000")
+        for name in ("Least first", "Most memorised first") * 4
+    ]
     took_by = {}
     for name, acts in {"open": opened, "turn a page": turned, "sort": sorted_}.items():
         for act in acts:  # the browser compiles what it runs often, as it did for the bare script
             took(*act)
         took_by[name] = [took(*act) for act in acts * 2]
-    trip = (trip + bare_round_trip(browser, tmp_path)) / 2  # before and after: the machine has other work
+    trip = (
+        trip + bare_round_trip(browser, tmp_path)
+    ) / 2  # before and after: the machine has other work
     for name, times in took_by.items():
-        print(f"{name}: {quiet(times):.0f} ms, worst {max(times):.0f}; bare round trip {trip:.0f} ms")
+        print(
+            f"{name}: {quiet(times):.0f} ms, worst {max(times):.0f}; bare round trip {trip:.0f} ms"
+        )
         assert quiet(times) < TRIPS * trip
 
 
-def test_a_chosen_image_of_a_large_run_is_shown_with_its_place_and_stays_chosen(page: Page, address: str) -> None:
+def test_a_chosen_image_of_a_large_run_is_shown_with_its_place_and_stays_chosen(
+    page: Page, address: str
+) -> None:
     page.goto(f"{address}/runs?model=demo&images=images.npy&opened=large-1")
     cards = page.get_by_role("option")
     expect(cards).to_have_count(48, timeout=3 * PATIENCE)
@@ -125,7 +156,9 @@ def exec_click(page: Page, act: str) -> None:
         page.get_by_role("radio", name=what).click()
 
 
-def test_background_work_is_seen_after_a_reload_and_on_every_page_stops_and_goes_on(page: Page, place: Path, address: str) -> None:
+def test_background_work_is_seen_after_a_reload_and_on_every_page_stops_and_goes_on(
+    page: Page, place: Path, address: str
+) -> None:
     page.goto(f"{address}/?seed=7")
     page.get_by_role("button", name="Run in background").click()
     sidebar = page.get_by_test_id("stSidebar")

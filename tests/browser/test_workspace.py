@@ -1,4 +1,6 @@
-"""The workspace in a real Chromium: reading a large set shows progress, can be stopped and goes on; hostile names stay text."""
+"""The workspace in a real Chromium: reading a large set shows progress, can be stopped and goes on;
+hostile names stay text.
+"""
 
 import io
 import zipfile
@@ -38,7 +40,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield folder
 
 
-def test_reading_a_large_set_is_stopped_and_goes_on_where_it_was(page: Page, address: str, place: Path) -> None:  # noqa: F811
+def test_reading_a_large_set_is_stopped_and_goes_on_where_it_was(
+    page: Page, address: str, place: Path
+) -> None:
     link = f"{address}/workspace?model={place}/model&images={place}/large.zip"
     page.goto(link)
     expect(page.get_by_text("pictures read")).to_be_visible()
@@ -57,7 +61,7 @@ def test_reading_a_large_set_is_stopped_and_goes_on_where_it_was(page: Page, add
     assert not dialogs
 
 
-def test_a_link_to_the_hub_asks_before_it_downloads(page: Page, address: str) -> None:  # noqa: F811
+def test_a_link_to_the_hub_asks_before_it_downloads(page: Page, address: str) -> None:
     page.goto(f"{address}/?model=someone/model-that-is-not-there")
     expect(page.get_by_text("Nothing is downloaded before you say so")).to_be_visible()
     expect(page.get_by_role("button", name="Download and open")).to_be_visible()

@@ -8,7 +8,10 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.test_app import PATIENCE, served
 
-BARE = "import streamlit as st\nst.button('go', key='go')\nst.session_state.n = st.session_state.get('n', 0) + 1\nst.text(f'run {st.session_state.n}')\n"
+BARE = (
+    "import streamlit as st\nst.button('go', key='go')\nst.session_state.n = "
+    "st.session_state.get('n', 0) + 1\nst.text(f'run {st.session_state.n}')\n"
+)
 
 CLOCK = """([root, attribute]) => {
   window.took = []

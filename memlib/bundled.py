@@ -1,0 +1,8 @@
+"""What ships with the project: the demo's models and images, and the names they are loaded by."""
+
+from pathlib import Path
+
+DEMO = Path(__file__).parents[1] / "assets" / "demo"
+BUNDLED = {"demo": DEMO / "model"} | {
+    f"demo-{name}": DEMO / "checkpoints" / name for name in ("reference", "early", "middle")
+}

@@ -1,0 +1,102 @@
+"""What a command tells while it works: a progress bar or one JSON object a line, and a task folder
+where a page started it.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+from tqdm import tqdm
+
+from memlib.tasks import Task
+
+EVERY = 1.0  # seconds between two reports of progress that are written down
+
+
+class Stopped(Exception):
+    """Somebody asked for an end; what is finished is stored."""
+
+
+class Report:
+    """`progress` counts, `result` says what came of it; text for people on stdout, or one JSON
+    object a line.
+    """
+
+    def __init__(self, as_json: bool = False, task: Task | None = None) -> None:
+        self.as_json, self.task = as_json, task
+        self._bar: tqdm | None = None
+        self._told = 0.0
+        self._stage: tuple[str, float, float] = (
+            "",
+            0.0,
+            0.0,
+        )  # what is counted, when that began and from where
+
+    def progress(self, done: float, total: float, text: str) -> None:
+        """`done` of `total` of what `text` names; raises Stopped where the task was asked to end."""
+        now, last = time.monotonic(), done >= total
+        if not self.as_json:
+            self._draw(done, total, text)
+        if now - self._told < EVERY and not last:
+            return
+        self._told = now
+        if self.as_json:
+            self._line({"event": "progress", "what": text, "done": done, "total": total})
+        if self.task is not None:
+            self.task.tell(done, total, text, self._left(done, total, text, now))
+            if self.task.asked_to_stop and not last:
+                raise Stopped(text)
+
+    def _left(self, done: float, total: float, text: str, now: float) -> float | None:
+        """Seconds until the end of what is counted, at the speed so far; what was there when it
+        began does not count.
+        """
+        if self._stage[0] != text or done < self._stage[2]:
+            self._stage = (text, now, done)
+        _, began, first = self._stage
+        return (now - began) * (total - done) / (done - first) if done > first else None
+
+    def result(self, line: Mapping[str, Any], text: str = "") -> None:
+        """One outcome: `text` for people (the line's values where it is empty), `line` as JSON."""
+        self.close()
+        if self.as_json:
+            self._line(line)
+        else:
+            print(text or "  ".join(f"{name} {value}" for name, value in line.items()))
+
+    def table(self, name: str, table: pd.DataFrame, text: str) -> None:
+        """A table: `text` for people, its lines as JSON."""
+        if not self.as_json:
+            self.result({}, text)
+            return
+        for line in json.loads(
+            table.to_json(orient="records")
+        ):  # which writes what is no number as null
+            self.result({"table": name, **line})
+
+    def close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+    def _line(self, line: Mapping[str, Any]) -> None:
+        print(json.dumps(line, ensure_ascii=False), flush=True)
+
+    def _draw(self, done: float, total: float, text: str) -> None:
+        if self._bar is None or (self._bar.desc, self._bar.total) != (text, total):
+            self.close()
+            every = 0.1 if sys.stderr.isatty() else 30.0  # a log wants few lines
+            self._bar = tqdm(
+                total=total,
+                desc=text,
+                initial=done,
+                mininterval=every,
+                maxinterval=every,
+                file=sys.stderr,
+                leave=False,
+                bar_format="{l_bar}{bar}| {n:.0f}/{total:.0f} [{elapsed}<{remaining}]",
+            )
+        self._bar.update(done - self._bar.n)

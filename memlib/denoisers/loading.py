@@ -1,0 +1,314 @@
+"""Models on disk: the parts of a diffusers model are found, checked and put together as a denoiser.
+
+A model is a folder as diffusers saves pipelines,
+
+    unet/ or transformer/    config.json, *.safetensors      a UNet2DModel or a DiTTransformer2DModel, with classes or without
+    scheduler/               scheduler_config.json           memlib/denoisers/schedules.py
+    vqvae/ or vae/           config.json, *.safetensors      where it lives in the latent space of an autoencoder
+
+or a bare network's folder, or its .safetensors file, with the two configs beside it.
+"""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from memlib.bundled import BUNDLED
+from memlib.denoisers import autoencoder, hub
+from memlib.denoisers.autoencoder import Autoencoder
+from memlib.denoisers.base import pick_device
+from memlib.denoisers.network import NetworkDenoiser
+from memlib.denoisers.schedules import read_schedule
+from memlib.denoisers.weights import read_json, read_network, weight_files
+
+NETWORKS = ("UNet2DModel", "DiTTransformer2DModel")
+CONDITIONED = {
+    "UNet2DConditionModel": "a text",
+    "UNet1DModel": "nothing, and draws no images",
+    "UVit2DModel": "a text",
+}
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Where the parts of a model are."""
+
+    name: str
+    config: Path  # of the network
+    scheduler: Path
+    weights: Path  # a folder, or one file
+    autoencoder: Path | None  # a folder
+
+    def files(self) -> list[Path]:
+        """The network's weight files."""
+        return [self.weights] if self.weights.is_file() else weight_files(self.weights)
+
+
+def load_denoiser(
+    source: str | Path,
+    device: str | torch.device | None = None,
+    *,
+    label: int | None = None,
+    token: str | None = None,
+) -> NetworkDenoiser:
+    """Load a diffusion model of images.
+
+    `source` is a diffusers folder, a single .safetensors with its configs beside it, a model of the
+    Hugging Face Hub ("owner/name" or "owner/name@revision", downloaded), "demo", or one of its
+    earlier states, "demo-reference", "demo-early" and "demo-middle". `label` chooses the class of a
+    class-conditional model; None is its class for none, where it has one. Weights are read from
+    safetensors only and computed in float32. `device=None` picks CUDA, then MPS, then the CPU.
+
+    Raises ValueError, in one sentence for people, for anything that is not such a model.
+    """
+    parts = _locate(source, token)
+    config = _check_network(parts)
+    schedule = read_schedule(read_json(parts.scheduler))
+    label = _check_label(config, label)
+    network = read_network(config["_class_name"], config, parts.files(), parts.name)
+    latent = _read_autoencoder(parts.autoencoder, config) if parts.autoencoder else None
+    denoiser = NetworkDenoiser(
+        network,
+        schedule,
+        name=_title(source, parts),
+        source=parts.name if hub.HUB_NAME.fullmatch(parts.name) else str(source),
+        digest=_digest(parts, label),
+        device=pick_device(device),
+        label=label,
+        classes=_classes(config),
+        autoencoder=latent,
+    )
+    _try_out(denoiser)
+    return denoiser
+
+
+def model_digest(source: str | Path, label: int | None = None) -> str:
+    """The digest that `load_denoiser(source, label=label)` will have, from its files alone."""
+    parts = _locate(source)
+    return _digest(parts, _check_label(_check_network(parts), label))
+
+
+def class_count(source: str | Path) -> int:
+    """How many classes a model on this machine has; 0 where it is unconditional."""
+    return _classes(_check_network(_locate(source)))
+
+
+def find_checkpoints(folder: Path) -> list[Path]:
+    """The models in the sub-folders of a training run's folder, in the order of the numbers in
+    their names.
+    """
+
+    def natural(path: Path) -> list[tuple[bool, int, str]]:
+        return [
+            (part.isdigit(), int(part) if part.isdigit() else 0, part)
+            for part in re.split(r"(\d+)", path.name)
+        ]
+
+    found = [
+        path
+        for path in folder.iterdir()
+        if path.is_dir()
+        and any((path / part / "config.json").is_file() for part in ("unet", "transformer", "."))
+    ]
+    if not found:
+        raise ValueError(
+            f"{folder.name!r} holds no checkpoints: none of its sub-folders is a diffusers model."
+        )
+    return sorted(found, key=natural)
+
+
+def _locate(source: str | Path, token: str | None = None) -> Parts:
+    """The parts of a model; one on the Hub is downloaded."""
+    path = BUNDLED.get(str(source)) or Path(source)
+    try:
+        found = path.is_dir() or (path.is_file() and path.suffix == ".safetensors")
+        pickled = path.is_file() and not found
+    except (OSError, ValueError):  # a name too long, or with a zero byte
+        found = pickled = False
+    if pickled:
+        raise ValueError(
+            f"{path.name!r} is no .safetensors file; other weights are pickles, which can run "
+            "code when opened. Save them as .safetensors."
+        )
+    if found:
+        return _find_parts(path, path.name)
+    folder, name = hub.fetch(
+        str(source), lambda folder: _check_network(_find_parts(folder, str(source))), token
+    )
+    return _find_parts(folder, name)
+
+
+def _title(source: str | Path, parts: Parts) -> str:
+    if str(source) in BUNDLED:
+        return "Emoji demo model" if parts.name == "model" else f"Emoji {parts.name} checkpoint"
+    return re.sub(r"@([0-9a-f]{7})[0-9a-f]{33}$", r"@\1", parts.name)
+
+
+def _find_parts(path: Path, name: str) -> Parts:
+    folder = path if path.is_dir() else path.parent
+    network = next(
+        (
+            folder / part
+            for part in ("unet", "transformer")
+            if path.is_dir() and (folder / part).is_dir()
+        ),
+        folder,
+    )
+    if not (network / "config.json").is_file():
+        raise ValueError(
+            f"{folder.name} holds no diffusers model: there is no unet/config.json or config.json "
+            "in it."
+        )
+    places = [folder / "scheduler", folder, folder.parent / "scheduler"]
+    schedulers = [
+        place / "scheduler_config.json"
+        for place in places
+        if (place / "scheduler_config.json").is_file()
+    ]
+    if not schedulers:
+        raise ValueError(
+            f"{folder.name} has no scheduler_config.json, so the noise levels its network was "
+            "trained on are unknown."
+        )
+    latent = next(
+        (
+            place / part
+            for place in (folder, network.parent)
+            for part in ("vqvae", "vae")
+            if (place / part / "config.json").is_file()
+        ),
+        None,
+    )
+    return Parts(
+        name, network / "config.json", schedulers[0], network if path.is_dir() else path, latent
+    )
+
+
+def _check_network(parts: Parts) -> dict[str, Any]:
+    """The network's config, refused where it is of a kind that cannot be measured."""
+    config = read_json(parts.config)
+    kind = str(config.get("_class_name"))
+    if kind in CONDITIONED:
+        raise ValueError(
+            f"The network is a {kind!r}, conditional on {CONDITIONED[kind]}; only models of "
+            "images alone, or of images and a class, are supported."
+        )
+    if kind not in NETWORKS:
+        raise ValueError(
+            f"The network is a {kind[:60]!r}; only {' and '.join(NETWORKS)} are supported."
+        )
+    if config.get("class_embed_type"):
+        raise ValueError(
+            f"The network takes its class as {config['class_embed_type']!r:.40}, not as a number; "
+            "this is not supported."
+        )
+    if config.get("time_embedding_type", "positional") == "learned":
+        raise ValueError(
+            "The network's timesteps are a learned table, so noise levels between them cannot be "
+            "asked for."
+        )
+    shown = config.get("in_channels", 3 if kind == "UNet2DModel" else 4)
+    drawn = config.get("out_channels") or (3 if kind == "UNet2DModel" else shown)
+    if drawn not in (shown, 2 * shown):
+        raise ValueError(
+            f"The network turns {shown} channels into {drawn}; they must be equal, or twice as "
+            "many with a learned variance."
+        )
+    return config
+
+
+def _classes(config: Mapping[str, Any]) -> int:
+    count = (
+        config.get("num_embeds_ada_norm", 1000)
+        if config["_class_name"] == "DiTTransformer2DModel"
+        else config.get("num_class_embeds")
+    )
+    if count is not None and not isinstance(count, int):
+        raise ValueError(
+            f"The number of the network's classes must be a number, not {count!r:.60}."
+        )
+    return count or 0
+
+
+def _check_label(config: Mapping[str, Any], label: int | None) -> int | None:
+    """The class the network is called with: the one asked for, or the one for none."""
+    count = _classes(config)
+    if label is None:
+        if count and config["_class_name"] == "UNet2DModel":
+            raise ValueError(
+                "The network is conditional on a class and has none for none: choose one from 0 "
+                f"to {count - 1}. (Where it was trained with a class for none, that is usually "
+                "the last.)"
+            )
+        return count or None  # a DiT's last embedding stands for no class
+    if not count:
+        raise ValueError(f"The network has no classes, so it cannot be asked for class {label}.")
+    if not 0 <= label < count:
+        raise ValueError(f"The network has the classes 0 to {count - 1}, not {label}.")
+    return label
+
+
+def _read_autoencoder(folder: Path, network: Mapping[str, Any]) -> Autoencoder:
+    config = read_json(folder / "config.json")
+    kind = config.get("_class_name")
+    if kind not in autoencoder.KINDS:
+        raise ValueError(
+            f"The autoencoder is a {str(kind)[:60]!r}; only {' and '.join(autoencoder.KINDS)} are "
+            "supported."
+        )
+    latent = Autoencoder(read_network(kind, config, weight_files(folder), folder.name))
+    depth = config.get("vq_embed_dim") or config.get("latent_channels")
+    if depth != network.get("in_channels", 3):
+        raise ValueError(
+            f"The autoencoder's latents have {depth} channels, the network takes "
+            f"{network.get('in_channels', 3)}."
+        )
+    if not 0 < abs(latent.scale) < float("inf"):
+        raise ValueError(f"The autoencoder's scaling_factor must not be {latent.scale}.")
+    return latent
+
+
+@torch.no_grad()
+def _try_out(denoiser: NetworkDenoiser) -> None:
+    """Forwards over the noise range, so that a network that cannot draw its own size or is full of
+    NaN is refused here and not in a run.
+    """
+    y = torch.zeros(1, *denoiser.shape, device=denoiser.device)
+    try:
+        outputs = [denoiser(y, sigma) for sigma in (denoiser.sigma_floor, denoiser.sigma_max)]
+        if denoiser.autoencoder:
+            pictures = denoiser.decode(y)
+            outputs += [denoiser.encode(torch.zeros(1, *denoiser.picture_shape))]
+            if pictures.shape[1:] != denoiser.picture_shape or not torch.isfinite(pictures).all():
+                raise ValueError(
+                    f"The autoencoder of {denoiser.name} returns pictures that are not finite or "
+                    f"not {denoiser.picture_shape}."
+                )
+    except (RuntimeError, IndexError, TypeError, AttributeError) as error:
+        first = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ValueError(
+            f"The network of {denoiser.name} fails on an image of its own size: {first[:200]}"
+        ) from error
+    if any(output.shape != y.shape or not torch.isfinite(output).all() for output in outputs):
+        raise ValueError(
+            f"The network of {denoiser.name} returns values that are not finite or not of the "
+            "image's shape."
+        )
+
+
+def _digest(parts: Parts, label: int | None) -> str:
+    files = [parts.config, parts.scheduler, *parts.files()]
+    if parts.autoencoder:
+        files += [parts.autoencoder / "config.json", *weight_files(parts.autoencoder)]
+    total = hashlib.sha256()
+    for file in files:
+        with file.open("rb") as stream:
+            total.update(hashlib.file_digest(stream, "sha256").digest())
+    if label is not None:
+        total.update(f"class {label}".encode())
+    return total.hexdigest()[:16]

@@ -1,0 +1,116 @@
+"""What a network needs of this device, and whether the device computes what it should."""
+
+import copy
+import functools
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from memlib.denoisers import GaussianMixture
+from memlib.denoisers.base import Denoiser
+from memlib.denoisers.network import NetworkDenoiser
+from memlib.measures import MEASURES
+from memlib.seeds import generator
+
+TRUSTED = (
+    1e-3  # relative difference of the predicted noise up to which a device computes the same thing
+)
+
+
+def forwards(measure: str, denoiser: Denoiser) -> int | None:
+    """Network forwards an image takes with a measure's defaults, counted on an exact denoiser; None
+    where it cannot be measured.
+    """
+    return _forwards(
+        measure, denoiser.sigma_floor, denoiser.sigma_max, min(denoiser.dimension, 100)
+    )
+
+
+@functools.lru_cache(maxsize=256)
+def _forwards(measure: str, low: float, high: float, dimension: int) -> int | None:
+    stand_in = GaussianMixture(torch.zeros(1, 1, 1, dimension), 1.0)
+    stand_in.sigma_min, stand_in.sigma_max = low, high
+    details = MEASURES[measure]
+    parameters = details.defaults(stand_in)
+    if not low <= parameters.get("sigma", low) <= high:
+        return None
+    try:
+        return int(
+            details.function(stand_in, torch.zeros(1, 1, 1, dimension), **parameters).evaluations
+        )
+    except ValueError:  # more directions than dimensions
+        return None
+
+
+@torch.no_grad()
+def memory(denoiser: NetworkDenoiser) -> tuple[int, int]:
+    """Bytes of the weights, and of all that the layers hand on for one image: at most so much is
+    held at once, for each image.
+    """
+    weights = sum(
+        weight.numel() * weight.element_size() for weight in denoiser.network.parameters()
+    )
+    handed_on = 0
+
+    def count(_module: nn.Module, _inputs: object, output: object) -> None:
+        nonlocal handed_on
+        handed_on += output.numel() * output.element_size() if isinstance(output, Tensor) else 0
+
+    hooks = [
+        module.register_forward_hook(count)
+        for module in denoiser.network.modules()
+        if not list(module.children())
+    ]
+    try:
+        denoiser.noise(torch.zeros(1, *denoiser.shape, device=denoiser.device), denoiser.sigma_max)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return weights, handed_on
+
+
+@dataclass(frozen=True)
+class Check:
+    """Relative root-mean-square differences of the predicted noise at some noise levels, and what
+    it was compared with.
+    """
+
+    sigmas: tuple[float, ...]
+    differences: tuple[float, ...]
+    against: str
+
+    @property
+    def passed(self) -> bool:
+        return max(self.differences) < TRUSTED
+
+
+@torch.no_grad()
+def check_device(denoiser: NetworkDenoiser, images: Tensor) -> Check:
+    """The noise predicted for `images` (B, *shape) here, against float32 on the CPU; where that is
+    the device, against float64.
+    """
+    on_cpu = denoiser.device.type == "cpu"
+    network = copy.deepcopy(denoiser.network).cpu()
+    truth = denoiser.with_network(
+        network.double() if on_cpu else network.float(), torch.device("cpu")
+    )
+    sigmas = tuple(
+        float(f"{sigma:.3g}")
+        for sigma in np.geomspace(denoiser.sigma_min * 1.01, denoiser.sigma_max * 0.99, 4)
+    )
+    noise = torch.randn(images.shape, generator=generator(0))
+    differences = []
+    for sigma in sigmas:
+        y = images.cpu() + sigma * noise
+        expected = truth.noise(y.double(), sigma)
+        found = denoiser.noise(y.to(denoiser.device), sigma).cpu().double()
+        differences.append(
+            float((found - expected).square().mean().sqrt() / expected.square().mean().sqrt())
+        )
+    return Check(
+        sigmas,
+        tuple(differences),
+        "double precision on the CPU" if on_cpu else "single precision on the CPU",
+    )

@@ -1,0 +1,350 @@
+"""One case as an auditor sees it: the image, its maps, every measure, its near-duplicates, the
+closest generations.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from memlib.evidence import copied, measure_table, ranks, reproductions
+from memlib.images import ImageSet
+from memlib.measures import MEASURES
+from memlib.workspace import Workspace
+from pages.figures.pictures import coarse, colour, colour_range, data_url, enlarge, rgb
+from pages.session import neighbours as nearby
+from pages.session import workspace
+from pages.session.neighbours import Alike
+
+TWINS = (
+    6  # nearest others of the image set, and closest generations of each kind, shown with a case
+)
+THUMBNAIL = 64
+LARGEST = 256
+OF_RANGE = 256  # maps that set the colours' range
+
+
+@dataclass(frozen=True)
+class Flagged:
+    """Why images are in the queue: they reach a threshold of a measure."""
+
+    measure: str
+    threshold: float
+
+
+class Number(NamedTuple):
+    """One measure of one image."""
+
+    name: str
+    value: float
+    error: float
+    rank: int
+    of: int
+
+
+@dataclass(frozen=True)
+class Casebook:
+    """Everything known of the loaded images: values, errors and ranks (N, measures), near-duplicate
+    groups, copies drawn of each.
+    """
+
+    loaded: Workspace
+    values: pd.DataFrame
+    errors: pd.DataFrame
+    ranks: pd.DataFrame
+    groups: np.ndarray
+    counts: Mapping[str, np.ndarray]
+    flagged: Flagged | None
+    version: str  # of everything above
+
+    def numbers(self, index: int) -> list[Number]:
+        """Every measure the image has."""
+        columns = (table.to_numpy()[index] for table in (self.values, self.errors, self.ranks))
+        lines = zip(map(str, self.values), *columns, self.values.count(), strict=True)
+        return [
+            Number(name, float(value), float(error), int(rank), int(of))
+            for name, value, error, rank, of in lines
+            if not np.isnan(value)
+        ]
+
+    def evidence(self, index: int, flagged: Flagged | None = None) -> dict[str, Any]:
+        """What a verdict on the image is given on."""
+        flagged = flagged or self.flagged
+        return {
+            "model": self.loaded.denoiser.digest,
+            "images": self.loaded.images.digest,
+            "flagged": None
+            if flagged is None
+            else {"measure": flagged.measure, "threshold": flagged.threshold},
+            "values": {
+                one.name: {"value": one.value, "stderr": one.error, "rank": one.rank, "of": one.of}
+                for one in self.numbers(index)
+            },
+            "copies": {name: int(counts[index]) for name, counts in self.counts.items()},
+        }
+
+    def mates(self, index: int) -> list[int]:
+        """The other images of the near-duplicate group."""
+        ids = self.loaded.images.ids
+        return [
+            int(place)
+            for place in np.flatnonzero(self.groups == self.groups[index])
+            if ids[place] != ids[index]
+        ]
+
+
+def casebook(loaded: Workspace, flagged: Flagged | None, alike: Alike) -> Casebook:
+    results = workspace.results()
+    values, errors, standing = measured(loaded)
+    made = nearby.generations(loaded)
+    counts = {
+        name: reproductions(nearby.matches(loaded, samples), len(loaded.images))
+        for name, samples in made.items()
+    }
+    parts = (
+        loaded.denoiser.digest,
+        loaded.images.digest,
+        loaded.sources.group,
+        len(results),
+        results.bytes,
+        alike,
+        *(samples.digest for samples in made.values()),
+    )
+    version = hashlib.sha256(f"{parts}{flagged}".encode()).hexdigest()[:16]
+    return Casebook(
+        loaded, values, errors, standing, nearby.groups(loaded, alike), counts, flagged, version
+    )
+
+
+def measured(loaded: Workspace) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Values, standard errors and ranks of every measure with its default settings, as far as this
+    session has them.
+    """
+    results = workspace.results()
+    return _tables(
+        loaded, loaded.denoiser.digest, loaded.images.digest, (len(results), results.bytes)
+    )
+
+
+@st.cache_data(max_entries=4, scope="session", show_spinner="Reading the measures")
+def _tables(
+    _loaded: Workspace, model: str, images: str, results: tuple[int, int]
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    values, errors = measure_table(_loaded.denoiser, _loaded.images, workspace.results())
+    return values, errors, ranks(values)
+
+
+def described(
+    book: Casebook, indices: Sequence[int], soon: Sequence[int] = ()
+) -> list[dict[str, Any]]:
+    """The fixed part of some cases, as the desk draws it.
+
+    What is near the cases that come `soon` is looked up along with them.
+    """
+    if not indices:
+        return []
+    images = book.loaded.images
+    together = [*indices, *soon]
+    twins = nearby.closest(images, together, images, TWINS + 1)
+    own = _pixels(
+        images, {*indices, *(int(place) for index in indices for place in twins[index][0])}
+    )
+    maps = _maps(book.loaded, indices)
+    cases: dict[int, dict[str, Any]] = {
+        index: {
+            "id": images.ids[index],
+            "name": images.names[index],
+            "facts": _facts(book, index),
+            "picture": data_url(_shown(own[index])),
+            "width": images.shape[2],
+            "height": images.shape[1],
+            "maps": maps[index],
+            "measures": _measures(book, index),
+            "twins": _twins(book, index, *twins[index], own),
+            "mates": [images.ids[place] for place in book.mates(index)],
+            "made": [],
+        }
+        for index in indices
+    }
+    for name, samples in nearby.generations(book.loaded).items():
+        found = nearby.closest(images, together, samples, TWINS)
+        drawn = _pixels(samples, {int(place) for index in indices for place in found[index][0]})
+        source = copied(nearby.matches(book.loaded, samples))
+        for index in indices:
+            cases[index]["made"].append(_made(name, *found[index], source, index, drawn))
+    return list(cases.values())
+
+
+def _pixels(pool: ImageSet, places: Iterable[int]) -> dict[int, np.ndarray]:
+    """Some pictures as uint8 (H, W, 3), converted together."""
+    chosen = sorted(places)
+    return dict(zip(chosen, rgb(pool.batch(chosen)), strict=True))
+
+
+def _facts(book: Casebook, index: int) -> str:
+    known = [
+        f"{name} {values[index]}"
+        for name, values in book.loaded.images.metadata.items()
+        if values[index] not in ("", None)
+    ]
+    return " · ".join(known)
+
+
+def _measures(book: Casebook, index: int) -> list[dict[str, Any]]:
+    lines = []
+    for one in book.numbers(index):
+        measure = MEASURES[one.name]
+        lines.append(
+            {
+                "name": one.name,
+                "title": measure.title,
+                "value": number(one.value),
+                "error": ""
+                if np.isnan(one.error)
+                else f"± {one.error:.2g}"
+                if one.error < 100
+                else f"± {one.error:,.0f}",
+                "rank": f"{one.rank:,}",
+                "of": f"{one.of:,}",
+                "share": 1 - (one.rank - 1) / max(1, one.of - 1),
+                "about": f"{measure.definition} "
+                f"{'Bigger' if measure.direction > 0 else 'Smaller'} is more memorised; "
+                f"{measure.unit}.",
+            }
+        )
+    return lines
+
+
+def number(value: float) -> str:
+    """Four digits at most, without an exponent where that is readable."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+
+
+def _twins(
+    book: Casebook,
+    index: int,
+    places: np.ndarray,
+    distances: np.ndarray,
+    pixels: Mapping[int, np.ndarray],
+) -> dict[str, Any]:
+    images, same = book.loaded.images, book.groups[index]
+    others = [
+        (int(place), float(distance))
+        for place, distance in zip(places, distances, strict=True)
+        if place != index
+    ][:TWINS]
+    count = len(book.mates(index))
+    items = [
+        _item(pixels[place], images.names[place], distance, book.groups[place] == same)
+        for place, distance in others
+    ]
+    return {
+        "note": "no near-duplicate"
+        if not count
+        else f"{count:,} near-duplicate{'s' * (count > 1)}",
+        "items": items,
+    }
+
+
+def _made(
+    name: str,
+    places: np.ndarray,
+    distances: np.ndarray,
+    source: np.ndarray,
+    index: int,
+    pixels: Mapping[int, np.ndarray],
+) -> dict[str, Any]:
+    near = zip(places.tolist(), distances.tolist(), strict=True)
+    items = [
+        _item(pixels[place], f"{name} sample {place:,}", distance, source[place] == index)
+        for place, distance in near
+    ]
+    return {
+        "title": name,
+        "note": f"{int((source == index).sum()):,} of {len(source):,} are copies",
+        "items": items,
+    }
+
+
+def _item(pixels: np.ndarray, name: str, distance: float, marked: Any) -> dict[str, Any]:
+    return {
+        "url": thumbnail(pixels),
+        "name": name,
+        "text": f"{distance:.2f}",
+        "marked": bool(marked),
+    }
+
+
+def _maps(loaded: Workspace, indices: Sequence[int]) -> dict[int, list[dict[str, Any]]]:
+    """Growth, and growth minus the reference's, each in one range for all cases."""
+    own, other = _growth_maps(loaded)
+    kinds = [("Growth", own, False)]
+    if other:
+        kinds.append(
+            (
+                "Minus reference",
+                {image: heat - other[image] for image, heat in own.items() if image in other},
+                True,
+            )
+        )
+    found: dict[int, list[dict[str, Any]]] = {index: [] for index in indices}
+    for name, maps, is_signed in kinds:
+        if not maps:
+            continue
+        limits = colour_range(np.stack(list(maps.values())[:OF_RANGE]), is_signed)
+        for index in indices:
+            heat = maps.get(loaded.images.ids[index])
+            if heat is not None:
+                ends = " to ".join(number(limit) for limit in limits)
+                found[index].append(
+                    {
+                        "name": name,
+                        "url": data_url(colour(coarse(heat), *limits, is_signed)),
+                        "text": f"{ends} nats",
+                    }
+                )
+    return found
+
+
+def _growth_maps(loaded: Workspace) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """The growth maps with default settings that are there, of the model and of its reference, by
+    image id.
+    """
+    measure, results = MEASURES["volume_growth"], workspace.results()
+    found = []
+    for model in (loaded.denoiser, loaded.reference):
+        rows = (
+            {}
+            if model is None
+            else results.rows(model.digest, measure.run, measure.defaults(loaded.denoiser))
+        )
+        found.append({image: rows[image]["map"] for image in loaded.images.ids if image in rows})
+    return found[0], found[1]
+
+
+def thumbnail(pixels: np.ndarray) -> str:
+    """A small picture as a data URL: whole pixels repeated in the browser, larger ones averaged
+    over blocks.
+    """
+    return data_url(_shown(pixels, THUMBNAIL))
+
+
+def enlarged(pixels: np.ndarray, width: int = THUMBNAIL) -> str:
+    """The same enlarged by a whole factor beforehand, for where the browser would smooth it."""
+    return data_url(enlarge(_shown(pixels, width), width))
+
+
+def _shown(pixels: np.ndarray, most: int = LARGEST) -> np.ndarray:
+    if max(pixels.shape[:2]) <= most:
+        return pixels
+    return (
+        np.stack(
+            [coarse(pixels[..., channel].astype(np.float64), most) for channel in range(3)], -1
+        )
+        .round()
+        .astype(np.uint8)
+    )

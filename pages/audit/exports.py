@@ -1,0 +1,377 @@
+"""What follows from verdicts: exports, agreement, the history of a case, near-duplicates."""
+
+import datetime
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from memlib.audit import VERDICTS, agreements, outcomes, progress, removal_list, standing
+from memlib.audit.report import Audit, Entry, html_report
+from memlib.evidence import base_rate, held_out, signed
+from memlib.measures import MEASURES
+from memlib.runs import provenance
+from pages.audit.casebook import Casebook, described, number
+from pages.audit.near_duplicates import duplicates_panel
+from pages.audit.review import Review
+from pages.figures.pictures import data_url, rgb
+from pages.session import downloads as exports
+
+CONSIDERED = "volume_growth"  # whose settings the provenance of an export names
+MOST_PICTURES = 1000  # cases of a report with pictures
+
+
+def after_the_desk(book: Casebook, queue: list[int], seen: Review, case: str) -> None:
+    """One panel at a time."""
+    panels: dict[str, Callable[[], None]] = {
+        "Export": lambda: _export(book, queue, seen),
+        "Agreement": lambda: _agreement(book, seen),
+        "History of this case": lambda: _history(seen, case),
+        "Near-duplicates": lambda: duplicates_panel(book),
+    }
+    chosen = st.segmented_control(
+        "More", list(panels), key="audit_panel", bind="query-params", label_visibility="collapsed"
+    )
+    if chosen:
+        panels[chosen]()
+
+
+def _export(book: Casebook, queue: list[int], seen: Review) -> None:
+    images = book.loaded.images
+    row = st.container(horizontal=True, vertical_alignment="center")
+    everything = row.toggle(
+        "Also verdicts of others on cases I have not decided",
+        help="Looking at them ends your blindness on those cases.",
+    )
+    only = row.toggle("Only this queue", value=True)
+    pictures = row.toggle("Pictures in the report", value=True)
+    whole = seen.history if everything else seen.visible
+    history = whole[whole["image"].isin({images.ids[index] for index in queue})] if only else whole
+    actions = _actions(book, whole, queue if only else None)
+    left = len(standing(seen.history)) - len(standing(seen.visible))
+    if left and not everything:
+        st.caption(
+            f"{left:,} verdicts of other reviewers on cases you have not decided are left out."
+        )
+    of = (book.loaded.denoiser.digest, images.digest, seen.reviewer)
+    name = f"audit-{images.name}".replace(" ", "-").lower()
+    details, table = _provenance(book), verdict_table(book, history, seen)
+    buttons = st.container(horizontal=True)
+
+    def offer(
+        label: str, make: Callable[[], bytes] | bytes, file: str, kind: str, tip: str
+    ) -> None:
+        buttons.download_button(
+            label, make, file, kind, icon=":material/download:", on_click="ignore", help=tip
+        )
+
+    offer(
+        "CSV",
+        lambda: exports.as_csv(table, details),
+        f"{name}.csv",
+        "text/csv",
+        "A line for each verdict.",
+    )
+    offer(
+        "Parquet",
+        lambda: exports.as_parquet(table, details),
+        f"{name}.parquet",
+        "application/octet-stream",
+        "The same, with the provenance in the file's metadata.",
+    )
+    offer(
+        "JSON",
+        lambda: as_json(table, history, details),
+        f"{name}.json",
+        "application/json",
+        "The verdicts, and the whole history with the changes that "
+        "were taken back or did not stand.",
+    )
+    offer(
+        "Images to remove or modify",
+        lambda: actions.to_csv(index=False).encode(),
+        f"{name}-actions.csv",
+        "text/csv",
+        "Ids and names: memorised images to remove from the training "
+        "set, partly memorised ones to modify, disputed ones to "
+        "settle, and their undecided near-duplicates to look at. "
+        "That is what the volume-growth paper proposes doing before "
+        "training again.",
+    )
+    if buttons.button(
+        "Make the report",
+        icon=":material/summarize:",
+        help="One HTML file that opens offline and prints; save it as PDF from the browser.",
+    ):
+        with st.spinner("Making the report"):
+            st.session_state.audit_report = (
+                of,
+                report(book, queue if only else None, history, actions, seen, pictures).encode(),
+            )
+    made_of, made = st.session_state.get("audit_report", (None, b""))
+    if made_of == of:  # and not of another model, other images or another reviewer
+        offer("Report", made, f"{name}.html", "text/html", "As it was when it was made.")
+    counts = table["verdict"].value_counts()
+    st.caption(", ".join(f"{counts.get(verdict, 0):,} {verdict}" for verdict in VERDICTS) + ".")
+
+
+def _actions(book: Casebook, history: pd.DataFrame, queue: Sequence[int] | None) -> pd.DataFrame:
+    """What to do with which image: those of the queue and their near-duplicates, decided in
+    whatever queue.
+    """
+    table, images = removal_list(history, book.loaded.images, book.groups), book.loaded.images
+    if queue is None:
+        return table
+    near = np.isin(book.groups, book.groups[list(queue)])
+    return table[table["id"].isin({images.ids[index] for index in np.flatnonzero(near)})]
+
+
+def _provenance(book: Casebook) -> dict[str, Any]:
+    measure = book.flagged.measure if book.flagged else CONSIDERED
+    details = provenance(
+        book.loaded.denoiser,
+        book.loaded.images,
+        measure,
+        MEASURES[measure].defaults(book.loaded.denoiser),
+    )
+    return details | ({"threshold": book.flagged.threshold} if book.flagged else {})
+
+
+def verdict_table(book: Casebook, history: pd.DataFrame, seen: Review) -> pd.DataFrame:
+    """A line for each standing verdict: image, verdict, who and when, why it is stale, and every
+    measure's value now.
+    """
+    images = book.loaded.images
+    place = {image: index for index, image in reversed(list(enumerate(images.ids)))}
+    holds = standing(history)
+    holds = holds[holds["image"].isin(place)]
+    stale = seen.stale(book)
+    lines = [
+        {
+            "id": line["image"],
+            "name": images.names[place[line["image"]]],
+            "verdict": line["verdict"],
+            "reviewer": line["reviewer"],
+            "at": line["at"],
+            "note": line["note"],
+            "region": json.dumps(line["region"]) if line["region"] else "",
+            "stale": "; ".join(stale.get(line["image"], []))
+            if line["reviewer"] == seen.reviewer
+            else "",
+            **{
+                name: book.values.at[place[line["image"]], name]
+                for name in book.values
+                if book.values[name].notna().any()
+            },
+        }
+        for line in holds.to_dict("records")
+    ]
+    return pd.DataFrame(
+        lines,
+        columns=None
+        if lines
+        else ["id", "name", "verdict", "reviewer", "at", "note", "region", "stale"],
+    )
+
+
+def as_json(table: pd.DataFrame, history: pd.DataFrame, details: dict[str, Any]) -> bytes:
+    document = {
+        "provenance": details,
+        "verdicts": json.loads(table.to_json(orient="records")),
+        "history": json.loads(history.to_json(orient="records")),
+    }
+    return json.dumps(document, indent=2, ensure_ascii=False).encode()
+
+
+def report(
+    book: Casebook,
+    queue: Sequence[int] | None,
+    history: pd.DataFrame,
+    actions: pd.DataFrame,
+    seen: Review,
+    pictures: bool,
+) -> str:
+    """The audit as one HTML document: the queue's cases, or every image with a verdict, and what to
+    do with which image.
+    """
+    images, details = book.loaded.images, _provenance(book)
+    place = {image: index for index, image in reversed(list(enumerate(images.ids)))}
+    table = standing(history)
+    decided = [place[image] for image in dict.fromkeys(table["image"]) if image in place]
+    shown = list(queue) if queue is not None else decided
+    drawn = shown[:MOST_PICTURES]
+    cases = {case["id"]: case for case in described(book, drawn)}
+    stale = seen.stale(book)
+    entries = []
+    for index in shown:
+        image = images.ids[index]
+        said = [
+            {str(name): value for name, value in line.items()}
+            | {
+                "stale": "; ".join(stale.get(image, []))
+                if line["reviewer"] == seen.reviewer
+                else ""
+            }
+            for line in table[table["image"] == image].to_dict("records")
+        ]
+        case = cases.get(image)
+        values = (
+            [
+                {
+                    "title": line["title"],
+                    "value": line["value"],
+                    "error": line["error"],
+                    "rank": f"{line['rank']} of {line['of']}",
+                }
+                for line in case["measures"]
+            ]
+            if case
+            else []
+        )
+        inlined = _pictures(book, index, case) if pictures and case else []
+        entries.append(
+            Entry(
+                image,
+                images.names[index],
+                said,
+                case["facts"] if case else "",
+                values,
+                inlined,
+                images.shape[1:],
+            )
+        )
+    statements = [
+        f"{len(shown):,} images, {len(set(decided) & set(shown)):,} decided by "
+        f"{', '.join(sorted(table['reviewer'].unique())) or 'nobody yet'}. Model "
+        f"{book.loaded.denoiser.name}, images {images.name}.",
+        *_rule(book),
+        "A verdict is a reviewer's judgement on what is shown. That an image scores high or comes "
+        "back does not say how it got into the training set, and that it does not come back does "
+        "not say that it never will.",
+    ]
+    if pictures and len(shown) > MOST_PICTURES:
+        statements.append(f"Pictures and values are given for the first {MOST_PICTURES:,}.")
+    pairs = [
+        {
+            "reviewers": " and ".join(pair.reviewers),
+            "images": len(pair.table),
+            "same verdict": f"{pair.share:.0%}",
+            "Cohen's kappa": f"{pair.kappa:.2f}" if pair.kappa == pair.kappa else "undefined",
+        }
+        for pair in agreements(history)
+    ]
+    counts = outcomes(history)["verdict"].value_counts()
+    tables = {
+        "Verdicts": pd.DataFrame({"verdict": counts.index, "images": counts.to_numpy()}),
+        "To remove, modify, settle or look at": actions,
+    }
+    if pairs:
+        tables["Agreement on blind verdicts"] = pd.DataFrame(pairs)
+    facts = {
+        "Model": f"{details['model']['name']} ({details['model']['digest']})",
+        "Images": f"{details['images']['name']} ({details['images']['digest']}), "
+        f"{details['images']['count']:,}",
+        "Queue": _rule(book)[0] if _rule(book) else "chosen by hand, imported, or by extraction",
+        "Made": datetime.datetime.now(datetime.UTC).isoformat(timespec="minutes"),
+        "Versions": ", ".join(f"{name} {version}" for name, version in details["versions"].items()),
+    }
+    meanings = {
+        measure.definition: measure
+        for measure in reversed(MEASURES.values())
+        if book.values[measure.name].notna().any()
+    }
+    definitions = [
+        (
+            measure.title,
+            f"{measure.definition} "
+            f"{'Bigger' if measure.direction > 0 else 'Smaller'} means "
+            f"more memorised. {measure.limits} "
+            f"{measure.citation}.",
+        )
+        for measure in reversed(meanings.values())
+    ]
+    return html_report(
+        Audit("Audit of what a diffusion model remembers", statements, facts, tables, definitions),
+        entries,
+    )
+
+
+def _rule(book: Casebook) -> list[str]:
+    if book.flagged is None:
+        return []
+    measure = MEASURES[book.flagged.measure]
+    value = signed(book.values[[measure.name]])[measure.name].to_numpy()
+    rate = base_rate(
+        value, book.flagged.threshold * measure.direction, held_out(book.loaded.images)
+    )
+    return [
+        f"Flagged: {measure.title} {'at least' if measure.direction > 0 else 'at most'} "
+        f"{number(book.flagged.threshold)} {measure.unit}. {rate}"
+    ]
+
+
+def _pictures(book: Casebook, index: int, case: dict[str, Any]) -> list[tuple[str, str]]:
+    own = rgb(book.loaded.images[index])
+    found = [(case["name"], data_url(own))] + [
+        (f"{heat['name']}, {heat['text']}", heat["url"]) for heat in case["maps"]
+    ]
+    found += [
+        (f"near-duplicate, distance {item['text']}", item["url"])
+        for item in case["twins"]["items"]
+        if item["marked"]
+    ]
+    return found + [
+        (f"{item['name']}, distance {item['text']}", item["url"])
+        for made in case["made"]
+        for item in made["items"][:2]
+    ]
+
+
+def _agreement(book: Casebook, seen: Review) -> None:
+    """Who has decided how many, and how far two reviewers agree on what both decided blind."""
+    history = seen.history
+    counts = progress(history, book.loaded.images.ids)
+    if not counts:
+        st.caption("Nobody has decided anything yet.")
+        return
+    st.caption("Decided: " + ", ".join(f"{name} {count:,}" for name, count in counts.items()) + ".")
+    mine = [pair for pair in agreements(history) if seen.reviewer in pair.reviewers]
+    if not mine:
+        st.caption(
+            "Once you and another reviewer have decided the same images, Cohen's kappa stands here."
+        )
+    for pair in mine:
+        left, right = st.columns([1, 2], gap="medium", vertical_alignment="center")
+        kappa = "undefined" if pair.kappa != pair.kappa else f"{pair.kappa:.2f}"
+        left.metric(
+            f"Cohen's kappa, {' and '.join(pair.reviewers)}",
+            kappa,
+            help="(agreement - chance) / (1 - chance), over what each said last before both had "
+            "decided. 1 is full agreement, 0 what chance gives; undefined where all verdicts "
+            "are alike.",
+        )
+        left.caption(f"The same verdict on {pair.share:.0%} of {len(pair.table):,} images.")
+        matrix = pd.DataFrame(
+            pair.matrix, index=list(VERDICTS), columns=list(VERDICTS)
+        ).rename_axis(f"{pair.reviewers[0]} ↓  {pair.reviewers[1]} →")
+        right.dataframe(
+            matrix.reset_index(),
+            hide_index=True,
+            alt="Verdicts of two reviewers against each other",
+        )
+
+
+def _history(seen: Review, case: str) -> None:
+    lines = seen.visible[seen.visible["image"] == case]
+    if lines.empty:
+        st.caption(
+            "No verdict of yours on this case yet; those of others show once you have decided."
+        )
+        return
+    shown = lines[["at", "reviewer", "verdict", "note", "stands", "revision", "based_on"]].assign(
+        verdict=lines["verdict"].fillna("taken back")
+    )
+    st.dataframe(shown, hide_index=True, alt="Every change of this case's verdicts")

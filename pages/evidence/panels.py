@@ -1,0 +1,290 @@
+"""The parts of the evidence page: drawing pictures, what came back, two measures against each
+other, where they disagree.
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from memlib import ImageSet
+from memlib.evidence import disagreement, held_out, rank_agreement, ranks
+from memlib.extraction.generations import PART, generate_run, plan_of
+from memlib.extraction.stages import folder_of
+from memlib.measures import MEASURES
+from memlib.runs import measure_images
+from memlib.workspace import Workspace
+from pages.audit.casebook import enlarged, number
+from pages.figures import charts
+from pages.figures.pictures import rgb
+from pages.session import neighbours as nearby
+from pages.session import stored_runs as attacks
+from pages.session import workspace
+from pages.session.long_work import long_work
+
+STEPS = 50  # of the sampler
+SHOWN = 24
+
+
+def sampling(loaded: Workspace) -> None:
+    """Draw pictures from the model and store them; what is stored is not drawn again."""
+    folder = folder_of(
+        plan_of(loaded.denoiser, steps=STEPS), attacks.FOLDER
+    )  # the extraction page finds the run, too
+    stored = nearby.stored(folder)
+    with st.expander(
+        "Draw pictures from the model",
+        icon=":material/brush:",
+        expanded=not nearby.generations(loaded),
+    ):
+        row = st.container(horizontal=True, vertical_alignment="bottom")
+        wanted = int(
+            row.number_input(
+                "How many", PART, 1_000_000, max(1024, stored), PART, key="draw_count", width=160
+            )
+        )
+        seed_note = f"{stored:,} are stored already. " if stored else ""
+        left = max(0, wanted - stored)
+        st.caption(
+            f"{seed_note}{left:,} to draw, {STEPS} network forwards each, with seeds 0 to "
+            f"{wanted - 1:,}; they are kept in {folder}."
+        )
+
+        def draw(progress: Callable[[float], object]) -> None:
+            for _ in generate_run(folder, loaded.denoiser, wanted, steps=STEPS, progress=progress):
+                pass
+
+        if left and long_work(
+            "Draw them" if not stored else "Draw more",
+            workspace.seconds(loaded.denoiser, left * STEPS),
+            draw,
+            icon=":material/brush:",
+            ask=True,
+            keeps="Stopping keeps what is drawn; drawing goes on from there.",
+        ):
+            st.rerun()
+
+
+def pictures(
+    images: ImageSet, places: Sequence[int], captions: Sequence[str], width: int = 64
+) -> None:
+    """Small pictures in a row that wraps, each with a line below."""
+    strip = st.container(horizontal=True, gap="small")
+    for pixels, place, caption in zip(rgb(images.batch(places)), places, captions, strict=True):
+        cell = strip.container(width=width + 24, gap=None)
+        cell.image(enlarged(pixels, width), width=width, alt=images.names[place])
+        cell.caption(caption)
+
+
+def reproduced_gallery(loaded: Workspace, samples: ImageSet, counts: np.ndarray) -> None:
+    """The images that came back, the most often first."""
+    order = np.argsort(-counts, kind="stable")[: int((counts > 0).sum())]
+    if len(order):
+        with st.expander(
+            f"The {len(order):,} images that came back", icon=":material/content_copy:"
+        ):
+            shown = order[: 4 * SHOWN]
+            pictures(loaded.images, shown.tolist(), [f"{counts[place]:,} times" for place in shown])
+            if len(order) > len(shown):
+                st.caption(f"The first {len(shown)}.")
+
+
+def two_measures(values: pd.DataFrame, key: str) -> tuple[str, str] | None:
+    """Two different measures that share images."""
+    known = [name for name in MEASURES if values[name].nunique() > 1]
+    if len(known) < 2:
+        return None
+    left, right = st.columns(2)
+    usual = [name for name in ("volume_growth", "k_1_at_0.5") if name in known] or known
+    one = left.selectbox(
+        "One measure",
+        known,
+        index=known.index(usual[0]),
+        format_func=lambda name: MEASURES[name].title,
+        key=f"{key}_one",
+        bind="query-params",
+    )
+    others = [name for name in known if name != one]
+    start = next((others.index(name) for name in reversed(usual) if name in others), 0)
+    other = right.selectbox(
+        "Another",
+        others,
+        index=start,
+        format_func=lambda name: MEASURES[name].title,
+        key=f"{key}_other",
+        bind="query-params",
+    )
+    return one, other
+
+
+def scatter_panel(
+    loaded: Workspace, values: pd.DataFrame, order: pd.DataFrame, counts: np.ndarray
+) -> None:
+    """How far measures agree, and any two against each other: selecting points opens the images."""
+    st.subheader("Do they agree?")
+    agreement = rank_agreement(values)
+    if len(agreement) < 2:
+        st.caption("Two measures are needed.")
+        return
+    with st.expander("Rank correlation of every two measures", icon=":material/grid_on:"):
+        names = [MEASURES[str(name)].title for name in agreement]
+        st.plotly_chart(
+            charts.correlations(agreement.to_numpy(), names),
+            key="agreement",
+            config=charts.CONFIG,
+            alt="Spearman's rank correlation of every two measures, in their directions",
+        )
+        st.caption(
+            "Spearman's, each measure in its direction, over the images both have. 1: the same "
+            "order."
+        )
+    chosen = two_measures(values, "scatter")
+    if chosen is None:
+        return
+    one, other = chosen
+    images = loaded.images
+    groups = np.where(
+        held_out(images), "held out", np.where(counts > 0, "came back", "not seen to come back")
+    )
+    places = np.flatnonzero(values[[one, other]].notna().all(axis=1))
+    axes = [f"{MEASURES[name].title}, {MEASURES[name].unit}" for name in chosen]
+    figure = charts.linked(
+        values[one].to_numpy(), values[other].to_numpy(), places, groups, images.names, *axes
+    )
+    event = st.plotly_chart(
+        figure,
+        key="scatter",
+        on_select="rerun",
+        selection_mode=("points", "box", "lasso"),
+        config={"displaylogo": False},
+        alt=f"{axes[0]} against {axes[1]}",
+    )
+    picked = [
+        int(
+            point["customdata"][0] if isinstance(point["customdata"], list) else point["customdata"]
+        )
+        for point in event.selection.points
+    ]
+    together = float(agreement.to_numpy()[list(agreement).index(one), list(agreement).index(other)])
+    st.caption(
+        f"{len(picked):,} images selected."
+        if picked
+        else "Rank correlation "
+        f"{together:.2f}. Click a "
+        "point, or draw a box or a "
+        "lasso, to see the images."
+    )
+    if picked:
+        shown = sorted(picked, key=lambda place: order[one].to_numpy()[place])[: 2 * SHOWN]
+        pictures(
+            images,
+            shown,
+            [
+                f"{number(float(values[one].to_numpy()[place]))} / "
+                f"{number(float(values[other].to_numpy()[place]))}"
+                for place in shown
+            ],
+        )
+        if st.button(
+            f"Queue {len(picked):,} for the audit",
+            icon=":material/playlist_add:",
+            help="On the audit page, under By hand.",
+        ):
+            kept: list[str] = st.session_state.setdefault("by_hand", [])
+            kept.extend(
+                image for image in (images.ids[place] for place in picked) if image not in set(kept)
+            )
+            st.switch_page("pages/audit/page.py", query_params={"queue": "By hand"})
+
+
+def disagreement_panel(loaded: Workspace, values: pd.DataFrame, counts: np.ndarray) -> None:
+    """The images on whose rank two measures differ most."""
+    st.subheader("Where they disagree")
+    chosen = two_measures(values, "disagree")
+    if chosen is None:
+        st.caption("Two measures are needed.")
+        return
+    one, other = chosen
+    apart = disagreement(values, one, other).sort_values()
+    order = ranks(values[[one, other]].dropna())
+    for ends, high in ((apart.index[::-1][:SHOWN], one), (apart.index[:SHOWN], other)):
+        low = other if high == one else one
+        st.markdown(f"**{MEASURES[high].title} ranks them higher than {MEASURES[low].title}**")
+        places = [
+            int(place)
+            for place in ends
+            if (apart[place] > 0) == (high == one) and apart[place] != 0
+        ]
+        marks = [" · came back" if counts[place] else "" for place in places]
+        captions = [
+            f"{float(order[high][place]):,.0f} / {float(order[low][place]):,.0f}{mark}"
+            for place, mark in zip(places, marks, strict=True)
+        ]
+        if places:
+            pictures(loaded.images, places, captions)
+    st.caption(
+        "Below each image: its rank by the one that ranks it higher, and by the other, among the "
+        f"{len(order):,} images that both have."
+    )
+
+
+def missing_panel(loaded: Workspace, values: pd.DataFrame) -> None:
+    """Measures that not all images have, and a way to measure some."""
+    total = len(loaded.images)
+    missing = {
+        name: total - int(values[name].count()) for name in MEASURES if values[name].count() < total
+    }
+    if not missing:
+        return
+    with st.expander(
+        f"{len(missing):,} measures are not known of all images", icon=":material/play_arrow:"
+    ):
+        row = st.container(horizontal=True, vertical_alignment="bottom")
+        name = row.selectbox(
+            "Measure",
+            list(missing),
+            format_func=lambda one: f"{MEASURES[one].title}: {missing[one]:,} images missing",
+            key="measure_more",
+            width=420,
+        )
+        measure = MEASURES[name]
+        count = int(
+            row.number_input(
+                "How many images",
+                1,
+                missing[name],
+                min(32, missing[name]),
+                key=f"measure_count_{name}",
+                width=160,
+            )
+        )
+        left = np.flatnonzero(values[name].isna())
+        chosen = np.sort(
+            np.random.default_rng(0).choice(left, min(count, len(left)), replace=False)
+        ).tolist()
+        parameters = measure.defaults(loaded.denoiser)
+
+        def work(progress: Callable[[float], object]) -> None:
+            for _ in measure_images(
+                loaded.denoiser,
+                loaded.images,
+                chosen,
+                name,
+                parameters,
+                workspace.results(),
+                progress,
+            ):
+                pass
+
+        st.caption(
+            f"{measure.forwards(loaded.denoiser):,} network forwards an image, drawn at random "
+            "among those without it."
+        )
+        seconds = workspace.seconds(
+            loaded.denoiser, len(chosen) * measure.forwards(loaded.denoiser)
+        )
+        if long_work(
+            "Measure them", seconds, work, ask=True, keeps="Stopping keeps the finished images."
+        ):
+            st.rerun()

@@ -1,0 +1,322 @@
+"""Attacks side by side: copies and different images at equal generations and at equal cost, bands,
+and the curve over strength.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+from memlib.extraction import (
+    CRITERIA,
+    Attack,
+    Generations,
+    compared,
+    copied_image,
+    extraction_scores,
+    read_manifest,
+    similarities,
+)
+from memlib.extraction.matches import TrainingSet
+from memlib.workspace import Workspace
+from pages.figures import charts
+from pages.session import stored_runs as attacks
+from pages.session.messages import plain
+
+BANDS = ("high", "middle", "low")
+
+
+def comparison(
+    loaded: Workspace,
+    chosen: Attack,
+    training: TrainingSet,
+    table: pd.DataFrame,
+    criterion: str,
+    threshold: float,
+    matching: tuple[float, bool, str],
+) -> None:
+    """The chosen run beside the other stored runs of this model."""
+    runs = attacks.stored_runs(loaded)
+    manifests = {name: read_manifest(folder) for name, folder in runs.items()}
+    titles = {attacks.title(manifest): name for name, manifest in manifests.items()}
+    picked = st.multiselect(
+        "Compare with",
+        [title for title in titles if title != chosen.name],
+        default=[title for title in titles if title != chosen.name][:5],
+    )
+    everyone, tables = [chosen], {chosen.name: table}
+    for title in picked:
+        folder = runs[titles[title]]
+        try:
+            other = attacks.generations_of(str(folder), attacks.stamp(folder))
+            tables[title] = attacks.matches(loaded, other, training, *matching)
+        except ValueError as error:
+            st.warning(plain(str(error)), icon=":material/warning:")
+            continue
+        copy = CRITERIA[criterion].holds(tables[title][criterion].to_numpy(), threshold)
+        everyone.append(
+            Attack(title, other, copy, copied_image(tables[title], copy, training.groups))
+        )
+    fewest = min(len(attack.copy) for attack in everyone)
+    st.subheader(f"At {fewest:,} generations each")
+    st.dataframe(
+        _with_false_positives(
+            compared(everyone, n=fewest), everyone, tables, criterion, threshold, fewest
+        ),
+        hide_index=True,
+        alt="Methods at equal numbers of generations",
+        column_config=_COLUMNS,
+    )
+    known = [attack for attack in everyone if attack.forwards]
+    if known:
+        budget = min(float(attack.evaluations()[-1]) for attack in known)
+        st.subheader(f"At {budget:,.0f} network forwards each")
+        st.caption(
+            "Everything is counted: a surrogate's own images, their description, its classifier's "
+            "training and its gradients, as network forwards of equal arithmetic. What a "
+            "surrogate's own images find is not: they are an unconditional run of their own."
+        )
+        st.dataframe(
+            compared(known, forwards=budget),
+            hide_index=True,
+            alt="Methods at equal cost",
+            column_config=_COLUMNS,
+        )
+        left, right = st.columns(2, gap="medium")
+        left.plotly_chart(
+            _curves(
+                {
+                    attack.name: (np.arange(1, len(attack.copy) + 1), attack.unique())
+                    for attack in known
+                },
+                "generations",
+            ),
+            key="by-generations",
+            config=charts.CONFIG,
+            alt="Different training images found against generations",
+        )
+        right.plotly_chart(
+            _curves(
+                {attack.name: (attack.evaluations(), attack.unique()) for attack in known},
+                "network forwards",
+            ),
+            key="by-forwards",
+            config=charts.CONFIG,
+            alt="Different training images found against network forwards",
+        )
+    _bands(everyone, training, fewest)
+    _strengths(loaded)
+
+
+_COLUMNS = {
+    "share": st.column_config.NumberColumn(
+        "copies, share",
+        format="percent",
+        help="Copies among the generations, with Wilson's 95% interval.",
+    ),
+    "share from": st.column_config.NumberColumn(format="percent"),
+    "share to": st.column_config.NumberColumn(format="percent"),
+    "unique": st.column_config.NumberColumn(
+        "different images", help="With a bootstrap 95% interval."
+    ),
+    "unique from": st.column_config.NumberColumn(format="%.0f"),
+    "unique to": st.column_config.NumberColumn(format="%.0f"),
+    "network forwards": st.column_config.NumberColumn(format="localized"),
+    "of held-out images": st.column_config.NumberColumn(
+        format="percent",
+        help="Generations the same test calls copies of images the model never saw: its false "
+        "positives.",
+    ),
+}
+
+
+def _with_false_positives(
+    lines: pd.DataFrame,
+    everyone: Sequence[Attack],
+    tables: Mapping[str, pd.DataFrame],
+    criterion: str,
+    threshold: float,
+    n: int,
+) -> pd.DataFrame:
+    wrong = [
+        attacks.false_positives(tables[attack.name], criterion, threshold).get("held-out")
+        for attack in everyone
+    ]
+    return (
+        lines
+        if any(one is None for one in wrong)
+        else lines.assign(
+            **{"of held-out images": [one[:n].mean() for one in wrong if one is not None]}
+        )
+    )
+
+
+def _curves(lines: Mapping[str, tuple[np.ndarray, np.ndarray]], axis: str) -> go.Figure:
+    figure = go.Figure()
+    for tint, (name, (x, y)) in zip(charts.GROUP_COLOURS, lines.items(), strict=False):
+        keep = np.unique(np.linspace(0, len(x) - 1, 400).astype(int))
+        figure.add_trace(
+            go.Scatter(
+                x=x[keep],
+                y=y[keep],
+                mode="lines",
+                name=name,
+                line={"color": tint, "width": 3, "shape": "hv"},
+            )
+        )
+    figure.update_xaxes(title=axis)
+    figure.update_yaxes(title="different training images", rangemode="tozero")
+    figure.update_layout(height=320, margin={"l": 0, "r": 0, "t": 70, "b": 0}, legend=charts.LEGEND)
+    return figure
+
+
+@st.cache_data(max_entries=64, show_spinner="Comparing every generation with every training image")
+def _scores(
+    run: str,
+    training: str,
+    kind: str,
+    low: float,
+    high: float,
+    n: int,
+    _found: Generations,
+    _training: TrainingSet,
+) -> dict[str, float]:
+    found = extraction_scores(
+        (
+            block
+            for block in similarities(
+                Generations(_found.images.subset(range(n)), None, {}), _training, kind
+            )
+        ),
+        low,
+        high,
+    )
+    return {
+        "AMS": found.ams,
+        "AMS from": found.ams_interval[0],
+        "AMS to": found.ams_interval[1],
+        "UMS": found.ums,
+        "UMS from": found.ums_interval[0],
+        "UMS to": found.ums_interval[1],
+        "best match only": found.best,
+    }
+
+
+def _bands(everyone: Sequence[Attack], training: TrainingSet, n: int) -> None:
+    """AMS and UMS in three bands whose ends can be moved."""
+    st.subheader("AMS and UMS")
+    row = st.container(horizontal=True, vertical_alignment="bottom")
+    kind = row.segmented_control(
+        "Similarity",
+        ["distance", "adaptive"],
+        default="distance",
+        format_func={"distance": "Distance", "adaptive": "Adaptive ratio"}.__getitem__,
+        required=True,
+        key="similarity",
+    )
+    usual = (0.05, 0.1, 0.2) if kind == "distance" else (0.5, 1.0, 1.4)
+    cuts = [
+        row.number_input(
+            f"{band}, up to", 0.0, 10.0, cut, format="%.3f", key=f"{kind}_{band}", width=120
+        )
+        for band, cut in zip(BANDS, usual, strict=True)
+    ]
+    cumulative = row.toggle(
+        "Cumulative",
+        key="cumulative",
+        help="Each band from distance zero. The paper's bands are disjoint: a near copy is not in "
+        "the low band.",
+    )
+    if not 0 < cuts[0] < cuts[1] < cuts[2]:
+        st.error("The ends of the bands must rise.", icon=":material/error:")
+        return
+    lines = []
+    for attack in everyone:
+        for band, high, low in zip(BANDS, cuts, (0.0, *cuts[:2]), strict=True):
+            top = float("inf") if cumulative or not low else -low
+            scores = _scores(
+                attack.generations.images.digest,
+                training.digest,
+                kind,
+                -high,
+                top,
+                n,
+                attack.generations,
+                training,
+            )
+            lines.append(
+                {
+                    "method": attack.name,
+                    "band": band,
+                    f"{kind} from": 0.0 if cumulative else low,
+                    "to": high,
+                }
+                | scores
+            )
+    percent = {
+        name: st.column_config.NumberColumn(format="percent")
+        for name in lines[0]
+        if name.startswith(("AMS", "UMS", "best"))
+    }
+    st.dataframe(
+        pd.DataFrame(lines),
+        hide_index=True,
+        height="content",
+        alt="AMS and UMS in bands",
+        column_config=percent,
+    )
+    st.caption(
+        f"From the first {n:,} generations of each. AMS: the share of generations whose best "
+        "match lies in the band. UMS: different training images matched in the band, best match "
+        "or not, over the number of generations; "
+        "it can exceed AMS, and depends on that number. Near-duplicates are not merged here: "
+        "these are the paper's literal formulas."
+    )
+
+
+def _strengths(loaded: Workspace) -> None:
+    """The curve over strength: the bundled sweep for the demo."""
+    file = attacks.BUNDLED_RUNS / "strengths.csv"
+    if loaded.sources.model != "demo" or not file.exists():
+        return
+    st.subheader("Over strength and cohesion")
+    sweep = pd.read_csv(file)
+    figure = go.Figure()
+    for tint, (cohesion, part) in zip(
+        charts.GROUP_COLOURS, sweep.groupby("cohesion"), strict=False
+    ):
+        error = {
+            "type": "data",
+            "symmetric": False,
+            "array": part["share to"] - part["share"],
+            "arrayminus": part["share"] - part["share from"],
+        }
+        figure.add_trace(
+            go.Scatter(
+                x=part["strength"],
+                y=part["share"],
+                error_y=error,
+                mode="lines+markers",
+                name=f"cohesion {cohesion:g}",
+                line={"color": tint, "width": 3},
+                customdata=part[["unique", "generations"]],
+                hovertemplate="strength %{x:g}: %{y:.1%} copies, %{customdata[0]} "
+                "different images of %{customdata[1]} "
+                "generations<extra></extra>",
+            )
+        )
+    figure.update_xaxes(title="strength")
+    figure.update_yaxes(title="copies", tickformat=".0%", rangemode="tozero")
+    figure.update_layout(height=320, margin={"l": 0, "r": 0, "t": 48, "b": 0}, legend=charts.LEGEND)
+    st.plotly_chart(
+        figure,
+        key="strengths",
+        config=charts.CONFIG,
+        alt="Share of copies over the strength of the guidance",
+    )
+    st.caption(
+        "Bundled: the same starting noise at every strength, 0 being unconditional. Copies by the "
+        "ratio test below 1/3, near-duplicates merged; 95% intervals."
+    )

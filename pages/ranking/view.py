@@ -1,0 +1,133 @@
+"""A measure as a page shows it: of the model, or of the model minus its reference, for any image."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+import streamlit as st
+from torch import Tensor
+
+from memlib.denoisers import NetworkDenoiser
+from memlib.measures import MEASURES, Row, difference
+from memlib.runs import measure_one
+from memlib.workspace import Workspace
+from pages.session import workspace
+from pages.session.messages import show_error
+
+Progress = Callable[[float], object] | None
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An image on the page, of the image set or not."""
+
+    id: str
+    name: str
+    image: Tensor
+
+
+@dataclass(frozen=True)
+class View:
+    """What is loaded, which measure with which parameters, and whether the reference is subtracted."""
+
+    loaded: Workspace
+    measure: str
+    parameters: dict[str, Any]
+    minus_reference: bool
+
+    @property
+    def models(self) -> list[NetworkDenoiser]:
+        """The models the shown value needs."""
+        reference = self.loaded.reference
+        return [
+            self.loaded.denoiser,
+            *([reference] if self.minus_reference and reference is not None else []),
+        ]
+
+    def known(self, model: NetworkDenoiser, **changes: Any) -> Mapping[str, Row]:
+        """One model's rows that are there already, by id, with some parameters changed; of other
+        images too.
+        """
+        return workspace.results().rows(
+            model.digest, MEASURES[self.measure].run, {**self.parameters, **changes}
+        )
+
+    def stored(self) -> dict[str, Row]:
+        """Rows of the image set that are there already of all models, by id, in its order."""
+        first, *others = (self.known(model) for model in self.models)
+        rows = (
+            {image: first[image] for image in self.loaded.images.ids if image in first}
+            if first
+            else {}
+        )
+        for other in others:
+            rows = {
+                image: difference(row, other[image])
+                for image, row in rows.items()
+                if image in other
+            }
+        return rows
+
+    def has(self, picture: Picture, **changes: Any) -> bool:
+        """Whether `row` would find everything stored."""
+        return all(picture.id in self.known(model, **changes) for model in self.models)
+
+    def row(self, picture: Picture, progress: Progress = None, **changes: Any) -> Row:
+        """One image's row, with some parameters changed, measured now where it has to be."""
+        asked, models = {**self.parameters, **changes}, self.models
+        rows = []
+        for place, model in enumerate(models):
+
+            def report(share: float, place: int = place) -> None:
+                if progress:
+                    progress((place + share) / len(models))
+
+            rows.append(
+                measure_one(
+                    model,
+                    picture.image,
+                    picture.id,
+                    self.measure,
+                    asked,
+                    workspace.results(),
+                    report,
+                )
+            )
+        return rows[0] if len(rows) == 1 else difference(*rows)
+
+    def with_parameters(self, **parameters: Any) -> Self:
+        return replace(self, parameters={**self.parameters, **parameters})
+
+
+def panel_and_picture(
+    loaded: Workspace, panels: list[str], key: str
+) -> tuple[str | None, Picture | None]:
+    """The row above a closer look: which panel is open, and a picture of the visitor's own in place
+    of the selected one.
+    """
+    st.subheader("A closer look")
+    row = st.container(horizontal=True, vertical_alignment="center")
+    chosen = row.segmented_control(
+        "Panel", panels, key=key, bind="query-params", label_visibility="collapsed"
+    )
+    with row:
+        return chosen, uploaded(loaded)
+
+
+def uploaded(loaded: Workspace) -> Picture | None:
+    """A picture of the visitor's own to look at in place of the selected one."""
+    with st.popover("Your own image", icon=":material/upload:"):
+        file = st.file_uploader(
+            "A picture to look at instead of the selected one",
+            ["png", "jpg", "jpeg", "webp", "bmp", "gif", "tif", "tiff"],
+            help="Brought to the model's size as the image set is. Remove it to go back to the "
+            "selected image.",
+        )
+    if file is None:
+        return None
+    try:
+        image, key = loaded.images.take(file.getvalue())
+    except ValueError as error:
+        show_error(f"{file.name!r} {error}.")
+        return None
+    return Picture(key, file.name, image)

@@ -1,0 +1,278 @@
+"""Work that outlives the page: runs as processes of their own, seen from every page, and what they
+finished brought into the session.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import streamlit as st
+
+from memlib.extraction.stages import Settings
+from memlib.runs import FOLDER, Run, create_run, run_name
+from memlib.tasks import Progress, Task, start, tasks
+from memlib.workspace import Workspace
+from pages.ranking.view import View
+from pages.session import downloads as exports
+from pages.session import workspace
+from pages.session.messages import plain, show_error
+from pages.session.paths import confine
+
+ADOPTED, ROW = (
+    128 * 2**20,
+    4000,
+    # bytes of a run that is brought into a session, larger ones are looked at where they lie; of a
+    # row's numbers
+)
+EVERY = 2.0  # seconds between two looks at the progress
+ICONS = {
+    "done": ":material/check:",
+    "stopped": ":material/stop:",
+    "failed": ":material/error:",
+    "lost": ":material/error:",
+}
+
+
+def active() -> Task | None:
+    """The task that is under way, if one is."""
+    return next((task for task in tasks() if task.progress().active), None)
+
+
+def begin(arguments: Sequence[str], title: str, link: str) -> None:
+    """Start a command as a process of its own; one at a time, since they share the device.
+
+    A callback of a button.
+    """
+    if active() is not None:
+        st.session_state.background_problem = (
+            "Something else is under way in the background; "
+            "start this when it has ended, or stop that."
+        )
+        return
+    start(arguments, title, {"link": link})
+    st.session_state.background_begun = True
+
+
+def button(label: str, disabled: bool, work: Callable[..., None], *arguments: object) -> None:
+    """A button that does `work`, which begins something in the background."""
+    st.button(
+        label,
+        icon=":material/rocket_launch:",
+        disabled=disabled or active() is not None,
+        on_click=work,
+        args=arguments,
+        help="As a process of its own: it goes on when this page is left, reloaded or closed. The "
+        "sidebar shows how far it is; what is finished appears here. One at a time.",
+    )
+
+
+def measure(view: View, chosen: Sequence[int], title: str) -> None:
+    """Measure images with the view's models and settings in the background.
+
+    A callback of a button.
+    """
+    if active() is not None:
+        begin([], title, "")
+        return
+    images, folders = view.loaded.images, []
+    indices = None if len(chosen) == len(images) else list(chosen)
+    try:
+        for model, source in zip(
+            view.models, (view.loaded.sources.model, view.loaded.sources.reference), strict=False
+        ):
+            folder = FOLDER / run_name(model, images, view.measure, view.parameters, indices)
+            create_run(
+                folder,
+                model,
+                images,
+                view.measure,
+                view.parameters,
+                indices=indices,
+                sources=_whole(view.loaded, source),
+            )
+            folders.append(str(folder))
+    except (ValueError, OSError) as error:
+        st.session_state.background_problem = str(error)
+        return
+    begin(
+        ["measure", "--device", str(view.loaded.denoiser.device), "--resume", *folders],
+        title,
+        "runs",
+    )
+
+
+def extract(loaded: Workspace, settings: Settings, title: str) -> None:
+    """Do an attack in the background. A callback of a button."""
+    try:
+        settings.check()
+        if settings.features.startswith("sscd:"):
+            confine(settings.features.removeprefix("sscd:"))
+        sources = _whole(loaded, loaded.sources.model)
+    except ValueError as error:
+        st.session_state.background_problem = str(error)
+        return
+    asked = {"count" if name == "n" else name: value for name, value in asdict(settings).items()}
+    options = {
+        "model": sources["model"],
+        "label": sources["label"],
+        "device": loaded.denoiser.device,
+    } | asked
+    begin(
+        ["extract", *(f"--{name}={value}" for name, value in options.items() if value is not None)],
+        title,
+        "extraction",
+    )
+
+
+def _whole(loaded: Workspace, model: str) -> dict[str, object]:
+    """How to load a model and the images again from anywhere: whole paths."""
+    sources = asdict(loaded.sources) | {"model": model, "reference": ""}
+    return sources | {
+        name: confine(str(sources[name]))
+        for name in ("model", "images", "held_out")
+        if sources[name]
+    }
+
+
+def adopt(view: View) -> None:
+    """Bring what runs below FOLDER have measured with the view's settings into the session; name
+    those too large for it.
+    """
+    digests = {model.digest for model in view.models}
+    seen: dict[str, str] = st.session_state.setdefault("runs_seen", {})
+    larger = []
+    for file in FOLDER.glob("*/manifest.json"):
+        try:
+            run = Run(file.parent)
+            wanted = (
+                view.measure in [measure.name for measure in run.measures] and run.model in digests
+            )
+            if (
+                not wanted
+                or run.parameters != view.parameters
+                or not run.manifest.get("arrays", True)
+            ):
+                continue
+            if (
+                run.count
+                * (ROW + sum(4 * math.prod(shape) for shape in run.columns().values() if shape))
+                > ADOPTED
+            ):
+                larger.append(run)
+            elif seen.get(file.parent.name) != run.stamp:
+                workspace.keep(run)
+                seen[file.parent.name] = run.stamp
+        except (ValueError, OSError):
+            continue  # the page of runs says what is wrong with it
+    for run in larger:
+        st.info(
+            f"A run with these settings has measured {run.done:,} of {run.count:,} images, "
+            "more than this page keeps.",
+            icon=":material/database:",
+        )
+        st.page_link(
+            "pages/runs/page.py",
+            label="Look at it on the page of runs",
+            icon=":material/arrow_forward:",
+            query_params={"opened": run.folder.name},
+        )
+
+
+def begun() -> bool:
+    """Whether something was begun since the sidebar was drawn: a fragment then runs the whole page,
+    so that it shows there.
+    """
+    return (
+        bool(st.session_state.get("background_begun")) or "background_problem" in st.session_state
+    )
+
+
+def show_in_sidebar() -> None:
+    """What is under way in the background, on every page, and how what this session saw under way
+    has ended.
+    """
+    with st.sidebar:
+        st.session_state.pop("background_begun", None)
+        problem = st.session_state.pop("background_problem", None)
+        if problem:
+            show_error(problem)
+        if active() is not None:
+            st.fragment(_following, run_every=EVERY)()
+        else:
+            _endings()
+
+
+def _following() -> None:
+    """A fragment that looks again and again; when the work ends the whole page runs once more, to
+    show what came of it.
+    """
+    task = active()
+    if task is None:
+        st.rerun()
+    now, followed = task.progress(), st.session_state.setdefault("followed", [])
+    if task.folder.name not in followed:  # another visit began it; how it ends is told here too
+        followed.append(task.folder.name)
+    with st.container(border=True):
+        st.text(str(task.details.get("title", "")))
+        st.progress(now.share, _sentence(now))
+        row = st.container(horizontal=True)
+        row.button(
+            "Stop",
+            key=f"stop-{task.folder.name}",
+            icon=":material/stop:",
+            help="What is finished is kept.",
+            on_click=task.stop,
+            disabled=task.asked_to_stop,
+        )
+        if row.button(
+            "Show",
+            key="show-background",
+            icon=":material/table_view:",
+            help="What is finished so far.",
+        ):
+            st.switch_page(_page(task))
+
+
+def _endings() -> None:
+    """How the tasks this session saw ended, until dismissed."""
+    followed: list[str] = st.session_state.get("followed", [])
+    for task in tasks():
+        if task.folder.name not in followed:
+            continue
+        end = task.progress()
+        with st.container(border=True):
+            st.text(str(task.details.get("title", "")))
+            text = {
+                "done": f"Finished after {exports.duration(end.seconds)}.",
+                "stopped": "Stopped; what was finished is kept.",
+            }.get(end.state, end.text)
+            st.markdown(f"{ICONS.get(end.state, '')} {plain(text)}")
+            row = st.container(horizontal=True)
+            if row.button("Show", key=f"show-{task.folder.name}", icon=":material/table_view:"):
+                st.switch_page(_page(task))
+            row.button(
+                "Dismiss",
+                key=f"dismiss-{task.folder.name}",
+                on_click=followed.remove,
+                args=(task.folder.name,),
+            )
+
+
+def _page(task: Task) -> str:
+    link = task.details.get("about", {}).get("link", "runs")
+    return f"pages/{link}/page.py" if link in ("runs", "extraction") else "pages/runs/page.py"
+
+
+def _sentence(now: Progress) -> str:
+    if now.state == "starting" or not now.total:
+        return "Starting"
+    left = f", {exports.duration(now.left)} left" if now.left and now.done < now.total else ""
+    return f"{plain(now.text)}: {now.done:,.0f} of {now.total:,.0f}{left}"
+
+
+def of_run(folder: Path) -> Task | None:
+    """The task that works on a run now, if one does."""
+    task = active()
+    arguments = task.details.get("arguments", []) if task else []
+    return task if any(Path(argument).name == folder.name for argument in arguments) else None

@@ -1,0 +1,48 @@
+"""Long work on a page: what it costs is said first, progress is shown, it can be stopped, and an
+error is one sentence.
+"""
+
+from collections.abc import Callable
+
+import streamlit as st
+
+from pages.session import downloads as exports
+from pages.session.messages import show_error
+
+AT_ONCE = 30.0  # seconds of work that starts by itself; choosing something else ends it too
+
+
+def long_work(
+    label: str,
+    seconds: float,
+    work: Callable[[Callable[[float], object]], object],
+    *,
+    icon: str = ":material/play_arrow:",
+    ask: bool = False,
+    keeps: str = "",
+) -> bool:
+    """Do `work`, which is handed a function that takes its share done; returns whether it was
+    finished.
+
+    It starts by itself where it takes little time, else by a button named `label`; always by the
+    button where `ask` is set. `keeps` says what stopping keeps.
+    """
+    ask = ask or seconds > AT_ONCE
+    place = st.empty()
+    with place.container():
+        if ask:
+            st.caption(
+                f"About {exports.duration(seconds)}. {keeps or 'Stopping loses what was done.'}"
+            )
+            if not st.button(label, type="primary", icon=icon, key=f"start-{label}"):
+                return False
+        bar = st.progress(0.0, label)
+        if ask:
+            st.button("Stop", icon=":material/stop:", key=f"stop-{label}", help=keeps or None)
+        try:
+            work(lambda share: bar.progress(min(1.0, share), f"{label}, {share:.0%}"))
+        except ValueError as error:
+            show_error(error)
+            return False
+    place.empty()
+    return True

@@ -1,0 +1,111 @@
+"""What stands near an image: its near-duplicates in the image set, and the pictures the model drew."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+import torch
+
+from memlib import ImageSet, nearest
+from memlib.audit.lookalikes import lookalikes
+from memlib.evidence import held_out, match_samples
+from memlib.extraction import UNCONDITIONAL
+from memlib.neighbours import NEAR_DUPLICATE, duplicates
+from memlib.workspace import Workspace
+from pages.session import stored_runs as attacks
+
+Nearest = tuple[np.ndarray, np.ndarray]  # positions and distances, nearest first
+
+
+def generations(loaded: Workspace) -> dict[str, ImageSet]:
+    """The stored pictures of every run that drew from the loaded model, by what the run is,
+    unconditional ones first.
+    """
+    found: dict[str, ImageSet] = {}
+    for name, folder in attacks.stored_runs(loaded).items():
+        try:
+            run = attacks.generations_of(str(folder), attacks.stamp(folder))
+        except ValueError:
+            continue  # nothing drawn yet, or damaged: the extraction page says so
+        title = attacks.title(run.manifest)
+        found[title if title not in found else f"{title} ({name})"] = run.images
+    return dict(
+        sorted(
+            found.items(), key=lambda item: not item[0].startswith(attacks.TITLES[UNCONDITIONAL])
+        )
+    )
+
+
+def stored(folder: Path) -> int:
+    """How many pictures a run's folder holds."""
+    try:
+        return len(attacks.generations_of(str(folder), attacks.stamp(folder)))
+    except ValueError:
+        return 0
+
+
+def matches(loaded: Workspace, samples: ImageSet) -> pd.DataFrame:
+    """Each sample's nearest training images, and the numbers that call it a copy."""
+    return _matches(
+        samples, loaded, samples.digest, loaded.images.digest, held_out(loaded.images).tobytes()
+    )
+
+
+@st.cache_data(max_entries=8, show_spinner="Matching the generations with the training images")
+def _matches(
+    _samples: ImageSet, _loaded: Workspace, samples: str, images: str, others: bytes
+) -> pd.DataFrame:
+    return match_samples(
+        _samples,
+        _loaded.images,
+        torch.from_numpy(groups(_loaded, Alike("pixels", NEAR_DUPLICATE, False))),
+    )
+
+
+@dataclass(frozen=True)
+class Alike:
+    """What counts as a near-duplicate: "pixels" up to a root mean square difference, or "looks" up
+    to so many bits of a hash.
+    """
+
+    by: str
+    threshold: float
+    mirrored: bool
+
+
+def groups(loaded: Workspace, alike: Alike) -> np.ndarray:
+    """The near-duplicate group of each image: the smallest index in it."""
+    return _groups(loaded.images, loaded.images.digest, alike.by, alike.threshold, alike.mirrored)
+
+
+@st.cache_data(max_entries=8, show_spinner="Looking for near-duplicates")
+def _groups(
+    _images: ImageSet, images: str, by: str, threshold: float, mirrored: bool
+) -> np.ndarray:
+    return (
+        lookalikes(_images, int(threshold))
+        if by == "looks"
+        else np.asarray(duplicates(_images, threshold, mirrored))
+    )
+
+
+def closest(
+    images: ImageSet, indices: Sequence[int], pool: ImageSet, count: int
+) -> dict[int, Nearest]:
+    """The `count` pictures of `pool` closest to each of the images; what was looked up before in
+    this session is remembered.
+    """
+    known: dict[tuple[str, str], Nearest] = st.session_state.setdefault("closest", {})
+    missing = [
+        index for index in dict.fromkeys(indices) if (images.ids[index], pool.digest) not in known
+    ]
+    if missing:
+        found = nearest(images.batch(missing), pool, min(count, len(pool)))
+        for index, places, distances in zip(
+            missing, found.index.numpy(), found.distance.numpy(), strict=True
+        ):
+            known[images.ids[index], pool.digest] = (places, distances)
+    return {index: known[images.ids[index], pool.digest] for index in indices}

@@ -1,0 +1,211 @@
+"""The runs an extraction page can show, and what was found in them."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+import torch
+from torch import Tensor
+
+from memlib.bundled import DEMO
+from memlib.extraction import (
+    CRITERIA,
+    UNCONDITIONAL,
+    Generations,
+    Surrogate,
+    imported,
+    load_surrogate,
+    match,
+    read_generations,
+    read_manifest,
+    training_set,
+)
+from memlib.extraction.describe import describer
+from memlib.extraction.matches import TrainingSet
+from memlib.extraction.stages import (
+    FOLDER as FOLDER,  # the pages' name for it, which a test can put elsewhere
+)
+from memlib.extraction.stages import Settings
+from memlib.measures import MEASURES
+from memlib.neighbours import duplicates, unrelated_threshold
+from memlib.workspace import Workspace
+from pages.session import workspace
+
+BUNDLED_RUNS = DEMO / "extraction"
+TITLES = {
+    UNCONDITIONAL: "Unconditional",
+    "side": "SIDE",
+    "distilled": "SIDE, distilled",
+    "time-independent": "Time-independent",
+    "permuted": "Permuted labels",
+}
+MEASURED = {"growth": "volume_growth", "K_1": "k_1_at_0.5"}  # of the generated images
+
+
+def title(manifest: dict[str, Any], count: int | None = None) -> str:
+    """SIDE, strength 2, cohesion 0.9: what a run is, for people."""
+    plan, surrogate = manifest["plan"], manifest.get("surrogate")
+    parts = [TITLES.get(plan["method"], plan["method"])]
+    if surrogate:
+        parts += [
+            f"strength {plan['strength']:g}",
+            f"cohesion {surrogate['settings']['cohesion']:g}",
+        ]
+    parts += [f"{plan['steps']} steps"] if plan["steps"] != 50 else []
+    parts += [f"seed {plan['seed']}"] if plan["seed"] else []
+    return ", ".join(parts) + (f" ({count:,})" if count else "")
+
+
+def stored_runs(loaded: Workspace) -> dict[str, Path]:
+    """Folders of the runs of the loaded model, bundled ones first, by a name that can stand in an
+    address.
+    """
+    places = [
+        *(BUNDLED_RUNS.glob("*/manifest.json") if loaded.sources.model == "demo" else ()),
+        *sorted(FOLDER.glob("*/manifest.json")),
+    ]
+    found = {}
+    for place in places:
+        try:
+            if read_manifest(place.parent)["plan"]["model"] == loaded.denoiser.digest:
+                found[place.parent.name] = place.parent
+        except ValueError:
+            continue  # another program's folder, or one of a later version
+    order = {name: place for place, name in enumerate(("side", UNCONDITIONAL, "permuted"))}
+    return dict(sorted(found.items(), key=lambda item: order.get(item[0], 9)))
+
+
+def stamp(folder: Path) -> str:
+    """Changes when a run grows."""
+    files = sorted(folder.glob("*.npz"))
+    return f"{len(files)} {max((file.stat().st_mtime_ns for file in files), default=0)}"
+
+
+@st.cache_resource(max_entries=8, show_spinner="Reading the generated images")
+def generations_of(folder: str, changed: str) -> Generations:
+    return read_generations(Path(folder))
+
+
+@st.cache_resource(max_entries=4, show_spinner="Reading the generated images")
+def imported_of(source: str, changed: str, digest: str, _like: Any) -> Generations:
+    return imported(source, _like)
+
+
+@st.cache_data(max_entries=8, show_spinner="Looking for near-duplicates among the training images")
+def groups_of(digest: str, threshold: float, mirrored: bool, _images: Any) -> Tensor:
+    return duplicates(_images, threshold, mirrored)
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def suggested(training: str, threshold: float, mirrored: bool, _training: TrainingSet) -> float:
+    """The distance at which 1% of the training images have an unrelated one."""
+    members = _training.members
+    return unrelated_threshold(_training.subset(members), _training.groups[members])
+
+
+@st.cache_data(max_entries=32, show_spinner="Comparing with the training images")
+def _matches(
+    run: str,
+    training: str,
+    threshold: float,
+    mirrored: bool,
+    sscd: str,
+    _found: Generations,
+    _training: TrainingSet,
+    _sscd: Any,
+) -> pd.DataFrame:
+    return match(_found, _training, mirrored=mirrored, sscd=_sscd)
+
+
+def training_of(loaded: Workspace, threshold: float, mirrored: bool) -> TrainingSet:
+    return training_set(
+        loaded.images, groups_of(loaded.images.digest, threshold, mirrored, loaded.images)
+    )
+
+
+def matches(
+    loaded: Workspace,
+    found: Generations,
+    training: TrainingSet,
+    threshold: float,
+    mirrored: bool,
+    sscd: str,
+) -> pd.DataFrame:
+    """The table of a run, with growth and K_1 of the generated images where they are known, and
+    each one's group.
+    """
+    describe = describer(sscd, loaded.denoiser)[0] if sscd else None
+    table = _matches(
+        f"{found.images.digest} {json.dumps(found.manifest.get('plan'))}",
+        training.digest,
+        threshold,
+        mirrored,
+        sscd,
+        found,
+        training,
+        describe,
+    )
+    table = table.assign(nearest_name=[loaded.images.names[place] for place in table["nearest"]])
+    for column in ("group", "copies"):
+        if column in loaded.images.metadata:
+            table[column] = [loaded.images.metadata[column][place] for place in table["nearest"]]
+    results = workspace.results()
+    for column, name in MEASURED.items():
+        measure = MEASURES[name]
+        rows = results.rows(loaded.denoiser.digest, measure.run, measure.defaults(loaded.denoiser))
+        table[column] = [
+            rows[image][measure.column] if image in rows else np.nan for image in table["id"]
+        ]
+    return table
+
+
+def available_criteria(table: pd.DataFrame) -> list[str]:
+    return [name for name in CRITERIA if name in table]
+
+
+def false_positives(table: pd.DataFrame, criterion: str, threshold: float) -> dict[str, np.ndarray]:
+    """Which generations the criterion calls copies of held-out images, and of as many training
+    images.
+    """
+    kinds = {"held-out": f"held_out_{criterion}", "equal": f"equal_{criterion}"}
+    return {
+        name: CRITERIA[criterion].holds(table[column].to_numpy(), threshold)
+        for name, column in kinds.items()
+        if column in table
+    }
+
+
+def cost(loaded: Workspace, settings: Settings) -> float:
+    """About how many seconds a new attack takes; what is already stored is not taken off."""
+    return workspace.seconds(loaded.denoiser, settings.forwards)
+
+
+def surrogate_of(loaded: Workspace, manifest: dict[str, Any]) -> Surrogate | None:
+    """The surrogate a run was guided by, if it is stored."""
+    wanted = manifest.get("surrogate", {}).get("digest")
+    if wanted is None:
+        return None
+    for place in [
+        *BUNDLED_RUNS.glob("*/surrogate.json"),
+        *FOLDER.glob("surrogate-*/surrogate.json"),
+    ]:
+        try:
+            if json.loads(place.read_text())["digest"] == wanted:
+                return load_surrogate(place.parent, loaded.denoiser)
+        except (ValueError, KeyError):
+            continue
+    return None
+
+
+def copies_of(loaded: Workspace) -> Tensor | None:
+    """How often each image stands in the training set: the column `copies`, else how often it is in
+    the image set.
+    """
+    column = loaded.images.metadata.get("copies")
+    if column is not None and all(value.isdecimal() for value in column):
+        return torch.tensor([max(1, int(value)) for value in column], dtype=torch.float64)
+    counts = pd.Series(loaded.images.ids).value_counts()
+    return torch.tensor([float(counts[image]) for image in loaded.images.ids], dtype=torch.float64)

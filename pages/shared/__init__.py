@@ -1,1 +1,0 @@
-"""What the pages share: the workspace, the gallery, charts and exports."""

@@ -1,0 +1,183 @@
+"""One image over the checkpoints of the training run: when did the model start to remember it?"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import streamlit as st
+
+from memlib.denoisers import NetworkDenoiser
+from memlib.denoisers.loading import find_checkpoints
+from memlib.measures import Row, difference
+from memlib.runs import held_out_sample, measure_images, measure_one
+from pages.figures import charts
+from pages.figures.pictures import coarse, colour_range
+from pages.ranking.view import Picture
+from pages.session import workspace
+from pages.session.long_work import long_work
+from pages.session.messages import show_error
+from pages.session.paths import confine
+from pages.volume_growth.growth_view import MEASURE, Growth
+
+DEMO_RUN = {
+    "demo-reference": "5% of training",
+    "demo-early": "14%",
+    "demo-middle": "40%",
+    "demo": "the end",
+}
+ONSET = 0.95
+
+State = tuple[str, Callable[[], NetworkDenoiser]]  # a checkpoint's digest, and how to load it
+
+
+def checkpoints_panel(view: Growth, picture: Picture) -> None:
+    """Value and map at every checkpoint, and the first at which the image stands out of the
+    held-out ones.
+    """
+    of_demo = view.loaded.sources.model in DEMO_RUN
+    folder = st.text_input(
+        "Folder of checkpoints",
+        key="checkpoints",
+        bind="query-params",
+        placeholder="the demo's own checkpoints"
+        if of_demo
+        else "a folder whose sub-folders are diffusers models",
+        help="Every sub-folder that holds a diffusers model counts, in the order of the numbers "
+        "in their names.",
+    )
+    if not folder and not of_demo:
+        st.info(
+            "Name the folder of the training run to follow this image through it.",
+            icon=":material/timeline:",
+        )
+        return
+    try:
+        if folder:
+            paths = find_checkpoints(Path(confine(folder)))
+            names, states = (
+                [path.name for path in paths],
+                [workspace.checkpoint(str(path)) for path in paths],
+            )
+        else:
+            names, states = (
+                list(DEMO_RUN.values()),
+                [workspace.checkpoint(source) for source in DEMO_RUN],
+            )
+    except (ValueError, OSError) as error:
+        show_error(error)
+        return
+    rows = _rows(view, picture, states)
+    if rows is None:
+        return
+    band = _band(view, states)
+    values, heat = (
+        np.array([row["value"] for row in rows]),
+        np.stack([view.smooth(row["map"]) for row in rows]),
+    )
+    above = (
+        np.flatnonzero(values > np.quantile(band, ONSET, axis=0))
+        if band is not None
+        else np.array([])
+    )
+    onset = int(above[0]) if len(above) else None
+    st.plotly_chart(
+        charts.over_training(
+            names,
+            values,
+            coarse(heat),
+            colour_range(heat, view.minus_reference),
+            MEASURE.unit,
+            signed=view.minus_reference,
+            band=band,
+            onset=onset,
+        ),
+        key="training",
+        config=charts.CONFIG,
+        alt="Growth of the image at each checkpoint",
+    )
+    if band is None:
+        st.caption(
+            "The onset is the first checkpoint at which the image passes 95% of the held-out "
+            "images; none are measured here."
+        )
+    elif onset is None:
+        st.caption(
+            "At no checkpoint does this image pass 95% of the held-out images: no onset is marked."
+        )
+    else:
+        st.caption(
+            f"Onset: {names[onset]} is the first checkpoint at which this image passes 95% of the "
+            "held-out images."
+        )
+
+
+def _with_reference(view: Growth, states: list[State]) -> list[State]:
+    reference = view.loaded.reference
+    return [
+        *states,
+        *(
+            [(reference.digest, lambda: reference)]
+            if view.minus_reference and reference is not None
+            else []
+        ),
+    ]
+
+
+def _rows(view: Growth, picture: Picture, states: list[State]) -> list[Row] | None:
+    """The picture's row at each checkpoint; None where it was not measured to the end."""
+    results, needed = workspace.results(), _with_reference(view, states)
+    missing = [
+        load
+        for digest, load in needed
+        if picture.id not in results.rows(digest, MEASURE.run, view.parameters)
+    ]
+
+    def measure(progress: Callable[[float], object]) -> None:
+        for place, load in enumerate(missing):
+            progress(place / len(missing))
+            measure_one(load(), picture.image, picture.id, MEASURE.name, view.parameters, results)
+
+    if missing and not long_work(
+        "Measure at every checkpoint",
+        len(missing) * view.seconds,
+        measure,
+        keeps="Stopping keeps the finished checkpoints.",
+    ):
+        return None
+    rows = [results.rows(digest, MEASURE.run, view.parameters)[picture.id] for digest, _ in needed]
+    return [difference(row, rows[-1]) for row in rows[:-1]] if len(needed) > len(states) else rows
+
+
+def _band(view: Growth, states: list[State]) -> np.ndarray | None:
+    """Values (N, T) of held-out images at the checkpoints, from what is stored; a button to measure
+    them.
+    """
+    images, results, needed = view.loaded.images, workspace.results(), _with_reference(view, states)
+    held_out = held_out_sample(images)
+    if not held_out:
+        return None
+    ids = [images.ids[index] for index in held_out]
+    missing = [
+        load
+        for digest, load in needed
+        if not set(ids) <= set(results.rows(digest, MEASURE.run, view.parameters))
+    ]
+
+    def measure(progress: Callable[[float], object]) -> None:
+        for place, load in enumerate(missing):
+            for done, total in measure_images(
+                load(), images, held_out, MEASURE.name, view.parameters, results
+            ):
+                progress((place + done / total) / len(missing))
+
+    if missing and not long_work(
+        "Measure held-out images at every checkpoint",
+        len(missing) * len(held_out) * view.seconds / len(view.models),
+        measure,
+        ask=True,
+        keeps="Stopping keeps the finished images.",
+    ):
+        return None
+    rows = [results.rows(digest, MEASURE.run, view.parameters) for digest, _ in needed]
+    values = np.array([[found[image]["value"] for found in rows] for image in ids])
+    return values[:, :-1] - values[:, -1:] if len(needed) > len(states) else values

@@ -1,0 +1,91 @@
+"""Volume growth as the pages show it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from memlib.measures import MEASURES, Row, maps
+from pages.figures.pictures import colour_range, rgb
+from pages.ranking.view import Picture, Progress, View
+from pages.session import workspace
+from pages.widgets.player import Axis, Kind, player
+
+MEASURE = MEASURES["volume_growth"]
+SLIDER_LEVELS = 24  # as many positions as the noise-level slider has at most
+
+
+@dataclass(frozen=True)
+class Growth(View):
+    """A view of volume growth; `smoothing` is the side of the boxes the maps are averaged over."""
+
+    smoothing: int = 1
+
+    def detailed(self, picture: Picture, progress: Progress = None) -> Row:
+        """One image's row with the maps at every level."""
+        return self.row(picture, progress, keep_maps=True)
+
+    @property
+    def forwards(self) -> int:
+        """Network forwards an image, of all models together."""
+        probes = (
+            self.loaded.denoiser.dimension
+            if self.parameters["probes"] == "exact"
+            else int(self.parameters["probes"])
+        )
+        return len(self.models) * (int(self.parameters["steps"]) + 1) * (probes + 1)
+
+    @property
+    def seconds(self) -> float:
+        """How long one image takes here."""
+        return workspace.seconds(self.loaded.denoiser, self.forwards)
+
+    @property
+    def sigmas(self) -> np.ndarray:
+        return np.geomspace(
+            float(self.parameters["sigma_min"]),
+            float(self.parameters["sigma_max"]),
+            int(self.parameters["steps"]) + 1,
+        )
+
+    def smooth(self, heat: np.ndarray) -> np.ndarray:
+        return maps.smooth(heat, self.smoothing)
+
+    def player(
+        self, picture: Picture, row: Row, key: str, limits: tuple[float, float] | None = None
+    ) -> None:
+        """Image, map and overlay of one picture, with a slider over the noise levels and the map's
+        standard error.
+        """
+        places = np.unique(
+            np.linspace(0, len(row["maps"]) - 1, SLIDER_LEVELS).round().astype(int)
+        ).tolist()
+        names = [f"{self.sigmas[place + 1]:.3g}" for place in places]
+        heat = self.smooth(row["maps"][places])
+        texts = [
+            f"{row['curve'][place]:,.0f} {MEASURE.unit} up to σ = {name}"
+            for place, name in zip(places, names, strict=True)
+        ]
+        what = "Growth minus the reference's" if self.minus_reference else "Growth"
+        limits = limits or colour_range(heat[-1], self.minus_reference)
+        kinds = [Kind(what, heat, limits, MEASURE.unit, self.minus_reference, texts)]
+        if np.isfinite(row["map_stderr"]).all():
+            bound = "; for the difference an upper bound" if self.minus_reference else ""
+            note = (
+                f"Of the unsmoothed map over all levels, from the spread between the probes{bound}."
+            )
+            kinds.append(
+                Kind(
+                    "Its standard error",
+                    row["map_stderr"],
+                    colour_range(row["map_stderr"]),
+                    MEASURE.unit,
+                    note=note,
+                )
+            )
+        player(
+            rgb(picture.image),
+            kinds,
+            [Axis("Counted up to noise level σ", names)],
+            key=key,
+            alt=picture.name,
+        )

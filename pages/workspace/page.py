@@ -1,0 +1,197 @@
+"""Choose a model and the images to look for in it."""
+
+from dataclasses import replace
+
+import streamlit as st
+
+from memlib.bundled import BUNDLED
+from memlib.images.transform import FITS
+from memlib.workspace import Sources
+from pages.session import workspace
+from pages.session.messages import show_error
+from pages.workspace.image_card import (
+    before_and_after,
+    grouping,
+    image_facts,
+    near_duplicates,
+    strip,
+)
+from pages.workspace.model_card import model_card
+
+workspace.enter()
+st.caption("Load an image diffusion model and the images it was trained on, or may have been.")
+
+current = workspace.current()
+waiting = (
+    "problem" in st.session_state or "asking" in st.session_state
+)  # a link that could not be opened, or not yet
+before = current.sources if current else workspace.sources_of_url() if waiting else Sources()
+workspace.show_problem()
+
+
+def opened(sources: Sources) -> None:
+    """Try to open; a failure is shown and what was loaded stays."""
+    try:
+        with st.spinner("Loading"):
+            workspace.open_workspace(sources)
+    except ValueError as error:
+        show_error(error)
+        if current:
+            st.caption("What was loaded before is still loaded.")
+    else:
+        st.rerun()
+
+
+def previewed(sources: Sources) -> None:
+    """The first pictures of a source, before and after the transform."""
+    try:
+        images = workspace.read_images(sources, sources.images, limit=8)
+    except ValueError as error:
+        show_error(error)
+        return
+    before_and_after(images, list(range(len(images))))
+
+
+def chosen_sources() -> tuple[Sources, str]:
+    """The form: what to load and how, and which of its buttons was pressed ("" for none)."""
+    chosen_reference = before.reference if before.model != "demo" else ""  # the demo brings its own
+    references = list(dict.fromkeys([*BUNDLED, *filter(None, [chosen_reference])]))
+    with st.form("sources", border=True):
+        first, second = st.columns(2, gap="large")
+        model = first.text_input(
+            "Model",
+            "" if before.model == "demo" else before.model,
+            placeholder="a folder, or google/ddpm-cifar10-32",
+            help="A diffusers folder, a .safetensors with its configs beside it, or the id of a "
+            "model of the Hugging Face Hub: unconditional or class-conditional U-Nets and "
+            "DiT, in pixels or latents, with any of diffusers' usual schedulers. Weights as "
+            "safetensors. A Hub id may name a revision: owner/name@revision.",
+        )
+        pictures = second.text_input(
+            "Images",
+            "" if before.images == "demo" else before.images,
+            placeholder="a folder, a file, or uoft-cs/cifar10:train",
+            help="The images the model was trained on, or may have been: a folder, a .zip, .tar, "
+            ".npz, .npy or .parquet, or a data set of the Hub as owner/name:split or "
+            "owner/name/config@revision:split.",
+        )
+        held_out = second.text_input(
+            "Held-out images",
+            before.held_out,
+            placeholder="none",
+            help="Images of the same kind that were not trained on, from a place of their own. "
+            "They get the group held-out, and the pages hold the others against them.",
+        )
+        left, right = first.columns(2)
+        label = right.number_input(
+            "Class",
+            0,
+            100_000,
+            before.label,
+            placeholder="none",
+            help="For class-conditional models: the class whose images are measured.",
+        )
+        reference = left.selectbox(
+            "Reference model",
+            references,
+            index=references.index(chosen_reference) if chosen_reference else None,
+            placeholder="none",
+            accept_new_options=True,
+            help="An earlier checkpoint, or a model trained without the images. What it also "
+            "gives an image is no memory of the model's; pages can take it away.",
+        )
+        columns = st.columns([1, 2, 1, 1], vertical_alignment="bottom")
+        size = columns[0].number_input(
+            "Image size",
+            1,
+            4096,
+            before.size,
+            placeholder="as they are",
+            help="What the training did to its images should be done here. Leave it empty for "
+            "images that fit the model.",
+        )
+        fit = columns[1].selectbox(
+            "Brought to it by",
+            list(FITS),
+            index=list(FITS).index(before.fit),
+            format_func=FITS.__getitem__,
+        )
+        channels = columns[2].selectbox(
+            "Image colour",
+            [None, 3, 1],
+            index=[None, 3, 1].index(before.channels if before.channels in (1, 3) else None),
+            format_func=lambda count: {None: "as they are", 1: "to grey", 3: "to colour"}[count],
+        )
+        mirror = columns[3].checkbox(
+            "Flip left to right",
+            before.mirror,
+            help="To look for the mirror images that training may have shown, too.",
+        )
+        row = st.container(horizontal=True)
+        load = row.form_submit_button(
+            "Load", icon=":material/login:", type="primary" if current is None else "secondary"
+        )
+        preview = row.form_submit_button("Preview images", icon=":material/preview:")
+    chosen = model.strip() or "demo"
+    sources = Sources(
+        chosen,
+        pictures.strip() or "demo",
+        (reference or "").strip() or (Sources.reference if chosen == "demo" else ""),
+        int(size) if size else None,
+        channels,
+        None if label is None else int(label),
+        fit,
+        mirror,
+        held_out.strip(),
+        before.group if pictures.strip() == before.images else "",
+    )
+    if (load or preview) and not any(
+        (model.strip(), pictures.strip(), held_out.strip(), reference, size, channels, mirror)
+    ):
+        st.error(
+            "Type where the model and the images are, or open the demo.", icon=":material/error:"
+        )
+        return sources, ""
+    return sources, "load" if load else "preview" if preview else ""
+
+
+actions = st.container(horizontal=True)
+demo = actions.button(
+    "Open the demo",
+    type="primary" if current is None else "secondary",
+    icon=":material/rocket_launch:",
+    help="A small model trained on emoji, some of them repeated, that comes with the app.",
+)
+if current is not None:
+    actions.button(
+        "Close",
+        icon=":material/close:",
+        on_click=workspace.close_workspace,
+        help="Unload the model and the images.",
+    )
+sources, pressed = chosen_sources()
+if demo:
+    opened(Sources())
+elif pressed == "load":
+    opened(sources)
+elif pressed == "preview":
+    previewed(sources)
+
+if current is not None:
+    st.subheader("Images")
+    strip(current.images)
+    image_facts(current.images)
+    left, right = st.columns([1, 3], gap="medium", vertical_alignment="bottom")
+    with left:
+        group = grouping(current.images, current.sources.group)
+    with right:
+        near_duplicates(current.images)
+    if group != current.sources.group:
+        opened(replace(current.sources, group=group))
+    st.subheader("Model")
+    model_card(current.denoiser, current.reference, current.images)
+    st.page_link(
+        "pages/volume_growth/page.py",
+        label="See which images it remembers",
+        icon=":material/arrow_forward:",
+    )

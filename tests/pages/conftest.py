@@ -1,0 +1,41 @@
+"""Fixtures of the page tests: pages open by their addresses; a model and images of the visitor's own."""
+
+from pathlib import Path
+
+import diffusers
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+from streamlit.util import calc_hash
+
+from tests.conftest import tiny_unet
+
+DEFAULT = "volume_growth"  # the page at the root of the app
+
+
+@pytest.fixture(autouse=True)
+def pages_through_the_entry_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    """AppTest guesses a page's address from its file name before the first run; here it is the
+    name of the page's folder, and app.py always runs first.
+    """
+
+    def address(_: AppTest, page: str) -> str:
+        name = Path(page).parent.name
+        return str(calc_hash("" if name == DEFAULT else name))
+
+    monkeypatch.setattr(AppTest, "_resolve_page_hash", address)
+
+
+@pytest.fixture
+def model_and_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, str]:
+    """A tiny untrained model and twenty pictures of its size, in a folder the app may read."""
+    tiny_unet().save_pretrained(tmp_path / "model" / "unet")
+    diffusers.DDPMScheduler(beta_schedule="squaredcos_cap_v2").save_pretrained(
+        tmp_path / "model" / "scheduler"
+    )
+    np.save(
+        tmp_path / "images.npy",
+        np.random.default_rng(0).integers(0, 256, (20, 8, 8, 3), dtype=np.uint8),
+    )
+    monkeypatch.setenv("AFTERIMAGE_ROOTS", str(tmp_path))
+    return str(tmp_path / "model"), str(tmp_path / "images.npy")
