@@ -10,8 +10,8 @@ import streamlit as st
 from scipy.stats import spearmanr
 
 from memlib.measures import LEVELS, POWERS, Row
-from memlib.measures.evidence import auc_interval
 from memlib.runs import result_table
+from memlib.statistics import auc_interval
 from pages.figures import charts
 from pages.p_laplace.sphere_view import CURVES, MEASURE, Sphere, closer_look
 from pages.ranking.browser import facts, measuring, overview, ranked_gallery, table_and_source
