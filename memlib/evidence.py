@@ -23,15 +23,12 @@ from memlib.measures.evidence import auc_interval, tpr_at
 from memlib.neighbours import duplicates, match_ratio, nearest
 from memlib.runs import Results
 
-HELD_OUT = "held-out"
 REPRODUCED, TRAINED = "reproduced against not", "trained against held-out"
 
 
 def held_out(images: ImageSet) -> np.ndarray:
     """True (N,) for images of the group called held-out: they were not trained on."""
-    return np.array(
-        [group == HELD_OUT for group in images.metadata.get("group", [""] * len(images))]
-    )
+    return images.held_out
 
 
 def match_samples(
