@@ -20,7 +20,6 @@ from memlib.evidence.quality import (
     signed,
 )
 from memlib.evidence.reproduction import (
-    HELD_OUT,
     at_most,
     copied,
     held_out,
@@ -31,7 +30,6 @@ from memlib.evidence.reproduction import (
 from memlib.evidence.text import interval, short, statement, table_line
 
 __all__ = [
-    "HELD_OUT",
     "REPRODUCED",
     "TRAINED",
     "BaseRate",

@@ -10,14 +10,10 @@ from memlib.extraction.matches import CRITERIA, training_set
 from memlib.images import ImageSet
 from memlib.neighbours import duplicates, match_ratio, nearest
 
-HELD_OUT = "held-out"
-
 
 def held_out(images: ImageSet) -> np.ndarray:
     """True (N,) for images of the group called held-out: they were not trained on."""
-    return np.array(
-        [group == HELD_OUT for group in images.metadata.get("group", [""] * len(images))]
-    )
+    return images.held_out
 
 
 def match_samples(

@@ -11,6 +11,7 @@ import streamlit as st
 from scipy.stats import spearmanr
 
 from memlib.flow import rounded_ends
+from memlib.images import HELD_OUT
 from memlib.measures import MEASURES, Row
 from memlib.measures.controls import bits_per_dimension, regress_out
 from memlib.runs import measure_images, result_table
@@ -237,8 +238,8 @@ def detail(
         )
     facts(row, loaded)
     band = None
-    if "group" in table and (table["group"] == "held-out").any():
-        held_out = table.loc[table["group"] == "held-out", "id"]
+    if "group" in table and (table["group"] == HELD_OUT).any():
+        held_out = table.loc[table["group"] == HELD_OUT, "id"]
         band = (
             "held-out images",
             view.sigmas,
