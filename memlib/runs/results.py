@@ -84,9 +84,7 @@ def held_out_sample(images: ImageSet) -> list[int]:
     """Every eighth image of the group called held-out: they stand for all where measuring those
     would take too long.
     """
-    return [
-        index for index, group in enumerate(images.metadata.get("group", ())) if group == "held-out"
-    ][::8]
+    return [int(place) for place in np.flatnonzero(images.held_out)[::8]]
 
 
 def measure_pictures(

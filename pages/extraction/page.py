@@ -18,7 +18,7 @@ from memlib.extraction import (
 )
 from memlib.extraction.classifier import TimeResNet
 from memlib.extraction.stages import METHODS, Settings, attack_run
-from memlib.images import to_pixels
+from memlib.images import HELD_OUT, to_pixels
 from memlib.workspace import Workspace
 from pages.extraction import browser as found
 from pages.extraction.clusters import cluster_browser
@@ -319,10 +319,10 @@ def headline(
     )
     wrong = attacks.false_positives(table, criterion, threshold)
     if wrong:
-        low, high = wilson(int(wrong["held-out"].sum()), n)
+        low, high = wilson(int(wrong[HELD_OUT].sum()), n)
         columns[2].metric(
             "Called copies of held-out images",
-            f"{wrong['held-out'].mean():.1%}",
+            f"{wrong[HELD_OUT].mean():.1%}",
             help="The same test against images the model never saw: its false positives; 95% "
             f"interval {low:.1%} to {high:.1%}.",
         )

@@ -9,9 +9,10 @@ import pandas as pd
 import streamlit as st
 from scipy.stats import spearmanr
 
+from memlib.images import HELD_OUT
 from memlib.measures import LEVELS, POWERS, Row
-from memlib.measures.evidence import auc_interval
 from memlib.runs import result_table
+from memlib.statistics import auc_interval
 from pages.figures import charts
 from pages.p_laplace.sphere_view import CURVES, MEASURE, Sphere, closer_look
 from pages.ranking.browser import facts, measuring, overview, ranked_gallery, table_and_source
@@ -199,9 +200,9 @@ def detail(row: pd.Series, table: pd.DataFrame, picture: Picture, found: dict[fl
 
 def held_out_band(table: pd.DataFrame) -> tuple[str, np.ndarray, np.ndarray] | None:
     """K at p = 1 of the held-out images at the levels where all of them are measured."""
-    if "group" not in table or not (table["group"] == "held-out").any():
+    if "group" not in table or not (table["group"] == HELD_OUT).any():
         return None
-    held_out = table.loc[table["group"] == "held-out", "id"]
+    held_out = table.loc[table["group"] == HELD_OUT, "id"]
     columns = {}
     for level in LEVELS:
         rows = view.at(level, radius).stored()
@@ -256,7 +257,7 @@ def separation(table: pd.DataFrame) -> None:
     """How well each p and level separates each group from the held-out images, with bootstrap
     intervals.
     """
-    if "group" not in table or not (table["group"] == "held-out").any():
+    if "group" not in table or not (table["group"] == HELD_OUT).any():
         return
     st.subheader("What each p and noise level separates")
     kinds = table["group"].astype(str)
@@ -275,7 +276,7 @@ def separation(table: pd.DataFrame) -> None:
         for kind in sorted(
             set(kinds), key=lambda kind: (kind.rpartition(" x ")[0] or kind, copies[kind])
         )
-        if kind != "held-out"
+        if kind != HELD_OUT
     ]
     if not wanted:
         return
@@ -292,7 +293,7 @@ def separation(table: pd.DataFrame) -> None:
     for level in LEVELS:
         rows = view.at(level, radius).stored()
         ours = [row for image, row in rows.items() if kind_of.get(image) == group]
-        theirs = [row for image, row in rows.items() if kind_of.get(image) == "held-out"]
+        theirs = [row for image, row in rows.items() if kind_of.get(image) == HELD_OUT]
         if len(ours) < 2 or len(theirs) < 2:
             continue
         line: dict[str, object] = {"σ": f"{level:g}"}

@@ -11,6 +11,7 @@ import streamlit as st
 from scipy.stats import spearmanr
 
 from memlib.flow import rounded_ends
+from memlib.images import HELD_OUT
 from memlib.measures import MEASURES, Row
 from memlib.measures.likelihood import bits_per_dimension
 from memlib.measures.simplicity import regress_out
@@ -238,8 +239,8 @@ def detail(
         )
     facts(row, loaded)
     band = None
-    if "group" in table and (table["group"] == "held-out").any():
-        held_out = table.loc[table["group"] == "held-out", "id"]
+    if "group" in table and (table["group"] == HELD_OUT).any():
+        held_out = table.loc[table["group"] == HELD_OUT, "id"]
         band = (
             "held-out images",
             view.sigmas,
