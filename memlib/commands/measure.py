@@ -143,9 +143,7 @@ def _new(asked: argparse.Namespace, loaded: Workspace, threads: int | None) -> R
     indices = None
     if asked.sample:
         count = min(asked.sample, len(loaded.images))
-        indices = sorted(
-            random.Random(settings.seed).sample(range(len(loaded.images)), count)
-        )
+        indices = sorted(random.Random(settings.seed).sample(range(len(loaded.images)), count))
     elif asked.only:
         indices = _listed(asked.only, loaded.images)
     sources = asdict(loaded.sources) | {"limit": asked.limit}

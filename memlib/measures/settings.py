@@ -9,6 +9,7 @@ absurd work.
 
 import dataclasses
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Self
@@ -17,6 +18,7 @@ from memlib.denoisers.base import Denoiser
 from memlib.flow import rounded_ends
 
 SEEDS = 2**31 - 1  # the largest seed
+NUMBER = re.compile(r"[+-]?[0-9.]{1,24}([eE][+-]?[0-9]{1,3})?")  # as an address writes it
 SHOWN = 40  # characters of a wrong value that a message quotes
 
 
@@ -92,7 +94,7 @@ class Option:
         return self.take(name, numbers if self.most or len(numbers) > 1 else numbers[0])
 
     def _read(self, text: str) -> int | float:
-        if len(text) > 32:
+        if not NUMBER.fullmatch(text):
             raise ValueError
         number = float(text)
         return int(number) if self.kind is int and number.is_integer() else number
