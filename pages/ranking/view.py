@@ -14,6 +14,9 @@ from memlib.workspace import Workspace
 from pages.session import workspace
 from pages.session.messages import show_error
 
+SMOOTHING = 3  # maps are drawn averaged over boxes of so many pixels, on every page
+SMOOTHED = "Averaged over 3 x 3 pixels; the sum stays."
+
 Progress = Callable[[float], object] | None
 
 

@@ -74,10 +74,10 @@ def test_the_image_in_the_url_is_the_one_shown_and_a_wrong_one_does_no_harm() ->
 
 def test_filters_keep_the_ranks_of_the_whole_set() -> None:
     at = app()
-    at.text_input(key="search").set_value("held-out/").run()
+    at.text_input(key="growth_search").set_value("held-out/").run()
     assert not at.exception
     assert any("of 1,164" in metric.value for metric in at.metric)
-    at.text_input(key="search").set_value("no such name").run()
+    at.text_input(key="growth_search").set_value("no such name").run()
     assert any("No image passes" in info.value for info in at.info)
 
 
