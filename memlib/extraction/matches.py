@@ -112,14 +112,13 @@ class TrainingSet:
 
 def training_set(images: ImageSet, groups: Tensor) -> TrainingSet:
     """Members and held-out images by the column `group`; of equal images only the first counts."""
-    group = images.metadata.get("group", [""] * len(images))
     first = {identity: place for place, identity in reversed(list(enumerate(images.ids)))}
     distinct = [place for place, identity in enumerate(images.ids) if first[identity] == place]
-    members = [place for place in distinct if group[place] != "held-out"]
+    held_out = images.held_out
     return TrainingSet(
         images,
-        torch.tensor(members),
-        torch.tensor([p for p in distinct if group[p] == "held-out"]),
+        torch.tensor([place for place in distinct if not held_out[place]]),
+        torch.tensor([place for place in distinct if held_out[place]]),
         groups,
     )
 

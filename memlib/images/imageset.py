@@ -70,6 +70,12 @@ class ImageSet:
                 f"{self.names[index]!r} {error}; the images changed since they were loaded."
             ) from error
 
+    @property
+    def held_out(self) -> np.ndarray:
+        """True (N,) for the images of the group called held-out: the model was not trained on them."""
+        groups = self.metadata.get("group", [""] * len(self))
+        return np.array([group == HELD_OUT for group in groups])
+
     def batch(self, indices: Iterable[int]) -> Tensor:
         return torch.stack([self[int(i)] for i in indices])
 
@@ -144,20 +150,20 @@ class ImageSet:
             },
         )
 
-    def beside(self, held_out: "ImageSet") -> "ImageSet":
+    def beside(self, others: "ImageSet") -> "ImageSet":
         """These images and others that were not trained on, which get the group "held-out"; images
         in both count as trained on.
         """
-        if held_out.shape != self.shape or held_out.transform != self.transform:
+        if others.shape != self.shape or others.transform != self.transform:
             raise ValueError(
-                f"The held-out images are {describe(held_out.shape)}, the images "
+                f"The held-out images are {describe(others.shape)}, the images "
                 f"{describe(self.shape)}. Bring both to one size and colour."
             )
         own = set(self.ids)
-        kept = [place for place, image in enumerate(held_out.ids) if image not in own]
+        kept = [place for place, image in enumerate(others.ids) if image not in own]
         both = [
-            (f"{HELD_OUT}/{held_out.names[place]}", "is among the images too")
-            for place, image in enumerate(held_out.ids)
+            (f"{HELD_OUT}/{others.names[place]}", "is among the images too")
+            for place, image in enumerate(others.ids)
             if image in own
         ]
         columns = {"group": self.metadata.get("group", ["trained"] * len(self)), **self.metadata}
@@ -167,15 +173,13 @@ class ImageSet:
         }
 
         def read(index: int) -> Pixels:
-            return (
-                self._read(index) if index < len(self) else held_out._read(kept[index - len(self)])
-            )
+            return self._read(index) if index < len(self) else others._read(kept[index - len(self)])
 
         return replace(
             self,
-            names=self.names + [f"{HELD_OUT}/{held_out.names[place]}" for place in kept],
-            ids=self.ids + [held_out.ids[place] for place in kept],
-            skipped=self.skipped + held_out.skipped + both,
+            names=self.names + [f"{HELD_OUT}/{others.names[place]}" for place in kept],
+            ids=self.ids + [others.ids[place] for place in kept],
+            skipped=self.skipped + others.skipped + both,
             metadata=columns,
             _read=read,
         )

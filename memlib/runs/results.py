@@ -19,6 +19,7 @@ from torch import Tensor
 from memlib.denoisers import Denoiser
 from memlib.images import ImageSet
 from memlib.measures import MEASURES, Row
+from memlib.progress import Progress
 
 # images measured together: large enough to fill a CPU, small enough that stopping loses little
 CHUNK = 16
@@ -84,9 +85,7 @@ def held_out_sample(images: ImageSet) -> list[int]:
     """Every eighth image of the group called held-out: they stand for all where measuring those
     would take too long.
     """
-    return [
-        index for index, group in enumerate(images.metadata.get("group", ())) if group == "held-out"
-    ][::8]
+    return [int(place) for place in np.flatnonzero(images.held_out)[::8]]
 
 
 def measure_pictures(
@@ -94,7 +93,7 @@ def measure_pictures(
     pictures: Tensor,
     measure: str,
     parameters: Mapping[str, Any],
-    callback: Callable[[int, int], object] | None = None,
+    callback: Progress | None = None,
 ) -> list[Row]:
     """The rows of pictures (B, *picture_shape), or of their latents, measured together."""
     result = MEASURES[measure].function(
@@ -126,7 +125,7 @@ def measure_images(
     for start in range(0, len(todo), CHUNK):
         chunk = todo[start : start + CHUNK]
 
-        def report(done: int, total: int, start: int = start, count: int = len(chunk)) -> None:
+        def report(done: float, total: float, start: int = start, count: int = len(chunk)) -> None:
             if progress:
                 progress((start + count * done / total) / len(todo))
 
@@ -152,7 +151,7 @@ def measure_one(
     if name in known:
         return known[name]
 
-    def report(done: int, total: int) -> None:
+    def report(done: float, total: float) -> None:
         if progress:
             progress(done / total)
 

@@ -8,7 +8,6 @@ import streamlit as st
 
 from memlib import ImageSet
 from memlib.evidence import (
-    HELD_OUT,
     REPRODUCED,
     at_most,
     comparisons,
@@ -18,6 +17,7 @@ from memlib.evidence import (
     signed,
 )
 from memlib.extraction.matches import CRITERIA
+from memlib.images import HELD_OUT
 from memlib.measures import MEASURES
 from pages.audit.casebook import measured
 from pages.evidence.panels import (

@@ -7,6 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from memlib.extraction import CRITERIA, wilson
+from memlib.images import HELD_OUT
 from pages.session import stored_runs, workspace
 
 
@@ -114,9 +115,9 @@ def headline(
     if wrong:
         columns[2].metric(
             "Called copies of held-out images",
-            f"{wrong['held-out'].mean():.1%}",
+            f"{wrong[HELD_OUT].mean():.1%}",
             help="The same test against images the model never saw: its false positives; "
-            f"{_interval(wrong['held-out'])}.",
+            f"{_interval(wrong[HELD_OUT])}.",
         )
         columns[3].metric(
             "Same test on training images",

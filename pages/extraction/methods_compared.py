@@ -20,6 +20,7 @@ from memlib.extraction import (
     similarities,
 )
 from memlib.extraction.matches import TrainingSet
+from memlib.images import HELD_OUT
 from memlib.workspace import Workspace
 from pages.figures import charts
 from pages.session import stored_runs as attacks
@@ -141,7 +142,7 @@ def _with_false_positives(
     n: int,
 ) -> pd.DataFrame:
     wrong = [
-        attacks.false_positives(tables[attack.name], criterion, threshold).get("held-out")
+        attacks.false_positives(tables[attack.name], criterion, threshold).get(HELD_OUT)
         for attack in everyone
     ]
     return (

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from memlib.images import HELD_OUT
 from memlib.measures import LEVELS, Row
 from pages.figures import charts
 from pages.p_laplace.sphere_view import CURVES, MEASURE, Sphere
@@ -59,9 +60,9 @@ def detail(
 
 def held_out_band(view: Sphere, table: pd.DataFrame) -> tuple[str, np.ndarray, np.ndarray] | None:
     """K at p = 1 of the held-out images at the levels where all of them are measured."""
-    if "group" not in table or not (table["group"] == "held-out").any():
+    if "group" not in table or not (table["group"] == HELD_OUT).any():
         return None
-    held_out = table.loc[table["group"] == "held-out", "id"]
+    held_out = table.loc[table["group"] == HELD_OUT, "id"]
     columns = {}
     for level in LEVELS:
         rows = view.at(level).stored()

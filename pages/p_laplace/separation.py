@@ -4,13 +4,12 @@ import pandas as pd
 import streamlit as st
 from scipy.stats import spearmanr
 
+from memlib.images import HELD_OUT
 from memlib.measures import LEVELS, POWERS
-from memlib.measures.evidence import auc_interval
+from memlib.statistics import auc_interval
 from pages.figures import charts
 from pages.p_laplace.sphere_view import Sphere
 from pages.ranking.ranked import Ranked
-
-HELD_OUT = "held-out"
 
 
 def against_loss(view: Sphere, ranked: Ranked) -> None:

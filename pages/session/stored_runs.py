@@ -29,6 +29,7 @@ from memlib.extraction.stages import (
     FOLDER as FOLDER,  # the pages' name for it, which a test can put elsewhere
 )
 from memlib.extraction.stages import Settings
+from memlib.images import HELD_OUT
 from memlib.measures import MEASURES
 from memlib.neighbours import duplicates, unrelated_threshold
 from memlib.workspace import Workspace
@@ -170,7 +171,7 @@ def false_positives(table: pd.DataFrame, criterion: str, threshold: float) -> di
     """Which generations the criterion calls copies of held-out images, and of as many training
     images.
     """
-    kinds = {"held-out": f"held_out_{criterion}", "equal": f"equal_{criterion}"}
+    kinds = {HELD_OUT: f"held_out_{criterion}", "equal": f"equal_{criterion}"}
     return {
         name: CRITERIA[criterion].holds(table[column].to_numpy(), threshold)
         for name, column in kinds.items()

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from memlib.images import HELD_OUT
 from memlib.measures import Row
 from pages.figures import charts
 from pages.ranking.facts import facts
@@ -32,8 +33,8 @@ def detail(
     numbers(view, row, len(table))
     facts(row, view.loaded)
     band = None
-    if "group" in table and (table["group"] == "held-out").any():
-        held_out = table.loc[table["group"] == "held-out", "id"]
+    if "group" in table and (table["group"] == HELD_OUT).any():
+        held_out = table.loc[table["group"] == HELD_OUT, "id"]
         curves = np.stack([rows[image]["curve"] for image in held_out])
         band = ("held-out images", view.sigmas, curves)
     st.plotly_chart(

@@ -8,7 +8,7 @@ import streamlit as st
 
 from memlib.flow import rounded_ends
 from memlib.measures import Row
-from memlib.measures.controls import regress_out
+from memlib.measures.simplicity import regress_out
 from memlib.runs import result_table
 from memlib.workspace import Workspace
 from pages.figures.pictures import colour, colour_range

@@ -9,7 +9,7 @@ import streamlit as st
 from scipy.stats import spearmanr
 
 from memlib.measures import MEASURES
-from memlib.measures.controls import bits_per_dimension
+from memlib.measures.likelihood import bits_per_dimension
 from memlib.runs import measure_images
 from pages.figures import charts
 from pages.ranking.ranked import Ranked

@@ -109,7 +109,14 @@ def test_an_attack_on_an_own_model_is_drawn_stored_compared_and_resumed(
     assert not at.exception
     assert len(generations(at)) == 70
     start(
-        at, "side", Images_to_draw=66, Model_samples=40, Clusters=4, Cohesion=-1.0, Updates=3, Steps=2
+        at,
+        "side",
+        Images_to_draw=66,
+        Model_samples=40,
+        Clusters=4,
+        Cohesion=-1.0,
+        Updates=3,
+        Steps=2,
     )
     assert not at.exception
     table = generations(at)
@@ -188,7 +195,14 @@ def test_a_latent_model_is_attacked_in_its_latents_and_matched_as_pictures(
     monkeypatch.setenv("AFTERIMAGE_ROOTS", str(tmp_path))
     at = page(model=str(tmp_path / "ldm"), images=str(tmp_path / "images.npy"))
     start(
-        at, "side", Images_to_draw=5, Model_samples=24, Clusters=3, Cohesion=-1.0, Updates=2, Steps=2
+        at,
+        "side",
+        Images_to_draw=5,
+        Model_samples=24,
+        Clusters=3,
+        Cohesion=-1.0,
+        Updates=2,
+        Steps=2,
     )
     assert not at.exception
     assert not at.error

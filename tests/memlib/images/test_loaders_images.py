@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 import os
+import re
 import resource
 import tarfile
 import zipfile
@@ -23,7 +24,9 @@ import torch
 from PIL import Image
 
 from memlib import load_images
-from memlib.images import ImageSet, cache, imageset
+from memlib.images import HELD_OUT, ImageSet, cache, imageset
+
+PACKAGE = Path(imageset.__file__).parents[1]
 
 
 def picture(seed: int = 0, side: int = 8) -> Image.Image:
@@ -447,3 +450,17 @@ def test_labels_in_an_npz_come_along(tmp_path: Path) -> None:
     np.savez(tmp_path / "b.npz", images=images, labels=np.arange(3))
     with pytest.raises(ValueError, match="4 images but 3 labels"):
         load_images(tmp_path / "b.npz")
+
+
+def test_an_image_set_knows_which_of_its_images_were_held_out(folder: Path) -> None:
+    found = load_images(folder)
+    assert found.held_out.tolist() == [False] * 6
+    found.metadata["group"] = ["trained", HELD_OUT] * 3
+    assert found.held_out.tolist() == [False, True] * 3
+    assert found.held_out.dtype == bool
+    spelled = {
+        file.relative_to(PACKAGE).as_posix()
+        for file in PACKAGE.rglob("*.py")
+        if re.search(r"""[=[(] ?["']held-out["']""", file.read_text())
+    }
+    assert spelled <= {"images/imageset.py", "demo/pictures.py"}, "the literal is spelled once"
