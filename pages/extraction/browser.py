@@ -17,7 +17,7 @@ from memlib.extraction.matches import TrainingSet
 from memlib.images import to_pixels
 from memlib.measures import MEASURES
 from memlib.neighbours import nearest
-from memlib.runs import measure_images, measure_one
+from memlib.runs import measure_images
 from memlib.workspace import Workspace
 from pages.figures.pictures import data_url, enlarge, rgb
 from pages.ranking.view import uploaded
@@ -25,6 +25,7 @@ from pages.session import downloads as exports
 from pages.session import stored_runs as attacks
 from pages.session import workspace
 from pages.session.long_work import long_work
+from pages.session.measured import measured
 from pages.widgets.pairs import Pair, pairs
 from pages.widgets.trajectory import trajectory as draw_trajectory
 from pages.widgets.wipe import wipe
@@ -250,14 +251,9 @@ def _measured(loaded: Workspace, generations: Generations, row: pd.Series) -> di
         measure = MEASURES[name]
         asked = measure.defaults(loaded.denoiser)
         values[label] = float(
-            measure_one(
-                loaded.denoiser,
-                generations.images[place],
-                row["id"],
-                name,
-                asked,
-                workspace.results(),
-            )[measure.column]
+            measured(loaded.denoiser, generations.images[place], row["id"], name, asked)[
+                measure.column
+            ]
         )
     return values
 
