@@ -8,12 +8,12 @@ import streamlit as st
 
 from memlib.extraction import CRITERIA, Generations
 from memlib.measures import MEASURES
-from memlib.runs import measure_one
 from memlib.workspace import Workspace
 from pages.extraction.criterion import Copies
 from pages.figures.pictures import rgb
 from pages.ranking.facts import short
-from pages.session import stored_runs, workspace
+from pages.session import stored_runs
+from pages.session.measured import measured
 from pages.widgets.wipe import wipe
 
 
@@ -35,7 +35,7 @@ def detail(loaded: Workspace, generations: Generations, row: pd.Series, rule: Co
     match_numbers(row, rule)
     numbers = st.columns(4)
     for column, (label, value) in zip(
-        numbers, measured(loaded, generations, row).items(), strict=False
+        numbers, values_of(loaded, generations, row).items(), strict=False
     ):
         column.metric(
             "Growth" if label == "growth" else "K_1",
@@ -76,7 +76,7 @@ def match_numbers(row: pd.Series, rule: Copies) -> None:
     )
 
 
-def measured(loaded: Workspace, generations: Generations, row: pd.Series) -> dict[str, float]:
+def values_of(loaded: Workspace, generations: Generations, row: pd.Series) -> dict[str, float]:
     """Growth and K_1 of one generated image, measured now where they are not known: a few forwards."""
     values = {}
     for label, name in stored_runs.MEASURED.items():
@@ -84,13 +84,12 @@ def measured(loaded: Workspace, generations: Generations, row: pd.Series) -> dic
             values[label] = float(row[label])
             continue
         measure = MEASURES[name]
-        found = measure_one(
+        found = measured(
             loaded.denoiser,
             generations.images[place_of(row)],
             row["id"],
             name,
             measure.defaults(loaded.denoiser),
-            workspace.results(),
         )
         values[label] = float(found[measure.column])
     return values

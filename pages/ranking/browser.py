@@ -207,7 +207,6 @@ class Browser:
         on_select: Callable[[str], None] = selection.choose,
     ) -> None:
         """Draw the page's pictures (N, H, W, 3) as cards; `line` writes a value on a card."""
-        key = self.key("gallery")
         values = seen.table[seen.query.sort.column]
         cards = [
             _card(row, line(float(value)), ranks[place] if ranks is not None else None)
@@ -220,9 +219,8 @@ class Browser:
                 pictures,
                 cards,
                 seen.selected,
-                key=key,
-                width=64,
-                on_select=lambda: on_select(st.session_state[key]["selected"]),
+                key=self.key("gallery"),
+                on_select=on_select,
             )
 
     def _column(self) -> str:

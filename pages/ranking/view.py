@@ -9,9 +9,9 @@ from torch import Tensor
 
 from memlib.denoisers import NetworkDenoiser
 from memlib.measures import MEASURES, Row, difference
-from memlib.runs import measure_one
 from memlib.workspace import Workspace
 from pages.session import workspace
+from pages.session.measured import measured
 from pages.session.messages import show_error
 
 SMOOTHING = 3  # maps are drawn averaged over boxes of so many pixels, on every page
@@ -85,17 +85,7 @@ class View:
                 if progress:
                     progress((place + share) / len(models))
 
-            rows.append(
-                measure_one(
-                    model,
-                    picture.image,
-                    picture.id,
-                    self.measure,
-                    asked,
-                    workspace.results(),
-                    report,
-                )
-            )
+            rows.append(measured(model, picture.image, picture.id, self.measure, asked, report))
         return rows[0] if len(rows) == 1 else difference(*rows)
 
     def with_parameters(self, **parameters: Any) -> Self:

@@ -14,11 +14,8 @@ from memlib.extraction import read_generations
 from memlib.images import to_pixels
 from pages.session import stored_runs as attacks
 from tests.memlib.denoisers.test_loaders_models import tiny_ldm
-from tests.pages.test_pages import (
-    app,
-    press,
-    write_groups,
-)
+from tests.pages.app import opened, press
+from tests.pages.test_pages import write_groups
 
 VIEWS = ("Pairs", "Methods compared", "Clusters", "Replay", "Find an image")
 
@@ -30,7 +27,7 @@ def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def page(**url: str) -> AppTest:
-    return app(**url).switch_page("pages/extraction/page.py").run()
+    return opened("extraction", **url)
 
 
 def generations(at: AppTest) -> pd.DataFrame:
