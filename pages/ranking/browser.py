@@ -137,8 +137,8 @@ def filtered(table: pd.DataFrame, maps: bool) -> pd.DataFrame:
     return table if order == "Most memorised first" else table.iloc[::-1]
 
 
-def _choose() -> None:
-    st.query_params["image"] = st.session_state.gallery["selected"]
+def _choose(image: str) -> None:
+    st.query_params["image"] = image
 
 
 def ranked_gallery(
@@ -175,7 +175,6 @@ def ranked_gallery(
             [_card(row, line) for _, row in part.iterrows()],
             selected,
             key="gallery",
-            width=64,
             on_select=_choose,
         )
     if pages > 1:

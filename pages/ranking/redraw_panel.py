@@ -6,7 +6,7 @@ import torch
 
 from memlib.images import to_pixels
 from memlib.measures import MEASURES, Row
-from memlib.measures.redraw import RETURNED, levels_of
+from memlib.measures.redraw import RedrawSettings, levels_of
 from memlib.runs import held_out_sample, measure_images, measure_one
 from memlib.workspace import Workspace
 from pages.figures import charts
@@ -16,7 +16,8 @@ from pages.session import workspace
 from pages.session.long_work import long_work
 
 MEASURE = MEASURES["redraw"]
-DRAWS, STEPS, COLUMNS = 32, 15, 16
+DRAWS, STEPS, COLUMNS = RedrawSettings.draws, RedrawSettings.steps, 16
+RETURNED = RedrawSettings.threshold
 
 
 def redraw_panel(loaded: Workspace, picture: Picture) -> None:

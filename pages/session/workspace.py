@@ -23,7 +23,7 @@ from memlib.denoisers import NetworkDenoiser
 from memlib.denoisers.loading import model_digest
 from memlib.images.transform import FITS
 from memlib.measures import MEASURES
-from memlib.measures.controls import png_size
+from memlib.measures.simplicity import png_size
 from memlib.runs import Results, Run, forward_seconds, provenance, read_run, series
 from memlib.workspace import Sources, Workspace
 from pages.session import state

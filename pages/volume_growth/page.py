@@ -13,7 +13,8 @@ from scipy.stats import spearmanr
 from memlib.flow import rounded_ends
 from memlib.images import HELD_OUT
 from memlib.measures import MEASURES, Row
-from memlib.measures.controls import bits_per_dimension, regress_out
+from memlib.measures.likelihood import bits_per_dimension
+from memlib.measures.simplicity import regress_out
 from memlib.runs import measure_images, result_table
 from pages.figures import charts
 from pages.figures.pictures import colour, colour_range
