@@ -28,6 +28,7 @@ from pages.session import background, workspace
 from pages.session import downloads as exports
 from pages.session import stored_runs as attacks
 from pages.session.messages import show_error
+from pages.session.state import Page
 from pages.session.stored_runs import TITLES
 from pages.widgets.replay import replay
 
@@ -38,6 +39,8 @@ PAIRS, COMPARED, CLUSTERS, REPLAY, FIND = (
     "Replay",
     "Find an image",
 )
+PAGE = Page("extraction")
+LOOK = PAGE.one_of("look", (PAIRS, COMPARED, CLUSTERS, REPLAY, FIND), PAIRS)
 WALL = 256  # images drawn last, shown while more are drawn
 
 loaded = workspace.require()
@@ -377,11 +380,9 @@ headline(table, copy, image.numpy(), criterion, threshold, suggestion)
 
 view = st.segmented_control(
     "Look at",
-    [PAIRS, COMPARED, CLUSTERS, REPLAY, FIND],
-    default=PAIRS,
+    LOOK.options,
     required=True,
-    key="look",
-    bind="query-params",
+    key=LOOK.key(),
 )
 if view == PAIRS:
     found.browser(loaded, generations, table, copy, criterion)

@@ -18,8 +18,10 @@ from pages.ranking.redraw_panel import redraw_panel
 from pages.ranking.view import Picture, View, panel_and_picture
 from pages.session import workspace
 from pages.session.long_work import long_work
+from pages.session.state import Page
 from pages.widgets.player import Axis, Kind, player
 
+PAGE = Page("p_laplace")
 MEASURE = MEASURES["k_1_at_0.5"]
 SECOND = 256  # forwards of each estimator where two are compared
 FINE = (1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0, 4.0)  # the positions of the slider over p
@@ -146,7 +148,7 @@ def closer_look(view: Sphere, picture: Picture, radius: float, table: pd.DataFra
         "Low-noise map": volume_panel,
         "Redraw": lambda view, picture: redraw_panel(view.loaded, picture),
     }
-    chosen, own = panel_and_picture(view.loaded, list(panels), "look")
+    chosen, own = panel_and_picture(view.loaded, PAGE.maybe_one_of("look", list(panels)))
     if own is not None:
         picture = own
         found = view.maps(picture, radius)

@@ -13,6 +13,7 @@ from memlib.workspace import Workspace
 from pages.session import workspace
 from pages.session.measured import measured
 from pages.session.messages import show_error
+from pages.session.state import OneOf
 
 Progress = Callable[[float], object] | None
 
@@ -90,7 +91,7 @@ class View:
 
 
 def panel_and_picture(
-    loaded: Workspace, panels: list[str], key: str
+    loaded: Workspace, panel: OneOf[str | None]
 ) -> tuple[str | None, Picture | None]:
     """The row above a closer look: which panel is open, and a picture of the visitor's own in place
     of the selected one.
@@ -98,7 +99,7 @@ def panel_and_picture(
     st.subheader("A closer look")
     row = st.container(horizontal=True, vertical_alignment="center")
     chosen = row.segmented_control(
-        "Panel", panels, key=key, bind="query-params", label_visibility="collapsed"
+        "Panel", panel.options, key=panel.key(), label_visibility="collapsed"
     )
     with row:
         return chosen, uploaded(loaded)
