@@ -21,6 +21,7 @@ from pages.extraction.table import table_and_exports
 from pages.session import stored_runs as attacks
 from pages.session import workspace
 from pages.session.messages import show_error
+from pages.session.state import Page
 from pages.widgets.replay import replay
 
 PAIRS, COMPARED, CLUSTERS, REPLAY, FIND = (
@@ -30,6 +31,8 @@ PAIRS, COMPARED, CLUSTERS, REPLAY, FIND = (
     "Replay",
     "Find an image",
 )
+PAGE = Page("extraction")
+LOOK = PAGE.one_of("look", (PAIRS, COMPARED, CLUSTERS, REPLAY, FIND), PAIRS)
 REPLAYED = 4096  # images a replay shows at most
 
 
@@ -132,11 +135,9 @@ def look(
     """
     view = st.segmented_control(
         "Look at",
-        [PAIRS, COMPARED, CLUSTERS, REPLAY, FIND],
-        default=PAIRS,
+        LOOK.options,
         required=True,
-        key="look",
-        bind="query-params",
+        key=LOOK.key(),
     )
     if view == PAIRS:
         return browse(loaded, generations, table, rule)

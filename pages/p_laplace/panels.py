@@ -16,6 +16,9 @@ from pages.ranking.redraw_panel import redraw_panel
 from pages.ranking.view import SMOOTHED, SMOOTHING, Picture, panel_and_picture
 from pages.session import workspace
 from pages.session.long_work import long_work
+from pages.session.state import Page
+
+PAGE = Page("p_laplace")
 
 SECOND = 256  # forwards of each estimator where two are compared
 RADII = (0.03, 0.1, 0.2, 0.4, 0.7, 1.0, 1.4, 2.0)  # in units of sigma sqrt(d)
@@ -30,7 +33,7 @@ def closer_look(view: Sphere, picture: Picture, values: np.ndarray) -> None:
         "Low-noise map": volume_panel,
         "Redraw": lambda view, picture: redraw_panel(view.loaded, picture),
     }
-    chosen, own = panel_and_picture(view.loaded, list(panels), "look")
+    chosen, own = panel_and_picture(view.loaded, PAGE.maybe_one_of("look", list(panels)))
     if own is not None:
         picture = own
         found = view.maps(picture)

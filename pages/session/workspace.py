@@ -26,6 +26,7 @@ from memlib.measures import MEASURES
 from memlib.measures.simplicity import png_size
 from memlib.runs import Results, Run, forward_seconds, provenance, read_run, series
 from memlib.workspace import Sources, Workspace
+from pages.session import state
 from pages.session.messages import plain, show_error
 from pages.session.paths import (
     confine as confine,  # what is loaded and what may be read go together for the pages
@@ -207,6 +208,7 @@ def open_workspace(sources: Sources, by_link: bool = False) -> None:
     loaded = load(sources)
     adopt_runs(loaded)
     if not by_link:  # which may name them
+        state.end_of_model()
         for name in OF_A_MODEL:
             st.session_state.pop(name, None)
             st.query_params.pop(name, None)

@@ -120,12 +120,12 @@ def test_an_attack_on_an_own_model_is_drawn_stored_compared_and_resumed(
     assert len(table) == 66
     assert table["number"].tolist() == list(range(40, 106))
     assert set(table["cluster"]) <= set(range(4))
-    at.button_group(key="look").set_value("Methods compared").run()
+    at.button_group(key="extraction.look").set_value("Methods compared").run()
     assert not at.exception
     lines = next(frame.value for frame in at.dataframe if "network forwards" in frame.value)
     assert len(lines) == 2
     for view in ("Clusters", "Replay", "Pairs"):
-        at.button_group(key="look").set_value(view).run()
+        at.button_group(key="extraction.look").set_value(view).run()
         assert not at.exception
     run = own_folder / at.session_state["run"]
     before = read_generations(run).images.ids
@@ -205,3 +205,12 @@ def test_a_latent_model_is_attacked_in_its_latents_and_matched_as_pictures(
     assert not at.error
     assert len(generations(at)) == 5
     assert read_generations(attacks.FOLDER / at.session_state["run"]).images.shape == (3, 16, 16)
+
+
+def test_extraction_shows_pairs_after_p_was_chosen_on_the_page_of_p_laplace() -> None:
+    at = AppTest.from_file(str(Path(__file__).parents[2] / "app.py"), default_timeout=120)
+    at.switch_page("pages/p_laplace/page.py").run()
+    next(one for one in at.button_group if one.label == "p").set_value(1.5).run()
+    at.switch_page("pages/extraction/page.py").run()
+    assert not at.exception
+    assert at.button_group(key="extraction.look").value == "Pairs"

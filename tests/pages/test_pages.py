@@ -281,19 +281,19 @@ def test_the_panels_of_an_own_model_do_their_work(
     assert not at.exception
     assert any(metric.label == "Exact" for metric in at.metric)
 
-    at.button_group(key="closer").set_value("The paper's procedure").run()
+    at.button_group(key="volume_growth.closer").set_value("The paper's procedure").run()
     next(box for box in at.number_input if box.label == "Directions").set_value(3).run()
     next(box for box in at.number_input if box.label == "Euler steps").set_value(10).run()
     press(at, "Run the paper's procedure")
     assert not at.exception
     assert any(metric.label == "Log volume" for metric in at.metric)
 
-    at.button_group(key="closer").set_value("Redraw").run()
+    at.button_group(key="volume_growth.closer").set_value("Redraw").run()
     press(at, "Redraw it")
     assert not at.exception
     assert sum("σ = " in markdown.value and "%" in markdown.value for markdown in at.markdown) >= 5
 
-    at.button_group(key="closer").set_value("Over training").run()
+    at.button_group(key="volume_growth.closer").set_value("Over training").run()
     for step in (100, 20):
         tiny_unet(seed=step).save_pretrained(tmp_path / "run" / f"checkpoint-{step}" / "unet")
         diffusers.DDPMScheduler(beta_schedule="squaredcos_cap_v2").save_pretrained(

@@ -172,10 +172,10 @@ def test_a_latent_model_measures_pictures_and_says_that_its_maps_are_of_latents(
     asked = MEASURES["volume_growth"].defaults(workspace.denoiser) | {"steps": 2, "probes": 1}
     rows = at.session_state.results.rows(workspace.denoiser.digest, "volume_growth", asked)
     assert rows[workspace.images.ids[0]]["map"].shape == (8, 8)
-    at.button_group(key="closer").set_value("Redraw").run()
+    at.button_group(key="volume_growth.closer").set_value("Redraw").run()
     press(at, "Redraw it")
     assert not at.exception
-    at.button_group(key="closer").set_value("Exact map").run()
+    at.button_group(key="volume_growth.closer").set_value("Exact map").run()
     press(at, "Compute the exact map")
     assert not at.exception
     at.switch_page("pages/p_laplace/page.py").run()
