@@ -17,9 +17,8 @@ import torch
 from torch import Tensor
 
 from memlib.denoisers.base import Denoiser
+from memlib.progress import Progress
 from memlib.seeds import generator
-
-Callback = Callable[[int, int], None]
 
 
 def ladder(
@@ -75,7 +74,7 @@ def invert(
     *,
     steps: int = 50,
     sigmas: Tensor | None = None,
-    callback: Callback | None = None,
+    callback: Progress | None = None,
 ) -> Tensor:
     """Carry images (B, C, H, W) along the ODE through ascending `sigmas`: their latents at the last
     one.
@@ -126,7 +125,7 @@ def sample(
     first: int = 0,
     guidance: Callable[[Tensor, float, Tensor], Tensor] | None = None,
     trace: Callable[[float, Tensor, Tensor], object] | None = None,
-    callback: Callback | None = None,
+    callback: Progress | None = None,
 ) -> Tensor:
     """Draw n images (n, C, H, W) by DDIM (eta 0), from N(0, sigma_max^2 I) down to sigma = 0,
     unclipped, on the CPU.

@@ -6,7 +6,6 @@ same command goes on where a stopped or killed one ended, and measures nothing t
 """
 
 import argparse
-import inspect
 import json
 import random
 from collections.abc import Sequence
@@ -19,7 +18,7 @@ import torch
 from memlib.commands.inputs import image_arguments, load, model_arguments, sources_of
 from memlib.commands.progress import Report
 from memlib.images import ImageSet
-from memlib.measures import MEASURES
+from memlib.measures import MEASURES, Settings
 from memlib.runs import (
     CHUNK,
     FOLDER,
@@ -139,14 +138,12 @@ def run(asked: argparse.Namespace, report: Report) -> None:
 
 def _new(asked: argparse.Namespace, loaded: Workspace, threads: int | None) -> Run:
     """The run that is asked for, new or begun before."""
-    parameters = MEASURES[asked.measure].defaults(loaded.denoiser)
-    parameters |= _parameters(asked.set, asked.measure, parameters)
+    settings = _settings(asked.set, MEASURES[asked.measure].asked(loaded.denoiser))
+    parameters = settings.parameters
     indices = None
     if asked.sample:
         count = min(asked.sample, len(loaded.images))
-        indices = sorted(
-            random.Random(int(parameters["seed"])).sample(range(len(loaded.images)), count)
-        )
+        indices = sorted(random.Random(settings.seed).sample(range(len(loaded.images)), count))
     elif asked.only:
         indices = _listed(asked.only, loaded.images)
     sources = asdict(loaded.sources) | {"limit": asked.limit}
@@ -221,52 +218,18 @@ def _measure(
     )
 
 
-def _parameters(given: Sequence[str], measure: str, usual: dict[str, Any]) -> dict[str, Any]:
-    """--set NAME=VALUE, checked against what the measure takes; `usual` are its defaults."""
-    signature = inspect.signature(MEASURES[measure].function).parameters
-    known = [
-        *(
-            name
-            for name, one in signature.items()
-            if one.kind is not one.VAR_KEYWORD and name not in ("denoiser", "images", "callback")
-        ),
-        *usual,
-    ]
-    found = {}
+def _settings(given: Sequence[str], usual: Settings) -> Settings:
+    """The usual settings with the changes of --set NAME=VALUE; ValueError for what they cannot
+    take.
+    """
+    found: dict[str, Any] = {}
     for text in given:
         name, _, value = text.partition("=")
-        if name not in known:
-            raise ValueError(
-                f"{measure} has no parameter {name!r:.40}; it has "
-                f"{', '.join(dict.fromkeys(known))}."
-            )
         try:
             found[name] = json.loads(value)
         except ValueError:
             found[name] = value
-        default = usual.get(name, signature[name].default if name in signature else None)
-        every = (
-            name == "probes"
-            and found[name] == "exact"
-            and MEASURES[measure].run in ("volume_growth", "log_likelihood")
-        )
-        if not every and not _alike(found[name], default):
-            raise ValueError(
-                f"--set {name}={value:.40}: {name} is {json.dumps(default)} by default, and a "
-                "value of another kind means nothing."
-            )
-    return found
-
-
-def _alike(value: Any, default: Any) -> bool:
-    """Whether a value can stand where the default stands; any number can where that is None."""
-    if isinstance(default, (list, tuple)):
-        return isinstance(value, list) and bool(value) and all(_alike(one, 1.0) for one in value)
-    if isinstance(default, bool) or isinstance(value, bool):
-        return isinstance(value, bool) and isinstance(default, bool)
-    if isinstance(default, int):
-        return isinstance(value, int)
-    return isinstance(value, str) if isinstance(default, str) else isinstance(value, (int, float))
+    return usual.changed(found)
 
 
 def _listed(file: Path, images: ImageSet) -> list[int]:

@@ -82,7 +82,7 @@ def surrogate(denoiser: Denoiser, work: Path, kind: str, cohesion: float, tell: 
     if not (folder / "surrogate.json").exists():
         own = denoiser.encode(read_generations(work / UNCONDITIONAL).images.batch(range(OWN)))
 
-        def report(done: int, total: int) -> None:
+        def report(done: float, total: float) -> None:
             if done % 100 == 0:
                 tell(done, total, f"{folder.name}, updates")
 

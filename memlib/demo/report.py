@@ -10,10 +10,10 @@ from memlib.demo.pictures import COPIES
 from memlib.evidence import ladder, match_samples, reproductions, rungs
 from memlib.extraction import UNCONDITIONAL, read_generations
 from memlib.measures import LEVELS, POWERS
-from memlib.measures.evidence import auc_interval
 from memlib.measures.maps import family_aucs
 from memlib.measures.result import Row
 from memlib.runs import read_run
+from memlib.statistics import auc_interval
 
 
 def run_of(name: str, images: ImageSet) -> list[Row]:

@@ -7,7 +7,8 @@ from torch import Tensor
 
 from memlib.denoisers import Denoiser
 from memlib.extraction.surrogate import Surrogate
-from memlib.flow import Callback, sample
+from memlib.flow import sample
+from memlib.progress import Progress
 from memlib.seeds import generator
 
 
@@ -43,7 +44,7 @@ def extract(
     steps: int = 50,
     seed: int = 0,
     first: int = 0,
-    callback: Callback | None = None,
+    callback: Progress | None = None,
 ) -> Extraction:
     """Draw n images led towards clusters of the surrogate, drawn uniformly: DDIM with the score
 

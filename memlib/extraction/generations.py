@@ -135,7 +135,7 @@ def generate_run(
         file, count = folder / f"part-{start // PART:06d}.npz", min(PART, n - start)
         if not file.exists() or _length(file) < count:
 
-            def report(done: int, total: int, start: int = start, count: int = count) -> None:
+            def report(done: float, total: float, start: int = start, count: int = count) -> None:
                 if progress:
                     progress((start + count * done / total) / n)
 

@@ -172,7 +172,7 @@ def _surrogate(
     if (stored / "surrogate.json").exists():
         return load_surrogate(stored, denoiser)
 
-    def report(done: int, total: int) -> None:
+    def report(done: float, total: float) -> None:
         if done % 10 == 0:
             tell(done, total, "Training the classifier")
 

@@ -27,7 +27,7 @@ from memlib.denoisers import Denoiser
 from memlib.extraction.classifier import TimeResNet
 from memlib.extraction.describe import describe_all, describer
 from memlib.extraction.training import BATCH, Training
-from memlib.flow import Callback
+from memlib.progress import Progress
 from memlib.seeds import generator
 
 KINDS = {
@@ -180,7 +180,7 @@ def fit_surrogate(
     rate: float = 2e-3,
     seed: int = 0,
     folder: Path | None = None,
-    callback: Callback | None = None,
+    callback: Progress | None = None,
 ) -> Surrogate:
     """Fit a surrogate to images (N, C, H, W) drawn from the model itself.
 

@@ -1,19 +1,16 @@
 """The measures of memorisation: one module each, and the table that lists them (registry.py)."""
 
-from memlib.measures.controls import (
-    DenoisingLoss,
-    LocalDimension,
-    LogLikelihood,
-    denoising_loss,
-    flipd,
-    log_likelihood,
-)
-from memlib.measures.frame import FrameGrowth, frame_growth
-from memlib.measures.plaplace import PLaplace, p_laplace
-from memlib.measures.redraw import Redraw, redraw
-from memlib.measures.registry import LEVELS, MEASURES, POWERS, Measure
+from memlib.measures.dimension import LocalDimension, flipd
+from memlib.measures.frame import FrameGrowth, FrameSettings, frame_growth
+from memlib.measures.likelihood import LogLikelihood, log_likelihood
+from memlib.measures.loss import DenoisingLoss, denoising_loss
+from memlib.measures.measure import Measure
+from memlib.measures.plaplace import LEVELS, POWERS, PLaplace, PLaplaceSettings, p_laplace
+from memlib.measures.redraw import Redraw, RedrawSettings, redraw
+from memlib.measures.registry import MEASURES
 from memlib.measures.result import Result, Row, difference
-from memlib.measures.volume import VolumeGrowth, volume_growth
+from memlib.measures.settings import Option, Settings
+from memlib.measures.volume import GrowthSettings, VolumeGrowth, volume_growth
 
 __all__ = [
     "LEVELS",
@@ -21,13 +18,19 @@ __all__ = [
     "POWERS",
     "DenoisingLoss",
     "FrameGrowth",
+    "FrameSettings",
+    "GrowthSettings",
     "LocalDimension",
     "LogLikelihood",
     "Measure",
+    "Option",
     "PLaplace",
+    "PLaplaceSettings",
     "Redraw",
+    "RedrawSettings",
     "Result",
     "Row",
+    "Settings",
     "VolumeGrowth",
     "denoising_loss",
     "difference",

@@ -16,21 +16,59 @@ trace of memlib.measures.volume does.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
 import torch
 from torch import Tensor
 
 from memlib.denoisers.base import Denoiser
-from memlib.flow import Callback, ladder
+from memlib.flow import ladder
+from memlib.measures.measure import Measure
 from memlib.measures.result import Result
+from memlib.measures.settings import Ranged, option
+from memlib.progress import Progress
 from memlib.seeds import generator
 
+PAPER_RANGE = (
+    "The paper's scheme has its own noise range; leave sigma_min and sigma_max out, or use "
+    "scheme='ddim'."
+)
 BETA_MIN, BETA_MAX, FIRST_TIME = (
     0.1,
     20.0,
     1e-3,
 )  # the paper's continuous variance-preserving schedule
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrameSettings(Ranged):
+    """What frame growth is asked to do."""
+
+    scheme: Literal["ddim", "paper"] = option(
+        "ddim",
+        "Scheme",
+        "ddim: the noise levels used here. paper: the published steps and scale.",
+        choices=("ddim", "paper"),
+    )
+    directions: int = option(100, "Directions", "Points carried along.", low=1, high=2**14)
+    steps: int = option(1000, "Steps", "Steps on the path.", low=1, high=10_000)
+    perturbation: float = option(
+        0.05, "Displacement", "Of each point from the image.", low=1e-6, high=10.0, implied=True
+    )
+
+    def check(self) -> None:
+        super().check()
+        if self.scheme == "paper" and (self.sigma_min, self.sigma_max) != (None, None):
+            raise ValueError(PAPER_RANGE)
+
+    def for_model(self, denoiser: Denoiser) -> Self:
+        return self if self.scheme == "paper" else super().for_model(denoiser)
+
+    def forwards(self, denoiser: Denoiser) -> int:
+        return self.steps * (self.directions + 1)
+
+    def refusal(self, denoiser: Denoiser) -> str:
+        return _too_many(self.directions, denoiser)
 
 
 @dataclass(frozen=True)
@@ -56,14 +94,14 @@ def frame_growth(
     denoiser: Denoiser,
     images: Tensor,
     *,
-    scheme: Literal["ddim", "paper"] = "ddim",
+    scheme: Literal["ddim", "paper"] = FrameSettings.scheme,
     sigma_min: float | None = None,
     sigma_max: float | None = None,
-    directions: int = 100,
-    steps: int = 1000,
-    perturbation: float = 0.05,
-    seed: int = 0,
-    callback: Callback | None = None,
+    directions: int = FrameSettings.directions,
+    steps: int = FrameSettings.steps,
+    perturbation: float = FrameSettings.perturbation,
+    seed: int = FrameSettings.seed,
+    callback: Progress | None = None,
 ) -> FrameGrowth:
     """Carry a frame of `directions` displacements around each image (B, C, H, W) to the latent,
     `steps` (directions + 1) forwards each.
@@ -84,20 +122,14 @@ def frame_growth(
     """
     if scheme not in ("ddim", "paper"):
         raise ValueError(f"The scheme is 'ddim' or 'paper', not {scheme!r}.")
-    if not 1 <= directions <= denoiser.dimension:
-        raise ValueError(
-            f"An image of {denoiser.dimension} dimensions takes 1 to {denoiser.dimension} "
-            f"directions, not {directions}."
-        )
+    if said := _too_many(directions, denoiser):
+        raise ValueError(said)
     if steps < 1 or not 0 < perturbation < math.inf:
         raise ValueError(
             f"steps must be at least 1 and perturbation positive, not {steps} and {perturbation}."
         )
     if scheme == "paper" and not (sigma_min is None and sigma_max is None):
-        raise ValueError(
-            "The paper's scheme has its own noise range; leave sigma_min and sigma_max out, or "
-            "use scheme='ddim'."
-        )
+        raise ValueError(PAPER_RANGE)
     sigmas, lengths, move = (
         _paper(denoiser, steps, perturbation)
         if scheme == "paper"
@@ -147,6 +179,13 @@ def frame_growth(
     )
 
 
+def _too_many(directions: int, denoiser: Denoiser) -> str:
+    d = denoiser.dimension
+    if 1 <= directions <= d:
+        return ""
+    return f"An image of {d} dimensions takes 1 to {d} directions, not {directions}."
+
+
 Scheme = tuple[
     Tensor, list[float], Callable[[int, Tensor], Tensor]
 ]  # noise levels, displacement lengths, the map of step k
@@ -186,3 +225,25 @@ def _paper(denoiser: Denoiser, steps: int, perturbation: float) -> Scheme:
 
 def _alpha(times: Tensor) -> Tensor:
     return (-(times**2) * (BETA_MAX - BETA_MIN) / 4 - times * BETA_MIN / 2).exp()
+
+
+ENTRIES = (
+    Measure(
+        name="frame_growth",
+        title="Frame growth",
+        function=frame_growth,
+        settings=FrameSettings(),
+        direction=+1,
+        unit="nats",
+        definition="The paper's own procedure, in the noise levels used here: a frame of a "
+        "hundred nearby points is carried to the latent, and the logarithms of how "
+        "much each is stretched are added up.",
+        formula=r"\sum_k \sum_{i \le n} \ln \left\lVert M_k\, q_{k,i} \right\rVert, \qquad "
+        r"M_k Q_k = Q_{k+1} R_k",
+        limits="The frame turns towards the directions that grow fastest, which every image "
+        "has. Memorisation is the collapse of the other directions, and the frame mostly "
+        "misses it. It costs a hundred thousand network forwards an image.",
+        citation="Hasegawa & Yasuda, Quantifying the Ease of Reproducing Training Data in "
+        "Unconditional Diffusion Models, arXiv 2503.19429",
+    ),
+)

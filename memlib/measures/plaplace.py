@@ -22,16 +22,18 @@ different measurements.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import ClassVar, Literal
+from dataclasses import dataclass, replace
+from typing import ClassVar, Literal, Self
 
 import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
 from memlib.denoisers.base import Denoiser
-from memlib.flow import Callback
+from memlib.measures.measure import Measure
 from memlib.measures.result import Result, Row, standard_error
+from memlib.measures.settings import AtOneLevel, option
+from memlib.progress import Progress
 from memlib.seeds import generator, rademacher
 
 BUDGET = 2**25  # values of displaced images held at once, 128 MB
@@ -40,7 +42,67 @@ WINDOW = 3  # side of the patches of the local cosine
 STEP = 0.01
 LEAST = 1e-8  # |g| is taken as at least this: F_p has no direction where the score is zero
 FEW = 4  # pairs
+POWERS, LEVELS = (1.0, 1.5, 2.0, 3.0), (0.2, 0.5, 1.0, 2.0)  # of the ranking
+RANKING = 16  # directions
 NOISED = 0x6E6F  # keeps the noised centre's draw apart from the directions'
+
+
+@dataclass(frozen=True, kw_only=True)
+class PLaplaceSettings(AtOneLevel):
+    """What the p-Laplace is asked to do.
+
+    `directions` are those of one image looked at closely; the ranking of many takes RANKING.
+    """
+
+    p: tuple[float, ...] = option(
+        (1.0,), "p", "Powers of |s|.", kind=float, low=1.0, high=64.0, most=32
+    )
+    directions: int = option(
+        64,
+        "Directions",
+        "Points on the sphere, in opposite pairs. Each takes one network forward.",
+        low=2,
+        high=2**14,
+        step=2,
+        address="directions",
+    )
+    radius: float | None = option(
+        None,
+        "Radius",
+        "Of the sphere; σ√d unless given, where noised copies of the image lie.",
+        kind=float,
+        low=1e-9,
+        high=1e7,
+        optional=True,
+    )
+    center: Literal["clean", "noised"] = option(
+        "clean",
+        "Centre",
+        "The image itself, or one noised copy of it.",
+        choices=("clean", "noised"),
+        implied=True,
+        address="center",
+    )
+    method: Literal["boundary", "volume"] = option(
+        "boundary",
+        "Method",
+        "The flux through the sphere, or the divergence inside it.",
+        choices=("boundary", "volume"),
+        implied=True,
+    )
+    keep_maps: bool = option(False, "Keep maps", "The map for every p.", implied=True)
+
+    def on_sphere(self, sigma: float, radius: float, denoiser: Denoiser) -> Self:
+        """The same on another sphere, `radius` in units of sigma sqrt(d)."""
+        size = float(f"{radius * sigma * math.sqrt(denoiser.dimension):.6g}")
+        return replace(self, sigma=sigma, radius=None if radius == 1 else size)
+
+    def forwards(self, denoiser: Denoiser) -> int:
+        return self.directions
+
+    @property
+    def degrees(self) -> int:
+        return self.directions // 2 - 1
 
 
 @dataclass(frozen=True)
@@ -102,21 +164,21 @@ def p_laplace(
     sigma: float,
     *,
     p: float | Sequence[float] = 1.0,
-    directions: int = 64,
+    directions: int = PLaplaceSettings.directions,
     radius: float | None = None,
-    center: Literal["clean", "noised"] = "clean",
-    method: Literal["boundary", "volume"] = "boundary",
-    seed: int = 0,
-    keep_maps: bool = False,
-    callback: Callback | None = None,
+    center: Literal["clean", "noised"] = PLaplaceSettings.center,
+    method: Literal["boundary", "volume"] = PLaplaceSettings.method,
+    seed: int = PLaplaceSettings.seed,
+    keep_maps: bool = PLaplaceSettings.keep_maps,
+    callback: Progress | None = None,
 ) -> PLaplace:
     """K_p of images (B, C, H, W) in [-1, 1] at noise level sigma, with its map; `directions`
     network forwards an image.
 
-    "boundary" takes the flux at `directions` points c + r u in antithetic pairs, u and -u, and from
-    FEW pairs on divides every coordinate's mean of |g|^(p-2) g_i u_i by its mean of u_i^2, in place
-    of the 1 / d it has on average: an isolated point then has a flat map. (Of fewer pairs such a
-    ratio has no finite variance.) "volume" averages the divergence itself, by central differences
+    "boundary" takes the flux at `directions` points c + r u in antithetic pairs, u and -u. From FEW
+    pairs on the map divides every coordinate's mean of |g|^(p-2) g_i u_i by its mean of u_i^2, in
+    place of the 1 / d it has on average, and is scaled to sum to K_p: an isolated point then has a
+    flat map. (Of fewer pairs such a ratio has no finite variance.) "volume" averages the divergence itself, by central differences
     along random signs at directions / 2 points inside the ball (Hutchinson): the same quantity a
     second way, with less noise a pixel.
 
@@ -201,16 +263,17 @@ def _boundary(
     half: Tensor,
     powers: tuple[float, ...],
     seed: int,
-    callback: Callback | None,
+    callback: Progress | None,
 ) -> Estimate:
-    """K_p as the sum over coordinates i of mean_j(|g_j|^(p-2) g_ji u_ji) / (d mean_j u_ji^2), j
-    over pairs u and -u.
+    """K_p as mean_j(|g_j|^(p-2) g_j . u_j) over pairs u and -u, and its map.
+
+    Coordinate i of the map is mean_j(|g_j|^(p-2) g_ji u_ji) / (d mean_j u_ji^2), all of them scaled
+    to sum to K_p: the division takes out the chance size of u_i, which would be the map's noise.
     """
     count, d, pairs = len(x), denoiser.dimension, len(half)
     square = (
         (half**2).mean(0) if pairs >= FEW else torch.full_like(half[0], 1 / d)
     )  # mean of u_i^2, (d,)
-    share = 1 / (d * square)
     sums = x.new_zeros(len(powers), count, d)
     terms = x.new_zeros(len(powers), count, pairs)
     cosine, loss = x.new_zeros(count, *denoiser.shape[1:]), x.new_zeros(count)
@@ -224,7 +287,7 @@ def _boundary(
         length = g.flatten(2).norm(dim=2).clamp(min=LEAST)
         weight = torch.stack([length ** (one - 2) for one in powers])  # (P, directions, B)
         sums += torch.einsum("pnb,nbi->pbi", weight, product)
-        term = weight * (product @ share)
+        term = weight * product.sum(2)
         terms[:, :, start : start + step] = (
             term.view(len(powers), 2, len(unit), count).mean(1).transpose(1, 2)
         )
@@ -233,13 +296,20 @@ def _boundary(
         loss += away.flatten(2).square().sum(2).sum(0) / (2 * pairs * d)
         if callback:
             callback(min(start + step, pairs), pairs)
-    ratio = sums / (2 * pairs * square)  # (P, B, d)
-    value = (ratio / d).sum(2, keepdim=True)
-    draws = terms
-    if pairs >= FEW:  # the denominator's own error, to first order
-        draws = value + terms - torch.einsum("pbi,ni->pbn", ratio * share, half**2)
-    heat = (ratio / d).view(len(powers), *x.shape).sum(2)
-    return heat, draws[..., None], cosine / (2 * pairs), loss
+    heat = (sums / (2 * pairs * d * square)).view(len(powers), *x.shape).sum(2)
+    return summing_to(heat, terms.mean(2)), terms[..., None], cosine / (2 * pairs), loss
+
+
+def summing_to(heat: Tensor, value: Tensor) -> Tensor:
+    """Maps (..., H, W) scaled so that each sums to its `value` (...); shifted evenly where their
+    sum is far from it, relatively: near 0 there is no scale.
+    """
+    total = heat.sum((-2, -1))
+    scale = value / total
+    near = (scale > 0.5) & (scale < 2)
+    scaled = heat * torch.where(near, scale, 1.0)[..., None, None]
+    missing = torch.where(near, 0.0, value - total) / heat[0, 0].numel()
+    return scaled + missing[..., None, None]
 
 
 def _patch_cosines(g: Tensor, u: Tensor) -> Tensor:
@@ -260,7 +330,7 @@ def _volume(
     half: Tensor,
     powers: tuple[float, ...],
     seed: int,
-    callback: Callback | None,
+    callback: Progress | None,
 ) -> Estimate:
     """K_p as radius / d times the mean over the ball of div(|g|^(p-2) g), v .
 
@@ -290,3 +360,54 @@ def _volume(
             callback(min(start + step, points), points)
     heat = (sums / points).view(len(powers), *x.shape).sum(2)
     return heat, terms[..., None], None, None
+
+
+def _entries(sigma: float) -> list[Measure]:
+    """K_p for every p at one noise level, and the denoising loss of the same forwards."""
+    settings = PLaplaceSettings(sigma=sigma, p=POWERS, directions=RANKING)
+    statistics = [
+        Measure(
+            name=f"k_{p:g}_at_{sigma:g}",
+            title=f"p-Laplace K_{p:g} at σ = {sigma:g}",
+            column=f"K_{p:g}",
+            error=f"stderr_{p:g}",
+            direction=+1,
+            unit="of an isolated point",
+            definition="How strongly the score points back to the image from all around it: the "
+            "inward flux of |s|^(p-2) s through a sphere, as a share of what an "
+            "isolated point would have.",
+            formula=r"K_p = -\left(\sigma^2 / r\right)^{p-1} \, \mathbb{E}_u\left[ |s|^{p-2}\, "
+            r"s(x + r u) \cdot u \right], \quad r = \sigma \sqrt{d}",
+            limits="It sees narrow peaks, not heavy ones. A copied image shows only because "
+            "copying makes its peak narrow. Plain pictures have narrow peaks too, and a "
+            "peak need not be a training image. At this radius K_1 is nearly the denoising "
+            "loss in another form. Values of different radii or noise levels cannot be "
+            "compared.",
+            citation="Brokman et al., Identifying Memorization of Diffusion Models through "
+            "p-Laplace Analysis: Estimators, Bounds and Applications, arXiv 2505.08246",
+            function=p_laplace,
+            settings=settings,
+        )
+        for p in POWERS
+    ]
+    loss = Measure(
+        name=f"loss_at_{sigma:g}",
+        title=f"Denoising loss at σ = {sigma:g}, on the sphere",
+        column="loss",
+        error="",
+        direction=-1,
+        unit="per dimension",
+        definition="How far the predicted noise is from the noise that was added, at the points "
+        "where the flux is taken.",
+        formula=r"\mathbb{E}_u \left\lVert (y - D) / \sigma - \sqrt{d}\, u \right\rVert^2 / d, "
+        r"\quad y = x + \sigma \sqrt{d}\, u",
+        limits="A control: training makes it small, and it is small for every easy image. Compare "
+        "K_1 with it.",
+        citation="Ho et al., Denoising Diffusion Probabilistic Models, arXiv 2006.11239",
+        function=p_laplace,
+        settings=settings,
+    )
+    return [*statistics, loss]
+
+
+ENTRIES = tuple(entry for sigma in LEVELS for entry in _entries(sigma))

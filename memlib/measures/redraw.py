@@ -15,14 +15,14 @@ import torch
 from torch import Tensor
 
 from memlib.denoisers.base import Denoiser
-from memlib.flow import Callback, generate, ladder
+from memlib.flow import generate, ladder
+from memlib.measures.measure import Measure
 from memlib.measures.result import Result, standard_error
+from memlib.measures.settings import Settings, noise_level, option
+from memlib.progress import Progress
 from memlib.seeds import generator
 
 LEVELS = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
-STEPS = 15
-# root mean square difference a value, in [-1, 1] units, below which a redraw counts as the image
-RETURNED = 0.1
 
 
 def levels_of(denoiser: Denoiser) -> list[float]:
@@ -30,6 +30,34 @@ def levels_of(denoiser: Denoiser) -> list[float]:
     return [sigma for sigma in LEVELS if denoiser.sigma_floor < sigma <= denoiser.sigma_max] or [
         denoiser.sigma_max
     ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RedrawSettings(Settings):
+    """What redrawing is asked to do."""
+
+    sigmas: tuple[float, ...] | None = noise_level(
+        None, "Noise levels σ", "Where the image is noised to.", most=64, optional=True
+    )
+    draws: int = option(32, "Draws", "Redraws from each noise level.", low=1, high=4096)
+    steps: int = option(15, "Steps", "DDIM steps of a redraw.", low=1, high=1000, implied=True)
+    threshold: float = option(
+        0.1,
+        "Returned below",
+        "Root mean square difference a value, in [-1, 1] units, below which a redraw counts as "
+        "the image.",
+        low=0.0,
+        high=2.0,
+        implied=True,
+    )
+    keep_images: bool = option(False, "Keep images", "The redraws themselves.", implied=True)
+
+    def forwards(self, denoiser: Denoiser) -> int:
+        return len(self.sigmas or levels_of(denoiser)) * self.draws * self.steps
+
+    @property
+    def degrees(self) -> int:
+        return self.draws - 1
 
 
 @dataclass(frozen=True)
@@ -49,12 +77,12 @@ def redraw(
     images: Tensor,
     *,
     sigmas: Sequence[float] | None = None,
-    draws: int = 32,
-    steps: int = STEPS,
-    threshold: float = RETURNED,
-    seed: int = 0,
-    keep_images: bool = False,
-    callback: Callback | None = None,
+    draws: int = RedrawSettings.draws,
+    steps: int = RedrawSettings.steps,
+    threshold: float = RedrawSettings.threshold,
+    seed: int = RedrawSettings.seed,
+    keep_images: bool = RedrawSettings.keep_images,
+    callback: Progress | None = None,
 ) -> Redraw:
     """Redraw images (B, C, H, W) `draws` times from each noise level, len(sigmas) * draws * steps
     forwards an image.
@@ -94,3 +122,22 @@ def redraw(
         distance=distance,
         images=torch.stack(pictures, 1) if keep_images else None,
     )
+
+
+ENTRIES = (
+    Measure(
+        name="redraw",
+        title="Redraw",
+        function=redraw,
+        settings=RedrawSettings(draws=8),
+        direction=+1,
+        unit="share",
+        definition="The image is noised at several levels and denoised again with many seeds. "
+        "This is the share of redraws that return to it: how wide its basin is.",
+        formula=r"\Pr\left[\operatorname{rms}\left(\Phi_{\sigma \to 0}(x + \sigma n) - "
+        r"x\right) < 0.1\right] \text{ averaged over } \sigma",
+        limits="It is conditioned on the image. A wide basin shows that the model can hold "
+        "the image, not that it would draw it unprompted.",
+        citation="Afterimage; noising and denoising as in Meng et al., SDEdit, arXiv 2108.01073",
+    ),
+)

@@ -22,12 +22,47 @@ import torch
 from torch import Tensor
 
 from memlib.denoisers.base import Denoiser
-from memlib.flow import Callback, ladder, ode_step
+from memlib.flow import ladder, ode_step
+from memlib.measures.measure import Measure
 from memlib.measures.result import Result, standard_error
+from memlib.measures.settings import Ranged, option
+from memlib.progress import Progress
 from memlib.seeds import rademacher
 
 PERTURBATION = 0.05  # finite-difference displacement a coordinate, in units of sigma
 DIRECTIONS = 64  # unit directions displaced together for the exact diagonal
+
+
+@dataclass(frozen=True, kw_only=True)
+class GrowthSettings(Ranged):
+    """What volume growth is asked to do."""
+
+    steps: int = option(
+        12,
+        "Steps",
+        "Noise levels on the path, evenly spaced in ln σ.",
+        low=2,
+        high=2000,
+        address="steps",
+    )
+    probes: int | Literal["exact"] = option(
+        2,
+        "Probes",
+        "Random directions at each level. More make the value and the map less noisy.",
+        low=1,
+        high=1024,
+        choices=("exact",),
+        address="probes",
+    )
+    keep_maps: bool = option(False, "Keep maps", "Also the map up to each level.", implied=True)
+
+    def forwards(self, denoiser: Denoiser) -> int:
+        directions = denoiser.dimension if self.probes == "exact" else int(self.probes)
+        return (self.steps + 1) * (directions + 1)
+
+    @property
+    def degrees(self) -> float:
+        return math.inf if self.probes == "exact" else int(self.probes) - 1
 
 
 @dataclass(frozen=True)
@@ -70,11 +105,11 @@ def volume_growth(
     *,
     sigma_min: float | None = None,
     sigma_max: float | None = None,
-    steps: int = 12,
-    probes: int | Literal["exact"] = 2,
-    seed: int = 0,
-    keep_maps: bool = False,
-    callback: Callback | None = None,
+    steps: int = GrowthSettings.steps,
+    probes: int | Literal["exact"] = GrowthSettings.probes,
+    seed: int = GrowthSettings.seed,
+    keep_maps: bool = GrowthSettings.keep_maps,
+    callback: Progress | None = None,
 ) -> VolumeGrowth:
     """Estimate log |det dy_T / dy_0| of images (B, C, H, W) in [-1, 1], with its map over the
     pixels.
@@ -159,7 +194,7 @@ def diagonal(denoiser: Denoiser, y: Tensor, sigma: float, signs: Tensor) -> tupl
 
 
 def _exact_diagonal(
-    denoiser: Denoiser, y: Tensor, sigma: float, callback: Callback | None, k: int, levels: int
+    denoiser: Denoiser, y: Tensor, sigma: float, callback: Progress | None, k: int, levels: int
 ) -> tuple[Tensor, Tensor]:
     """noise(y, sigma), and the diagonal of I - J itself, (1, B, C, H, W), by one displacement along
     every coordinate.
@@ -181,3 +216,26 @@ def _exact_diagonal(
 def log_prior(latent: Tensor, sigma: float) -> Tensor:
     """log N(latent; 0, sigma^2) of every value by itself, float64, the shape of `latent`."""
     return -((latent.double() / sigma) ** 2) / 2 - math.log(math.sqrt(2 * math.pi) * sigma)
+
+
+ENTRIES = (
+    Measure(
+        name="volume_growth",
+        title="Volume growth",
+        function=volume_growth,
+        settings=GrowthSettings(),
+        direction=+1,
+        unit="nats",
+        definition="How much a small volume around the image grows on its way to the latent. "
+        "The more latent space leads to an image, the more easily the model "
+        "reproduces it.",
+        formula=r"\log\left|\det\frac{\mathrm{d}y_T}{\mathrm{d}y_0}\right| = \int \left(d - "
+        r"\operatorname{tr} \frac{\partial D}{\partial y}\right) \mathrm{d}\ln\sigma",
+        limits="It is the change-of-variables part of a likelihood: flat, simple pictures "
+        "score high without being memorised. Values depend on the noise range and can "
+        "only be compared within one. A trained network can exceed the ceiling that "
+        "holds for exact models.",
+        citation="Hasegawa & Yasuda, Quantifying the Ease of Reproducing Training Data in "
+        "Unconditional Diffusion Models, arXiv 2503.19429",
+    ),
+)

@@ -1,47 +1,18 @@
 """What a network needs of this device, and whether the device computes what it should."""
 
 import copy
-import functools
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from memlib.denoisers import GaussianMixture
-from memlib.denoisers.base import Denoiser
 from memlib.denoisers.network import NetworkDenoiser
-from memlib.measures import MEASURES
 from memlib.seeds import generator
 
 TRUSTED = (
     1e-3  # relative difference of the predicted noise up to which a device computes the same thing
 )
-
-
-def forwards(measure: str, denoiser: Denoiser) -> int | None:
-    """Network forwards an image takes with a measure's defaults, counted on an exact denoiser; None
-    where it cannot be measured.
-    """
-    return _forwards(
-        measure, denoiser.sigma_floor, denoiser.sigma_max, min(denoiser.dimension, 100)
-    )
-
-
-@functools.lru_cache(maxsize=256)
-def _forwards(measure: str, low: float, high: float, dimension: int) -> int | None:
-    stand_in = GaussianMixture(torch.zeros(1, 1, 1, dimension), 1.0)
-    stand_in.sigma_min, stand_in.sigma_max = low, high
-    details = MEASURES[measure]
-    parameters = details.defaults(stand_in)
-    if not low <= parameters.get("sigma", low) <= high:
-        return None
-    try:
-        return int(
-            details.function(stand_in, torch.zeros(1, 1, 1, dimension), **parameters).evaluations
-        )
-    except ValueError:  # more directions than dimensions
-        return None
 
 
 @torch.no_grad()

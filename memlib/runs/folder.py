@@ -152,6 +152,7 @@ class Run:
                     raise ValueError("selection or sources")
                 if not self.measures:
                     raise ValueError(f"no measure here is called {self.measure!r:.40}")
+                self.measures[0].read(self.parameters)
         except FileNotFoundError:
             raise ValueError(f"{folder.name!r} is no run: it has no manifest.json.") from None
         except (OSError, ValueError, KeyError, TypeError) as error:

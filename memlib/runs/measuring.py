@@ -13,14 +13,12 @@ from torch import Tensor
 from memlib.denoisers import Denoiser
 from memlib.images import ImageSet
 from memlib.measures import MEASURES, Row
+from memlib.progress import Progress
 from memlib.runs.files import META
 from memlib.runs.folder import Run, provenance
 from memlib.runs.results import CHUNK, measure_pictures
 
 FOLDER = Path(".afterimage") / "runs"  # below the working directory, where the app looks
-Progress = Callable[
-    [float, int], object
-]  # images done, perhaps a fraction, of all; an exception it raises stops the run
 
 
 class Engine(Protocol):
@@ -107,6 +105,7 @@ def create_run(
     how to load the model and the images again. `threads` are those of a worker where it is not this
     process that measures.
     """
+    MEASURES[measure].read(parameters)
     details = provenance(denoiser, images, measure, parameters, threads=threads)
     selection = None if indices is None else list(indices)
     details |= {

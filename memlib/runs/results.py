@@ -19,6 +19,7 @@ from torch import Tensor
 from memlib.denoisers import Denoiser
 from memlib.images import ImageSet
 from memlib.measures import MEASURES, Row
+from memlib.progress import Progress
 
 # images measured together: large enough to fill a CPU, small enough that stopping loses little
 CHUNK = 16
@@ -92,7 +93,7 @@ def measure_pictures(
     pictures: Tensor,
     measure: str,
     parameters: Mapping[str, Any],
-    callback: Callable[[int, int], object] | None = None,
+    callback: Progress | None = None,
 ) -> list[Row]:
     """The rows of pictures (B, *picture_shape), or of their latents, measured together."""
     result = MEASURES[measure].function(
@@ -124,7 +125,7 @@ def measure_images(
     for start in range(0, len(todo), CHUNK):
         chunk = todo[start : start + CHUNK]
 
-        def report(done: int, total: int, start: int = start, count: int = len(chunk)) -> None:
+        def report(done: float, total: float, start: int = start, count: int = len(chunk)) -> None:
             if progress:
                 progress((start + count * done / total) / len(todo))
 
@@ -150,7 +151,7 @@ def measure_one(
     if name in known:
         return known[name]
 
-    def report(done: int, total: int) -> None:
+    def report(done: float, total: float) -> None:
         if progress:
             progress(done / total)
 

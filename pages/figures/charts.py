@@ -7,7 +7,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from memlib.measures.evidence import roc
+from memlib.statistics import roc
 from pages.figures.pictures import COLOUR_SCALE, SIGNED_SCALE, colour_range
 
 GREY = "#8a8696"  # seen on light and dark

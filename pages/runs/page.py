@@ -198,7 +198,6 @@ def browse(seen: Look) -> None:
                     cards,
                     str(seen.selected["id"]),
                     key="run_gallery",
-                    width=64,
                     on_select=_choose,
                 )
     with above:
@@ -270,8 +269,8 @@ def wished() -> list[tuple[str, Any]]:
     )
 
 
-def _choose() -> None:
-    st.query_params["image"] = st.session_state.run_gallery["selected"]
+def _choose(image: str) -> None:
+    st.query_params["image"] = image
     if (
         st.session_state.get("run_drawn") == wished()
     ):  # the gallery is up to date, and has marked the image already

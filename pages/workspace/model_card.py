@@ -7,7 +7,7 @@ import streamlit as st
 from memlib.denoisers import NetworkDenoiser
 from memlib.images import ImageSet
 from memlib.measures import MEASURES
-from memlib.runs.device import TRUSTED, Check, check_device, forwards, memory
+from memlib.runs.device import TRUSTED, Check, check_device, memory
 from pages.figures import charts
 from pages.session import downloads as exports
 from pages.session import workspace
@@ -123,10 +123,11 @@ def schedule_chart(denoiser: NetworkDenoiser) -> go.Figure:
 def _costs(denoiser: NetworkDenoiser) -> None:
     runs: dict[tuple, list[str]] = {}  # measures that are columns of one computation stand together
     for name, measure in MEASURES.items():
-        runs.setdefault((measure.run, str(measure.parameters)), []).append(name)
+        runs.setdefault((measure.run, measure.settings), []).append(name)
     lines = []
     for names in runs.values():
-        needed = forwards(names[0], denoiser)
+        measure = MEASURES[names[0]]
+        needed = None if measure.refusal(denoiser) else measure.forwards(denoiser)
         seconds = workspace.seconds(denoiser, needed) if needed else None
         lines.append(
             {

@@ -392,14 +392,15 @@ def test_the_demo_command_builds_and_prints_its_tables(
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ("steps=abc", "of another kind"),
-        ("steps=2.5", "of another kind"),
-        ("steps=[1]", "of another kind"),
-        ("steps=null", "of another kind"),
-        ("steps=exact", "of another kind"),
-        ("seed=exact", "of another kind"),
-        ("sigma_max=true", "of another kind"),
-        ("nothing=1", "has no parameter"),
+        ("steps=abc", "a whole number"),
+        ("steps=2.5", "a whole number"),
+        ("steps=[1]", "a whole number"),
+        ("steps=null", "a whole number"),
+        ("steps=exact", "a whole number"),
+        ("seed=exact", "a whole number"),
+        ("sigma_max=true", "a number from"),
+        ("nothing=1", "no parameter 'nothing'"),
+        ("steps=1000000000", "from 2 to 2,000, not 1000000000"),
     ],
 )
 def test_a_parameter_that_means_nothing_is_bad_input_and_leaves_no_run(

@@ -35,8 +35,8 @@ from memlib.evidence import (
 )
 from memlib.extraction import read_generations
 from memlib.images import of_pixels, to_pixels
-from memlib.measures.evidence import auc_interval, roc, tpr_at
 from memlib.runs import Results, read_run
+from memlib.statistics import auc_interval, roc, tpr_at
 
 
 def values(seed: int, ties: bool) -> tuple[np.ndarray, np.ndarray]:
@@ -80,7 +80,7 @@ def test_the_interval_covers_the_truth_as_often_as_it_says() -> None:
 def test_memory_of_the_interval_does_not_grow_with_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
     one, other = values(0, True)
     whole = auc_interval(one, other)
-    monkeypatch.setattr("memlib.measures.evidence.BLOCK", 1000)
+    monkeypatch.setattr("memlib.statistics.BLOCK", 1000)
     assert auc_interval(one, other)[0] == whole[0]
     np.testing.assert_allclose(auc_interval(one, other), whole, atol=0.02)
     assert auc_interval(np.arange(15_000.0), np.arange(15_000.0) - 1e9)[0] == 1

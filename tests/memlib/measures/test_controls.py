@@ -15,8 +15,9 @@ from memlib import (
     volume_growth,
 )
 from memlib.measures import MEASURES, difference
-from memlib.measures.controls import bits_per_dimension, png_size, regress_out
+from memlib.measures.likelihood import bits_per_dimension
 from memlib.measures.result import standard_error
+from memlib.measures.simplicity import png_size, regress_out
 
 
 def gaussian(variance: float) -> GaussianMixture:

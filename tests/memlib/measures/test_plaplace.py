@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from memlib import FiniteDataset, GaussianMixture, denoising_loss, p_laplace
-from memlib.measures.evidence import auc_interval
+from memlib.statistics import auc_interval
 
 POWERS = (1.0, 1.5, 2.0, 3.0)
 TABLE = {  # mean flux of |s|^(p-2) s through circles of two radii, by quadrature

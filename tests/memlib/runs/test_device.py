@@ -9,7 +9,7 @@ import torch
 
 from memlib import MEASURES, load_denoiser
 from memlib.denoisers.network import NetworkDenoiser
-from memlib.runs.device import check_device, forwards, memory
+from memlib.runs.device import check_device, memory
 from tests.conftest import tiny_unet
 
 
@@ -32,7 +32,7 @@ def test_the_stated_forwards_are_those_the_network_really_runs(
     monkeypatch.setattr(denoiser.network, "forward", counted)
     measure = MEASURES[name]
     measure.function(denoiser, torch.zeros(2, 3, 8, 8), **measure.defaults(denoiser))
-    assert forwards(name, denoiser) == run / 2
+    assert measure.forwards(denoiser) == run / 2
 
 
 def test_a_measure_outside_the_models_noise_range_has_no_cost(
@@ -41,7 +41,8 @@ def test_a_measure_outside_the_models_noise_range_has_no_cost(
     short = load_denoiser(
         save_model(diffusers.DDPMScheduler(beta_end=2e-4, num_train_timesteps=800)), "cpu"
     )  # sigma up to 0.35
-    assert forwards("k_1_at_2", short) is None
+    assert "not 2" in MEASURES["k_1_at_2"].refusal(short)
+    assert not MEASURES["k_1_at_0.2"].refusal(short)
 
 
 def test_memory_is_that_of_the_weights_and_of_what_the_layers_hand_on(

@@ -1,0 +1,32 @@
+"""How simple a picture is, by the size of its PNG, and a measure with what that explains taken out."""
+
+import io
+from collections.abc import Iterable
+
+import numpy as np
+from PIL import Image
+from torch import Tensor
+
+from memlib.images import to_pixels
+
+
+def png_size(images: Iterable[Tensor]) -> np.ndarray:
+    """Bytes of each image (C, H, W) as an optimised PNG, int64 (N,): how complex the picture is."""
+    sizes = []
+    for image in images:
+        pixels, stream = to_pixels(image), io.BytesIO()
+        Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).save(
+            stream, "PNG", optimize=True
+        )
+        sizes.append(stream.tell())
+    return np.array(sizes, dtype=np.int64)
+
+
+def regress_out(values: np.ndarray, control: np.ndarray) -> np.ndarray:
+    """values (N,) minus their least-squares line on `control` (N,): what the control does not
+    explain, mean 0.
+    """
+    centred = np.asarray(control, dtype=np.float64) - np.mean(control)
+    spread = float((centred**2).sum())
+    slope = float((centred * values).sum()) / spread if spread > 0 else 0.0
+    return np.asarray(values - np.mean(values) - slope * centred)
