@@ -5,10 +5,12 @@ A child is started once and kept. Both sides speak frames over a socket,
 
     length of the header (4 bytes), length of the body (8 bytes), header (JSON), body (raw bytes)
 
-and nothing else, so that no side can make the other run anything. A request is one frame; open
+and nothing else, so that neither side can make the other run anything. A request is one frame; open
 files travel with it as descriptors, a child is never told a path. The answer is any number of
 frames, the last of which has `end`, `refused` (a sentence) or `failed` (an error nobody expected);
-small ones wait to be sent together, up to one that says `now`. A child imports only what it needs: packages named as `bare` are entered without running their
+small ones wait to be sent together, up to one that says `now`.
+
+A child imports only what it needs: packages named as `bare` are entered without running their
 `__init__`, which may import much.
 """
 
@@ -68,7 +70,7 @@ class Refused(ValueError):
 
 
 class Child:
-    """One process that serves the `OPERATIONS` of a module. ValueError where none can be started."""
+    """One process that serves the `OPERATIONS` of a module. ValueError where it cannot start."""
 
     def __init__(self, module: str, bare: Sequence[str]) -> None:
         self._socket, theirs = socket.socketpair()

@@ -66,8 +66,7 @@ def check_pictures(count: int, packed: int, name: str) -> None:
     """ValueError for more pictures than a file of `packed` bytes can hold, or than are read."""
     if count > min(MOST_PICTURES, MOST_SMALL + packed // SMALLEST):
         raise ValueError(
-            f"{name!r} claims to hold {count:,} pictures in {packed:,} bytes; that is more than can "
-            "be read."
+            f"{name!r} claims to hold {count:,} pictures in {packed:,} bytes, more than is read."
         )
 
 

@@ -1,4 +1,4 @@
-"""One array of pictures, read piece by piece; from an .npz it is unpacked to a temporary file first."""
+"""One array of pictures, read piece by piece. An .npz is unpacked to a temporary file first."""
 
 import math
 import os
@@ -81,7 +81,7 @@ class Array(Decoded):
 def checked_header(
     found: dict[str, Any], file: BinaryIO, name: str
 ) -> tuple[np.dtype, tuple[int, ...], int]:
-    """The type, shape and start that a header claims, if such pictures are read and are all there."""
+    """The type, shape and start that a header claims; ValueError where that is no usable array."""
     kind, shape, start = found.get("dtype"), found.get("shape"), found.get("offset")
     whole = isinstance(shape, list) and all(isinstance(side, int) for side in shape)
     if not (whole and isinstance(shape, list) and isinstance(start, int)):

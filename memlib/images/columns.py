@@ -98,7 +98,7 @@ def _rows(data: bytes) -> Iterator[list[str]]:
 def join(
     columns: Sequence[str], rows: Iterator[tuple[str, list[str]]], keys: Sequence[str]
 ) -> dict[str, list[str]]:
-    """The values of each column in the order of the pictures named `keys`; "" where there is none."""
+    """The values of each column in the order of the pictures named `keys`; "" for none."""
     check_size(len(columns), len(keys))
     known: dict[str, str] = {}  # equal words are kept once
     found = {key: [known.setdefault(value, value) for value in values] for key, values in rows}

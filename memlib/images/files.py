@@ -44,7 +44,7 @@ def stamp_file(path: Path) -> str:
 
 
 class Folder(Encoded):
-    """All pictures below a folder. Links to files elsewhere are kept as names that cannot be read."""
+    """All pictures below a folder; links out of it are kept as names that cannot be read."""
 
     def __init__(self, folder: Path, tick: Tick | None = None) -> None:
         self._root = Path(os.path.realpath(folder))

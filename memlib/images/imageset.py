@@ -62,7 +62,7 @@ class ImageSet:
 
     @property
     def held_out(self) -> np.ndarray:
-        """True (N,) for the images of the group called held-out: the model was not trained on them."""
+        """True (N,) for images of the group called held-out: the model was not trained on them."""
         groups = self.metadata.get("group", [""] * len(self))
         return np.array([group == HELD_OUT for group in groups])
 

@@ -1,4 +1,4 @@
-"""Open an image set: find its pictures, decode each once for its id, keep the index of large sets."""
+"""Open an image set: find its pictures, decode each once for its id, keep large indexes on disk."""
 
 from collections.abc import Callable
 from pathlib import Path

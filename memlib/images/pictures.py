@@ -102,7 +102,7 @@ class Encoded(ABC):
     def _decoded(
         self, waiting: Sequence[tuple[Member, bytes]], transform: Transform, tick: Tick | None
     ) -> Iterator[Pixels | ValueError]:
-        """Decode some pictures; where one of them ends the child, go on one by one, to know which."""
+        """Decode some pictures. After one of them ends the child, decode one by one to find it."""
         together = len(waiting)
         while waiting:
             count, part = 0, waiting[:together]
@@ -161,7 +161,7 @@ def decode_one(data: bytes, transform: Transform) -> Pixels:
 def ask_about(
     do: str, name: str, files: Sequence[BinaryIO], tick: Tick | None = None, **details: Any
 ) -> Iterator[Frame]:
-    """What a child says of open files; ValueError, a sentence, where they take too long or too much.
+    """Ask a child about open files. ValueError, a sentence, where they take too long or too much.
 
     Large files get more time.
     """

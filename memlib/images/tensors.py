@@ -1,4 +1,4 @@
-"""The way from pixels, uint8 0..255, to the tensors that models see, float32 in [-1, 1], and back."""
+"""Turn pixels, uint8 0..255, into the tensors that models see, float32 in [-1, 1], and back."""
 
 import numpy as np
 import torch

@@ -25,6 +25,7 @@ from PIL import Image
 
 from memlib import load_images
 from memlib.images import HELD_OUT, ImageSet, cache, loading
+from memlib.images.pictures import Decoded
 
 PACKAGE = Path(loading.__file__).parents[1]
 
@@ -283,7 +284,7 @@ def test_a_set_of_pictures_that_differ_in_size_is_refused_every_time(
             load_images(folder)
 
 
-class Endless:
+class Endless(Decoded):
     """A million pictures that exist only when asked for."""
 
     def __init__(self, count: int) -> None:
@@ -293,14 +294,14 @@ class Endless:
             f"endless {count}",
         )  # type: ignore[var-annotated]
 
-    def read(self, index: int) -> np.ndarray:
-        return np.full((3, 16, 32), index % 251, np.uint8)
+    def picture(self, place: int) -> np.ndarray:
+        return np.full((3, 16, 32), place % 251, np.uint8)
 
 
 @pytest.mark.slow
 def test_a_million_images_are_indexed_without_holding_them(monkeypatch: pytest.MonkeyPatch) -> None:
     million = Endless(1_000_000)
-    monkeypatch.setattr(loading, "_open", lambda source, token: (million, "million"))
+    monkeypatch.setattr(loading, "_open", lambda source, token, tick: (million, "million"))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     found = load_images("million")
     assert len(found) == 1_000_000
