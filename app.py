@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages.session import background, workspace
+from pages.session import background, state, workspace
 
 st.set_page_config(page_title="Afterimage", page_icon=":material/filter_b_and_w:", layout="wide")
 
@@ -78,6 +78,7 @@ page = st.navigation(
         ),
     ]
 )
+state.arrive(page.url_path)
 with (
     st.container()
 ):  # what loading shows must not move the page below it, whose parts would be drawn anew

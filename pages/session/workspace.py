@@ -26,6 +26,7 @@ from memlib.measures import MEASURES
 from memlib.measures.simplicity import png_size
 from memlib.runs import Results, Run, forward_seconds, provenance, read_run, series
 from memlib.workspace import Sources, Workspace
+from pages.session import state
 from pages.session.messages import plain, show_error
 from pages.session.paths import (
     confine as confine,  # what is loaded and what may be read go together for the pages
@@ -153,7 +154,7 @@ def read_images(sources: Sources, source: str, limit: int | None = None) -> Imag
                     key="stop-reading",
                     help="What was read of a large set is kept.",
                 )
-        bar[0].progress(done / total, f"{done:,} of {total:,} pictures read")
+        bar[0].progress(done / total, f"{done:,} of {total:,} pictures read" if done else "Opening")
 
     found = load_images(
         place,
@@ -207,6 +208,7 @@ def open_workspace(sources: Sources, by_link: bool = False) -> None:
     loaded = load(sources)
     adopt_runs(loaded)
     if not by_link:  # which may name them
+        state.end_of_model()
         for name in OF_A_MODEL:
             st.session_state.pop(name, None)
             st.query_params.pop(name, None)
@@ -277,24 +279,31 @@ def keep(run: Run) -> None:
 
 
 def seconds(denoiser: NetworkDenoiser, forwards: int) -> float:
-    """How long so many network forwards of one image will take here, from a trial once a session
-    and model.
+    """How long so many network forwards of one image will take here, from one trial of the model
+    for all sessions.
     """
-    times = st.session_state.setdefault("forward_seconds", {})
-    if denoiser.digest not in times:
-        times[denoiser.digest] = forward_seconds(denoiser)
-    return forwards * float(times[denoiser.digest])
+    return forwards * _forward_seconds(denoiser, denoiser.digest)
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def _forward_seconds(_denoiser: NetworkDenoiser, digest: str) -> float:
+    return forward_seconds(_denoiser)
 
 
 def png_sizes(images: ImageSet, indices: Sequence[int]) -> np.ndarray:
-    """Bytes of the chosen images as PNGs; those that were asked for before are remembered."""
-    known: dict[str, int] = st.session_state.setdefault("png_sizes", {})
+    """Bytes of the chosen images as PNGs; what any session asked for is remembered."""
+    known = _png_sizes(images.digest)
     missing = [index for index in indices if images.ids[index] not in known]
     if missing:
         with st.spinner("Sizes of the images as PNGs"):
             sizes = png_size(images[index] for index in missing).tolist()
         known.update(zip((images.ids[index] for index in missing), sizes, strict=True))
     return np.array([known[images.ids[index]] for index in indices])
+
+
+@st.cache_resource(max_entries=SETS, show_spinner=False)
+def _png_sizes(digest: str) -> dict[str, int]:
+    return {}
 
 
 def manifest(loaded: Workspace, measure: str, parameters: Mapping[str, Any]) -> dict[str, Any]:

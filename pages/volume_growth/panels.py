@@ -13,8 +13,11 @@ from pages.ranking.redraw_panel import redraw_panel
 from pages.ranking.view import Picture, View, panel_and_picture
 from pages.session import workspace
 from pages.session.long_work import long_work
+from pages.session.state import Page
 from pages.volume_growth.checkpoints import checkpoints_panel
 from pages.volume_growth.growth_view import MEASURE, Growth
+
+PAGE = Page("volume_growth")
 
 
 def closer_look(view: Growth, picture: Picture, values: np.ndarray) -> None:
@@ -30,7 +33,7 @@ def closer_look(view: Growth, picture: Picture, values: np.ndarray) -> None:
         "Exact map": exact_panel,
         "The paper's procedure": paper_panel,
     }
-    chosen, own = panel_and_picture(view.loaded, list(panels), "closer")
+    chosen, own = panel_and_picture(view.loaded, PAGE.maybe_one_of("closer", list(panels)))
     if own is not None:
         picture = own
         if not long_work(
