@@ -9,15 +9,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-import streamlit as st
 
-from memlib.evidence import copied, measure_table, ranks, reproductions
+from memlib.evidence import copied, reproductions
 from memlib.images import ImageSet
 from memlib.measures import MEASURES
 from memlib.workspace import Workspace
 from pages.figures.pictures import coarse, colour, colour_range, data_url, enlarge, rgb
 from pages.session import neighbours as nearby
 from pages.session import workspace
+from pages.session.measure_tables import measured
 from pages.session.neighbours import Alike
 
 TWINS = (
@@ -118,24 +118,6 @@ def casebook(loaded: Workspace, flagged: Flagged | None, alike: Alike) -> Casebo
     return Casebook(
         loaded, values, errors, standing, nearby.groups(loaded, alike), counts, flagged, version
     )
-
-
-def measured(loaded: Workspace) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Values, standard errors and ranks of every measure with its default settings, as far as this
-    session has them.
-    """
-    results = workspace.results()
-    return _tables(
-        loaded, loaded.denoiser.digest, loaded.images.digest, (len(results), results.bytes)
-    )
-
-
-@st.cache_data(max_entries=4, scope="session", show_spinner="Reading the measures")
-def _tables(
-    _loaded: Workspace, model: str, images: str, results: tuple[int, int]
-) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    values, errors = measure_table(_loaded.denoiser, _loaded.images, workspace.results())
-    return values, errors, ranks(values)
 
 
 def described(
