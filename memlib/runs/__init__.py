@@ -5,7 +5,7 @@ queries on what came of it.
 from memlib.runs.cluster import OnRay
 from memlib.runs.folder import Run, provenance, read_run
 from memlib.runs.measuring import FOLDER, create_run, in_this_process, measure_run, run_name
-from memlib.runs.numbers import Filter, Numbers
+from memlib.runs.numbers import Numbers
 from memlib.runs.results import (
     CHUNK,
     Results,
@@ -16,6 +16,7 @@ from memlib.runs.results import (
     result_table,
     series,
 )
+from memlib.runs.rows import Filter, Rows, TableRows
 
 __all__ = [
     "CHUNK",
@@ -24,7 +25,9 @@ __all__ = [
     "Numbers",
     "OnRay",
     "Results",
+    "Rows",
     "Run",
+    "TableRows",
     "create_run",
     "forward_seconds",
     "held_out_sample",

@@ -3,7 +3,6 @@ comes into memory.
 """
 
 import io
-from dataclasses import dataclass
 from typing import Any
 
 import duckdb
@@ -13,21 +12,11 @@ import pyarrow.parquet as pq
 
 from memlib.runs.files import META, literal
 from memlib.runs.folder import OF_IMAGE, RANK, Run, engine_settings
+from memlib.runs.rows import ALL, Filter
 
 BINS = 60
 # columns are asked for as t."name": a bare name could be another column's alias, in any case
 SOURCE = "read_parquet($files, union_by_name = true) AS t"
-
-
-@dataclass(frozen=True)
-class Filter:
-    """Rows whose name holds `text` (in any case) and whose metadata column `column` has one of
-    `values`; empty ones let all pass.
-    """
-
-    text: str = ""
-    column: str = ""
-    values: tuple[str, ...] = ()
 
 
 class Numbers:
@@ -57,13 +46,13 @@ class Numbers:
         )  # values that are not NaN
         self.metadata = [name.removeprefix(META) for name in known if name.startswith(META)]
 
-    def count(self, where: Filter = Filter()) -> int:
+    def count(self, where: Filter = ALL) -> int:
         """How many rows pass."""
         condition, values = self._where(where)
         return int(self._fetch(f"SELECT count(*) FROM {SOURCE} {condition}", values)[0][0])
 
     def page(
-        self, by: str, descending: bool, offset: int, limit: int, where: Filter = Filter()
+        self, by: str, descending: bool, offset: int, limit: int, where: Filter = ALL
     ) -> pd.DataFrame:
         """Some rows in the order of a number, of the image's name or of its index; NaN last, equal
         values by position.
@@ -71,7 +60,7 @@ class Numbers:
         query, values = self._ordered(by, descending, where)
         if (
             self.ranked
-            and where == Filter()
+            and where == ALL
             and (by, descending) == (self.run.main[0], self.run.main[1] > 0)
         ):
             query = (
@@ -82,6 +71,30 @@ class Numbers:
         return self._frame(
             f"{query} LIMIT $limit OFFSET $offset", values | {"limit": limit, "offset": offset}
         )
+
+    def row(self, image: str, where: Filter = ALL) -> pd.Series | None:
+        """The row of an image by its id, None where it does not pass."""
+        condition, values = self._where(where)
+        condition += f"{' AND' if condition else 'WHERE'} t.id = $image"
+        found = self._frame(
+            f"SELECT {self._shown()} FROM {SOURCE} {condition} LIMIT 1", values | {"image": image}
+        )
+        return found.iloc[0] if len(found) else None
+
+    def place(self, image: str, by: str, descending: bool, where: Filter = ALL) -> int | None:
+        """How many rows come before the image in this order, None where it does not pass."""
+        row = self.row(image, where)
+        if row is None:
+            return None
+        column, condition = self._column(by), self._where(where)[0]
+        values = self._where(where)[1] | {"position": int(row["position"])}
+        if pd.isna(row[by]):
+            before = f"{column} IS NOT NULL OR t.position < $position"
+        else:
+            sign, values["value"] = ">" if descending else "<", float(row[by])
+            before = f"{column} {sign} $value OR {column} = $value AND t.position < $position"
+        condition += f"{' AND' if condition else 'WHERE'} ({before})"
+        return int(self._fetch(f"SELECT count(*) FROM {SOURCE} {condition}", values)[0][0])
 
     def export(self, by: str, descending: bool, where: Filter, provenance: str) -> bytes:
         """Every row that passes, in order, as a Parquet file with its provenance in the metadata,
@@ -131,7 +144,7 @@ class Numbers:
             )
         ]
 
-    def histogram(self, name: str, where: Filter = Filter(), bins: int = BINS) -> pd.DataFrame:
+    def histogram(self, name: str, where: Filter = ALL, bins: int = BINS) -> pd.DataFrame:
         """Counts of the rows that pass in equal bins over the whole range of a number: columns
         `low`, `high`, `count`.
         """

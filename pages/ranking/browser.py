@@ -1,261 +1,266 @@
-"""What every page of ranked images shares: measuring them, the gallery, where the values stand."""
+"""The browser of images: which pass, in what order, on which page, and which one is selected.
 
-import json
-import random
-from collections.abc import Callable
+The rows can be a table in memory or a query on files. What the controls ask for stands in the
+address; the selected image is the session's, the same on every page.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 import streamlit as st
 
-from memlib.measures import MEASURES
-from memlib.runs import measure_images
-from memlib.workspace import Workspace
-from pages.figures import charts
-from pages.ranking.view import View
-from pages.session import background, workspace
-from pages.session import downloads as exports
-from pages.session.messages import plain, show_error
+from memlib.runs import Filter, Rows
+from pages.ranking.facts import short
+from pages.session import selection
+from pages.session.messages import plain
 from pages.widgets.gallery import Card, gallery
 
-PER_PAGE = 48
+MOST, LEAST = "Most memorised first", "Least first"
+LARGEST, SMALLEST = "Largest first", "Smallest first"  # where no direction is known
+IMAGES, MAPS = "Images", "Maps"
+FEW = 8  # values that are offered side by side; more are a list
 
 
-def measuring(view: View, forwards: int) -> None:
-    """Choose what to measure, see what it will cost, measure it. Finished images are kept whatever
-    happens.
+@dataclass(frozen=True)
+class Sort:
+    """A number that images can be ordered by.
 
-    `forwards` are the network forwards of all models an image.
-    """
-    background.adopt(view)
-    images, results, models, parameters = (
-        view.loaded.images,
-        workspace.results(),
-        view.models,
-        view.parameters,
-    )
-    known = set.intersection(*(set(view.known(model)) for model in models))
-    missing = [index for index, image in enumerate(images.ids) if image not in known]
-    with st.expander(
-        "Measure images" if missing else "All images are measured with these settings",
-        icon=":material/play_arrow:",
-        expanded=len(missing) == len(images),
-    ):
-        if not missing:
-            return
-        choice = st.segmented_control(
-            "What to measure",
-            ["A random sample", "Everything", "Chosen images"],
-            default="A random sample",
-            required=True,
-        )
-        if choice == "Everything":
-            chosen = missing
-        elif choice == "Chosen images":
-            text = st.text_area("Names or ids, one a line", height=100, placeholder=images.names[0])
-            wanted = {line.strip() for line in text.splitlines() if line.strip()}
-            known = set(images.names) | set(images.ids)
-            if wanted - known:
-                st.warning(
-                    plain(f"Not in this image set: {', '.join(sorted(wanted - known)[:5])}"),
-                    icon=":material/warning:",
-                )
-            chosen = [
-                index for index in missing if {images.names[index], images.ids[index]} & wanted
-            ]
-        else:
-            count = st.number_input("How many", 1, max(1, len(missing)), min(64, len(missing)))
-            chosen = sorted(
-                random.Random(parameters["seed"]).sample(missing, int(min(count, len(missing))))
-            )
-        both = " with the model and its reference" if len(models) > 1 else ""
-        cost = exports.duration(workspace.seconds(view.loaded.denoiser, len(chosen) * forwards))
-        st.caption(f"{len(chosen):,} images, {forwards} network forwards each{both}: about {cost}.")
-        row = st.container(horizontal=True)
-        now = row.button(
-            "Measure", type="primary", icon=":material/play_arrow:", disabled=not chosen
-        )
-        title = f"{MEASURES[view.measure].title.split(' at ')[0]} of {len(chosen):,} images"
-        with row:
-            background.button(
-                "Run in background", not chosen, background.measure, view, chosen, title
-            )
-        if now:
-            bar = st.progress(0.0, "Measuring")
-            st.button("Stop", icon=":material/stop:", help="Finished images are kept.")
-            try:
-                for model, of in zip(models, ("", " with the reference"), strict=False):
-                    for done, total in measure_images(
-                        model,
-                        images,
-                        chosen,
-                        view.measure,
-                        parameters,
-                        results,
-                        lambda share: bar.progress(share, f"Measuring, {share:.0%}"),
-                    ):
-                        bar.progress(done / total, f"{done:,} of {total:,} images measured{of}")
-            except ValueError as error:
-                show_error(error)
-                return
-            st.rerun()
-
-
-def filtered(table: pd.DataFrame, maps: bool) -> pd.DataFrame:
-    """The rows that pass the filters above the gallery, in the order chosen there; `maps` offers to
-    show maps in it.
-    """
-    row = st.container(horizontal=True, vertical_alignment="bottom")
-    if "group" in table:
-        groups = row.pills(
-            "Groups",
-            sorted(table["group"].unique()),
-            selection_mode="multi",
-            key="groups",
-            bind="query-params",
-        )
-        table = table[table["group"].isin(groups)] if groups else table
-    text = row.text_input("Search names", key="search", bind="query-params", width=200)
-    table = table[table["name"].str.contains(text, case=False, regex=False)] if text else table
-    order = row.segmented_control(
-        "Order",
-        ["Most memorised first", "Least first"],
-        default="Most memorised first",
-        required=True,
-        key="order",
-        bind="query-params",
-    )
-    if maps:
-        row.segmented_control(
-            "Show",
-            ["Images", "Maps"],
-            default="Images",
-            required=True,
-            key="show",
-            bind="query-params",
-        )
-    return table if order == "Most memorised first" else table.iloc[::-1]
-
-
-def _choose(image: str) -> None:
-    st.query_params["image"] = image
-
-
-def ranked_gallery(
-    loaded: Workspace,
-    table: pd.DataFrame,
-    line: Callable[[float], str],
-    maps: Callable[[list[str]], np.ndarray] | None = None,
-) -> pd.Series | None:
-    """The gallery of a ranked table, with filters and pages; returns the selected image's row, None
-    where no image passes.
-
-    `line` writes a value on a card; `maps` gives pictures (N, H, W, 3) of the maps of some ids.
-    """
-    shown = filtered(table, maps is not None).drop_duplicates("id")
-    if shown.empty:
-        st.info("No image passes these filters.", icon=":material/filter_alt_off:")
-        return None
-    pages = -(-len(shown) // PER_PAGE)
-    selected = st.query_params.get("image")
-    if "page" not in st.session_state and selected in set(
-        shown["id"]
-    ):  # a link opens the gallery where its image is
-        st.session_state.page = int(np.flatnonzero(shown["id"] == selected)[0]) // PER_PAGE + 1
-    page = min(int(st.session_state.get("page", 1)), pages)
-    part = shown.iloc[(page - 1) * PER_PAGE : page * PER_PAGE]
-    selected = selected if selected in set(table["id"]) else str(part["id"].iloc[0])
-    if maps is not None and st.session_state.get("show") == "Maps":
-        pictures = maps(list(part["id"]))
-    else:
-        pictures = loaded.images.thumbnails(part["index"].tolist())
-    with st.container(height=780, border=False):
-        gallery(
-            pictures,
-            [_card(row, line) for _, row in part.iterrows()],
-            selected,
-            key="gallery",
-            on_select=_choose,
-        )
-    if pages > 1:
-        if st.session_state.get("page", 1) > pages:
-            st.session_state.page = pages
-        st.pagination(pages, key="page")
-    return table[table["id"] == selected].iloc[0]
-
-
-def _card(row: pd.Series, line: Callable[[float], str]) -> Card:
-    name = row["name"].rsplit("/", 1)[-1].rsplit(".", 1)[0]
-    group, value = str(row.get("group", "")), line(row["value"])
-    return Card(
-        row["id"],
-        f"{row['rank']}. {value}",
-        group or name,
-        f"Rank {row['rank']}: {name}, {value} {group}",
-    )
-
-
-def facts(row: pd.Series, loaded: Workspace) -> None:
-    """What the image set's metadata says of the selected image."""
-    known = [
-        f"{name} {row[name]:g}" if isinstance(row[name], (int, float)) else f"{name} {row[name]}"
-        for name in loaded.images.metadata
-        if name in row and row[name] not in ("", None)
-    ]
-    if known:
-        st.text(" · ".join(known))
-
-
-def overview(table: pd.DataFrame, selected: float, axis: str, title: str) -> None:
-    """All measured images at once: spread by group, and value against number of copies where it is
+    `direction` is +1 where bigger means more memorised, -1 where smaller does, 0 where neither is
     known.
     """
-    left, right = st.columns(2, gap="medium")
-    with left:
-        st.subheader("Spread")
-        st.plotly_chart(
-            charts.histogram(table, "group" if "group" in table else None, selected, axis),
-            key="spread",
-            config=charts.CONFIG,
-            alt=f"Histogram of {axis} by group",
+
+    column: str
+    title: str
+    direction: int
+
+
+@dataclass(frozen=True)
+class Query:
+    """What the controls of a browser ask for."""
+
+    where: Filter
+    sort: Sort
+    descending: bool
+    maps: bool
+
+    @property
+    def token(self) -> str:
+        """Changes when other images come, or in another order."""
+        asked = (self.where, self.sort.column, self.descending)
+        return f"{hash(asked) & 0xFFFFFFFF:x}"
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One page of the images that pass. `first` is the place of its first row among them, from 0."""
+
+    query: Query
+    table: pd.DataFrame
+    first: int
+    passing: int
+    total: int
+    pages: int
+    selected: str
+
+    @property
+    def said(self) -> str:
+        """How many images pass: "120 of 1,164 images", or all of them."""
+        if self.passing == self.total:
+            return f"{self.total:,} images"
+        return f"{self.passing:,} of {self.total:,} images"
+
+
+class Browser:
+    """Rows with the controls that filter, order and page them.
+
+    `name` sets the keys of the controls apart from those of other pages; `group` is the metadata
+    column that is filtered by at first; `key` is the column a row is known by.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        rows: Rows,
+        sorts: Sequence[Sort],
+        *,
+        group: str = "group",
+        key: str = "id",
+        per_page: int = 48,
+    ) -> None:
+        self.name, self.rows, self.sorts = name, rows, {sort.column: sort for sort in sorts}
+        self.group = group if group in rows.metadata else next(iter(rows.metadata), "")
+        self.id, self.per_page = key, per_page
+
+    def key(self, control: str) -> str:
+        """The key of a control, which is its name in the address too."""
+        return f"{self.name}_{control}"
+
+    def query(self) -> Query:
+        """What is asked for, whether or not the controls are drawn yet in this run."""
+        by, sorts = self._asked("sort"), list(self.sorts.values())
+        sort = next((one for one in sorts if by in (one.column, one.title)), sorts[0])
+        first = self._asked("order") not in (LEAST, SMALLEST)
+        column = self._column()
+        options = self.rows.choices(column) if column else []
+        values = tuple(value for value in self._listed("values") if value in options)
+        where = Filter(self._asked("search"), column if values else "", values)
+        return Query(where, sort, (sort.direction >= 0) == first, self._asked("show") == MAPS)
+
+    def controls(self, maps: bool = False) -> None:
+        """Draw the row of filters and of the order; `maps` offers to show maps in the gallery."""
+        row = st.container(horizontal=True, vertical_alignment="bottom")
+        column = self._column()
+        if len(self.rows.metadata) > 1:
+            column = row.selectbox(
+                "Filter by",
+                self.rows.metadata,
+                index=self.rows.metadata.index(self.group),
+                key=self.key("column"),
+                bind="query-params",
+                width=130,
+            )
+        options = self.rows.choices(column) if column else []
+        if len(options) > 1:
+            draw = row.pills if len(options) <= FEW else row.multiselect
+            draw(
+                plain(column).capitalize(),
+                options,
+                key=self.key("values"),
+                bind="query-params",
+                **({"selection_mode": "multi"} if draw == row.pills else {"width": 220}),
+            )
+        row.text_input("Name contains", key=self.key("search"), bind="query-params", width=180)
+        if len(self.sorts) > 1:
+            row.selectbox(
+                "Sort by",
+                list(self.sorts),
+                format_func=lambda name: self.sorts[name].title,
+                key=self.key("sort"),
+                bind="query-params",
+                width=200,
+            )
+        known = self.query().sort.direction != 0
+        words = {} if known else {MOST: LARGEST, LEAST: SMALLEST}
+        row.segmented_control(
+            "Order",
+            [MOST, LEAST],
+            format_func=lambda order: words.get(order, order),
+            default=MOST,
+            required=True,
+            key=self.key("order"),
+            bind="query-params",
         )
-    if (
-        "copies" in table
-        and pd.api.types.is_numeric_dtype(table["copies"])
-        and table["copies"].nunique() > 1
-    ):
-        with right:
-            st.subheader(f"{title} against number of copies")
-            st.plotly_chart(
-                charts.dose_response(table, axis),
-                key="dose",
-                config=charts.CONFIG,
-                alt=f"{axis} against number of copies",
+        if maps:
+            row.segmented_control(
+                "Show",
+                [IMAGES, MAPS],
+                default=IMAGES,
+                required=True,
+                key=self.key("show"),
+                bind="query-params",
             )
 
-
-def table_and_source(view: View, table: pd.DataFrame, shown: str, name: str) -> None:
-    """The whole table, its downloads, and what the number is: the end of every page of ranked
-    images.
-    """
-    measure, loaded = MEASURES[view.measure], view.loaded
-    st.subheader("Table")
-    st.dataframe(
-        table.drop(columns="index"),
-        hide_index=True,
-        height=280,
-        alt="All measured images with their values",
-    )
-    details = workspace.manifest(loaded, view.measure, view.parameters) | {
-        "shown": shown
-    }  # shown: what `value` is
-    if view.minus_reference and loaded.reference:
-        details["reference"] = {"name": loaded.reference.name, "digest": loaded.reference.digest}
-    exports.table_buttons(table, details, name)
-    with st.expander("What this number is", icon=":material/function:"):
-        st.latex(measure.formula)
-        st.markdown(
-            f"{measure.definition}\n\n**Direction:** bigger means more memorised. **Limits:** "
-            f"{measure.limits}\n\n**Source:** {measure.citation}."
+    def look(self, query: Query, chosen: str | None) -> Seen | None:
+        """The page that is open, and the image that is selected: `chosen` where it passes, else the
+        page's first. None where no image passes.
+        """
+        passing = self.rows.count(query.where)
+        if not passing:
+            return None
+        pages = -(-passing // self.per_page)
+        start = self._start(query, chosen)
+        page = min(int(st.session_state.get(self._page_key(query), start)), pages)
+        first = (page - 1) * self.per_page
+        by = (query.sort.column, query.descending)
+        table = self.rows.page(*by, first, self.per_page, query.where)
+        ids = [str(one) for one in table[self.id]]
+        known = chosen is not None and (
+            chosen in ids or self.rows.row(chosen, query.where) is not None
         )
-        st.json(json.dumps(details), expanded=False)
+        selected = chosen if known and chosen is not None else ids[0]
+        return Seen(query, table, first, passing, self.rows.count(), pages, selected)
+
+    def turn(self, seen: Seen) -> None:
+        """Draw the control that turns the pages."""
+        if seen.pages > 1:
+            start = st.session_state[self.key("opened")][1]
+            st.pagination(
+                seen.pages, default=min(start, seen.pages), key=self._page_key(seen.query)
+            )
+
+    def row(self, seen: Seen) -> pd.Series:
+        """The row of the selected image, on this page or another."""
+        on_page = seen.table[seen.table[self.id].astype(str) == seen.selected]
+        found = on_page.iloc[0] if len(on_page) else self.rows.row(seen.selected, seen.query.where)
+        return seen.table.iloc[0] if found is None else found
+
+    def gallery(
+        self,
+        seen: Seen,
+        pictures: np.ndarray,
+        line: Callable[[float], str],
+        ranks: Sequence[int] | None = None,
+        *,
+        height: int = 780,
+        on_select: Callable[[str], None] = selection.choose,
+    ) -> None:
+        """Draw the page's pictures (N, H, W, 3) as cards; `line` writes a value on a card."""
+        values = seen.table[seen.query.sort.column]
+        cards = [
+            _card(row, line(float(value)), ranks[place] if ranks is not None else None)
+            for place, (value, (_, row)) in enumerate(
+                zip(values, seen.table.iterrows(), strict=True)
+            )
+        ]
+        with st.container(height=height, border=False):
+            gallery(
+                pictures,
+                cards,
+                seen.selected,
+                key=self.key("gallery"),
+                on_select=on_select,
+            )
+
+    def _column(self) -> str:
+        asked = self._asked("column")
+        return asked if asked in self.rows.metadata else self.group
+
+    def _asked(self, control: str) -> str:
+        """What a control says; the address speaks for one that was not drawn yet."""
+        key = self.key(control)
+        found = st.session_state[key] if key in st.session_state else st.query_params.get(key)
+        return str(found or "")
+
+    def _listed(self, control: str) -> list[str]:
+        key = self.key(control)
+        listed = st.session_state[key] if key in st.session_state else st.query_params.get_all(key)
+        return list(listed or ())
+
+    def _page_key(self, query: Query) -> str:
+        """A query has a control of its own, so that its page is never set from two sides."""
+        return f"{self.key('page')}_{query.token}"
+
+    def _start(self, query: Query, chosen: str | None) -> int:
+        """The page a query opens at: the selected image's on entering, the first after a change."""
+        now = self._page_key(query)
+        before, start = st.session_state.get(self.key("opened"), (now, 1))
+        if before not in st.session_state:
+            by = (query.sort.column, query.descending)
+            place = None if chosen is None else self.rows.place(chosen, *by, query.where)
+            start = 1 if place is None else place // self.per_page + 1
+        elif before != now:
+            start = 1
+        st.session_state[self.key("opened")] = (now, start)
+        return int(start)
+
+
+def _card(row: pd.Series, value: str, rank: int | None) -> Card:
+    name, group = short(str(row["name"])), str(row.get("group") or "")
+    return Card(
+        str(row["id"]),
+        value if rank is None else f"{rank:,}. {value}",
+        group or name,
+        f"{'' if rank is None else f'Rank {rank:,}: '}{name}, {value} {group}".rstrip(),
+    )

@@ -7,13 +7,14 @@ import torch
 from memlib.images import to_pixels
 from memlib.measures import MEASURES, Row
 from memlib.measures.redraw import RedrawSettings, levels_of
-from memlib.runs import held_out_sample, measure_images, measure_one
+from memlib.runs import held_out_sample, measure_images
 from memlib.workspace import Workspace
 from pages.figures import charts
 from pages.figures.pictures import data_url, enlarge, framed
 from pages.ranking.view import Picture, Progress
 from pages.session import workspace
 from pages.session.long_work import long_work
+from pages.session.measured import measured
 
 MEASURE = MEASURES["redraw"]
 DRAWS, STEPS, COLUMNS = RedrawSettings.draws, RedrawSettings.steps, 16
@@ -47,7 +48,7 @@ def redraw_panel(loaded: Workspace, picture: Picture) -> None:
     def draw(progress: object) -> None:
         for place, sigma in enumerate(missing):
             progress(place / len(missing))  # type: ignore[operator]
-            measure_one(denoiser, picture.image, picture.id, MEASURE.name, asked[sigma], results)
+            measured(denoiser, picture.image, picture.id, MEASURE.name, asked[sigma])
 
     if missing:
         seconds = workspace.seconds(denoiser, len(missing) * DRAWS * STEPS)

@@ -9,11 +9,14 @@ from torch import Tensor
 
 from memlib.denoisers import NetworkDenoiser
 from memlib.measures import MEASURES, Row, difference
-from memlib.runs import measure_one
 from memlib.workspace import Workspace
 from pages.session import workspace
+from pages.session.measured import measured
 from pages.session.messages import show_error
 from pages.session.state import OneOf
+
+SMOOTHING = 3  # maps are drawn averaged over boxes of so many pixels, on every page
+SMOOTHED = "Averaged over 3 x 3 pixels; the sum stays."
 
 Progress = Callable[[float], object] | None
 
@@ -83,17 +86,7 @@ class View:
                 if progress:
                     progress((place + share) / len(models))
 
-            rows.append(
-                measure_one(
-                    model,
-                    picture.image,
-                    picture.id,
-                    self.measure,
-                    asked,
-                    workspace.results(),
-                    report,
-                )
-            )
+            rows.append(measured(model, picture.image, picture.id, self.measure, asked, report))
         return rows[0] if len(rows) == 1 else difference(*rows)
 
     def with_parameters(self, **parameters: Any) -> Self:

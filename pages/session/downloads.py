@@ -12,7 +12,7 @@ import streamlit as st
 
 
 def table_buttons(table: pd.DataFrame, manifest: Mapping[str, Any], name: str) -> None:
-    """Buttons for the whole table, every row unfiltered, as CSV and Parquet."""
+    """Draw the buttons that download a table with its provenance, as CSV and Parquet."""
     row = st.container(horizontal=True)
     row.download_button(
         "CSV",
@@ -37,7 +37,7 @@ def as_csv(table: pd.DataFrame, manifest: Mapping[str, Any]) -> bytes:
         "model": manifest["model"]["digest"],
         "images": manifest["images"]["digest"],
         **({"reference": manifest["reference"]["digest"]} if "reference" in manifest else {}),
-        **{name: manifest[name] for name in ("measure", "shown") if name in manifest},
+        **{name: manifest[name] for name in ("measure", "shown", "filter") if name in manifest},
         **manifest["parameters"],
         "date": manifest.get("precomputed", manifest)["date"],
     }

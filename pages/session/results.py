@@ -1,4 +1,6 @@
-"""What this session has computed, or found computed: results, image sizes, how fast the model is."""
+"""What this session has computed, or found computed: results, image sizes,
+how fast the model is.
+"""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,8 +20,6 @@ from pages.session.state import Kept
 
 RESULTS: Kept[Results] = Kept("results", Results)  # bounded in memory
 ADOPTED: Kept[dict[tuple, dict]] = Kept("adopted", dict)  # manifests, by series and image set
-FORWARD: Kept[dict[str, float]] = Kept("forward_seconds", dict)  # by model digest
-SIZES: Kept[dict[str, int]] = Kept("png_sizes", dict)  # by image id
 
 
 def results() -> Results:
@@ -46,24 +46,31 @@ def keep(run: Run) -> None:
 
 
 def seconds(denoiser: NetworkDenoiser, forwards: int) -> float:
-    """How long so many network forwards of one image will take here, from a trial once a session
-    and model.
+    """How long so many network forwards of one image will take here, from one trial of the model
+    for all sessions.
     """
-    times = FORWARD.get()
-    if denoiser.digest not in times:
-        times[denoiser.digest] = forward_seconds(denoiser)
-    return forwards * times[denoiser.digest]
+    return forwards * _forward_seconds(denoiser, denoiser.digest)
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def _forward_seconds(_denoiser: NetworkDenoiser, digest: str) -> float:
+    return forward_seconds(_denoiser)
 
 
 def png_sizes(images: ImageSet, indices: Sequence[int]) -> np.ndarray:
-    """Bytes of the chosen images as PNGs; those that were asked for before are remembered."""
-    known = SIZES.get()
+    """Bytes of the chosen images as PNGs; what any session asked for is remembered."""
+    known = _png_sizes(images.digest)
     missing = [index for index in indices if images.ids[index] not in known]
     if missing:
         with st.spinner("Sizes of the images as PNGs"):
             sizes = png_size(images[index] for index in missing).tolist()
         known.update(zip((images.ids[index] for index in missing), sizes, strict=True))
     return np.array([known[images.ids[index]] for index in indices])
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _png_sizes(digest: str) -> dict[str, int]:
+    return {}
 
 
 def manifest(loaded: Workspace, measure: str, parameters: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,12 +9,13 @@ import streamlit as st
 from memlib.denoisers import NetworkDenoiser
 from memlib.denoisers.loading import find_checkpoints
 from memlib.measures import Row, difference
-from memlib.runs import held_out_sample, measure_images, measure_one
+from memlib.runs import held_out_sample, measure_images
 from pages.figures import charts
 from pages.figures.pictures import coarse, colour_range
 from pages.ranking.view import Picture
 from pages.session import workspace
 from pages.session.long_work import long_work
+from pages.session.measured import measured
 from pages.session.messages import show_error
 from pages.session.paths import confine
 from pages.volume_growth.growth_view import MEASURE, Growth
@@ -135,7 +136,7 @@ def _rows(view: Growth, picture: Picture, states: list[State]) -> list[Row] | No
     def measure(progress: Callable[[float], object]) -> None:
         for place, load in enumerate(missing):
             progress(place / len(missing))
-            measure_one(load(), picture.image, picture.id, MEASURE.name, view.parameters, results)
+            measured(load(), picture.image, picture.id, MEASURE.name, view.parameters)
 
     if missing and not long_work(
         "Measure at every checkpoint",

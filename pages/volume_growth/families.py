@@ -6,13 +6,17 @@ import streamlit as st
 
 from memlib.images import ImageSet
 from memlib.measures.maps import family_aucs
+from pages.ranking.ranked import Ranked
 from pages.volume_growth.growth_view import Growth
 
 
-def partial_panel(view: Growth) -> None:
-    """Pixel AUC of the maps against the masks of the families in the image set, beside maps that
-    know no model.
+def partial_panel(view: Growth, ranked: Ranked) -> None:
+    """Draw the pixel AUC of the maps against the masks of the families in the image set, beside
+    maps that know no model.
+
+    Maps are those of the images that pass the filters; masks are made of whole families.
     """
+    passing = set(ranked.table["id"])
     images, reference = view.loaded.images, view.loaded.reference
     if (
         "family" not in images.metadata or view.loaded.denoiser.shape != images.shape
@@ -22,7 +26,9 @@ def partial_panel(view: Growth) -> None:
         {"reference": reference} if reference is not None else {}
     )
     maps = {
-        name: {image: rows[image]["map"] for image in images.ids if image in rows}
+        name: {
+            image: rows[image]["map"] for image in images.ids if image in rows and image in passing
+        }
         for name, rows in ((name, view.known(model)) for name, model in models.items())
     }
     other = maps.pop("reference", {})
@@ -49,6 +55,7 @@ def partial_panel(view: Growth) -> None:
         "0.5 is chance."
     )
     st.dataframe(table, hide_index=True, height="content", alt="Pixel AUC of maps and baselines")
+    ranked.note()
     auc = {
         (line["map"], region): float(line[region])
         for line in table.to_dict("records")

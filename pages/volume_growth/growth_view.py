@@ -6,19 +6,28 @@ import numpy as np
 
 from memlib.measures import MEASURES, Row, maps
 from pages.figures.pictures import colour_range, rgb
-from pages.ranking.view import Picture, Progress, View
+from pages.ranking.view import SMOOTHING, Picture, Progress, View
 from pages.session import workspace
 from pages.widgets.player import Axis, Kind, player
 
 MEASURE = MEASURES["volume_growth"]
 SLIDER_LEVELS = 24  # as many positions as the noise-level slider has at most
+RAW, MINUS, WITHOUT = "Growth", "Minus reference", "Size of the PNG taken out"
 
 
 @dataclass(frozen=True)
 class Growth(View):
-    """A view of volume growth; `smoothing` is the side of the boxes the maps are averaged over."""
+    """A view of volume growth: what of it is `shown`, and the side of the boxes its maps are
+    averaged over.
+    """
 
-    smoothing: int = 1
+    shown: str = RAW
+    smoothing: int = SMOOTHING
+
+    @property
+    def axis(self) -> str:
+        """What the shown values are, with their unit."""
+        return f"{self.shown.lower() if self.shown != RAW else 'log growth'}, {MEASURE.unit}"
 
     def detailed(self, picture: Picture, progress: Progress = None) -> Row:
         """One image's row with the maps at every level."""
@@ -41,6 +50,7 @@ class Growth(View):
 
     @property
     def sigmas(self) -> np.ndarray:
+        """The ladder's noise levels (T + 1,)."""
         return np.geomspace(
             float(self.parameters["sigma_min"]),
             float(self.parameters["sigma_max"]),
@@ -48,13 +58,14 @@ class Growth(View):
         )
 
     def smooth(self, heat: np.ndarray) -> np.ndarray:
+        """Maps (..., H, W) averaged as the page asks."""
         return maps.smooth(heat, self.smoothing)
 
     def player(
         self, picture: Picture, row: Row, key: str, limits: tuple[float, float] | None = None
     ) -> None:
-        """Image, map and overlay of one picture, with a slider over the noise levels and the map's
-        standard error.
+        """Draw image, map and overlay of one picture, with a slider over the noise levels and the
+        map's standard error.
         """
         places = np.unique(
             np.linspace(0, len(row["maps"]) - 1, SLIDER_LEVELS).round().astype(int)

@@ -9,8 +9,7 @@ from streamlit.testing.v1 import AppTest
 from streamlit.util import calc_hash
 
 from tests.conftest import tiny_unet
-
-DEFAULT = "volume_growth"  # the page at the root of the app
+from tests.pages.app import DEFAULT
 
 
 @pytest.fixture(autouse=True)

@@ -18,6 +18,7 @@ from pages.audit import exports as auditing
 from pages.audit.review import DATABASE
 from pages.session import neighbours as nearby
 from pages.widgets import desk as desk_module
+from tests.pages.app import opened
 
 ROOT = Path(__file__).parents[2]
 
@@ -39,11 +40,8 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     return found
 
 
-def opened(page: str = "audit", **url: str) -> AppTest:
-    at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=300)
-    for name, value in url.items():
-        at.query_params[name] = value
-    return at.switch_page(f"pages/{page}/page.py").run()
+def audit(**url: str) -> AppTest:
+    return opened("audit", **url)
 
 
 def as_reviewer(at: AppTest, name: str) -> AppTest:
@@ -53,7 +51,7 @@ def as_reviewer(at: AppTest, name: str) -> AppTest:
 def test_the_queue_is_what_reaches_the_threshold_most_memorised_first_and_says_its_base_rate(
     sent: list[dict[str, Any]],
 ) -> None:
-    at = opened(flag_by="Denoising loss", threshold_denoising_loss="0.01")
+    at = audit(flag_by="Denoising loss", threshold_denoising_loss="0.01")
     assert not at.exception
     said = next(caption.value for caption in at.caption if "flagged" in caption.value)
     assert " of 964 flagged; at " in said
@@ -77,7 +75,7 @@ def test_the_queue_is_what_reaches_the_threshold_most_memorised_first_and_says_i
 
 
 def test_everything_of_a_case_is_on_the_desk(sent: list[dict[str, Any]]) -> None:
-    opened()
+    audit()
     case = sent[-1]["cases"][0]
     assert case["name"].endswith(".png")
     assert [heat["name"] for heat in case["maps"]] == ["Growth", "Minus reference"]
@@ -91,9 +89,9 @@ def test_everything_of_a_case_is_on_the_desk(sent: list[dict[str, Any]]) -> None
 def test_the_desk_opens_at_the_case_of_the_link_and_a_wrong_one_does_no_harm(
     sent: list[dict[str, Any]],
 ) -> None:
-    opened()
+    audit()
     wanted = sent[-1]["order"][20]
-    opened(case=wanted)
+    audit(case=wanted)
     assert sent[-1]["at"] == wanted
     for url in (
         {"case": "nonsense"},
@@ -101,14 +99,14 @@ def test_the_desk_opens_at_the_case_of_the_link_and_a_wrong_one_does_no_harm(
         {"threshold_volume_growth": "1e99"},
         {"queue": "x", "status": "y"},
     ):
-        assert not opened(**url).exception
+        assert not audit(**url).exception
         assert sent[-1]["at"] in sent[-1]["order"]
 
 
 def test_others_verdicts_are_not_sent_before_ones_own(
     sent: list[dict[str, Any]], database: str
 ) -> None:
-    opened()
+    audit()
     first, second = sent[-1]["order"][:2]
     store, model = Verdicts(database), load_denoiser("demo", "cpu").digest
     store.decide(
@@ -117,14 +115,14 @@ def test_others_verdicts_are_not_sent_before_ones_own(
         [Change(first, "memorised", note="secret"), Change(second, "unsure", note="shared")],
     )
     store.decide(model, "Bob", [Change(second, "memorised")])
-    as_reviewer(opened(), "Bob")
+    as_reviewer(audit(), "Bob")
     data = sent[-1]
     assert set(data["others"]) == {second}
     assert "secret" not in json.dumps(data)
     assert data["others"][second][0]["verdict"] == "unsure"
     assert data["decided"] == 1
     assert data["mine"][second]["stale"]  # it was given on no evidence
-    disputed = as_reviewer(opened(), "Bob")
+    disputed = as_reviewer(audit(), "Bob")
     disputed.button_group(key="status").set_value("Disputed").run()
     assert not disputed.exception
     assert sent[-1]["order"] == [second]
@@ -134,14 +132,14 @@ def test_others_verdicts_are_not_sent_before_ones_own(
 
 @pytest.mark.parametrize("source", ["Extraction", "By hand", "Imported"])
 def test_every_kind_of_queue_opens(source: str, sent: list[dict[str, Any]]) -> None:
-    at = opened(queue=source)
+    at = audit(queue=source)
     assert not at.exception
     assert not at.error
     assert bool(sent) == (source == "Extraction")
 
 
 def test_images_are_queued_by_hand_by_their_names(sent: list[dict[str, Any]]) -> None:
-    at = opened(queue="By hand")
+    at = audit(queue="By hand")
     at.text_input(key="by_hand_text").set_value("person-muscle").run()
     next(button for button in at.button if button.label.startswith("Add")).click().run()
     assert not at.exception
@@ -150,7 +148,7 @@ def test_images_are_queued_by_hand_by_their_names(sent: list[dict[str, Any]]) ->
 
 
 def test_a_list_is_imported_and_a_folder_outside_is_refused(sent: list[dict[str, Any]]) -> None:
-    at = opened(queue="Imported")
+    at = audit(queue="Imported")
     name = load_images("demo").names[5]
     at.file_uploader[0].upload(
         "list.csv", f"file_name,why\n{name},x\nnothing.png,y\n".encode(), "text/csv"
@@ -169,7 +167,7 @@ def test_a_database_that_cannot_be_opened_is_one_sentence(
     monkeypatch: pytest.MonkeyPatch, sent: list[dict[str, Any]]
 ) -> None:
     monkeypatch.setenv(DATABASE, "postgresql+psycopg://nobody:sesame@127.0.0.1:1/none")
-    at = opened()
+    at = audit()
     assert not at.exception
     assert len(at.error) == 1
     assert "cannot be opened" in at.error[0].value
@@ -181,7 +179,7 @@ def test_a_set_without_held_out_images_is_told_that_no_rate_can_be_given(
     sent: list[dict[str, Any]],
 ) -> None:
     model, images = model_and_images
-    at = opened(model=model, images=images)
+    at = audit(model=model, images=images)
     assert any("Nothing has been measured yet" in info.value for info in at.info)
     assert not at.exception
     at = opened("volume_growth", model=model, images=images, steps="12", probes="2")

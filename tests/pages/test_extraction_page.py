@@ -14,11 +14,8 @@ from memlib.extraction import read_generations
 from memlib.images import to_pixels
 from pages.session import stored_runs as attacks
 from tests.memlib.denoisers.test_loaders_models import tiny_ldm
-from tests.pages.test_pages import (
-    app,
-    press,
-    write_groups,
-)
+from tests.pages.app import opened, press
+from tests.pages.test_pages import write_groups
 
 VIEWS = ("Pairs", "Methods compared", "Clusters", "Replay", "Find an image")
 
@@ -30,7 +27,7 @@ def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def page(**url: str) -> AppTest:
-    return app(**url).switch_page("pages/extraction/page.py").run()
+    return opened("extraction", **url)
 
 
 def generations(at: AppTest) -> pd.DataFrame:
@@ -109,7 +106,14 @@ def test_an_attack_on_an_own_model_is_drawn_stored_compared_and_resumed(
     assert not at.exception
     assert len(generations(at)) == 70
     start(
-        at, "side", Images_to_draw=66, Own_images=40, Clusters=4, Cohesion=-1.0, Updates=3, Steps=2
+        at,
+        "side",
+        Images_to_draw=66,
+        Model_samples=40,
+        Clusters=4,
+        Cohesion=-1.0,
+        Updates=3,
+        Steps=2,
     )
     assert not at.exception
     table = generations(at)
@@ -136,7 +140,7 @@ def test_an_attack_on_an_own_model_is_drawn_stored_compared_and_resumed(
 def test_settings_that_cannot_be_used_are_one_sentence(model_and_images: tuple[str, str]) -> None:
     model, images = model_and_images
     at = page(model=model, images=images)
-    start(at, "side", Images_to_draw=4, Own_images=4, Clusters=50, Steps=2)
+    start(at, "side", Images_to_draw=4, Model_samples=4, Clusters=50, Steps=2)
     assert not at.exception
     assert any("clusters" in error.value for error in at.error)
 
@@ -188,7 +192,14 @@ def test_a_latent_model_is_attacked_in_its_latents_and_matched_as_pictures(
     monkeypatch.setenv("AFTERIMAGE_ROOTS", str(tmp_path))
     at = page(model=str(tmp_path / "ldm"), images=str(tmp_path / "images.npy"))
     start(
-        at, "side", Images_to_draw=5, Own_images=24, Clusters=3, Cohesion=-1.0, Updates=2, Steps=2
+        at,
+        "side",
+        Images_to_draw=5,
+        Model_samples=24,
+        Clusters=3,
+        Cohesion=-1.0,
+        Updates=2,
+        Steps=2,
     )
     assert not at.exception
     assert not at.error

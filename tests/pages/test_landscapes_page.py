@@ -14,6 +14,7 @@ from streamlit.testing.v1 import AppTest
 from memlib.landscapes import plane as land
 from pages.widgets import plane as plane_module
 from pages.widgets.plane import Field, Probe, Quantity, plane
+from tests.pages.app import opened
 
 ROOT = Path(__file__).parents[2]
 QUICK = {"points": "4", "signs": "2"}
@@ -31,10 +32,7 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> Sent:
 
 
 def page(**url: str) -> AppTest:
-    at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120)
-    for name, value in {"model": "none", **QUICK, **url}.items():
-        at.query_params[name] = value
-    return at.switch_page("pages/landscapes/page.py").run()
+    return opened("landscapes", **{"model": "none", **QUICK, **url})
 
 
 def values(field: dict[str, Any]) -> np.ndarray:

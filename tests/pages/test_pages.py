@@ -24,16 +24,10 @@ from pages.session import address
 from pages.session import downloads as exports
 from pages.widgets import player as player_module
 from tests.conftest import tiny_unet
+from tests.pages.app import opened, press
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "pages").glob("*/page.py"))
-
-
-def app(**url: str) -> AppTest:
-    at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120)
-    for name, value in url.items():
-        at.query_params[name] = value
-    return at.run()
+PAGES = sorted(path.parent.name for path in (ROOT / "pages").glob("*/page.py"))
 
 
 def ranking(at: AppTest) -> pd.DataFrame:
@@ -43,7 +37,7 @@ def ranking(at: AppTest) -> pd.DataFrame:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_every_page_runs_with_the_demo(page: str) -> None:
-    at = app().switch_page(page).run()
+    at = opened(page)
     assert not at.exception
     assert not at.error
     assert any("Emoji demo model" in text.value for text in at.sidebar.text)
@@ -51,13 +45,13 @@ def test_every_page_runs_with_the_demo(page: str) -> None:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_every_page_runs_with_nothing_loaded(page: str) -> None:
-    at = app(model="none").switch_page(page).run()
+    at = opened(page, model="none")
     assert not at.exception
     assert not at.error
 
 
 def test_the_first_page_opens_filled_with_all_demo_images_ranked() -> None:
-    at = app()
+    at = opened()
     table = ranking(at)
     assert len(table) == 1164
     assert table["value"].is_monotonic_decreasing
@@ -65,25 +59,25 @@ def test_the_first_page_opens_filled_with_all_demo_images_ranked() -> None:
 
 
 def test_the_image_in_the_url_is_the_one_shown_and_a_wrong_one_does_no_harm() -> None:
-    chosen = ranking(app()).iloc[700]
-    at = app(image=chosen["id"])
+    chosen = ranking(opened()).iloc[700]
+    at = opened(image=chosen["id"])
     assert any(text.value == chosen["name"] for text in at.text)
     assert any(metric.value.startswith(f"{chosen['rank']:,} of") for metric in at.metric)
-    assert not app(image="nonsense", steps="-4", low="abc", order="sideways").exception
+    assert not opened(image="nonsense", steps="-4", low="abc", order="sideways").exception
 
 
 def test_filters_keep_the_ranks_of_the_whole_set() -> None:
-    at = app()
-    at.text_input(key="search").set_value("held-out/").run()
+    at = opened()
+    at.text_input(key="growth_search").set_value("held-out/").run()
     assert not at.exception
     assert any("of 1,164" in metric.value for metric in at.metric)
-    at.text_input(key="search").set_value("no such name").run()
+    at.text_input(key="growth_search").set_value("no such name").run()
     assert any("No image passes" in info.value for info in at.info)
 
 
 def test_measuring_own_images_fills_the_page(model_and_images: tuple[str, str]) -> None:
     model, images = model_and_images
-    at = app(model=model, images=images, steps="3", probes="1")
+    at = opened(model=model, images=images, steps="3", probes="1")
     assert any("cut there" in info.value for info in at.info)
     assert any("Nothing has been measured" in info.value for info in at.info)
     at.button_group[0].set_value("Everything").run()
@@ -95,7 +89,7 @@ def test_measuring_own_images_fills_the_page(model_and_images: tuple[str, str]) 
 
 
 def test_other_settings_do_not_show_the_numbers_of_these() -> None:
-    at = app()
+    at = opened()
     at.number_input(key="seed").set_value(7).run()
     assert any("Nothing has been measured with these settings" in info.value for info in at.info)
     at.number_input(key="seed").set_value(0).run()
@@ -127,7 +121,7 @@ def submit(at: AppTest, model: str = "", images: str = "", size: int | None = No
 def test_bad_sources_are_one_sentence_and_lose_nothing(
     model: str, images: str, word: str, model_and_images: tuple[str, str], tmp_path: Path
 ) -> None:
-    at = app().switch_page("pages/workspace/page.py").run()
+    at = opened("workspace")
     submit(at, model.format(tmp=tmp_path), images.format(tmp=tmp_path))
     assert not at.exception
     assert len(at.error) == 1
@@ -142,7 +136,7 @@ def test_images_are_brought_to_the_models_size_on_request(
     model_and_images: tuple[str, str],
 ) -> None:
     model, _ = model_and_images
-    at = app().switch_page("pages/workspace/page.py").run()
+    at = opened("workspace")
     submit(at, model, "", 8)
     assert not at.error
     assert any(text.value == "model" for text in at.sidebar.text)
@@ -150,7 +144,7 @@ def test_images_are_brought_to_the_models_size_on_request(
 
 def test_another_model_starts_with_its_own_noise_range(model_and_images: tuple[str, str]) -> None:
     model, images = model_and_images
-    at = app()
+    at = opened()
     before = at.number_input(key="high").value
     at.number_input(key="high").set_value(20.0).run()
     at.switch_page("pages/workspace/page.py").run()
@@ -163,7 +157,7 @@ def test_another_model_starts_with_its_own_noise_range(model_and_images: tuple[s
 
 def test_images_that_changed_on_disk_are_read_again(model_and_images: tuple[str, str]) -> None:
     model, images = model_and_images
-    at = app(model=model, images=images).switch_page("pages/workspace/page.py").run()
+    at = opened("workspace", model=model, images=images)
     assert any("20 of 8 x 8" in caption.value for caption in at.sidebar.caption)
     np.save(images, np.zeros((5, 8, 8, 3), np.uint8))
     submit(at, model, images)
@@ -171,7 +165,7 @@ def test_images_that_changed_on_disk_are_read_again(model_and_images: tuple[str,
 
 
 def test_a_link_to_a_missing_model_says_so_on_every_page() -> None:
-    at = app(model="missing")
+    at = opened(model="missing")
     assert any("missing" in error.value for error in at.error)
     assert not at.exception
 
@@ -237,7 +231,9 @@ def test_the_library_does_not_know_the_app() -> None:
 
 
 def test_the_difference_to_the_reference_is_that_of_both_models_values() -> None:
-    own, minus = (ranking(app(of=shown)).set_index("id") for shown in ("Growth", "Minus reference"))
+    own, minus = (
+        ranking(opened(of=shown)).set_index("id") for shown in ("Growth", "Minus reference")
+    )
     _, rows = read_run(DEMO / "runs" / "volume-growth-reference")
     reference = np.array([rows[image]["value"] for image in own.index])
     np.testing.assert_allclose(minus.loc[own.index, "value"], own["value"] - reference, atol=1e-2)
@@ -246,7 +242,7 @@ def test_the_difference_to_the_reference_is_that_of_both_models_values() -> None
 
 
 def test_what_the_png_size_explains_can_be_taken_out() -> None:
-    table = ranking(app(of="Size of the PNG taken out"))
+    table = ranking(opened(of="Size of the PNG taken out"))
     assert np.corrcoef(table["value"], table["png_bytes"])[0, 1] == pytest.approx(0, abs=1e-6)
     assert table["value"].mean() == pytest.approx(0, abs=1e-3)
 
@@ -263,24 +259,20 @@ def test_what_the_png_size_explains_can_be_taken_out() -> None:
 )
 def test_every_panel_opens_from_its_link(panel: str, words: str) -> None:
     at = (
-        app(closer=panel, of="Minus reference", image="6bd8d0")
+        opened(closer=panel, of="Minus reference", image="6bd8d0")
         if panel != "Over training"
-        else app(closer=panel)
+        else opened(closer=panel)
     )
     assert not at.exception
     assert not at.error
     assert any(words.lower() in text.value.lower() for text in (*at.markdown, *at.caption))
 
 
-def press(at: AppTest, label: str) -> AppTest:
-    return next(button for button in at.button if button.label == label).click().run()
-
-
 def test_the_panels_of_an_own_model_do_their_work(
     model_and_images: tuple[str, str], tmp_path: Path
 ) -> None:
     model, images = model_and_images
-    at = app(model=model, images=images, steps="2", probes="1", closer="Exact map")
+    at = opened(model=model, images=images, steps="2", probes="1", closer="Exact map")
     next(group for group in at.button_group if group.label == "What to measure").set_value(
         "Everything"
     ).run()
@@ -327,12 +319,12 @@ def test_checkpoints_come_in_the_order_of_their_numbers(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("shown", ["Growth", "Size of the PNG taken out"])
 def test_an_uploaded_picture_is_measured_like_the_others(shown: str) -> None:
-    at = app(of=shown, closer="Compare")
+    at = opened(of=shown, closer="Compare")
     name, picture = next((name, image) for name, image in zip(*demo_pictures(), strict=True))
     at.file_uploader[0].upload(name, picture, "image/png").run()
     assert not at.exception
     assert any(metric.label == "In the image set" and metric.value == "yes" for metric in at.metric)
-    growths = ranking(app())
+    growths = ranking(opened())
     rank = int(growths.loc[growths["name"] == name, "rank"].iloc[0])
     stated = next(metric.value for metric in at.metric if metric.label == "Would rank")
     assert abs(int(stated.split(" of ")[0].replace(",", "")) - rank) <= 2
@@ -389,10 +381,7 @@ def test_coarse_maps_are_block_means_of_at_most_64_cells() -> None:
 
 def test_the_p_laplace_page_ranks_all_demo_images_for_every_p_and_level() -> None:
     for url in ({}, {"p": "3"}, {"sigma": "2"}, {"of": "Minus reference"}):
-        at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120)
-        for name, value in url.items():
-            at.query_params[name] = value
-        at.switch_page("pages/p_laplace/page.py").run()
+        at = opened("p_laplace", **url)
         assert not at.exception
         assert not at.error
         table = ranking(at)
@@ -410,10 +399,7 @@ def test_the_p_laplace_page_ranks_all_demo_images_for_every_p_and_level() -> Non
     ],
 )
 def test_every_p_laplace_panel_opens_from_its_link(panel: str, words: str) -> None:
-    at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120)
-    at.query_params["look"] = panel
-    at.query_params["fine"] = "4"
-    at.switch_page("pages/p_laplace/page.py").run()
+    at = opened("p_laplace", look=panel, fine="4")
     assert not at.exception
     assert not at.error
     assert any(words in text.value for text in at.markdown)
@@ -436,15 +422,7 @@ def test_p_laplace_works_with_one_group_or_two(
     groups: list[str], model_and_images: tuple[str, str], tmp_path: Path
 ) -> None:
     images = write_groups(tmp_path / "pictures", groups)
-    at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120)
-    for name, value in {
-        "model": model_and_images[0],
-        "images": images,
-        "fine": "2",
-        "directions": "2",
-    }.items():
-        at.query_params[name] = value
-    at.switch_page("pages/p_laplace/page.py").run()
+    at = opened("p_laplace", model=model_and_images[0], images=images, fine="2", directions="2")
     next(group for group in at.button_group if group.label == "What to measure").set_value(
         "Everything"
     ).run()
@@ -453,7 +431,7 @@ def test_p_laplace_works_with_one_group_or_two(
     assert len(ranking(at)) == len(groups)
 
 
-@pytest.mark.parametrize("page", ["pages/volume_growth/page.py", "pages/p_laplace/page.py"])
+@pytest.mark.parametrize("page", ["volume_growth", "p_laplace"])
 def test_a_model_with_a_short_noise_range_is_served_or_told_in_a_sentence(
     page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -463,7 +441,8 @@ def test_a_model_with_a_short_noise_range_is_served_or_told_in_a_sentence(
     )  # sigma up to 0.35
     monkeypatch.setenv("AFTERIMAGE_ROOTS", str(tmp_path))
     images = write_groups(tmp_path / "pictures", ["held-out"] * 3 + ["trained"] * 3)
-    at = app(
+    at = opened(
+        page,
         model=str(tmp_path / "model"),
         images=images,
         steps="2",
@@ -473,7 +452,6 @@ def test_a_model_with_a_short_noise_range_is_served_or_told_in_a_sentence(
         fine="2",
         control="denoising_loss",
     )
-    at.switch_page(page).run()
     next(group for group in at.button_group if group.label == "What to measure").set_value(
         "Everything"
     ).run()
@@ -483,7 +461,7 @@ def test_a_model_with_a_short_noise_range_is_served_or_told_in_a_sentence(
     assert not at.exception
     assert not at.error
     assert any("% " in text.value or "%**" in text.value for text in at.markdown)
-    if page.endswith("growth.py"):
+    if page == "volume_growth":
         at.button_group(key="control").set_value("denoising_loss").run()
         press(at, "Measure this control")
         assert not at.exception
@@ -491,7 +469,7 @@ def test_a_model_with_a_short_noise_range_is_served_or_told_in_a_sentence(
 
 
 def test_comparing_follows_the_settings_of_the_page() -> None:
-    at = app(closer="Compare")
+    at = opened(closer="Compare")
     at.number_input(key="seed").set_value(0)
     at.number_input(key="steps").set_value(3).run()
     press(at, "Measure")
@@ -507,12 +485,14 @@ def test_comparing_follows_the_settings_of_the_page() -> None:
 
 def test_an_own_model_is_measured_by_p_laplace(model_and_images: tuple[str, str]) -> None:
     model, images = model_and_images
-    at = (
-        app(
-            model=model, images=images, directions="4", fine="4", radius="0.5", look="Low-noise map"
-        )
-        .switch_page("pages/p_laplace/page.py")
-        .run()
+    at = opened(
+        "p_laplace",
+        model=model,
+        images=images,
+        directions="4",
+        fine="4",
+        radius="0.5",
+        look="Low-noise map",
     )
     assert any("Nothing has been measured" in info.value for info in at.info)
     next(group for group in at.button_group if group.label == "What to measure").set_value(
@@ -536,18 +516,15 @@ def test_the_radius_panel_measures_its_own_radii_whatever_the_radius_of_the_rank
     model_and_images: tuple[str, str],
 ) -> None:
     model, images = model_and_images
-    at = (
-        app(
-            model=model,
-            images=images,
-            directions="4",
-            fine="4",
-            radius="0.5",
-            look="Radius",
-            sigma="0.5",
-        )
-        .switch_page("pages/p_laplace/page.py")
-        .run()
+    at = opened(
+        "p_laplace",
+        model=model,
+        images=images,
+        directions="4",
+        fine="4",
+        radius="0.5",
+        look="Radius",
+        sigma="0.5",
     )
     next(group for group in at.button_group if group.label == "What to measure").set_value(
         "Everything"
@@ -568,7 +545,7 @@ def test_the_radius_panel_measures_its_own_radii_whatever_the_radius_of_the_rank
 
 @pytest.mark.parametrize("page", ["volume_growth", "p_laplace"])
 def test_the_provenance_names_the_precomputed_run_of_these_images(page: str) -> None:
-    at = app().switch_page(f"pages/{page}/page.py").run()
+    at = opened(page)
     (details,) = [
         json.loads(element.value) for element in at.json if "precomputed" in str(element.value)
     ]
@@ -605,9 +582,7 @@ def test_an_address_gives_back_what_was_loaded(
 
 
 def test_minus_the_reference_is_said_of_every_number_it_is_taken_from() -> None:
-    at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120)
-    at.query_params["of"], at.query_params["fine"] = "Minus reference", "2"
-    at.switch_page("pages/p_laplace/page.py").run()
+    at = opened("p_laplace", of="Minus reference", fine="2")
     assert not at.exception
     assert any(metric.label == "Loss, minus reference" for metric in at.metric)
     table = next(frame.value for frame in at.dataframe if "σ" in frame.value)

@@ -16,7 +16,8 @@ from memlib.__main__ import main
 from memlib.bundled import DEMO
 from memlib.runs import FOLDER, Run, read_run
 from pages.session import background
-from tests.pages.test_pages import app, ranking
+from tests.pages.app import opened, visit
+from tests.pages.test_pages import ranking
 
 
 @pytest.fixture(autouse=True)
@@ -25,7 +26,7 @@ def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def runs(**url: str) -> AppTest:
-    at = app(**url).switch_page("pages/runs/page.py")
+    at = visit("runs", **url)
     at.session_state.run_rows = at.session_state.run_origin = True
     return at.run()
 
@@ -97,7 +98,7 @@ def test_page_command_and_background_give_the_same_numbers(
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        at = app(model=model, images=images)
+        at = opened(model=model, images=images)
         next(group for group in at.button_group if group.label == "What to measure").set_value(
             "Everything"
         ).run()
@@ -108,7 +109,7 @@ def test_page_command_and_background_give_the_same_numbers(
         monkeypatch.setattr(
             background, "start", lambda arguments, *_: begun.append(list(arguments))
         )
-        other = app(model=model, images=images)
+        other = opened(model=model, images=images)
         next(group for group in other.button_group if group.label == "What to measure").set_value(
             "Everything"
         ).run()

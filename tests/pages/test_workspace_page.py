@@ -24,7 +24,8 @@ from pages.session.messages import plain
 from tests.conftest import tiny_unet
 from tests.memlib.denoisers.test_loaders_models import FakeHub, classed_unet, tiny_ldm
 from tests.memlib.images.test_loaders_images import write_parquet
-from tests.pages.test_pages import app, press, ranking, submit
+from tests.pages.app import opened, press, visit
+from tests.pages.test_pages import ranking, submit
 
 
 @pytest.fixture
@@ -45,7 +46,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def workspace_page(**url: str) -> AppTest:
-    return app(**url).switch_page("pages/workspace/page.py").run()
+    return opened("workspace", **url)
 
 
 def said(at: AppTest) -> str:
@@ -157,7 +158,7 @@ def test_a_latent_model_measures_pictures_and_says_that_its_maps_are_of_latents(
     place: Path,
 ) -> None:
     tiny_ldm(place / "ldm")
-    at = app(
+    at = opened(
         model=str(place / "ldm"), images=str(place / "pictures"), size="16", steps="2", probes="1"
     )
     assert "Measured as latents of 8 x 8; maps are enlarged over the image." in said(at)
@@ -197,7 +198,7 @@ class NoHub:
         raise AssertionError("the Hub was asked")
 
 
-@pytest.mark.parametrize("page", ["pages/workspace/page.py", "pages/volume_growth/page.py"])
+@pytest.mark.parametrize("page", ["workspace", "volume_growth"])
 @pytest.mark.parametrize(
     "url",
     [
@@ -213,7 +214,7 @@ def test_a_link_downloads_nothing_by_itself(
     for name in ("snapshot_download", "HfApi", "hf_hub_download"):
         monkeypatch.setattr(huggingface_hub, name, NoHub)
     monkeypatch.setattr(datasets, "load_dataset", NoHub)
-    at = app(**url).switch_page(page).run()
+    at = opened(page, **url)
     assert not at.exception
     assert "Nothing is downloaded before you say so" in at.info[0].value
     assert any(button.label == "Download and open" for button in at.button)
@@ -293,7 +294,7 @@ def test_the_token_comes_from_the_secrets_and_goes_to_the_hub_alone(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls = hub(place, monkeypatch)
-    at = AppTest.from_file(str(Path(__file__).parents[2] / "app.py"), default_timeout=120)
+    at = visit()
     at.secrets["HF_TOKEN"] = "hf_secret"
     monkeypatch.setattr("streamlit.secrets.load_if_toml_exists", lambda: True)
     at.query_params["model"] = "someone/private"

@@ -1,0 +1,121 @@
+"""The table of generated images, with its downloads and where it comes from."""
+
+import io
+import json
+import zipfile
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+from PIL import Image
+
+from memlib.extraction import Generations
+from memlib.images import to_pixels
+from memlib.measures import MEASURES
+from memlib.runs import measure_images
+from memlib.workspace import Workspace
+from pages.extraction.criterion import Copies
+from pages.extraction.detail import place_of
+from pages.session import downloads as exports
+from pages.session import stored_runs as attacks
+from pages.session import workspace
+from pages.session.long_work import long_work
+
+
+def table_and_exports(
+    loaded: Workspace,
+    name: str,
+    generations: Generations,
+    table: pd.DataFrame,
+    said: str,
+    rule: Copies,
+) -> None:
+    """Draw the rows that pass the filters, which `said` counts, measuring those that are not, the
+    downloads, and where everything comes from. `name` is the run's.
+    """
+    st.subheader("Table")
+    if table.empty:
+        return
+    _measure_missing(loaded, generations, table)
+    st.caption(f"{said}, in the table and in its downloads.")
+    st.dataframe(
+        table,
+        hide_index=True,
+        height=280,
+        alt="Generated images with their nearest training images",
+    )
+    details = {
+        "name": name,
+        "model": {"name": loaded.denoiser.name, "digest": loaded.denoiser.digest},
+        "images": {
+            "name": loaded.images.name,
+            "digest": loaded.images.digest,
+            "count": len(loaded.images),
+        },
+        "generated": {"digest": generations.images.digest, "count": len(generations)},
+        "parameters": asdict(rule),
+        "rows": said,
+        "run": generations.manifest,
+        "date": generations.manifest.get("date", ""),
+    }
+    exports.table_buttons(table, details, "extraction")
+    st.download_button(
+        "Images as a zip",
+        lambda: _zip(generations, table, details),
+        "generated.zip",
+        "application/zip",
+        icon=":material/download:",
+        on_click="ignore",
+    )
+    with st.expander("Where this comes from", icon=":material/function:"):
+        told = {key: value for key, value in generations.manifest.items() if key != "surrogate"}
+        st.json(json.dumps({**details, "run": told}), expanded=False)
+
+
+def _measure_missing(loaded: Workspace, generations: Generations, table: pd.DataFrame) -> None:
+    """Draw what measuring growth and K_1 of the rest takes, and measure them."""
+    measures = [MEASURES[name] for name in attacks.MEASURED.values()]
+    missing = table[table[list(attacks.MEASURED)].isna().any(axis=1)]
+    if missing.empty:
+        return
+
+    def measure(progress: Callable[[float], object]) -> None:
+        for part, one in enumerate(measures):
+            for done, total in measure_images(
+                loaded.denoiser,
+                generations.images,
+                [place_of(row) for _, row in missing.iterrows()],
+                one.name,
+                one.defaults(loaded.denoiser),
+                workspace.results(),
+            ):
+                progress((part + done / total) / len(measures))
+
+    st.caption(f"Growth and K_1 of {len(missing):,} generated images are not known yet.")
+    forwards = sum(one.forwards(loaded.denoiser) for one in measures)
+    if long_work(
+        "Measure the generated images",
+        workspace.seconds(loaded.denoiser, len(missing) * forwards),
+        measure,
+        ask=True,
+        keeps="Stopping keeps the finished images.",
+    ):
+        st.rerun()
+
+
+def _zip(generations: Generations, table: pd.DataFrame, details: dict[str, Any]) -> bytes:
+    """The generated images of the table as PNGs, the table, and where it comes from."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        archive.writestr("table.csv", table.to_csv(index=False))
+        archive.writestr("provenance.json", json.dumps(details, indent=1))
+        for _, row in table.iterrows():
+            picture = io.BytesIO()
+            pixels = to_pixels(generations.images[place_of(row)])
+            Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).save(
+                picture, "PNG"
+            )
+            archive.writestr(f"images/{int(row['number']):06d}.png", picture.getvalue())
+    return stream.getvalue()

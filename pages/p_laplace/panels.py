@@ -1,0 +1,165 @@
+"""A closer look at one image on the p-Laplace page: spheres of other radii, the low-noise map,
+redraws.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from memlib.measures import maps as map_tools
+from pages.figures import charts
+from pages.figures.pictures import coarse, colour_range
+from pages.p_laplace.sphere_view import CURVES, MEASURE, Sphere
+from pages.ranking.redraw_panel import redraw_panel
+from pages.ranking.view import SMOOTHED, SMOOTHING, Picture, panel_and_picture
+from pages.session import workspace
+from pages.session.long_work import long_work
+from pages.session.state import Page
+
+PAGE = Page("p_laplace")
+
+SECOND = 256  # forwards of each estimator where two are compared
+RADII = (0.03, 0.1, 0.2, 0.4, 0.7, 1.0, 1.4, 2.0)  # in units of sigma sqrt(d)
+
+
+def closer_look(view: Sphere, picture: Picture, values: np.ndarray) -> None:
+    """Draw one panel at a time, so that only what is looked at is computed; of the selected picture
+    or of one's own. `values` are those of all measured images.
+    """
+    panels: dict[str, Callable[[Sphere, Picture], None]] = {
+        "Radius": radius_panel,
+        "Low-noise map": volume_panel,
+        "Redraw": lambda view, picture: redraw_panel(view.loaded, picture),
+    }
+    chosen, own = panel_and_picture(view.loaded, PAGE.maybe_one_of("look", list(panels)))
+    if own is not None:
+        picture = own
+        found = view.maps(picture)
+        if not found:
+            return
+        st.text(picture.name)
+        view.player(picture, found, "own-p-map")
+        value = view.row(picture)[f"K_{view.p:g}"]
+        columns = st.columns(2)
+        columns[0].metric(view.title, f"{value:.4f}", help=MEASURE.definition)
+        columns[1].metric(
+            "Would rank",
+            f"{int((values > value).sum()) + 1:,} of {len(values) + 1:,}",
+            help="Among the measured images.",
+        )
+    if chosen:
+        panels[chosen](view, picture)
+
+
+def radius_panel(view: Sphere, picture: Picture) -> None:
+    """Draw K and flux against the radius at the ranked noise level."""
+    spheres = {radius: view.at(view.sigma, radius) for radius in RADII}
+    found = view.measured(
+        picture, spheres, "Spheres of other radii", "radii", p=list(CURVES), directions=view.fine
+    )
+    if found is None:
+        return
+    shown = st.segmented_control(
+        "Plot", ["K", "Flux"], default="K", required=True, key="radius-plot"
+    )
+    sign, name = (1, "K") if shown == "K" else (-1, "flux")
+    axis = ("K" if shown == "K" else "inward flux") + view.minus
+    curves = {
+        f"p = {power:g}": [sign * row[f"{name}_{power:g}"] for row in found.values()]
+        for power in CURVES
+    }
+    st.plotly_chart(
+        charts.radius_curves(
+            np.array(RADII), curves, axis, log=shown != "K" and not view.minus_reference
+        ),
+        key="radii",
+        config=charts.CONFIG,
+        alt=f"{shown} against the radius of the sphere",
+    )
+    st.markdown(
+        "An isolated point has K = 1 at every radius. At a small radius the sphere sees the slope "
+        "at the image more than the peak around it, and K at p = 1 falls to 0; at σ√d it holds "
+        "the noised copies "
+        "that the network was trained on. **Each radius is a measurement of its own**; the "
+        "ranking uses one."
+    )
+    with st.expander(f"Flux and divergence at p = {view.p:g}"):
+        columns = {
+            "K": f"K_{view.p:g}",
+            "standard error": f"stderr_{view.p:g}",
+            "flux": f"flux_{view.p:g}",
+            "p-Laplacian, averaged over the ball": f"divergence_{view.p:g}",
+        }
+        lines = [
+            {"radius / σ√d": radius, **{name: row[column] for name, column in columns.items()}}
+            for radius, row in found.items()
+        ]
+        st.dataframe(lines, hide_index=True, height="content", alt="Flux and divergence by radius")
+
+
+def volume_panel(view: Sphere, picture: Picture) -> None:
+    """Draw the divergence inside the ball: the same map a second way, with less noise."""
+    st.markdown(
+        "The flux through the sphere is the average of the p-Laplacian inside the ball. Here that "
+        "average is taken directly, by finite differences along random signs at points inside "
+        "(Hutchinson's diagonal): "
+        "the same quantity a second way, with less noise a pixel."
+    )
+    ways: list[dict[str, Any]] = [
+        {"p": [view.p], "directions": SECOND, "keep_maps": True, **way}
+        for way in ({}, {"method": "volume"})
+    ]
+    missing = [way for way in ways if not view.has(picture, **way)]
+
+    def measure(progress: Callable[[float], object]) -> None:
+        for place, way in enumerate(missing):
+
+            def part(share: float, place: int = place) -> None:
+                progress((place + share) / len(missing))
+
+            view.row(picture, part, **way)
+
+    forwards = len(missing) * SECOND * len(view.models)
+    if missing and not long_work(
+        "Compute it both ways",
+        workspace.seconds(view.loaded.denoiser, forwards),
+        measure,
+        icon=":material/grid_on:",
+    ):
+        return
+    surface, inside = (view.row(picture, **way) for way in ways)
+    shown = {
+        f"Flux, {SECOND} directions": surface["maps"][0],
+        f"Divergence, {SECOND // 2} points": inside["maps"][0],
+    }
+    shown = {name: map_tools.smooth(heat, SMOOTHING) for name, heat in shown.items()}
+    st.plotly_chart(
+        charts.maps_in_a_row(
+            {name: coarse(heat) for name, heat in shown.items()},
+            colour_range(np.stack(list(shown.values())), view.minus_reference),
+            "",
+            list(shown) if view.minus_reference else (),
+        ),
+        key="volume",
+        config=charts.CONFIG,
+        alt="Maps of the boundary and the volume estimator",
+    )
+    columns = st.columns(3)
+    columns[0].metric(
+        "Boundary",
+        f"{surface['value']:.4f} ± {surface['stderr']:.4f}",
+        help=f"K at p = {view.p:g} by the flux.",
+    )
+    columns[1].metric(
+        "Volume",
+        f"{inside['value']:.4f} ± {inside['stderr']:.4f}",
+        help=f"K at p = {view.p:g} by the divergence inside.",
+    )
+    correlation = np.corrcoef(*(heat.ravel() for heat in shown.values()))[0, 1]
+    columns[2].metric(
+        "Correlation of the maps",
+        f"{correlation:.3f}",
+        help=f"Over the pixels. {SMOOTHED}",
+    )

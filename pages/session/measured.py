@@ -1,0 +1,59 @@
+"""What was measured of one image alone: it depends on no visitor, so that every session of the
+server finds what another one computed.
+"""
+
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import streamlit as st
+from torch import Tensor
+
+from memlib.denoisers import NetworkDenoiser
+from memlib.measures import MEASURES, Row
+from memlib.runs import Results, measure_one
+from pages.session import workspace
+
+LIMIT = 128 * 2**20  # bytes of rows, most of them maps
+
+
+class Rows:
+    """Rows of single images, of all sessions; the series unused for longest are dropped first."""
+
+    def __init__(self) -> None:
+        self._results, self._lock = Results(LIMIT), threading.Lock()
+
+    def get(self, model: str, run: str, parameters: Mapping[str, Any], image: str) -> Row | None:
+        with self._lock:
+            return self._results.rows(model, run, parameters).get(image)
+
+    def add(
+        self, model: str, run: str, parameters: Mapping[str, Any], image: str, row: Row
+    ) -> None:
+        with self._lock:
+            self._results.add(model, run, parameters, {image: row})
+
+
+@st.cache_resource(show_spinner=False)
+def _rows() -> Rows:
+    return Rows()
+
+
+def measured(
+    denoiser: NetworkDenoiser,
+    picture: Tensor,
+    image: str,
+    measure: str,
+    parameters: Mapping[str, Any],
+    progress: Callable[[float], object] | None = None,
+) -> Row:
+    """Return the row of one picture (C, H, W) with the id `image`, measured now if no session of
+    the server has it; afterwards it is among this session's results.
+    """
+    alike, results = (denoiser.digest, MEASURES[measure].run, parameters), workspace.results()
+    known = None if image in results.rows(*alike) else _rows().get(*alike, image)
+    if known is not None:
+        results.add(*alike, {image: known})
+    row = measure_one(denoiser, picture, image, measure, parameters, results, progress)
+    _rows().add(*alike, image, row)
+    return row

@@ -1,0 +1,117 @@
+"""Volume growth against simpler numbers, which a plain picture moves as well."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+from scipy.stats import spearmanr
+
+from memlib.measures import MEASURES
+from memlib.measures.likelihood import bits_per_dimension
+from memlib.runs import measure_images
+from pages.figures import charts
+from pages.ranking.ranked import Ranked
+from pages.session import workspace
+from pages.session.long_work import long_work
+from pages.volume_growth.growth_view import MEASURE, Growth
+
+MEASURED = ("flipd", "denoising_loss")  # controls that need forwards of their own
+TITLES = {
+    "png_bytes": "Size as a PNG, bytes",
+    "bits_per_dimension": "Bits per dimension",
+    **{name: MEASURES[name].title for name in MEASURED},
+}
+DEFINITIONS = {
+    "png_bytes": "A busy picture takes more bytes.",
+    "bits_per_dimension": "The model's own code length of the picture, from its log likelihood at "
+    "the lowest noise level.",
+    **{name: MEASURES[name].definition for name in MEASURED},
+}
+
+
+def with_controls(view: Growth, table: pd.DataFrame) -> pd.DataFrame:
+    """The table with what is known of each image at no cost: its log likelihood, its size as a PNG,
+    and the controls that are stored.
+    """
+    denoiser, results = view.loaded.denoiser, workspace.results()
+    own = replace(view, minus_reference=False).stored()
+    table["log_likelihood"] = [
+        own[image]["value"] + own[image]["log_prior"] for image in table["id"]
+    ]
+    table["bits_per_dimension"] = bits_per_dimension(table["log_likelihood"], denoiser.dimension)
+    table["png_bytes"] = workspace.png_sizes(view.loaded.images, table["index"].tolist())
+    for name in MEASURED:
+        rows = results.rows(denoiser.digest, name, MEASURES[name].defaults(denoiser))
+        if any(image in rows for image in table["id"]):
+            table[name] = [
+                rows[image]["value"] if image in rows else np.nan for image in table["id"]
+            ]
+    return table
+
+
+def against_simpler(view: Growth, ranked: Ranked) -> None:
+    """Draw the value of the images that pass the filters against a simpler number."""
+    table, said = ranked.table, ranked.said
+    st.subheader("Against simpler numbers")
+    name = st.segmented_control(
+        "Control",
+        list(TITLES),
+        format_func=TITLES.__getitem__,
+        default="png_bytes",
+        required=True,
+        key="control",
+        bind="query-params",
+    )
+    if name in MEASURED and (name not in table or table[name].isna().any()):
+        _measure(view, table, name)
+        return
+    left, right = st.columns([3, 2], gap="medium")
+    with left:
+        st.plotly_chart(
+            charts.against(table, name, f"{view.shown.lower()}, {MEASURE.unit}", TITLES[name]),
+            key="control-chart",
+            config=charts.CONFIG,
+            alt=f"Value against {TITLES[name]}, {said}",
+        )
+    with right:
+        varied = table["value"].nunique() > 1 and table[name].nunique() > 1
+        order = float(spearmanr(table["value"], table[name]).statistic) if varied else np.nan
+        st.metric(
+            "Rank correlation",
+            f"{order:.2f}" if varied else "unknown",
+            help=f"Spearman's, over {said}. Near 0: the control explains little of the ranking.",
+        )
+        st.markdown(
+            "What a control explains of the growth may be the picture and not the memory. "
+            + DEFINITIONS[name]
+        )
+        ranked.note()
+
+
+def _measure(view: Growth, table: pd.DataFrame, name: str) -> None:
+    """Draw what measuring a control of the images in the table takes, and measure it."""
+    denoiser, measure = view.loaded.denoiser, MEASURES[name]
+    missing = table["index"] if name not in table else table.loc[table[name].isna(), "index"]
+    st.caption(f"{measure.definition} {len(missing):,} images are not measured yet.")
+
+    def measure_them(progress: Callable[[float], object]) -> None:
+        for done, total in measure_images(
+            denoiser,
+            view.loaded.images,
+            [int(index) for index in missing],
+            name,
+            measure.defaults(denoiser),
+            workspace.results(),
+        ):
+            progress(done / total)
+
+    if long_work(
+        "Measure this control",
+        workspace.seconds(denoiser, len(missing) * measure.forwards(denoiser)),
+        measure_them,
+        ask=True,
+        keeps="Stopping keeps the finished images.",
+    ):
+        st.rerun()
