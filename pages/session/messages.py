@@ -62,3 +62,8 @@ def guarded() -> Iterator[None]:
             f"This page ended unexpectedly ({type(error).__name__}); see the server's log. Reload "
             "it to go on."
         )
+
+
+def number(value: float) -> str:
+    """Four digits at most, without an exponent where that is readable."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
