@@ -26,7 +26,9 @@ from pages.evidence.panels import (
     sampling,
     scatter_panel,
 )
-from pages.figures import charts
+from pages.figures.quality import auc_against_cost, roc_curves
+from pages.figures.spread import against_count
+from pages.figures.style import CONFIG
 from pages.session import neighbours as nearby
 from pages.session import workspace
 from pages.session.downloads import table_buttons
@@ -220,9 +222,9 @@ def quality_table(
                 value[side & ~np.isnan(value)] for side in (above, below)
             )
         st.plotly_chart(
-            charts.roc_curves(curves),
+            roc_curves(curves),
             key="roc",
-            config=charts.CONFIG,
+            config=CONFIG,
             alt="ROC curves of the chosen measures",
         )
     here = workspace.manifest(
@@ -269,9 +271,9 @@ if found is not None:
     with left:
         st.subheader("Cost beside quality")
         st.plotly_chart(
-            charts.cost(table),
+            auc_against_cost(table),
             key="cost",
-            config=charts.CONFIG,
+            config=CONFIG,
             alt="AUC against network forwards an image",
         )
     with right:
@@ -285,7 +287,7 @@ if found is not None:
             label_visibility="collapsed",
         )
         st.plotly_chart(
-            charts.against_count(
+            against_count(
                 values[name],
                 counts,
                 images.names,
@@ -293,7 +295,7 @@ if found is not None:
                 f"{MEASURES[name].title}, {MEASURES[name].unit}",
             ),
             key="count",
-            config=charts.CONFIG,
+            config=CONFIG,
             alt="Value of each image against how often it came back",
         )
 scatter_panel(loaded, values, order, counts)

@@ -15,8 +15,10 @@ from memlib.extraction.stages import folder_of
 from memlib.measures import MEASURES
 from memlib.runs import measure_images
 from memlib.workspace import Workspace
-from pages.figures import charts
 from pages.figures.pictures import enlarged, rgb
+from pages.figures.quality import correlations
+from pages.figures.spread import paired_values
+from pages.figures.style import CONFIG
 from pages.session import neighbours as nearby
 from pages.session import stored_runs as attacks
 from pages.session import workspace
@@ -130,9 +132,9 @@ def scatter_panel(
     with st.expander("Rank correlation of every two measures", icon=":material/grid_on:"):
         names = [MEASURES[str(name)].title for name in agreement]
         st.plotly_chart(
-            charts.correlations(agreement.to_numpy(), names),
+            correlations(agreement.to_numpy(), names),
             key="agreement",
-            config=charts.CONFIG,
+            config=CONFIG,
             alt="Spearman's rank correlation of every two measures, in their directions",
         )
         st.caption(
@@ -149,7 +151,7 @@ def scatter_panel(
     )
     places = np.flatnonzero(values[[one, other]].notna().all(axis=1))
     axes = [f"{MEASURES[name].title}, {MEASURES[name].unit}" for name in chosen]
-    figure = charts.linked(
+    figure = paired_values(
         values[one].to_numpy(), values[other].to_numpy(), places, groups, images.names, *axes
     )
     event = st.plotly_chart(

@@ -9,8 +9,8 @@ import streamlit as st
 
 from memlib.extraction import Generations
 from memlib.workspace import Workspace
-from pages.figures import charts
 from pages.figures.pictures import enlarge, rgb
+from pages.figures.style import CONFIG, GROUP_COLOURS
 
 
 def cluster_browser(
@@ -31,13 +31,13 @@ def cluster_browser(
     left.plotly_chart(
         _cohesion(cohesion, settings["cohesion"]),
         key="cohesion-chart",
-        config=charts.CONFIG,
+        config=CONFIG,
         alt="Histogram of the clusters' cohesion",
     )
     right.plotly_chart(
         _accuracy(surrogate),
         key="accuracy-chart",
-        config=charts.CONFIG,
+        config=CONFIG,
         alt="Accuracy of the classifier by noise level",
     )
     known = sorted(
@@ -90,7 +90,7 @@ def cluster_browser(
 
 def _cohesion(cohesion: np.ndarray, threshold: float) -> go.Figure:
     figure = go.Figure(
-        go.Histogram(x=cohesion, nbinsx=30, marker_color=charts.GROUP_COLOURS[0], opacity=0.75)
+        go.Histogram(x=cohesion, nbinsx=30, marker_color=GROUP_COLOURS[0], opacity=0.75)
     )
     figure.add_vline(threshold, line_dash="dot", annotation_text="threshold")
     figure.update_xaxes(title="mean cosine to the centre")
@@ -101,7 +101,7 @@ def _cohesion(cohesion: np.ndarray, threshold: float) -> go.Figure:
 
 def _accuracy(surrogate: dict) -> go.Figure:
     levels = np.array([float(level) for level in surrogate["accuracy"]])
-    line = {"color": charts.GROUP_COLOURS[0], "width": 3}
+    line = {"color": GROUP_COLOURS[0], "width": 3}
     figure = go.Figure(
         go.Scatter(
             x=levels,

@@ -22,7 +22,7 @@ from memlib.extraction import (
 from memlib.extraction.matches import TrainingSet
 from memlib.images import HELD_OUT
 from memlib.workspace import Workspace
-from pages.figures import charts
+from pages.figures.style import CONFIG, GROUP_COLOURS, LEGEND
 from pages.session import stored_runs as attacks
 from pages.session.messages import plain
 
@@ -95,7 +95,7 @@ def comparison(
                 "generations",
             ),
             key="by-generations",
-            config=charts.CONFIG,
+            config=CONFIG,
             alt="Different training images found against generations",
         )
         right.plotly_chart(
@@ -104,7 +104,7 @@ def comparison(
                 "network forwards",
             ),
             key="by-forwards",
-            config=charts.CONFIG,
+            config=CONFIG,
             alt="Different training images found against network forwards",
         )
     _bands(everyone, training, fewest)
@@ -156,7 +156,7 @@ def _with_false_positives(
 
 def _curves(lines: Mapping[str, tuple[np.ndarray, np.ndarray]], axis: str) -> go.Figure:
     figure = go.Figure()
-    for tint, (name, (x, y)) in zip(charts.GROUP_COLOURS, lines.items(), strict=False):
+    for tint, (name, (x, y)) in zip(GROUP_COLOURS, lines.items(), strict=False):
         keep = np.unique(np.linspace(0, len(x) - 1, 400).astype(int))
         figure.add_trace(
             go.Scatter(
@@ -169,7 +169,7 @@ def _curves(lines: Mapping[str, tuple[np.ndarray, np.ndarray]], axis: str) -> go
         )
     figure.update_xaxes(title=axis)
     figure.update_yaxes(title="different training images", rangemode="tozero")
-    figure.update_layout(height=320, margin={"l": 0, "r": 0, "t": 70, "b": 0}, legend=charts.LEGEND)
+    figure.update_layout(height=320, margin={"l": 0, "r": 0, "t": 70, "b": 0}, legend=LEGEND)
     return figure
 
 
@@ -285,9 +285,7 @@ def _strengths(loaded: Workspace) -> None:
     st.subheader("Over strength and cohesion")
     sweep = pd.read_csv(file)
     figure = go.Figure()
-    for tint, (cohesion, part) in zip(
-        charts.GROUP_COLOURS, sweep.groupby("cohesion"), strict=False
-    ):
+    for tint, (cohesion, part) in zip(GROUP_COLOURS, sweep.groupby("cohesion"), strict=False):
         error = {
             "type": "data",
             "symmetric": False,
@@ -310,11 +308,11 @@ def _strengths(loaded: Workspace) -> None:
         )
     figure.update_xaxes(title="strength")
     figure.update_yaxes(title="copies", tickformat=".0%", rangemode="tozero")
-    figure.update_layout(height=320, margin={"l": 0, "r": 0, "t": 48, "b": 0}, legend=charts.LEGEND)
+    figure.update_layout(height=320, margin={"l": 0, "r": 0, "t": 48, "b": 0}, legend=LEGEND)
     st.plotly_chart(
         figure,
         key="strengths",
-        config=charts.CONFIG,
+        config=CONFIG,
         alt="Share of copies over the strength of the guidance",
     )
     st.caption(

@@ -12,11 +12,11 @@ from plotly.subplots import make_subplots
 from torch import Tensor
 
 from memlib import FiniteDataset, GaussianMixture
+from memlib import landscapes as land
 from memlib.denoisers import Denoiser
-from memlib.landscapes import plane as land
 from memlib.landscapes.toy import Progress, noise_error, training
 from memlib.measures import p_laplace
-from pages.figures import charts
+from pages.figures.style import CONFIG, GROUP_COLOURS, LEGEND
 from pages.landscapes.fields import ARROWS, LEVELS, START
 from pages.widgets.plane import Field, Probe, Quantity, plane
 
@@ -170,8 +170,8 @@ def compare(
     with left:
         chart = go.Figure()
         for name, values, tint in (
-            ("the true score", near[0], charts.GROUP_COLOURS[2]),
-            ("the ideal memoriser's", near[1], charts.GROUP_COLOURS[0]),
+            ("the true score", near[0], GROUP_COLOURS[2]),
+            ("the ideal memoriser's", near[1], GROUP_COLOURS[0]),
         ):
             chart.add_trace(
                 go.Scatter(
@@ -184,13 +184,11 @@ def compare(
             )
         chart.update_xaxes(type="log", title="noise level σ")
         chart.update_yaxes(type="log", title="distance of the predicted noise")
-        chart.update_layout(
-            height=420, margin={"l": 0, "r": 0, "t": 60, "b": 0}, legend=charts.LEGEND
-        )
+        chart.update_layout(height=420, margin={"l": 0, "r": 0, "t": 60, "b": 0}, legend=LEGEND)
         st.plotly_chart(
             chart,
             key="nearness",
-            config=charts.CONFIG,
+            config=CONFIG,
             alt="Distance of the learned score from the truth and from the ideal memoriser "
             "against noise level",
         )
@@ -215,7 +213,7 @@ def compare(
         st.plotly_chart(
             histograms(repeats),
             key="histograms",
-            config=charts.CONFIG,
+            config=CONFIG,
             alt="Histograms of both estimators at modes and between them",
         )
         st.caption(
@@ -310,7 +308,7 @@ def histograms(
         for words, part, tint in zip(
             ("at the modes", "between them"),
             pair,
-            (charts.GROUP_COLOURS[0], charts.GROUP_COLOURS[2]),
+            (GROUP_COLOURS[0], GROUP_COLOURS[2]),
             strict=True,
         ):
             if not part.size:
@@ -335,6 +333,6 @@ def histograms(
         barmode="overlay",
         height=460,
         margin={"l": 0, "r": 0, "t": 70, "b": 0},
-        legend={**charts.LEGEND, "y": 1.08},
+        legend={**LEGEND, "y": 1.08},
     )
     return chart

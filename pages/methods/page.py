@@ -6,7 +6,8 @@ import streamlit as st
 from memlib.bundled import DEMO
 from memlib.extraction import CRITERIA
 from memlib.measures import MEASURES, Measure
-from pages.figures import charts
+from pages.figures.curves import agreement_by_cost
+from pages.figures.style import CONFIG
 
 FRONTIER = DEMO / "frontier.csv"
 
@@ -108,8 +109,8 @@ def frontier() -> None:
     )
     table = pd.read_csv(FRONTIER)
     st.plotly_chart(
-        charts.frontier(table),
-        config=charts.CONFIG,
+        agreement_by_cost(table),
+        config=CONFIG,
         alt="Rank correlation against network forwards",
     )
     with st.expander("The numbers"):

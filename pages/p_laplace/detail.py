@@ -6,7 +6,8 @@ import streamlit as st
 
 from memlib.images import HELD_OUT
 from memlib.measures import LEVELS, Row
-from pages.figures import charts
+from pages.figures.curves import statistic_curves
+from pages.figures.style import CONFIG
 from pages.p_laplace.sphere_view import CURVES, MEASURE, Sphere
 from pages.ranking.facts import facts
 from pages.ranking.view import Picture
@@ -49,11 +50,11 @@ def detail(
         f"p = {power:g}": [result[f"K_{power:g}"] for result in found.values()] for power in CURVES
     }
     st.plotly_chart(
-        charts.statistic_curves(
+        statistic_curves(
             np.array(list(found)), curves, view.sigma, held_out_band(view, table), f"K{view.minus}"
         ),
         key="p-curve",
-        config=charts.CONFIG,
+        config=CONFIG,
         alt="K against noise level for several p",
     )
 

@@ -9,8 +9,10 @@ import numpy as np
 import streamlit as st
 
 from memlib.measures import maps as map_tools
-from pages.figures import charts
+from pages.figures.curves import radius_curves
+from pages.figures.maps import maps_in_a_row
 from pages.figures.pictures import coarse, colour_range
+from pages.figures.style import CONFIG
 from pages.p_laplace.sphere_view import CURVES, MEASURE, Sphere
 from pages.ranking.redraw_panel import redraw_panel
 from pages.ranking.view import SMOOTHED, SMOOTHING, Picture, panel_and_picture
@@ -71,11 +73,9 @@ def radius_panel(view: Sphere, picture: Picture) -> None:
         for power in CURVES
     }
     st.plotly_chart(
-        charts.radius_curves(
-            np.array(RADII), curves, axis, log=shown != "K" and not view.minus_reference
-        ),
+        radius_curves(np.array(RADII), curves, axis, log=shown != "K" and not view.minus_reference),
         key="radii",
-        config=charts.CONFIG,
+        config=CONFIG,
         alt=f"{shown} against the radius of the sphere",
     )
     st.markdown(
@@ -136,14 +136,14 @@ def volume_panel(view: Sphere, picture: Picture) -> None:
     }
     shown = {name: map_tools.smooth(heat, SMOOTHING) for name, heat in shown.items()}
     st.plotly_chart(
-        charts.maps_in_a_row(
+        maps_in_a_row(
             {name: coarse(heat) for name, heat in shown.items()},
             colour_range(np.stack(list(shown.values())), view.minus_reference),
             "",
             list(shown) if view.minus_reference else (),
         ),
         key="volume",
-        config=charts.CONFIG,
+        config=CONFIG,
         alt="Maps of the boundary and the volume estimator",
     )
     columns = st.columns(3)

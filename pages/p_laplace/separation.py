@@ -7,7 +7,8 @@ from scipy.stats import spearmanr
 from memlib.images import HELD_OUT
 from memlib.measures import LEVELS, POWERS
 from memlib.statistics import auc_interval
-from pages.figures import charts
+from pages.figures.spread import against_control
+from pages.figures.style import CONFIG
 from pages.p_laplace.sphere_view import Sphere
 from pages.ranking.ranked import Ranked
 
@@ -19,7 +20,7 @@ def against_loss(view: Sphere, ranked: Ranked) -> None:
     left, right = st.columns([3, 2], gap="medium")
     with left:
         st.plotly_chart(
-            charts.against(
+            against_control(
                 table,
                 "loss",
                 view.title,
@@ -27,7 +28,7 @@ def against_loss(view: Sphere, ranked: Ranked) -> None:
                 ".4f",
             ),
             key="loss-chart",
-            config=charts.CONFIG,
+            config=CONFIG,
             alt=f"K against the denoising loss, {said}",
         )
     with right:

@@ -3,7 +3,8 @@
 import pandas as pd
 import streamlit as st
 
-from pages.figures import charts
+from pages.figures.spread import dose_response, histogram
+from pages.figures.style import CONFIG
 from pages.ranking.ranked import Ranked
 
 
@@ -17,9 +18,9 @@ def overview(ranked: Ranked, axis: str, title: str) -> None:
     with left:
         st.subheader("Spread")
         st.plotly_chart(
-            charts.histogram(table, "group" if "group" in table else None, ranked.value, axis),
+            histogram(table, "group" if "group" in table else None, ranked.value, axis),
             key="spread",
-            config=charts.CONFIG,
+            config=CONFIG,
             alt=f"Histogram of {axis} by group, {said}",
         )
         ranked.note()
@@ -28,9 +29,9 @@ def overview(ranked: Ranked, axis: str, title: str) -> None:
         with right:
             st.subheader(f"{title} against number of copies")
             st.plotly_chart(
-                charts.dose_response(table, axis),
+                dose_response(table, axis),
                 key="dose",
-                config=charts.CONFIG,
+                config=CONFIG,
                 alt=f"{axis} against number of copies, {said}",
             )
             ranked.note()

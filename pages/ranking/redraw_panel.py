@@ -9,8 +9,9 @@ from memlib.measures import MEASURES, Row
 from memlib.measures.redraw import RedrawSettings, levels_of
 from memlib.runs import held_out_sample, measure_images
 from memlib.workspace import Workspace
-from pages.figures import charts
+from pages.figures.curves import return_curve
 from pages.figures.pictures import data_url, enlarge, framed
+from pages.figures.style import CONFIG
 from pages.ranking.view import Picture, Progress
 from pages.session import workspace
 from pages.session.long_work import long_work
@@ -66,9 +67,9 @@ def redraw_panel(loaded: Workspace, picture: Picture) -> None:
         return
     shares = np.array([float((row["distance"] < RETURNED).mean()) for row in rows.values()])
     st.plotly_chart(
-        charts.return_curve(np.array(list(rows)), shares, _band(loaded)),
+        return_curve(np.array(list(rows)), shares, _band(loaded)),
         key="returns",
-        config=charts.CONFIG,
+        config=CONFIG,
         alt="Share of redraws that return to the image, by noise level",
     )
     for (sigma, row), share in zip(rows.items(), shares, strict=True):

@@ -16,8 +16,9 @@ import streamlit as st
 from memlib.bundled import DEMO
 from memlib.runs import FOLDER, Filter, Run
 from memlib.workspace import Sources
-from pages.figures import charts
 from pages.figures.pictures import enlarge, rgb
+from pages.figures.spread import counted_histogram
+from pages.figures.style import CONFIG
 from pages.runs.run_view import (
     IMAGES,
     LEAST,
@@ -335,8 +336,10 @@ def detail(seen: Look, line: pd.Series, picture: np.ndarray) -> None:
 def spread(seen: Look, at: float | None = None) -> None:
     """How the number is spread over what passes the filters."""
     title = title_of(seen.run, seen.by)
-    figure = charts.counted(histogram_of(*seen.key, seen.by, seen.where, seen.numbers), title, at)
-    st.plotly_chart(figure, key="run_histogram", config=charts.CONFIG, alt=f"Histogram of {title}")
+    figure = counted_histogram(
+        histogram_of(*seen.key, seen.by, seen.where, seen.numbers), title, at
+    )
+    st.plotly_chart(figure, key="run_histogram", config=CONFIG, alt=f"Histogram of {title}")
 
 
 def missing(run: Run) -> None:

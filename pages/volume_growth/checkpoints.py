@@ -10,8 +10,9 @@ from memlib.denoisers import NetworkDenoiser
 from memlib.denoisers.loading import find_checkpoints
 from memlib.measures import Row, difference
 from memlib.runs import held_out_sample, measure_images
-from pages.figures import charts
+from pages.figures.maps import over_training
 from pages.figures.pictures import coarse, colour_range
+from pages.figures.style import CONFIG
 from pages.ranking.view import Picture
 from pages.session import workspace
 from pages.session.long_work import long_work
@@ -82,7 +83,7 @@ def checkpoints_panel(view: Growth, picture: Picture) -> None:
     )
     onset = int(above[0]) if len(above) else None
     st.plotly_chart(
-        charts.over_training(
+        over_training(
             names,
             values,
             coarse(heat),
@@ -93,7 +94,7 @@ def checkpoints_panel(view: Growth, picture: Picture) -> None:
             onset=onset,
         ),
         key="training",
-        config=charts.CONFIG,
+        config=CONFIG,
         alt="Growth of the image at each checkpoint",
     )
     if band is None:

@@ -6,7 +6,8 @@ import streamlit as st
 
 from memlib.images import HELD_OUT
 from memlib.measures import Row
-from pages.figures import charts
+from pages.figures.curves import growth_curve
+from pages.figures.style import CONFIG
 from pages.ranking.facts import facts
 from pages.ranking.view import Picture
 from pages.volume_growth.growth_view import MEASURE, MINUS, RAW, WITHOUT, Growth
@@ -38,13 +39,13 @@ def detail(
         curves = np.stack([rows[image]["curve"] for image in held_out])
         band = ("held-out images", view.sigmas, curves)
     st.plotly_chart(
-        charts.growth_curve(
+        growth_curve(
             {"this image": (view.sigmas, result["curve"])},
             None if view.minus_reference else view.loaded.denoiser.dimension,
             band,
         ),
         key="curve",
-        config=charts.CONFIG,
+        config=CONFIG,
         alt="Growth accumulated over the noise levels",
     )
 

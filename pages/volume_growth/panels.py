@@ -7,8 +7,10 @@ from collections.abc import Callable
 import numpy as np
 import streamlit as st
 
-from pages.figures import charts
+from pages.figures.curves import frame_curve, growth_curve
+from pages.figures.maps import maps_in_a_row
 from pages.figures.pictures import coarse, colour_range
+from pages.figures.style import CONFIG
 from pages.ranking.redraw_panel import redraw_panel
 from pages.ranking.view import Picture, View, panel_and_picture
 from pages.session import workspace
@@ -151,9 +153,9 @@ def compare_panel(view: Growth, picture: Picture) -> None:
         for name, (shown, _), row in zip(names, sides, rows, strict=True)
     }
     st.plotly_chart(
-        charts.growth_curve(curves, None),
+        growth_curve(curves, None),
         key="compare-curve",
-        config=charts.CONFIG,
+        config=CONFIG,
         alt="Growth of both images",
     )
     if (low, high) != (own["sigma_min"], own["sigma_max"]):
@@ -183,11 +185,11 @@ def exact_panel(view: Growth, picture: Picture) -> None:
     shown["Estimate minus exact"] = shown["Estimate"] - shown["Exact"]
     signed = list(shown) if view.minus_reference else ["Estimate minus exact"]
     st.plotly_chart(
-        charts.maps_in_a_row(
+        maps_in_a_row(
             {name: coarse(heat) for name, heat in shown.items()}, limits, MEASURE.unit, signed
         ),
         key="exact",
-        config=charts.CONFIG,
+        config=CONFIG,
         alt="Estimated map, exact map and their difference",
     )
     columns = st.columns(4)
@@ -255,8 +257,8 @@ def paper_panel(view: Growth, picture: Picture) -> None:
         "the model.",
     )
     st.plotly_chart(
-        charts.frame_curve(np.linspace(1e-3, 1, int(steps)), row["curve"], row["volume_curve"]),
+        frame_curve(np.linspace(1e-3, 1, int(steps)), row["curve"], row["volume_curve"]),
         key="paper",
-        config=charts.CONFIG,
+        config=CONFIG,
         alt="Growth of the frame over time",
     )

@@ -11,7 +11,8 @@ from scipy.stats import spearmanr
 from memlib.measures import MEASURES
 from memlib.measures.likelihood import bits_per_dimension
 from memlib.runs import measure_images
-from pages.figures import charts
+from pages.figures.spread import against_control
+from pages.figures.style import CONFIG
 from pages.ranking.ranked import Ranked
 from pages.session import workspace
 from pages.session.long_work import long_work
@@ -70,9 +71,9 @@ def against_simpler(view: Growth, ranked: Ranked) -> None:
     left, right = st.columns([3, 2], gap="medium")
     with left:
         st.plotly_chart(
-            charts.against(table, name, f"{view.shown.lower()}, {MEASURE.unit}", TITLES[name]),
+            against_control(table, name, f"{view.shown.lower()}, {MEASURE.unit}", TITLES[name]),
             key="control-chart",
-            config=charts.CONFIG,
+            config=CONFIG,
             alt=f"Value against {TITLES[name]}, {said}",
         )
     with right:

@@ -8,7 +8,7 @@ from memlib.denoisers import NetworkDenoiser
 from memlib.images import ImageSet
 from memlib.measures import MEASURES
 from memlib.runs.device import TRUSTED, Check, check_device, memory
-from pages.figures import charts
+from pages.figures.style import CONFIG, GREY, GROUP_COLOURS, LEGEND
 from pages.session import downloads as exports
 from pages.session import workspace
 from pages.session.long_work import long_work
@@ -35,7 +35,7 @@ def model_card(
         st.plotly_chart(
             schedule_chart(denoiser),
             key="schedule",
-            config=charts.CONFIG,
+            config=CONFIG,
             alt="Noise level over the network's time",
         )
     if denoiser.autoencoder:
@@ -98,7 +98,7 @@ def schedule_chart(denoiser: NetworkDenoiser) -> go.Figure:
             x=times[shown],
             y=sigmas[shown],
             mode="lines",
-            line={"color": charts.GREY, "dash": "dot"},
+            line={"color": GREY, "dash": "dot"},
             name="trained on",
         )
     )
@@ -108,15 +108,13 @@ def schedule_chart(denoiser: NetworkDenoiser) -> go.Figure:
             x=times[used],
             y=sigmas[used],
             mode="lines",
-            line={"color": charts.GROUP_COLOURS[0], "width": 3},
+            line={"color": GROUP_COLOURS[0], "width": 3},
             name="measured over by default",
         )
     )
     figure.update_yaxes(type="log", title="noise level σ", exponentformat="power")
     figure.update_xaxes(title="what the network calls it")
-    figure.update_layout(
-        height=340, margin={"l": 10, "r": 10, "t": 30, "b": 10}, legend=charts.LEGEND
-    )
+    figure.update_layout(height=340, margin={"l": 10, "r": 10, "t": 30, "b": 10}, legend=LEGEND)
     return figure
 
 

@@ -1,0 +1,79 @@
+"""The estimates of a mixture's fields, by the very functions that measure images.
+
+Shapes are those of memlib.landscapes.truth.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from memlib.denoisers.base import Denoiser
+from memlib.measures.plaplace import p_laplace
+from memlib.measures.volume import log_prior, volume_growth
+
+
+def estimated_averages(
+    denoiser: Denoiser,
+    points: Tensor,
+    sigmas: Sequence[float],
+    radii: Sequence[float],
+    powers: Sequence[float],
+    *,
+    directions: int,
+    seed: int = 0,
+) -> tuple[Tensor, Tensor]:
+    """`disc_averages` estimated by `p_laplace` from so many directions, and the standard error,
+    both (P, L, M).
+    """
+    values, errors = [], []
+    for sigma, radius in zip(sigmas, radii, strict=True):
+        found = p_laplace(
+            denoiser, points, sigma, p=list(powers), directions=directions, radius=radius, seed=seed
+        )
+        unit = torch.tensor(
+            [(radius / sigma**2) ** (p - 1) * 2 / radius for p in powers], dtype=torch.float64
+        )[:, None]
+        values.append(found.divergence.double())
+        errors.append(found.stderr.double() * unit)
+    return torch.stack(values, 1), torch.stack(errors, 1)
+
+
+def estimated_growth(
+    denoiser: Denoiser,
+    points: Tensor,
+    sigmas: Sequence[float],
+    *,
+    probes: int | Literal["exact"],
+    seed: int = 0,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Growth up to each level by `volume_growth` and its standard error, both (L, M), and the log
+    prior of the latents, (M,).
+
+    The ladder is even in ln sigma from the first level to the last, one step a level. The standard
+    error is that of the random probes, NaN for a single one and for "exact"; the ladder's own error
+    comes on top.
+    """
+    found = volume_growth(
+        denoiser,
+        points,
+        sigma_min=sigmas[0],
+        sigma_max=sigmas[-1],
+        steps=len(sigmas) - 1,
+        probes=probes,
+        seed=seed,
+    )
+    assert found.draws is not None
+    draws = found.draws.double()  # (M, K, L)
+    count = draws.shape[1]
+    variance = draws.var(1) / count if count > 1 else torch.full_like(draws[:, 0], math.nan)
+    variance[:, 1:-1] /= 4  # an inner level has half its weight where the sum ends
+    inner = torch.cat([variance[:, :1], 4 * variance[:, 1:-1]], 1).cumsum(
+        1
+    )  # all levels below, at full weight
+    error = torch.cat([torch.zeros_like(variance[:, :1]), inner + variance[:, 1:]], 1).sqrt()
+    value = torch.cat([torch.zeros_like(found.curve[:, :1]), found.curve], 1).double()
+    prior = log_prior(found.latent, sigmas[-1]).sum((1, 2, 3))
+    return value.T, error.T, prior
