@@ -8,6 +8,7 @@ from memlib.measures import MEASURES
 from memlib.neighbours import NEAR_DUPLICATE
 from pages.session.neighbours import Alike
 from pages.session.state import Kept, Number, Page
+from pages.widgets.desk import State
 
 MEASURE, EXTRACTION, HAND, IMPORTED = "A measure", "Extraction", "By hand", "Imported"
 ALL, TO_DECIDE, DECIDED, STALE, DISPUTED = "All", "To decide", "Decided", "Stale", "Disputed"
@@ -37,7 +38,7 @@ MATCHED: Kept[tuple[Any, pd.DataFrame]] = Kept("imported", lambda: (None, pd.Dat
 REPORT: Kept[tuple[Any, bytes]] = Kept("audit_report", lambda: (None, b""))  # of what, and it
 EVIDENCE: Kept[dict[int, dict[str, Any]]] = Kept("audit_evidence", dict)  # by verdict
 OUTDATED: Kept[dict[tuple, list[str]]] = Kept("audit_stale", dict)  # by verdict and casebook
-SEATED: Kept[str | None] = Kept("desk_queue", lambda: None)  # the queue on the desk
+DESK = Kept("desk_state", State)  # what the browser said last
 ANSWER: Kept[dict[str, Any]] = Kept(
     "desk_answer", lambda: {"number": 0, "processed": [], "lost": "", "problem": ""}
 )

@@ -14,6 +14,7 @@ from pages.audit.choices import (
     ALL,
     ANSWER,
     DECIDED,
+    DESK,
     DISPUTED,
     EXTRACTION,
     FLAG_BY,
@@ -23,7 +24,6 @@ from pages.audit.choices import (
     NAMES,
     QUEUE,
     REVIEWER,
-    SEATED,
     STALE,
     STATUS,
     TO_DECIDE,
@@ -36,7 +36,7 @@ from pages.audit.review import Review, review, signed_in, take
 from pages.session import neighbours as nearby
 from pages.session import selection, workspace
 from pages.session.messages import guarded, show_error
-from pages.widgets.desk import desk
+from pages.widgets.desk import State, desk
 
 BEHIND, AHEAD, SOON = (
     16,
@@ -240,8 +240,10 @@ def deciding(book: Casebook, queue: list[int], reviewer: str) -> None:
     on_the_desk = st.container()  # first, so that it keeps its place whatever else is drawn
     place = {images.ids[index]: spot for spot, index in enumerate(queue)}
 
-    def received() -> None:
-        state = st.session_state.desk.get("desk") or {}
+    def received(state: State) -> None:
+        DESK.set(state)
+        if state.at in place:
+            selection.choose(state.at)
         answer = {
             "number": ANSWER.get()["number"] + 1,
             "processed": list[str](),
@@ -249,7 +251,7 @@ def deciding(book: Casebook, queue: list[int], reviewer: str) -> None:
             "problem": "",
         }
         try:
-            answer["processed"], lost = take(state.get("outbox") or [], book)
+            answer["processed"], lost = take(state.outbox, book)
             answer["lost"] = " ".join(lost[:3]) + (
                 f" And {len(lost) - 3} more." if len(lost) > 3 else ""
             )
@@ -257,8 +259,7 @@ def deciding(book: Casebook, queue: list[int], reviewer: str) -> None:
             answer["problem"] = str(error)
         ANSWER.set(answer)
 
-    state = (st.session_state.get("desk") or {}).get("desk") or {}
-    answer = ANSWER.get()
+    answer, state = ANSWER.get(), DESK.get()
     try:
         seen = review(loaded.denoiser.digest, reviewer)
         stale = seen.stale(book)
@@ -266,19 +267,15 @@ def deciding(book: Casebook, queue: list[int], reviewer: str) -> None:
         show_error(error)
         return
     token = f"{loaded.denoiser.digest}{hash(tuple(queue))}"
-    asked = state.get("at")
-    at = next((image for image in (asked, selection.chosen()) if image in place), None)
-    if at is None or (SEATED.get() not in (None, token) and asked not in place):
+    at = selection.chosen()
+    if at not in place:
         at = next(
             (images.ids[index] for index in queue if images.ids[index] not in seen.decided),
             images.ids[queue[0]],
         )
-    else:
-        selection.choose(at)
-    SEATED.set(token)
     first = max(0, place[at] - BEHIND)
     window = queue[first : place[at] + AHEAD]
-    held = set(state.get("known") or ())
+    held = set(state.known)
     near = {images.ids[mate] for index in window for mate in book.mates(index)} | {
         images.ids[index] for index in window
     }
@@ -294,7 +291,7 @@ def deciding(book: Casebook, queue: list[int], reviewer: str) -> None:
         "first": first,
         "total": len(queue),
         "at": at,
-        "asked": asked,
+        "asked": state.at,
         "cases": described(
             book,
             [index for index in window if images.ids[index] not in held],
