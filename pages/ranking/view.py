@@ -48,6 +48,12 @@ class View:
             *([reference] if self.minus_reference and reference is not None else []),
         ]
 
+    @property
+    def forwards(self) -> int:
+        """Network forwards an image, of all models together."""
+        settings = MEASURES[self.measure].read(self.parameters)
+        return len(self.models) * settings.forwards(self.loaded.denoiser)
+
     def known(self, model: NetworkDenoiser, **changes: Any) -> Mapping[str, Row]:
         """One model's rows that are there already, by id, with some parameters changed; of other
         images too.
