@@ -10,6 +10,7 @@ from memlib.statistics import auc_interval
 from pages.figures import charts
 from pages.p_laplace.sphere_view import PAGE, Sphere
 from pages.ranking.ranked import Ranked
+from pages.session.messages import plain
 
 SEPARATED = PAGE.one_of("separate", list[str](), "", of_model=True)
 
@@ -71,7 +72,11 @@ def separation(view: Sphere, ranked: Ranked) -> None:
     usual = "copied x 32" if "copied x 32" in wanted else wanted[-1]
     choice = SEPARATED.among(wanted, usual)
     st.segmented_control(
-        "Group against held-out images", choice.options, required=True, key=choice.key()
+        "Group against held-out images",
+        choice.options,
+        required=True,
+        format_func=plain,
+        key=choice.key(),
     )
     kind_of = dict(zip(table["id"], kinds, strict=True))
     lines = [line for level in LEVELS if (line := _line(view.at(level), kind_of, choice.value()))]

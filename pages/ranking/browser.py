@@ -125,7 +125,7 @@ class Browser:
         if groups.options:
             title, key = plain(self.column.value()).capitalize(), groups.key()
             if len(groups.options) <= FEW:
-                row.pills(title, groups.options, selection_mode="multi", key=key)
+                row.pills(title, groups.options, selection_mode="multi", format_func=plain, key=key)
             else:
                 row.multiselect(title, groups.options, key=key, width=220)
         row.text_input("Name contains", key=self.text.key(), width=180)

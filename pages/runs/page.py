@@ -32,7 +32,6 @@ ROWS, ORIGIN, DOWNLOAD = "run_rows", "run_origin", "run_download"
 
 def main() -> None:
     """Draw the page of runs."""
-    workspace.enter()
     st.caption(
         "Runs measured in the background, on the command line or on a cluster, of any size. They "
         "are filtered and ordered without loading them whole."
