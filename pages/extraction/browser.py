@@ -80,6 +80,7 @@ def narrow(table: pd.DataFrame) -> pd.DataFrame:
             "Cluster",
             choice.options,
             format_func=lambda one: "all" if one is None else f"{one}",
+            placeholder="all",
             key=choice.key(),
             width=110,
         )

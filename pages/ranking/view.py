@@ -120,8 +120,7 @@ def uploaded(loaded: Workspace) -> Picture | None:
         file = st.file_uploader(
             "A picture to look at instead of the selected one",
             ["png", "jpg", "jpeg", "webp", "bmp", "gif", "tif", "tiff"],
-            help="Brought to the model's size as the image set is. Remove it to go back to the "
-            "selected image.",
+            help="It is resized as the image set is. Remove it to go back to the selected image.",
         )
     if file is None:
         return None

@@ -119,7 +119,7 @@ def browse(view: Look) -> None:
             view.browser.gallery(
                 seen,
                 view.pictures,
-                lambda value: f"{value:.5g}",
+                lambda value: f"{value:,.5g}",
                 ranks(view, seen),
                 height=700,
                 on_select=_choose,

@@ -67,7 +67,7 @@ def own_panel(view: Growth, picture: Picture, values: np.ndarray) -> None:
     columns[2].metric(
         "In the image set",
         "yes" if known else "no",
-        help="Pixel for pixel, after it was brought to size.",
+        help="Pixel for pixel, after resizing.",
     )
 
 
@@ -176,7 +176,7 @@ def exact_panel(view: Growth, picture: Picture) -> None:
     stated = np.sqrt((estimate["map_stderr"] ** 2).mean())
     said = f" The stated standard error is {stated:.3g} on average." if np.isfinite(stated) else ""
     columns[3].metric(
-        "Error a pixel",
+        "Error per pixel",
         f"{(estimate['map'] - truth['map']).std():.3g}",
         help=f"Standard deviation of estimate minus exact, unsmoothed, in nats.{said}",
     )
@@ -226,7 +226,7 @@ def paper_panel(view: Growth, picture: Picture) -> None:
         help="The true growth of the frame's volume, from the QR diagonal; never larger.",
     )
     numbers[2].metric(
-        f"A direction{minus}",
+        f"Per direction{minus}",
         f"{row['value'] / int(directions):.3f}",
         help="An isolated point reaches 4.634 nats a direction with 1,000 Euler steps, whatever "
         "the model.",
