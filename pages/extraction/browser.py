@@ -51,7 +51,7 @@ def browse(
     passing = rows.passing(query.where)
     said = f"{len(passing):,} of {len(table):,} generated images"
     if len(passing) < len(table):
-        st.caption(f"{said} pass the filters. Everything below is of these.")
+        st.caption(f"{said} pass the filters. The table and the downloads below hold these alone.")
     left, right = st.columns([6, 5], gap="medium")
     with left:
         picked = _gallery(loaded, generations, seen, rule)

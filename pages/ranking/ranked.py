@@ -69,7 +69,10 @@ def ranked_images(
         return None
     passing = rows.passing(query.where)
     if seen.passing < seen.total:
-        st.caption(f"{seen.said} pass the filters. Everything below is of these.")
+        st.caption(
+            f"{seen.said} pass the filters. The charts, the table and the downloads below hold "
+            "these alone; ranks count all measured images."
+        )
     left, right = st.columns([5, 6], gap="medium")
     with left:
         if maps is not None and query.maps:
