@@ -10,12 +10,12 @@ from memlib.images import HELD_OUT
 from memlib.measures import MEASURES
 from memlib.neighbours import NEAR_DUPLICATE
 from memlib.workspace import Workspace
-from pages.audit.casebook import measured
 from pages.evidence.panels import disagreement_panel, missing_panel, sampling, scatter_panel
 from pages.evidence.tables import quality_panel
 from pages.evidence.truth import ground_truth, reproduced_gallery, summary
 from pages.figures import charts
 from pages.session import neighbours, workspace
+from pages.session.measure_tables import measured
 
 LIMITS = (
     "A high AUC for *reproduced against not* says that on this model, with these pictures and this "

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from memlib.evidence import share
+from memlib.evidence import at_most
 from memlib.extraction import CRITERIA, wilson
 from memlib.extraction.control import SameTest
 from pages.session import stored_runs, workspace
@@ -122,7 +122,10 @@ def headline(
     if wrong is not None:
         columns[2].metric(
             "Called copies of held-out images",
-            share(int(wrong.sum()), n),
+            f"{wrong.mean():.1%}",
+            delta=None if wrong.any() else f"at most {at_most(n):.2%}",
+            delta_color="off",
+            delta_arrow="off",
             help="The same test against images the model never saw: its false positives; "
             f"{_interval(wrong)}.",
         )
