@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from memlib.evidence import at_most
 from memlib.extraction import CRITERIA, wilson
-from memlib.images import HELD_OUT
+from memlib.extraction.control import SameTest
 from pages.session import stored_runs, workspace
 from pages.session.state import Page
 
@@ -97,12 +98,18 @@ def criterion_row() -> Copies:
 
 
 def headline(
-    table: pd.DataFrame, copy: np.ndarray, image: np.ndarray, rule: Copies, suggestion: float
+    table: pd.DataFrame,
+    copy: np.ndarray,
+    image: np.ndarray,
+    rule: Copies,
+    suggestion: float,
+    control: SameTest | None,
 ) -> None:
     """Draw how many generated images are copies, beside the same test on images never trained on.
 
     `copy` says which rows are copies, `image` (N,) of which training image, -1 for none;
-    `suggestion` is the distance below which a generated image is closer than training images are.
+    `suggestion` is the distance below which a generated image is closer than training images are;
+    `control` is the same test on training images, where it can be made.
     """
     n, unique = len(table), len(np.unique(image[image >= 0]))
     columns = st.columns(4)
@@ -117,19 +124,24 @@ def headline(
         help="Near-duplicates count as one. It grows with the number of generated images.",
     )
     wrong = stored_runs.false_positives(table, rule.criterion, rule.threshold)
-    if wrong:
+    if wrong is not None:
         columns[2].metric(
             "Called copies of held-out images",
-            f"{wrong[HELD_OUT].mean():.1%}",
+            f"{wrong.mean():.1%}",
+            delta=None if wrong.any() else f"at most {at_most(n):.2%}",
+            delta_color="off",
+            delta_arrow="off",
             help="The same test against images the model never saw: its false positives; "
-            f"{_interval(wrong[HELD_OUT])}.",
+            f"{_interval(wrong)}.",
         )
-        columns[3].metric(
-            "Same test on training images",
-            f"{wrong['equal'].mean():.1%}",
-            help="The same test against a random choice of as many training images as are held "
-            "out, so that the two rates can be compared.",
-        )
+        if control is not None:
+            columns[3].metric(
+                "Same test on training images",
+                f"{control.copies(rule.criterion, rule.threshold).mean():.1%}",
+                help=f"The same test against {control.drawn:,} of the {control.groups:,} different "
+                "training images, as many as are held out, so that the two rates can be compared: "
+                "the mean over all choices of them.",
+            )
     elif rule.criterion in ("ratio", "distance"):
         columns[2].metric(
             "False positives",

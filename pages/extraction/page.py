@@ -57,13 +57,14 @@ def main() -> None:
         suggestion = attacks.suggested(
             training.digest, rule.near_duplicates, rule.mirrored, training
         )
+        control = attacks.same_test_on_training(generations, training, rule.mirrored)
     except ValueError as error:
         show_error(error)
         return
     copy = rule.holds(table)
     image = copied_image(table, copy, training.groups)
     table["verdict"] = np.where(copy, "copy", "no copy")
-    headline(table, copy, image.numpy(), rule, suggestion)
+    headline(table, copy, image.numpy(), rule, suggestion, control)
     passing, said = look(loaded, name, generations, training, table, copy, image, rule)
     table_and_exports(loaded, name, generations, passing, said, rule)
 
