@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from memlib.measures import MEASURES, Row, maps
+from memlib.measures import MEASURES, GrowthSettings, Row, maps
 from pages.figures.pictures import colour_range, rgb
 from pages.ranking.view import SMOOTHING, Picture, Progress, View
 from pages.session import workspace
@@ -36,12 +36,8 @@ class Growth(View):
     @property
     def forwards(self) -> int:
         """Network forwards an image, of all models together."""
-        probes = (
-            self.loaded.denoiser.dimension
-            if self.parameters["probes"] == "exact"
-            else int(self.parameters["probes"])
-        )
-        return len(self.models) * (int(self.parameters["steps"]) + 1) * (probes + 1)
+        asked = MEASURE.read(self.parameters)
+        return len(self.models) * asked.forwards(self.loaded.denoiser)
 
     @property
     def seconds(self) -> float:
@@ -51,11 +47,7 @@ class Growth(View):
     @property
     def sigmas(self) -> np.ndarray:
         """The ladder's noise levels (T + 1,)."""
-        return np.geomspace(
-            float(self.parameters["sigma_min"]),
-            float(self.parameters["sigma_max"]),
-            int(self.parameters["steps"]) + 1,
-        )
+        return GrowthSettings.read(self.parameters).sigmas(self.loaded.denoiser).numpy()
 
     def smooth(self, heat: np.ndarray) -> np.ndarray:
         """Maps (..., H, W) averaged as the page asks."""

@@ -8,7 +8,7 @@ import streamlit as st
 
 from memlib.flow import rounded_ends
 from memlib.measures import Row
-from memlib.measures.simplicity import regress_out
+from memlib.measures.simplicity import without
 from memlib.runs import result_table
 from memlib.workspace import Workspace
 from pages.figures.pictures import colour, colour_range
@@ -98,7 +98,7 @@ def settings(loaded: Workspace) -> dict[str, float | int]:
             12,
             key="steps",
             bind="query-params",
-            help="Noise levels on the way, evenly spaced in ln σ.",
+            help="Steps from the lowest noise level to the highest, shorter at low levels.",
         )
         probes = columns[3].number_input(
             "Probes",
@@ -162,14 +162,8 @@ def comparison(loaded: Workspace) -> tuple[str, int]:
 def without_png_size(loaded: Workspace, rows: dict[str, Row]) -> dict[str, Row]:
     """The rows with what the size of the PNG explains taken out of their values."""
     place = {image: index for index, image in enumerate(loaded.images.ids)}
-    left = regress_out(
-        np.array([row["value"] for row in rows.values()]),
-        workspace.png_sizes(loaded.images, [place[image] for image in rows]),
-    )
-    return {
-        image: {**row, "value": float(value)}
-        for (image, row), value in zip(rows.items(), left, strict=True)
-    }
+    sizes = workspace.png_sizes(loaded.images, [place[image] for image in rows])
+    return without(rows, sizes)
 
 
 def browse(
