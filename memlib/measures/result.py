@@ -100,7 +100,7 @@ def interval(
 
     `degrees` are those of the settings; where the row keeps its draws they are told by these.
     """
-    if "draws" in row and column == "value":
+    if column == "value" and row.get("draws") is not None:
         draws = torch.from_numpy(np.asarray(row["draws"]))
         told = float(degrees_of_freedom(draws))
         degrees = degrees if math.isnan(told) else told
