@@ -343,13 +343,15 @@ def estimated_growth(
     prior of the latents, (M,).
 
     The path takes one step a level. The standard error is that of the random probes, NaN for a
-    single one and 0 for "exact"; the error of the steps comes on top.
+    single one and for "exact"; the error of the steps comes on top.
     """
     found = volume_growth(denoiser, points, sigmas=sigmas, probes=probes, seed=seed)
     value, error = (
         torch.cat([torch.zeros_like(part[:, :1]), part], 1).double()
         for part in (found.curve, found.curve_stderr)
     )
+    if probes == "exact":
+        error = torch.full_like(error, math.nan)
     prior = log_prior(found.latent, sigmas[-1]).sum((1, 2, 3))
     return value.T, error.T, prior
 
