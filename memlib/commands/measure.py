@@ -63,7 +63,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--only",
         type=Path,
         metavar="FILE",
-        help="measure the images whose names or ids stand in a file, one a line",
+        help="measure the images whose names or ids stand in a file, one per line",
     )
     parser.add_argument(
         "--output",

@@ -154,7 +154,9 @@ class Run:
                     raise ValueError(f"no measure here is called {self.measure!r:.40}")
                 self.measures[0].read(self.parameters)
         except FileNotFoundError:
-            raise ValueError(f"{folder.name!r} is no run: it has no manifest.json.") from None
+            raise ValueError(
+                f"{folder.name!r} is not a run folder: it has no manifest.json."
+            ) from None
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ValueError(
                 f"The run {folder.name!r} cannot be read: its manifest.json is damaged "

