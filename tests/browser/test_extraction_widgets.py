@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Locator, Page, WebSocketRoute, expect
 
-from tests.browser.test_app import PATIENCE, browser, served  # noqa: F401  # fixtures
+from tests.browser.server import PATIENCE, served
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 

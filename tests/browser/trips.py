@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.test_app import PATIENCE, served
+from tests.browser.server import PATIENCE, served
 
 BARE = (
     "import streamlit as st\nst.button('go', key='go')\nst.session_state.n = "
