@@ -17,8 +17,9 @@ BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SMALLER = {
     "google/ddpm-cifar10-32": "demo",
     "uoft-cs/cifar10:train": "demo",
-    "1024": "128",
-    "256": "4",
+    "1024": "8",
+    "cohesion=0.95": "cohesion=0.0, clusters=2, updates=2",
+    "256": "2",
     "range(16)": "range(4)",
 }
 

@@ -1,4 +1,4 @@
-"""The house: imports run downward, modules are small and well named, nothing loads what could run."""
+"""The house: imports run downward, modules are small, names say what is there, loaders are safe."""
 
 import ast
 import re

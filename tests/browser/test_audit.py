@@ -92,8 +92,12 @@ def test_picture_caption_and_numbers_change_together(page: Page, address: str) -
     desk = sit_down(page, address, "Looker")
     page.evaluate(
         """(root) => { window.seen = []; new MutationObserver(() => {
-             const name = root.querySelector(".name")?.textContent, alt = root.querySelector(".sheet img")?.alt, maps = [...root.querySelectorAll(".maps img")].map((i) => i.alt)
-             window.seen.push(name === alt && maps.every((one) => one.endsWith(name)) && root.getAttribute("aria-label").includes(name)) }).observe(root, { childList: true, subtree: true, attributes: true }) }""",
+             const name = root.querySelector(".name")?.textContent
+             const alt = root.querySelector(".sheet img")?.alt
+             const maps = [...root.querySelectorAll(".maps img")].map((i) => i.alt)
+             window.seen.push(name === alt && maps.every((one) => one.endsWith(name))
+               && root.getAttribute("aria-label").includes(name))
+           }).observe(root, { childList: true, subtree: true, attributes: true }) }""",
         desk.element_handle(),
     )
     for _ in range(15):
