@@ -3,8 +3,9 @@ they come from.
 """
 
 import os
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 from memlib.bundled import BUNDLED
 from memlib.denoisers import NetworkDenoiser
@@ -28,6 +29,26 @@ class Sources:
     mirror: bool = False
     held_out: str = ""
     group: str = ""  # the column the images are grouped by, or "folder"
+
+    @classmethod
+    def read(cls, told: Mapping[str, object]) -> "Sources":
+        """Sources as a manifest tells them; other names are passed over.
+
+        Raises ValueError for a value of the wrong kind.
+        """
+        kinds = {"size": int, "channels": int, "label": int, "mirror": bool}
+        found: dict[str, Any] = {}
+        for field in fields(cls):
+            if field.name not in told:
+                continue
+            value, kind = told[field.name], kinds.get(field.name, str)
+            optional = value is None and kind is int
+            if not optional and type(value) is not kind:
+                raise ValueError(
+                    f"The sources of this run cannot be read: {field.name} is {value!r:.40}."
+                )
+            found[field.name] = value
+        return cls(**found)
 
     @property
     def on_hub(self) -> list[str]:

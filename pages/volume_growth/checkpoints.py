@@ -18,7 +18,7 @@ from pages.session.long_work import long_work
 from pages.session.measured import measured
 from pages.session.messages import show_error
 from pages.session.paths import confine
-from pages.volume_growth.growth_view import MEASURE, Growth
+from pages.volume_growth.growth_view import MEASURE, PAGE, Growth
 
 DEMO_RUN = {
     "demo-reference": "5% of training",
@@ -26,6 +26,7 @@ DEMO_RUN = {
     "demo-middle": "40%",
     "demo": "the end",
 }
+FOLDER = PAGE.text("checkpoints", of_model=True)
 ONSET = 0.95
 
 State = tuple[str, Callable[[], NetworkDenoiser]]  # a checkpoint's digest, and how to load it
@@ -38,8 +39,7 @@ def checkpoints_panel(view: Growth, picture: Picture) -> None:
     of_demo = view.loaded.sources.model in DEMO_RUN
     folder = st.text_input(
         "Folder of checkpoints",
-        key="checkpoints",
-        bind="query-params",
+        key=FOLDER.key(),
         placeholder="the demo's own checkpoints"
         if of_demo
         else "a folder whose sub-folders are diffusers models",

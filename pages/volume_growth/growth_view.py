@@ -8,8 +8,10 @@ from memlib.measures import MEASURES, Row, maps
 from pages.figures.pictures import colour_range, rgb
 from pages.ranking.view import SMOOTHING, Picture, Progress, View
 from pages.session import workspace
+from pages.session.state import Page
 from pages.widgets.player import Axis, Kind, player
 
+PAGE = Page("volume_growth")
 MEASURE = MEASURES["volume_growth"]
 SLIDER_LEVELS = 24  # as many positions as the noise-level slider has at most
 RAW, MINUS, WITHOUT = "Growth", "Minus reference", "Size of the PNG taken out"
@@ -32,16 +34,6 @@ class Growth(View):
     def detailed(self, picture: Picture, progress: Progress = None) -> Row:
         """One image's row with the maps at every level."""
         return self.row(picture, progress, keep_maps=True)
-
-    @property
-    def forwards(self) -> int:
-        """Network forwards an image, of all models together."""
-        probes = (
-            self.loaded.denoiser.dimension
-            if self.parameters["probes"] == "exact"
-            else int(self.parameters["probes"])
-        )
-        return len(self.models) * (int(self.parameters["steps"]) + 1) * (probes + 1)
 
     @property
     def seconds(self) -> float:
