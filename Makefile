@@ -1,22 +1,36 @@
 # make app    set up and open the app on the bundled demo; FOLDERS="/a /b" names folders it may read besides this one
-# make test   set up and run lint, types and every test
+# make check  set up and run lint, types and the fast tests: what to run before a commit
+# make test   set up and run lint, types and every test, and say how much of the code they ran
+# make lint   lint and types of the Python
 # make js     format, lint and test the JavaScript of the widgets
 # make demo   rebuild assets/demo from nothing (npm is needed; hours on a laptop)
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+WORKERS ?= 2
+# One thread a worker: two workers fill two cores, and neither waits for the other's threads
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile
+COVERAGE := --cov memlib --cov pages --cov-report
 
-.PHONY: app test js demo
+.PHONY: app check test lint js demo
 
 app: $(VENV)/app.installed
 	$(BIN)/streamlit run app.py -- $(FOLDERS)
 
-test: $(VENV)/dev.installed js
+check: lint js
+	$(PYTEST) -m "not slow"
+
+# What measures time runs at the end, by itself and with all cores
+test: lint js
+	$(PYTEST) -m "not alone" $(COVERAGE)=
+	$(BIN)/pytest -m alone
+	$(BIN)/coverage report --format total | sed 's/.*/Coverage: &% of the lines of memlib and pages/'
+
+lint: $(VENV)/dev.installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest -m "slow or not slow"
 
 # Deno formats and lints; the tests run on the Node that comes with Playwright
 js: $(VENV)/dev.installed

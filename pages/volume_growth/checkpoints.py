@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import streamlit as st
-from memlib.measures.onset import chance, onset
 
 from memlib.denoisers import NetworkDenoiser
 from memlib.denoisers.loading import find_checkpoints
 from memlib.measures import Row, difference
+from memlib.measures.onset import chance, onset
 from memlib.runs import held_out_sample, measure_images
 from pages.figures.maps import over_training
 from pages.figures.pictures import coarse, colour_range

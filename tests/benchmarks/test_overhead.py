@@ -21,7 +21,7 @@ from memlib import (
 from memlib.bundled import DEMO
 from memlib.extraction import load_surrogate
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 
 def ratio_to_floor(

@@ -2,102 +2,20 @@
 errors in the console.
 """
 
-import os
-import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
+
+from tests.browser.server import PATIENCE, ROOT, served
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
-ROOT = Path(__file__).parents[2]
-PATIENCE = 60_000
 
 
-@contextmanager
-def served(script: Path, folder: Path = ROOT) -> Iterator[str]:
-    """The address of a script that Streamlit runs in a folder, with the repository's modules."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [
-        sys.executable,
-        "-m",
-        "streamlit",
-        "run",
-        str(script),
-        "--server.headless",
-        "true",
-        "--server.port",
-        str(port),
-    ]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    with subprocess.Popen(
-        command, cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    ) as server:
-        try:
-            for _ in range(120):
-                try:
-                    urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=1)
-                    break
-                except OSError:
-                    time.sleep(0.5)
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            server.terminate()
-
-
-@pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    with served(ROOT / "app.py") as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    found = next(
-        (
-            path
-            for name in ("chromium", "chromium-browser", "google-chrome")
-            if (path := shutil.which(name))
-        ),
-        None,
-    )
-    flags = ["--disable-gpu", "--disable-background-networking"]
-    if hasattr(os, "geteuid") and os.geteuid() == 0:
-        flags.append("--no-sandbox")
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=found, args=flags)
-        yield chromium
-        chromium.close()
-
-
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    tab = browser.new_page(viewport={"width": 1440, "height": 1200})
-    tab.set_default_timeout(PATIENCE)
-    expect.set_options(timeout=PATIENCE)
-    errors: list[str] = []
-    tab.on("pageerror", lambda error: errors.append(str(error)))
-    yield tab
-    tab.close()
-    assert not errors
-
-
-def test_a_deep_link_as_the_servers_first_request_opens_the_whole_app(
-    page: Page, address: str
-) -> None:
-    page.goto(f"{address}/workspace")
-    expect(page.get_by_role("heading", name="Workspace")).to_be_visible()
-    expect(page.get_by_role("link", name="Volume growth")).to_be_visible()
-    expect(page.get_by_text("Emoji demo model").first).to_be_visible()
+def test_a_deep_link_as_the_servers_first_request_opens_the_whole_app(page: Page) -> None:
+    with served(ROOT / "app.py") as fresh:
+        page.goto(f"{fresh}/workspace")
+        expect(page.get_by_role("heading", name="Workspace")).to_be_visible()
+        expect(page.get_by_role("link", name="Volume growth")).to_be_visible()
+        expect(page.get_by_text("Emoji demo model").first).to_be_visible()
 
 
 def test_the_ranked_gallery_opens_and_a_chosen_image_shows_its_heatmap(

@@ -2,15 +2,8 @@
 the report opens offline.
 """
 
-import os
 import signal
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
@@ -19,46 +12,10 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from memlib import load_denoiser
 from memlib.audit import Verdicts, standing
-from tests.browser.test_app import PATIENCE, ROOT, browser, page  # noqa: F401  # fixtures
+from tests.browser.server import PATIENCE, ROOT, free_port, served, server
 from tests.browser.trips import CLOCK, bare_round_trip, quiet
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-@contextmanager
-def served(script: str, port: int, **environment: str) -> Iterator[tuple[str, subprocess.Popen]]:
-    """The address of a Streamlit script that runs while the block does, and its process."""
-    command = [
-        sys.executable,
-        "-m",
-        "streamlit",
-        "run",
-        script,
-        "--server.headless",
-        "true",
-        "--server.port",
-        str(port),
-    ]
-    environment = {**os.environ, **environment}
-    with subprocess.Popen(
-        command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment
-    ) as server:
-        try:
-            for _ in range(120):
-                try:
-                    urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=1)
-                    break
-                except OSError:
-                    time.sleep(0.5)
-            yield f"http://127.0.0.1:{port}", server
-        finally:
-            server.kill()
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +25,7 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture(scope="module")
 def address(database: str) -> Iterator[str]:
-    with served("app.py", free_port(), AFTERIMAGE_DATABASE=database) as (found, _):
+    with served(ROOT / "app.py", AFTERIMAGE_DATABASE=database) as found:
         yield found
 
 
@@ -97,6 +54,7 @@ def all_saved(desk: Locator) -> None:
     expect(desk.locator(".saving")).to_have_text("")
 
 
+@pytest.mark.alone
 def test_the_next_case_is_drawn_within_one_and_a_half_round_trips(
     page: Page, browser: Browser, address: str, tmp_path: Path
 ) -> None:
@@ -134,8 +92,12 @@ def test_picture_caption_and_numbers_change_together(page: Page, address: str) -
     desk = sit_down(page, address, "Looker")
     page.evaluate(
         """(root) => { window.seen = []; new MutationObserver(() => {
-             const name = root.querySelector(".name")?.textContent, alt = root.querySelector(".sheet img")?.alt, maps = [...root.querySelectorAll(".maps img")].map((i) => i.alt)
-             window.seen.push(name === alt && maps.every((one) => one.endsWith(name)) && root.getAttribute("aria-label").includes(name)) }).observe(root, { childList: true, subtree: true, attributes: true }) }""",
+             const name = root.querySelector(".name")?.textContent
+             const alt = root.querySelector(".sheet img")?.alt
+             const maps = [...root.querySelectorAll(".maps img")].map((i) => i.alt)
+             window.seen.push(name === alt && maps.every((one) => one.endsWith(name))
+               && root.getAttribute("aria-label").includes(name))
+           }).observe(root, { childList: true, subtree: true, attributes: true }) }""",
         desk.element_handle(),
     )
     for _ in range(15):
@@ -240,16 +202,16 @@ def test_a_verdict_given_while_the_server_is_away_arrives_when_it_is_back(
     page: Page, tmp_path: Path
 ) -> None:
     port, database = free_port(), f"sqlite:///{tmp_path / 'audit.sqlite'}"
-    with served("app.py", port, AFTERIMAGE_DATABASE=database) as (place, server):
+    with server(ROOT / "app.py", port, AFTERIMAGE_DATABASE=database) as (place, process):
         desk = sit_down(page, place, "Patient")
         page.keyboard.press("1")
         all_saved(desk)
-        server.send_signal(signal.SIGSTOP)  # it hangs
+        process.send_signal(signal.SIGSTOP)  # it hangs
         page.keyboard.press("3")
         page.keyboard.press("2")
         expect(desk.locator(".saving")).to_have_text("saving 2 …")
         page.wait_for_timeout(300)
-    with served("app.py", port, AFTERIMAGE_DATABASE=database) as (place, _):
+    with server(ROOT / "app.py", port, AFTERIMAGE_DATABASE=database) as (place, _):
         page.goto("about:blank")
         page.goto(f"{place}/audit")
         desk = page.locator(".desk")  # nobody sits at it yet: what is sent carries who decided

@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.test_app import PATIENCE, ROOT, browser, page, served
+from tests.browser.server import PATIENCE, ROOT, served
 
-__all__ = ["browser", "page"]  # fixtures
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 

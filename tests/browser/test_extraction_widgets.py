@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Locator, Page, WebSocketRoute, expect
 
-from tests.browser.test_app import PATIENCE, browser, served  # noqa: F401  # fixtures
+from tests.browser.server import PATIENCE, served
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -22,24 +22,30 @@ from pages.widgets.trajectory import trajectory
 from pages.widgets.wipe import wipe
 
 st.set_page_config(layout="wide")
-plain = lambda *colours: np.broadcast_to(np.array(colours, np.uint8)[:, None, None], (len(colours), 8, 8, 3)).copy()
+plain = lambda *colours: np.array(colours, np.uint8)[:, None, None].repeat(8, 1).repeat(8, 2)
 show = st.query_params["show"]
 if show == "wipe":
-    wipe(*plain((200, 10, 10), (20, 30, 250)), ("Generated", "<b>Nearest</b>"), key="w", alt="Sample 3")
+    names = ("Generated", "<b>Nearest</b>")
+    wipe(*plain((200, 10, 10), (20, 30, 250)), names, key="w", alt="Sample 3")
 if show == "trajectory":
     levels, other = 31, st.toggle("Another sample")
-    shade = lambda channel: plain(*[[8 * t if c == channel else 0 for c in range(3)] for t in range(levels)])
+    colour = lambda channel, t: [8 * t if c == channel else 0 for c in range(3)]
+    shade = lambda channel: plain(*[colour(channel, t) for t in range(levels)])
     first = np.where(np.arange(levels) < 20, 4, 9)[:, None]
     index = np.concatenate([first, np.tile([1, 2, 3, 5], (levels, 1))], 1)
     weight = np.concatenate([np.linspace(0.2, 1, levels)[:, None], np.zeros((levels, 4))], 1)
     weight[0, 1] = 1e-6
-    trajectory(shade(0), shade(1), np.geomspace(100, 0.1, levels), index, weight, np.geomspace(1000, 1, levels),
-        {image: plain((image, image, 200))[0] for image in range(10)}, {image: f"<i>image {image}</i>" for image in range(10)},
+    sigmas, effective = np.geomspace(100, 0.1, levels), np.geomspace(1000, 1, levels)
+    trajectory(shade(0), shade(1), sigmas, index, weight, effective,
+        {image: plain((image, image, 200))[0] for image in range(10)},
+        {image: f"<i>image {image}</i>" for image in range(10)},
         None if other else 20, key="t", alt="Sample 6" if other else "Sample 5")
 if show == "pairs":
     if st.button("Ask for card 105"):
         st.query_params["card"] = "105"
-    rows = [Pair(100 + i, tuple(plain((5 * i, 0, 0), (0, 5 * i, 0), (0, 0, 5 * i))), (f"distance {i}", "<b>name</b>"), i % 3 == 0) for i in range(48)]
+    shades = lambda i: tuple(plain((5 * i, 0, 0), (0, 5 * i, 0), (0, 0, 5 * i)))
+    words = lambda i: (f"distance {i}", "<b>name</b>")
+    rows = [Pair(100 + i, shades(i), words(i), i % 3 == 0) for i in range(48)]
     with st.container(height=400):
         card = st.query_params.get("card")
         chosen = pairs(rows, int(card) if card else None, key="p", alt="Generated pictures")
@@ -48,7 +54,9 @@ if show == "pairs":
     st.text(f"chosen {chosen}")
 if show == "replay":
     n = 300
-    replay(plain(*[(i % 256, 100, 0) for i in range(n)]), np.where(np.arange(n) % 5 == 0, np.arange(n) % 20, -1), key="r", alt="Unconditional samples")
+    pictures = plain(*[(i % 256, 100, 0) for i in range(n)])
+    found = np.where(np.arange(n) % 5 == 0, np.arange(n) % 20, -1)
+    replay(pictures, found, key="r", alt="Unconditional samples")
 st.button("Run again")
 st.text(f"run {st.session_state.setdefault('runs', 0)}")
 st.session_state.runs += 1

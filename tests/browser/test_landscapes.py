@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.test_app import PATIENCE, address, browser, page  # noqa: F401  # fixtures
+from tests.browser.server import PATIENCE
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 QUICK = "model=none&points=4&signs=2"

@@ -14,10 +14,9 @@ from memlib import load_denoiser, load_images
 from memlib.images import to_pixels
 from memlib.runs import Run, create_run, folder
 from memlib.runs.files import META
-from tests.browser.test_app import PATIENCE, ROOT, browser, page, served
+from tests.browser.server import PATIENCE, ROOT, served
 from tests.browser.trips import CLOCK, at_rest, bare_round_trip, quiet
 
-__all__ = ["browser", "page"]  # fixtures
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 MANY = 100_000
 TRIPS = 3  # measured: 2 to 2.6
@@ -71,6 +70,7 @@ def address(place: Path) -> Iterator[str]:
         yield found
 
 
+@pytest.mark.alone
 def test_a_run_of_a_hundred_thousand_images_and_its_gallery_open_within_a_few_round_trips(
     page: Page, browser: Browser, address: str, tmp_path: Path
 ) -> None:

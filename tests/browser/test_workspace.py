@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from tests.browser.test_app import PATIENCE, address, browser, page  # noqa: F401  # fixtures
+from tests.browser.server import PATIENCE, ROOT, served
 from tests.conftest import tiny_unet
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -38,6 +38,13 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patched.setenv("AFTERIMAGE_ROOTS", str(folder))
         patched.setenv("AFTERIMAGE_CACHE", str(folder / "cache"))
         yield folder
+
+
+@pytest.fixture(scope="module")
+def address(place: Path) -> Iterator[str]:
+    """The app, started where the folder is allowed."""
+    with served(ROOT / "app.py") as found:
+        yield found
 
 
 def test_reading_a_large_set_is_stopped_and_goes_on_where_it_was(

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.test_app import PATIENCE, served
+from tests.browser.server import PATIENCE, served
 
 BARE = (
     "import streamlit as st\nst.button('go', key='go')\nst.session_state.n = "
@@ -16,9 +16,16 @@ BARE = (
 CLOCK = """([root, attribute]) => {
   window.took = []
   let pressed = null
-  for (const kind of ["keydown", "click"]) document.addEventListener(kind, () => { pressed = performance.now() }, true)
-  new MutationObserver(() => requestAnimationFrame(() => { if (pressed !== null) { window.took.push(performance.now() - pressed); pressed = null } }))
-    .observe(root, attribute ? { attributes: true, attributeFilter: [attribute] } : { childList: true, characterData: true, subtree: true })
+  for (const kind of ["keydown", "click"])
+    document.addEventListener(kind, () => { pressed = performance.now() }, true)
+  const drawn = () => {
+    if (pressed !== null) window.took.push(performance.now() - pressed)
+    pressed = null
+  }
+  const watched = attribute
+    ? { attributes: true, attributeFilter: [attribute] }
+    : { childList: true, characterData: true, subtree: true }
+  new MutationObserver(() => requestAnimationFrame(drawn)).observe(root, watched)
 }"""
 
 

@@ -315,7 +315,7 @@ def test_a_damaged_run_is_refused_in_a_sentence(tmp_path: Path) -> None:
 def test_memory_is_asked_for_only_once_the_weights_fit(
     save_model: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A config of a network of hundreds of gigabytes is refused from the header of its small file."""
+    """A network of hundreds of gigabytes is refused from the header of its small file."""
     folder = save_model(diffusers.DDPMScheduler())
     config = json.loads((folder / "unet/config.json").read_text())
     (folder / "unet/config.json").write_text(

@@ -1,4 +1,4 @@
-"""Fixtures of the page tests: pages open by their addresses; a model and images of the visitor's own."""
+"""Fixtures of the page tests: pages open by their addresses; an own model and images."""
 
 from pathlib import Path
 

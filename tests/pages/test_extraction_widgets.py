@@ -126,7 +126,7 @@ def test_a_wipe_refuses_what_cannot_be_laid_over_each_other() -> None:
 
 
 def path(levels: int = 6) -> dict[str, Any]:
-    """A path among training images 40, 7, 300, 12, 9 and 8, committed to the last from level 4 on."""
+    """A path among training images 40, 7, 300, 12, 9, 8, committed to the last from level 4 on."""
     index = np.array([[40, 7, 300, 12, 9]] * 4 + [[8, 7, 300, 12, 9]] * (levels - 4))
     return {
         "noisy": some(levels, 4, 4),
@@ -170,8 +170,10 @@ def test_a_trajectory_names_and_shows_the_images_that_have_the_weights(
 def test_a_trajectory_is_drawn_by_a_page() -> None:
     at = run("""
 from pages.widgets.trajectory import trajectory
-trajectory(some(3, 4, 4), some(3, 4, 4), np.array([2.0, 1.0, 0.5], np.float32), np.zeros((3, 5), np.int64), np.full((3, 5), 0.2, np.float32),
-    np.array([5.0, 2.0, 0.9999999], np.float32), {0: some(4, 4)}, {0: "only"}, None, key="t", alt="Sample 5")
+sigmas, nearest = np.array([2.0, 1.0, 0.5], np.float32), np.zeros((3, 5), np.int64)
+weights, effective = np.full((3, 5), 0.2, np.float32), np.array([5.0, 2.0, 0.9999999], np.float32)
+trajectory(some(3, 4, 4), some(3, 4, 4), sigmas, nearest, weights, effective,
+    {0: some(4, 4)}, {0: "only"}, None, key="t", alt="Sample 5")
 """)
     (data,) = sent(at)
     assert data["commit"] is None
@@ -198,7 +200,8 @@ def test_a_trajectory_refuses_what_does_not_agree(change: dict[str, Any], words:
 PAIRS = """
 from pages.widgets.pairs import Pair, pairs
 pictures = some(4, 3, 4, 4)
-rows = [Pair(10 + place, tuple(pictures[place]), (f"distance {place}", "a name"), place == 2) for place in range(4)]
+words = lambda place: (f"distance {place}", "a name")
+rows = [Pair(10 + i, tuple(pictures[i]), words(i), i == 2) for i in range(4)]
 st.text(pairs(rows, st.session_state.get("asked"), key="p", alt="Generated pictures"))
 """
 
@@ -245,7 +248,8 @@ def test_copies_and_the_images_copied_are_counted_as_a_set_counts_them() -> None
 
 REPLAY = """
 from pages.widgets.replay import replay
-replay(some(70, 4, 4), np.where(np.arange(70) % 3, -1, np.arange(70) % 4), key="r", alt="Unconditional samples")
+found = np.where(np.arange(70) % 3, -1, np.arange(70) % 4)
+replay(some(70, 4, 4), found, key="r", alt="Unconditional samples")
 st.button("Again")
 """
 

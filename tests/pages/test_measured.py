@@ -1,4 +1,4 @@
-"""What depends on no visitor is computed once for all of them; what a visitor measured is theirs."""
+"""What depends on no visitor is computed once for all; what a visitor measured is theirs."""
 
 from typing import NoReturn
 

@@ -1,4 +1,4 @@
-"""A choice is bound to its widget and to the address, belongs to its page, and ends when it should."""
+"""A choice is bound to its widget and the address, belongs to its page, and ends when it should."""
 
 from typing import Any
 

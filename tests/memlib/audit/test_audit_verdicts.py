@@ -268,7 +268,8 @@ from memlib.audit import Change, Verdicts
 store = Verdicts({url!r})
 print("ready", flush=True)
 for turn in range(10**6):
-    store.decide("m", "Ada", [Change(f"{{turn}}-{{n}}", "memorised", note="x" * 500) for n in range(40)])
+    images = [f"{{turn}}-{{n}}" for n in range(40)]
+    store.decide("m", "Ada", [Change(image, "memorised", note="x" * 500) for image in images])
     print(turn, flush=True)
 """
 

@@ -1,4 +1,4 @@
-"""Tasks: processes that outlive who started them; how they stand is known from their folder alone."""
+"""Tasks: processes that outlive who started them; their state is known from their folder alone."""
 
 import json
 import os

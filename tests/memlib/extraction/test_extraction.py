@@ -667,7 +667,7 @@ def test_a_training_set_is_another_where_other_images_are_held_out() -> None:
     assert part.digest != whole.digest
 
 
-def test_a_classifier_of_clean_images_sees_them_in_training_as_it_will_see_them_at_the_end_of_sampling(
+def test_a_classifier_of_clean_images_sees_them_in_training_as_at_the_end_of_sampling(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     seen: list[Tensor] = []

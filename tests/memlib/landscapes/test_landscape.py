@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from memlib import GaussianMixture
-from memlib import landscapes as land
-from memlib.landscapes import Mode
+from memlib.landscapes import plane as land
+from memlib.landscapes.plane import Mode
 
 PRESETS = {
     "three modes": land.three_modes(),
@@ -150,7 +150,7 @@ def test_the_average_over_a_disc_is_the_integral_of_the_p_laplacian() -> None:
 
 
 def test_the_fluxes_of_the_papers_mixture_are_known() -> None:
-    """Phi_p without noise at a mode, a midpoint and the centroid, by quadrature of another program."""
+    """Phi_p without noise at a mode, a midpoint and the centroid, by other quadrature."""
     modes = land.three_modes()
     at_modes, between = land.marked_points(modes)
     points = torch.cat([at_modes[:1], between[:1], between[-1:]])

@@ -1,4 +1,4 @@
-"""What a model costs is counted, not guessed; a device that computes something else is found out."""
+"""What a model costs is counted, not guessed; a device that computes wrongly is found out."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -503,17 +503,19 @@ from memlib.runs import Filter, Numbers, create_run, measure_run
 place = Path(sys.argv[1])
 pixels = numpy.lib.format.open_memmap(place / "images.npy", "w+", numpy.uint8, (100_000, 32, 32, 3))
 for start in range(0, len(pixels), 10_000):
-    pixels[start : start + 10_000] = numpy.random.default_rng(start).integers(0, 256, (10_000, 32, 32, 3), dtype=numpy.uint8)
+    draw = numpy.random.default_rng(start)
+    pixels[start : start + 10_000] = draw.integers(0, 256, (10_000, 32, 32, 3), dtype=numpy.uint8)
 del pixels
 images = load_images(place / "images.npy")
 model = GaussianMixture(torch.zeros(1, 3, 32, 32), 0.3)
-run = create_run(place / "run", model, images, "denoising_loss", {"sigma": 0.5, "draws": 1, "seed": 0}, chunk=64)
+asked = {"sigma": 0.5, "draws": 1, "seed": 0}
+run = create_run(place / "run", model, images, "denoising_loss", asked, chunk=64)
 for done, total in measure_run(run, model, images):
     pass
 numbers = Numbers(run.again())
 assert (done, numbers.count()) == (100_000, 100_000)
 assert len(numbers.page("value", True, 99_990, 48)) == 10
-status = Path("/proc/self/status").read_text()  # getrusage would count the process this one was forked from
+status = Path("/proc/self/status").read_text()  # getrusage counts the parent too
 print(int(status.split("VmHWM:")[1].split()[0]) * 1024)
 """
 

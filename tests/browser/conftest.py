@@ -1,0 +1,52 @@
+"""Fixtures of the browser tests: one Chromium and one server of the app for all of them; a test
+module whose server needs a folder or settings of its own has an `address` of its own.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from tests.browser.server import PATIENCE, ROOT, served
+
+
+@pytest.fixture(scope="package")
+def address() -> Iterator[str]:
+    """The app in the repository, with the bundled demo."""
+    with served(ROOT / "app.py") as found:
+        yield found
+
+
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    """The Chromium of the system, or else Playwright's own."""
+    found = next(
+        (
+            path
+            for name in ("chromium", "chromium-browser", "google-chrome")
+            if (path := shutil.which(name))
+        ),
+        None,
+    )
+    flags = ["--disable-gpu", "--disable-background-networking"]
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        flags.append("--no-sandbox")
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=found, args=flags)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A tab in which no script may fail."""
+    tab = browser.new_page(viewport={"width": 1440, "height": 1200})
+    tab.set_default_timeout(PATIENCE)
+    expect.set_options(timeout=PATIENCE)
+    errors: list[str] = []
+    tab.on("pageerror", lambda error: errors.append(str(error)))
+    yield tab
+    tab.close()
+    assert not errors
