@@ -1,89 +1,107 @@
 """Afterimage: what a diffusion model remembers. Run with `make app`."""
 
+from pathlib import Path
+
 import streamlit as st
+from streamlit.navigation.page import StreamlitPage
 
-from pages.session import background, state, workspace
+from pages.session import background, sidebar, state, workspace
+from pages.session.messages import guarded
 
-st.set_page_config(page_title="Afterimage", page_icon=":material/filter_b_and_w:", layout="wide")
+ICON = (
+    Path(__file__).parent / "assets" / "icon.svg"
+)  # our own: an icon by name is fetched from afar
 
-page = st.navigation(
-    [
-        st.Page(
-            "pages/workspace/page.py",
-            url_path="workspace",
-            title="Workspace",
-            icon=":material/folder_open:",
-            help="Choose a model and the images to look for in it.",
+
+def page(name: str, title: str, icon: str, about: str, default: bool = False) -> StreamlitPage:
+    """A page by the name of its folder, which is also its address."""
+    return st.Page(
+        f"pages/{name}/page.py",
+        url_path=name,
+        title=title,
+        icon=f":material/{icon}:",
+        default=default,
+        help=about,
+    )
+
+
+def pages() -> list[StreamlitPage]:
+    """Every page, in the order of the navigation."""
+    return [
+        page(
+            "workspace",
+            "Workspace",
+            "folder_open",
+            "Choose a model and the images to look for in it.",
         ),
-        st.Page(
-            "pages/volume_growth/page.py",
-            url_path="volume_growth",
-            title="Volume growth",
-            icon=":material/open_in_full:",
+        page(
+            "volume_growth",
+            "Volume growth",
+            "open_in_full",
+            "Images ranked by how much latent space leads to them, with a map for each.",
             default=True,
-            help="Images ranked by how much latent space leads to them, with a map for each.",
         ),
-        st.Page(
-            "pages/p_laplace/page.py",
-            url_path="p_laplace",
-            title="p-Laplace",
-            icon=":material/target:",
-            help="Images ranked by how strongly the score points back to them, with maps over p "
-            "and noise level.",
+        page(
+            "p_laplace",
+            "p-Laplace",
+            "target",
+            "Images ranked by how strongly the score points back to them, with maps over p and "
+            "noise level.",
         ),
-        st.Page(
-            "pages/landscapes/page.py",
-            url_path="landscapes",
-            title="Landscapes",
-            icon=":material/landscape:",
-            help="Mixtures of the plane, where every measure has an exact value beside its "
-            "estimate.",
+        page(
+            "landscapes",
+            "Landscapes",
+            "landscape",
+            "Mixtures of the plane, where every measure has an exact value beside its estimate.",
         ),
-        st.Page(
-            "pages/extraction/page.py",
-            url_path="extraction",
-            title="Extraction",
-            icon=":material/science:",
-            help="SIDE: pull training images out of the model, each shown beside its nearest "
-            "training image.",
+        page(
+            "extraction",
+            "Extraction",
+            "science",
+            "SIDE: pull training images out of the model, each shown beside its nearest training "
+            "image.",
         ),
-        st.Page(
-            "pages/audit/page.py",
-            url_path="audit",
-            title="Audit",
-            icon=":material/fact_check:",
-            help="Flagged images one by one, with everything known of each: look, decide, export.",
+        page(
+            "audit",
+            "Audit",
+            "fact_check",
+            "Flagged images one by one, with everything known of each: look, decide, export.",
         ),
-        st.Page(
-            "pages/evidence/page.py",
-            url_path="evidence",
-            title="Evidence",
-            icon=":material/balance:",
-            help="Which measure predicts what the model really reproduces.",
+        page(
+            "evidence",
+            "Evidence",
+            "balance",
+            "Which measure predicts what the model really reproduces.",
         ),
-        st.Page(
-            "pages/runs/page.py",
-            url_path="runs",
-            title="Runs",
-            icon=":material/database:",
-            help="Runs of any size, from this app, the command line or a cluster, looked at where "
-            "they lie.",
+        page(
+            "runs",
+            "Runs",
+            "database",
+            "Runs of any size, from this app, the command line or a cluster, browsed without "
+            "loading them whole.",
         ),
-        st.Page(
-            "pages/methods/page.py",
-            url_path="methods",
-            title="Methods",
-            icon=":material/function:",
-            help="What each number is, its formula, direction, limits and source.",
+        page(
+            "methods",
+            "Methods",
+            "function",
+            "What each number is, its formula, direction, limits and source.",
         ),
     ]
-)
-state.arrive(page.url_path)
-with (
-    st.container()
-):  # what loading shows must not move the page below it, whose parts would be drawn anew
-    workspace.restore()
-workspace.show_in_sidebar()
-background.show_in_sidebar()
-st.title(page.title)
-page.run()
+
+
+def main() -> None:
+    """Draw the sidebar and the page that is open."""
+    st.set_page_config(page_title="Afterimage", page_icon=ICON, layout="wide")
+    opened = st.navigation(pages())
+    with guarded():
+        state.arrive(opened.url_path)
+        # What loading shows must not move the page below it, whose parts would be drawn anew.
+        with st.container():
+            workspace.restore()
+        sidebar.show_in_sidebar()
+        background.show_in_sidebar()
+        st.title(opened.title)
+        opened.run()
+
+
+main()

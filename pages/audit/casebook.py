@@ -9,22 +9,29 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-import streamlit as st
 
-from memlib.evidence import copied, measure_table, ranks, reproductions
+from memlib.evidence import copied, reproductions
 from memlib.images import ImageSet
 from memlib.measures import MEASURES
 from memlib.workspace import Workspace
-from pages.figures.pictures import coarse, colour, colour_range, data_url, enlarge, rgb
+from pages.figures.pictures import (
+    coarse,
+    colour,
+    colour_range,
+    data_url,
+    reduced,
+    rgb,
+    thumbnail,
+)
 from pages.session import neighbours as nearby
 from pages.session import workspace
+from pages.session.measure_tables import measured as measured
+from pages.session.messages import number
 from pages.session.neighbours import Alike
 
 TWINS = (
     6  # nearest others of the image set, and closest generations of each kind, shown with a case
 )
-THUMBNAIL = 64
-LARGEST = 256
 OF_RANGE = 256  # maps that set the colours' range
 
 
@@ -120,24 +127,6 @@ def casebook(loaded: Workspace, flagged: Flagged | None, alike: Alike) -> Casebo
     )
 
 
-def measured(loaded: Workspace) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Values, standard errors and ranks of every measure with its default settings, as far as this
-    session has them.
-    """
-    results = workspace.results()
-    return _tables(
-        loaded, loaded.denoiser.digest, loaded.images.digest, (len(results), results.bytes)
-    )
-
-
-@st.cache_data(max_entries=4, scope="session", show_spinner="Reading the measures")
-def _tables(
-    _loaded: Workspace, model: str, images: str, results: tuple[int, int]
-) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    values, errors = measure_table(_loaded.denoiser, _loaded.images, workspace.results())
-    return values, errors, ranks(values)
-
-
 def described(
     book: Casebook, indices: Sequence[int], soon: Sequence[int] = ()
 ) -> list[dict[str, Any]]:
@@ -159,7 +148,7 @@ def described(
             "id": images.ids[index],
             "name": images.names[index],
             "facts": _facts(book, index),
-            "picture": data_url(_shown(own[index])),
+            "picture": data_url(reduced(own[index])),
             "width": images.shape[2],
             "height": images.shape[1],
             "maps": maps[index],
@@ -217,11 +206,6 @@ def _measures(book: Casebook, index: int) -> list[dict[str, Any]]:
             }
         )
     return lines
-
-
-def number(value: float) -> str:
-    """Four digits at most, without an exponent where that is readable."""
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
 def _twins(
@@ -324,27 +308,3 @@ def _growth_maps(loaded: Workspace) -> tuple[dict[str, np.ndarray], dict[str, np
         )
         found.append({image: rows[image]["map"] for image in loaded.images.ids if image in rows})
     return found[0], found[1]
-
-
-def thumbnail(pixels: np.ndarray) -> str:
-    """A small picture as a data URL: whole pixels repeated in the browser, larger ones averaged
-    over blocks.
-    """
-    return data_url(_shown(pixels, THUMBNAIL))
-
-
-def enlarged(pixels: np.ndarray, width: int = THUMBNAIL) -> str:
-    """The same enlarged by a whole factor beforehand, for where the browser would smooth it."""
-    return data_url(enlarge(_shown(pixels, width), width))
-
-
-def _shown(pixels: np.ndarray, most: int = LARGEST) -> np.ndarray:
-    if max(pixels.shape[:2]) <= most:
-        return pixels
-    return (
-        np.stack(
-            [coarse(pixels[..., channel].astype(np.float64), most) for channel in range(3)], -1
-        )
-        .round()
-        .astype(np.uint8)
-    )

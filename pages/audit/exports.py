@@ -14,11 +14,12 @@ from memlib.audit.report import Audit, Entry, html_report
 from memlib.evidence import base_rate, held_out, signed
 from memlib.measures import MEASURES
 from memlib.runs import provenance
-from pages.audit.casebook import Casebook, described, number
+from pages.audit.casebook import Casebook, described
 from pages.audit.near_duplicates import duplicates_panel
 from pages.audit.review import Review
 from pages.figures.pictures import data_url, rgb
 from pages.session import downloads as exports
+from pages.session.messages import number
 
 CONSIDERED = "volume_growth"  # whose settings the provenance of an export names
 MOST_PICTURES = 1000  # cases of a report with pictures

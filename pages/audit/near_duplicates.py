@@ -6,8 +6,8 @@ import streamlit as st
 from memlib.audit.lookalikes import APART
 from memlib.images import ImageSet
 from memlib.neighbours import NEAR_DUPLICATE
-from pages.audit.casebook import Casebook, enlarged
-from pages.figures.pictures import rgb
+from pages.audit.casebook import Casebook
+from pages.figures.pictures import enlarged, rgb
 from pages.session.neighbours import Alike
 
 PIXELS, LOOK = "Pixels", "Looks"

@@ -19,7 +19,6 @@ from memlib.evidence import (
 from memlib.extraction.matches import CRITERIA
 from memlib.images import HELD_OUT
 from memlib.measures import MEASURES
-from pages.audit.casebook import measured
 from pages.evidence.panels import (
     disagreement_panel,
     missing_panel,
@@ -31,6 +30,7 @@ from pages.figures import charts
 from pages.session import neighbours as nearby
 from pages.session import workspace
 from pages.session.downloads import table_buttons
+from pages.session.measure_tables import measured
 
 loaded = workspace.require()
 denoiser, images = loaded.denoiser, loaded.images

@@ -15,13 +15,13 @@ from memlib.extraction.stages import folder_of
 from memlib.measures import MEASURES
 from memlib.runs import measure_images
 from memlib.workspace import Workspace
-from pages.audit.casebook import enlarged, number
 from pages.figures import charts
-from pages.figures.pictures import rgb
+from pages.figures.pictures import enlarged, rgb
 from pages.session import neighbours as nearby
 from pages.session import stored_runs as attacks
 from pages.session import workspace
 from pages.session.long_work import long_work
+from pages.session.messages import number
 
 STEPS = 50  # of the sampler
 SHOWN = 24

@@ -10,6 +10,7 @@ from PIL import Image
 
 from memlib.images import to_pixels
 
+THUMBNAIL, LARGEST = 64, 256  # pixels of a side
 SEQUENTIAL = "Magma"  # brighter is more memorised, on every page
 DIVERGING = "RdBu"  # reversed below: red is more than the reference, blue less
 
@@ -116,3 +117,28 @@ def data_url(pixels: np.ndarray, format: Literal["PNG", "WEBP"] = "PNG") -> str:
         **({"lossless": True, "quality": 0, "method": 0} if format == "WEBP" else {}),
     )
     return f"data:image/{format.lower()};base64," + base64.b64encode(stream.getvalue()).decode()
+
+
+def thumbnail(pixels: np.ndarray) -> str:
+    """A small picture as a data URL: whole pixels repeated in the browser, larger ones averaged
+    over blocks.
+    """
+    return data_url(reduced(pixels, THUMBNAIL))
+
+
+def enlarged(pixels: np.ndarray, width: int = THUMBNAIL) -> str:
+    """The same enlarged by a whole factor beforehand, for where the browser would smooth it."""
+    return data_url(enlarge(reduced(pixels, width), width))
+
+
+def reduced(pixels: np.ndarray, most: int = LARGEST) -> np.ndarray:
+    """Pixels (H, W, 3) averaged over blocks where a side is longer than `most`."""
+    if max(pixels.shape[:2]) <= most:
+        return pixels
+    return (
+        np.stack(
+            [coarse(pixels[..., channel].astype(np.float64), most) for channel in range(3)], -1
+        )
+        .round()
+        .astype(np.uint8)
+    )

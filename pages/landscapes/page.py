@@ -33,7 +33,6 @@ from pages.landscapes.fields import (
     square_area,
 )
 from pages.landscapes.learned import learned_panel, train
-from pages.session import workspace
 from pages.session.messages import show_error
 from pages.widgets.plane import Field, Probe, Quantity, plane
 
@@ -463,7 +462,6 @@ def flow_panel() -> None:
     )
 
 
-workspace.enter()
 st.caption(
     "What the other pages measure, where the truth is known: a mixture of Gaussians in the plane, "
     "every quantity exact and estimated. Drag the modes, move the noise, click to probe a point."

@@ -7,76 +7,99 @@ from memlib.bundled import DEMO
 from memlib.extraction import CRITERIA
 from memlib.measures import MEASURES, Measure
 from pages.figures import charts
-from pages.session import workspace
 
 FRONTIER = DEMO / "frontier.csv"
 
-workspace.enter()
-st.markdown(
-    "Every measure here is a function of one object, the **denoiser** $D(y, \\sigma) = "
-    "\\mathbb{E}[x_0 \\mid y]$: the best guess of the image behind noise of "
-    "standard deviation $\\sigma$, $y = x_0 + \\sigma n$. The score is $(D - y) / \\sigma^2$, the "
-    "predicted noise $(y - D) / \\sigma$, and the path from image to "
-    "latent solves $\\mathrm{d}y / \\mathrm{d}\\sigma = (y - D) / \\sigma$. Values are natural "
-    "logarithms (nats), noise levels are in image units, images lie in [-1, 1]."
-)
-kinds: dict[str, list[Measure]] = {}
-for measure in MEASURES.values():  # one card for what differs only in p or noise level
-    kinds.setdefault(measure.definition, []).append(measure)
-for alike in kinds.values():
-    measure = alike[0]
+
+def main() -> None:
+    """Draw the page: every measure, the attack, the cost of a ranking, and the limits."""
+    st.markdown(
+        "Every measure here is a function of one object, the **denoiser** $D(y, \\sigma) = "
+        "\\mathbb{E}[x_0 \\mid y]$: the best guess of the image behind noise of "
+        "standard deviation $\\sigma$, $y = x_0 + \\sigma n$. The score is $(D - y) / \\sigma^2$, the "
+        "predicted noise $(y - D) / \\sigma$, and the path from image to "
+        "latent solves $\\mathrm{d}y / \\mathrm{d}\\sigma = (y - D) / \\sigma$. Values are natural "
+        "logarithms (nats), noise levels are in image units, images lie in [-1, 1]."
+    )
+    measures()
+    extraction()
+    frontier()
+    st.subheader("What no number here says")
+    st.markdown(
+        "A high value says that the model reproduces an image easily, not that someone will find it, "
+        "nor that the image was in the training set: a plain picture that was never "
+        "trained on can score high. Compare with held-out images of the same kind, and look."
+    )
+
+
+def measures() -> None:
+    """A card for each measure; what differs only in p or noise level shares one."""
+    kinds: dict[str, list[Measure]] = {}
+    for measure in MEASURES.values():
+        kinds.setdefault(measure.definition, []).append(measure)
+    for alike in kinds.values():
+        measure = alike[0]
+        with st.container(border=True):
+            st.subheader(
+                measure.title
+                if len(alike) == 1
+                else measure.title.replace("K_1", "K_p").replace(" at σ = 0.2", "")
+            )
+            st.markdown(measure.definition)
+            st.latex(measure.formula)
+            sign = (
+                "Bigger means more memorised."
+                if measure.direction > 0
+                else "Smaller means more memorised."
+            )
+            also = (
+                ""
+                if len(alike) == 1
+                else f"\n\n**In the table of measures as.** {', '.join(one.title for one in alike)}."
+            )
+            st.markdown(
+                f"**Direction.** {sign} This is fixed by definition, never by the data.\n\n**Unit.** "
+                f"{measure.unit}\n\n**Limits.** {measure.limits}\n\n**Source.** "
+                f"{measure.citation}.{also}"
+            )
+
+
+def extraction() -> None:
+    """The attack, its scores and what calls a copy."""
     with st.container(border=True):
-        st.subheader(
-            measure.title
-            if len(alike) == 1
-            else measure.title.replace("K_1", "K_p").replace(" at σ = 0.2", "")
+        st.subheader("Extraction (SIDE)")
+        st.markdown(
+            "Images drawn from the model are described, clustered by k-means, and clusters whose "
+            "images lie close to their centre are kept. A classifier of the clusters, trained on the "
+            "images under noise, then leads the sampling to one cluster after another, drawn uniformly."
         )
-        st.markdown(measure.definition)
-        st.latex(measure.formula)
-        sign = (
-            "Bigger means more memorised."
-            if measure.direction > 0
-            else "Smaller means more memorised."
-        )
-        also = (
-            ""
-            if len(alike) == 1
-            else f"\n\n**In the table of measures as.** {', '.join(one.title for one in alike)}."
+        st.latex(
+            r"s_\lambda(y, \sigma, c) = s(y, \sigma) + \lambda\, \nabla_y \log p_\phi(c \mid y, \sigma)"
         )
         st.markdown(
-            f"**Direction.** {sign} This is fixed by definition, never by the data.\n\n**Unit.** "
-            f"{measure.unit}\n\n**Limits.** {measure.limits}\n\n**Source.** "
-            f"{measure.citation}.{also}"
+            "**Scores.** AMS is the share of generations whose best match γ lies in a band, UMS the "
+            "number of different training images matched in the band, over the number of generations:"
         )
-with st.container(border=True):
-    st.subheader("Extraction (SIDE)")
-    st.markdown(
-        "Images drawn from the model are described, clustered by k-means, and clusters whose "
-        "images lie close to their centre are kept. A classifier of the clusters, trained on the "
-        "images under noise, then leads the sampling to one cluster after another, drawn uniformly."
-    )
-    st.latex(
-        r"s_\lambda(y, \sigma, c) = s(y, \sigma) + \lambda\, \nabla_y \log p_\phi(c \mid y, \sigma)"
-    )
-    st.markdown(
-        "**Scores.** AMS is the share of generations whose best match γ lies in a band, UMS the "
-        "number of different training images matched in the band, over the number of generations:"
-    )
-    st.latex(
-        r"\mathrm{AMS} = \frac1n \sum_x \mathbf 1\left[a \le \max_j \gamma(x, x_j) < b\right], "
-        r"\qquad \mathrm{UMS} = \frac1n \Bigl| \bigcup_x \{ j : a \le \gamma(x, x_j) < b \} \Bigr|"
-    )
-    criteria = "\n".join(f"- **{one.title}.** {one.definition}" for one in CRITERIA.values())
-    st.markdown(
-        f"**A copy is called by**\n\n{criteria}\n\n"
-        "**Limits.** A rate means nothing without the same test on images that were never trained "
-        "on. UMS and the number of different images depend on the number of generations. "
-        "The classifier has only seen what the model draws often, so the attack goes where the "
-        "model already goes: it can raise the share of copies without finding more images.\n\n"
-        "**Source.** Chen et al., SIDE: Surrogate Conditional Data Extraction from Diffusion "
-        "Models, arXiv 2410.02467."
-    )
-if FRONTIER.exists():
+        st.latex(
+            r"\mathrm{AMS} = \frac1n \sum_x \mathbf 1\left[a \le \max_j \gamma(x, x_j) < b\right], "
+            r"\qquad \mathrm{UMS} = \frac1n \Bigl| \bigcup_x \{ j : a \le \gamma(x, x_j) < b \} \Bigr|"
+        )
+        criteria = "\n".join(f"- **{one.title}.** {one.definition}" for one in CRITERIA.values())
+        st.markdown(
+            f"**A copy is called by**\n\n{criteria}\n\n"
+            "**Limits.** A rate means nothing without the same test on images that were never trained "
+            "on. UMS and the number of different images depend on the number of generations. "
+            "The classifier has only seen what the model draws often, so the attack goes where the "
+            "model already goes: it can raise the share of copies without finding more images.\n\n"
+            "**Source.** Chen et al., SIDE: Surrogate Conditional Data Extraction from Diffusion "
+            "Models, arXiv 2410.02467."
+        )
+
+
+def frontier() -> None:
+    """How far a short run ranks as a long one does, for how many forwards."""
+    if not FRONTIER.exists():
+        return
     st.subheader("How many forwards a ranking needs")
     st.markdown(
         "Volume growth of 192 demo images drawn at random, ranked by short runs and by a long one "
@@ -91,9 +114,6 @@ if FRONTIER.exists():
     )
     with st.expander("The numbers"):
         st.dataframe(table, hide_index=True, height="content", alt="Rank correlations")
-st.subheader("What no number here says")
-st.markdown(
-    "A high value says that the model reproduces an image easily, not that someone will find it, "
-    "nor that the image was in the training set: a plain picture that was never "
-    "trained on can score high. Compare with held-out images of the same kind, and look."
-)
+
+
+main()

@@ -44,7 +44,6 @@ from pages.widgets.player import Kind, player
 # later
 PAUSE = 0.08
 
-workspace.enter()
 st.caption(
     "Runs measured in the background, on the command line or on a cluster, of any size: "
     "sorted and filtered where they lie, a page of rows at a time."

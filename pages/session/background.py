@@ -3,29 +3,33 @@ finished brought into the session.
 """
 
 import math
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any, Protocol
 
 import streamlit as st
 
+from memlib.denoisers import NetworkDenoiser
 from memlib.extraction.describe import resolved
 from memlib.extraction.stages import Settings
 from memlib.runs import FOLDER, Run, create_run, run_name
 from memlib.tasks import Progress, Task, start, tasks
 from memlib.workspace import Workspace
-from pages.ranking.view import View
 from pages.session import downloads as exports
-from pages.session import workspace
 from pages.session.messages import plain, show_error
 from pages.session.paths import confine, roots
+from pages.session.results import keep
+from pages.session.state import Kept
 
-ADOPTED, ROW = (
-    128 * 2**20,
-    4000,
-    # bytes of a run that is brought into a session, larger ones are looked at where they lie; of a
-    # row's numbers
-)
+LARGEST = 128 * 2**20  # bytes of a run that is brought into a session; larger ones stay on disk
+ROW = 4000  # bytes of a row's numbers
+BUSY = "Something else is under way in the background; start this when it has ended, or stop that."
+BEGUN = Kept("background_begun", bool)  # whether something was started in this run of the script
+PROBLEM = Kept("background_problem", str)  # why something was not
+FOLLOWED: Kept[list[str]] = Kept("followed", list)  # tasks whose end is told in this session
+ADOPTED: Kept[dict[str, str]] = Kept("runs_seen", dict)  # stamps of the runs brought in, by name
 EVERY = 2.0  # seconds between two looks at the progress
 ICONS = {
     "done": ":material/check:",
@@ -33,6 +37,22 @@ ICONS = {
     "failed": ":material/error:",
     "lost": ":material/error:",
 }
+
+
+class Asked(Protocol):
+    """What a page wants measured: of which models, with which measure and parameters."""
+
+    @property
+    def loaded(self) -> Workspace: ...
+
+    @property
+    def models(self) -> Sequence[NetworkDenoiser]: ...
+
+    @property
+    def measure(self) -> str: ...
+
+    @property
+    def parameters(self) -> dict[str, Any]: ...
 
 
 def active() -> Task | None:
@@ -46,13 +66,15 @@ def begin(arguments: Sequence[str], title: str, link: str) -> None:
     A callback of a button.
     """
     if active() is not None:
-        st.session_state.background_problem = (
-            "Something else is under way in the background; "
-            "start this when it has ended, or stop that."
-        )
+        _refuse(BUSY)
         return
     start(arguments, title, {"link": link})
-    st.session_state.background_begun = True
+    BEGUN.set(True)
+
+
+def _refuse(why: str) -> None:
+    """Say in the sidebar why nothing was started."""
+    PROBLEM.set(why)
 
 
 def button(label: str, disabled: bool, work: Callable[..., None], *arguments: object) -> None:
@@ -68,39 +90,34 @@ def button(label: str, disabled: bool, work: Callable[..., None], *arguments: ob
     )
 
 
-def measure(view: View, chosen: Sequence[int], title: str) -> None:
+def measure(view: Asked, chosen: Sequence[int], title: str) -> None:
     """Measure images with the view's models and settings in the background.
 
     A callback of a button.
     """
     if active() is not None:
-        begin([], title, "")
+        _refuse(BUSY)
         return
-    images, folders = view.loaded.images, []
+    images, made, folders = view.loaded.images, list[Path](), list[str]()
     indices = None if len(chosen) == len(images) else list(chosen)
+    loaded = view.loaded.sources
     try:
-        for model, source in zip(
-            view.models, (view.loaded.sources.model, view.loaded.sources.reference), strict=False
-        ):
+        sources = [_whole(view.loaded, one) for one in (loaded.model, loaded.reference)]
+        for model, source in zip(view.models, sources, strict=False):
             folder = FOLDER / run_name(model, images, view.measure, view.parameters, indices)
-            create_run(
-                folder,
-                model,
-                images,
-                view.measure,
-                view.parameters,
-                indices=indices,
-                sources=_whole(view.loaded, source),
-            )
+            if not folder.exists():
+                made.append(folder)
+            asked = (view.measure, view.parameters)
+            create_run(folder, model, images, *asked, indices=indices, sources=source)
             folders.append(str(folder))
+        device = str(view.loaded.denoiser.device)
+        start(["measure", "--device", device, "--resume", *folders], title, {"link": "runs"})
     except (ValueError, OSError) as error:
-        st.session_state.background_problem = str(error)
-        return
-    begin(
-        ["measure", "--device", str(view.loaded.denoiser.device), "--resume", *folders],
-        title,
-        "runs",
-    )
+        for folder in made:  # nothing was measured: nothing is left behind
+            shutil.rmtree(folder, ignore_errors=True)
+        _refuse(str(error))
+    else:
+        BEGUN.set(True)
 
 
 def extract(loaded: Workspace, settings: Settings, title: str) -> None:
@@ -110,7 +127,7 @@ def extract(loaded: Workspace, settings: Settings, title: str) -> None:
         settings = replace(settings, features=resolved(settings.features, roots()))
         sources = _whole(loaded, loaded.sources.model)
     except ValueError as error:
-        st.session_state.background_problem = str(error)
+        _refuse(str(error))
         return
     asked = {"count" if name == "n" else name: value for name, value in asdict(settings).items()}
     options = {
@@ -135,12 +152,12 @@ def _whole(loaded: Workspace, model: str) -> dict[str, object]:
     }
 
 
-def adopt(view: View) -> None:
+def adopt(view: Asked) -> None:
     """Bring what runs below FOLDER have measured with the view's settings into the session; name
     those too large for it.
     """
     digests = {model.digest for model in view.models}
-    seen: dict[str, str] = st.session_state.setdefault("runs_seen", {})
+    seen = ADOPTED.get()
     larger = []
     for file in FOLDER.glob("*/manifest.json"):
         try:
@@ -157,11 +174,11 @@ def adopt(view: View) -> None:
             if (
                 run.count
                 * (ROW + sum(4 * math.prod(shape) for shape in run.columns().values() if shape))
-                > ADOPTED
+                > LARGEST
             ):
                 larger.append(run)
             elif seen.get(file.parent.name) != run.stamp:
-                workspace.keep(run)
+                keep(run)
                 seen[file.parent.name] = run.stamp
         except (ValueError, OSError):
             continue  # the page of runs says what is wrong with it
@@ -183,9 +200,7 @@ def begun() -> bool:
     """Whether something was begun since the sidebar was drawn: a fragment then runs the whole page,
     so that it shows there.
     """
-    return (
-        bool(st.session_state.get("background_begun")) or "background_problem" in st.session_state
-    )
+    return bool(BEGUN) or bool(PROBLEM)
 
 
 def show_in_sidebar() -> None:
@@ -193,8 +208,8 @@ def show_in_sidebar() -> None:
     has ended.
     """
     with st.sidebar:
-        st.session_state.pop("background_begun", None)
-        problem = st.session_state.pop("background_problem", None)
+        BEGUN.pop()
+        problem = PROBLEM.pop()
         if problem:
             show_error(problem)
         if active() is not None:
@@ -210,7 +225,7 @@ def _following() -> None:
     task = active()
     if task is None:
         st.rerun()
-    now, followed = task.progress(), st.session_state.setdefault("followed", [])
+    now, followed = task.progress(), FOLLOWED.get()
     if task.folder.name not in followed:  # another visit began it; how it ends is told here too
         followed.append(task.folder.name)
     with st.container(border=True):
@@ -236,7 +251,7 @@ def _following() -> None:
 
 def _endings() -> None:
     """How the tasks this session saw ended, until dismissed."""
-    followed: list[str] = st.session_state.get("followed", [])
+    followed = FOLLOWED.get()
     for task in tasks():
         if task.folder.name not in followed:
             continue

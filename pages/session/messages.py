@@ -1,16 +1,69 @@
-"""Errors as text: what a message quotes comes from files and users, and must not be read as
-Markdown.
+"""What is said to the visitor, as text: names and messages come from files and from other people,
+and must not be read as Markdown. The last word on any error is one sentence.
 """
 
+import logging
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import streamlit as st
 
+LOG = logging.getLogger("afterimage")
+JOINER = "\u2060"  # has no width and breaks no line
+LONGEST = 400  # characters of an error shown to the visitor
 
-def plain(text: str) -> str:
-    """Text whose every character stands for itself in Markdown."""
-    return re.sub(r"([\\`*_{}\[\]()#+!|<>~$:@&])", r"\\\1", text)
+
+def plain(text: object) -> str:
+    """Return text whose every character stands for itself where Streamlit reads Markdown.
+
+    Every label, title, option and heading that holds a name from outside goes through here: of a
+    group, reviewer, image, model or file. Streamlit makes links, icons and emoji of plain words
+    too, after Markdown is read, so an invisible joiner divides what would be taken for one.
+    """
+    one_line = " ".join(str(text).split())
+    apart = re.sub(r"(?i)(:)(?=[a-z/])|(@)|(?<=\bwww)()(?=\.)", rf"\g<0>{JOINER}", one_line)
+    escaped = re.sub(r"([\\`*_{}\[\]()#+!|<>~$:@&])", r"\\\1", apart)
+    return re.sub(r"^(-|\d+(?=\.))", lambda start: _not_a_list(start.group()), escaped)
+
+
+def _not_a_list(start: str) -> str:
+    return f"\\{start}" if start == "-" else f"{start}{JOINER}"
 
 
 def show_error(error: Exception | str) -> None:
-    st.error(plain(str(error)), icon=":material/error:")
+    """Show an error as one sentence."""
+    text = " ".join(str(error).split())
+    shown = text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
+    st.error(plain(shown), icon=":material/error:")
+
+
+@contextmanager
+def guarded() -> Iterator[None]:
+    """Turn any exception of a page that nothing else caught into a sentence and a line of the log.
+
+    Streamlit's own exceptions, which stop or restart the script, are no `Exception` and pass.
+    """
+    try:
+        yield
+    except ValueError as error:
+        LOG.exception("A page ended with an error.")
+        show_error(error)
+    except OSError as error:
+        LOG.exception("A page could not read a file.")
+        name = str(error.filename or "").rsplit("/", 1)[-1]
+        show_error(
+            f"A file this page needs could not be read{f': {name!r}' if name else ''}. If it was "
+            "moved or deleted, load the images again on the workspace page."
+        )
+    except Exception as error:
+        LOG.exception("A page ended with an error.")
+        show_error(
+            f"This page ended unexpectedly ({type(error).__name__}); see the server's log. Reload "
+            "it to go on."
+        )
+
+
+def number(value: float) -> str:
+    """Four digits at most, without an exponent where that is readable."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"

@@ -56,6 +56,10 @@ class Kept(Generic[T]):
         del st.session_state[self.name]
         return value
 
+    def is_new(self) -> bool:
+        """Whether nothing has been kept or asked for yet."""
+        return self.name not in st.session_state
+
     def __bool__(self) -> bool:
         """Whether anything is kept that is not empty."""
         return bool(st.session_state.get(self.name))

@@ -1,40 +1,41 @@
-"""What is loaded in this session: a model, a reference model, images, and the results computed so
-far.
+"""What is loaded in this session: a model, a reference model and images; how they are opened, closed
+and brought back.
 
-The sources stand in the URL, so that a reload or a link brings them back; a link never downloads
-anything before it is said so.
+The sources stand in the address, so that a reload or a link brings them back. A link downloads
+nothing before the visitor agrees.
 """
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields, replace
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import streamlit as st
-from streamlit.runtime.pages_manager import PagesManager
 
 import memlib.workspace
 from memlib import ImageSet, load_denoiser, load_images
-from memlib.bundled import BUNDLED, DEMO
 from memlib.denoisers import NetworkDenoiser
 from memlib.denoisers.loading import model_digest
-from memlib.images.transform import FITS
 from memlib.measures import MEASURES
-from memlib.measures.simplicity import png_size
-from memlib.runs import Results, Run, forward_seconds, provenance, read_run, series
 from memlib.workspace import Sources, Workspace
-from pages.session import state
+from pages.session import address, state
 from pages.session.messages import plain, show_error
 from pages.session.paths import (
-    confine as confine,  # what is loaded and what may be read go together for the pages
+    confine as confine,  # what is loaded, what may be read and what was computed go together
 )
 from pages.session.paths import model_stamped, roots
 from pages.session.paths import stamped as stamped
+from pages.session.results import adopt_bundled
+from pages.session.results import keep as keep
+from pages.session.results import manifest as manifest
+from pages.session.results import png_sizes as png_sizes
+from pages.session.results import results as results
+from pages.session.results import seconds as seconds
+from pages.session.state import Kept
 
-NOTHING = "none"
+WORKSPACE: Kept[Workspace | None] = Kept("workspace", lambda: None)
+PROBLEM = Kept("problem", str)  # what kept a link from being opened
+ASKING: Kept[Sources | None] = Kept("asking", lambda: None)  # what a link would download
 SETS = 4  # image sets kept in memory, as names and ids
 OF_A_MODEL = (
     "low",
@@ -58,50 +59,6 @@ OF_A_MODEL = (
     ),  # of the extraction page
     *(f"threshold_{name}" for name in MEASURES),
 )  # choices that mean nothing for another model or other images
-
-
-def sources_of_url() -> Sources:
-    """What the address names."""
-    url, usual = st.query_params, Sources()
-    return Sources(
-        model=url.get("model", usual.model),
-        images=url.get("images", usual.images),
-        reference=_reference(url.get("model", usual.model), url.get("reference")),
-        size=_number(url.get("size", "")),
-        channels=_number(url.get("channels", "")),
-        label=_number(url.get("label", "")),
-        fit=url.get("fit", usual.fit) if url.get("fit") in FITS else usual.fit,
-        mirror=url.get("mirror") == "yes",
-        held_out=url.get("held_out", ""),
-        group=url.get("group", ""),
-    )
-
-
-def for_url(sources: Sources) -> dict[str, str]:
-    """What of the sources stands in the address; nothing for the demo."""
-    usual = replace(Sources(), reference=_reference(sources.model, None))
-    told = {field.name: getattr(sources, field.name) for field in fields(sources)}
-    told = {
-        name: "yes" if value is True else str(value)
-        for name, value in told.items()
-        if value not in (None, "") and value != getattr(usual, name)
-    }
-    if (sources.model, sources.images) != (usual.model, usual.images):
-        told |= {"model": sources.model, "images": sources.images}
-    if usual.reference and not sources.reference:
-        told["reference"] = NOTHING
-    return told
-
-
-def _reference(model: str, told: str | None) -> str:
-    """The reference an address names; the demo's model has one that goes without saying."""
-    if told is None:
-        return Sources().reference if model == Sources().model else ""
-    return "" if told == NOTHING else told
-
-
-def _number(text: str) -> int | None:
-    return int(text) if text.isdecimal() else None
 
 
 @st.cache_resource(max_entries=3, show_spinner="Loading the model")
@@ -206,150 +163,55 @@ def open_workspace(sources: Sources, by_link: bool = False) -> None:
     along.
     """
     loaded = load(sources)
-    adopt_runs(loaded)
+    adopt_bundled(loaded)
     if not by_link:  # which may name them
         state.end_of_model()
         for name in OF_A_MODEL:
             st.session_state.pop(name, None)
             st.query_params.pop(name, None)
-    st.session_state.workspace = loaded
-    for name in ("problem", "asking"):
-        st.session_state.pop(name, None)
+    _settle(loaded)
 
 
 def close_workspace() -> None:
-    st.session_state.workspace = None
-    for name in ("problem", "asking"):
-        st.session_state.pop(name, None)
+    """Unload the model and the images."""
+    _settle(None)
+
+
+def _settle(loaded: Workspace | None) -> None:
+    WORKSPACE.set(loaded)
+    PROBLEM.pop()
+    ASKING.pop()
 
 
 def restore() -> None:
     """Bring the session and the URL together: load what a fresh session's URL names, the demo where
     it names nothing.
     """
-    if "workspace" not in st.session_state:
-        sources = sources_of_url()
-        st.session_state.workspace = None
+    if WORKSPACE.is_new():
+        sources = address.sources_of_url()
+        WORKSPACE.set(None)
         if sources.on_hub:
-            st.session_state.asking = sources
-        elif sources.model != NOTHING:
+            ASKING.set(sources)
+        elif sources.model != address.NOTHING:
             # stays where a click ends the script
-            st.session_state.problem = "Opening this link was stopped. Reload the page to go on."
+            PROBLEM.set("Opening this link was stopped. Reload the page to go on.")
             try:
                 open_workspace(sources, by_link=True)
             except ValueError as error:
-                st.session_state.problem = str(error)
-    if "problem" in st.session_state or "asking" in st.session_state:
+                PROBLEM.set(str(error))
+    if is_waiting():
         return  # the link stays, so that a reload can try again
     loaded = current()
-    wanted = {"model": NOTHING} if loaded is None else for_url(loaded.sources)
-    for field in fields(Sources):
-        if wanted.get(field.name):
-            st.query_params[field.name] = wanted[field.name]
-        else:
-            st.query_params.pop(field.name, None)
-
-
-def results() -> Results:
-    """This session's computed results, bounded in memory."""
-    if "results" not in st.session_state:
-        st.session_state.results = Results()
-    found: Results = st.session_state.results
-    return found
-
-
-def adopt_runs(loaded: Workspace) -> None:
-    """Put the precomputed results of the demo and its checkpoints into the session's results when a
-    bundled model is loaded.
-    """
-    if loaded.sources.model not in BUNDLED:
-        return
-    for manifest in sorted(DEMO.glob("runs/*/manifest.json")):
-        details, rows = _run(str(manifest.parent), manifest.stat().st_mtime)
-        alike = (details["model"]["digest"], details["measure"], details["parameters"])
-        results().add(*alike, rows)
-        st.session_state.setdefault("adopted", {})[series(*alike), details["images"]["digest"]] = (
-            details
-        )
-
-
-def keep(run: Run) -> None:
-    """Put the rows of a run into the session's results."""
-    results().add(run.model, run.measure, run.parameters, run.rows())
-
-
-def seconds(denoiser: NetworkDenoiser, forwards: int) -> float:
-    """How long so many network forwards of one image will take here, from one trial of the model
-    for all sessions.
-    """
-    return forwards * _forward_seconds(denoiser, denoiser.digest)
-
-
-@st.cache_data(max_entries=16, show_spinner=False)
-def _forward_seconds(_denoiser: NetworkDenoiser, digest: str) -> float:
-    return forward_seconds(_denoiser)
-
-
-def png_sizes(images: ImageSet, indices: Sequence[int]) -> np.ndarray:
-    """Bytes of the chosen images as PNGs; what any session asked for is remembered."""
-    known = _png_sizes(images.digest)
-    missing = [index for index in indices if images.ids[index] not in known]
-    if missing:
-        with st.spinner("Sizes of the images as PNGs"):
-            sizes = png_size(images[index] for index in missing).tolist()
-        known.update(zip((images.ids[index] for index in missing), sizes, strict=True))
-    return np.array([known[images.ids[index]] for index in indices])
-
-
-@st.cache_resource(max_entries=SETS, show_spinner=False)
-def _png_sizes(digest: str) -> dict[str, int]:
-    return {}
-
-
-def manifest(loaded: Workspace, measure: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Where the shown results come from: this session, and the precomputed run some of them were
-    taken from.
-    """
-    here = provenance(loaded.denoiser, loaded.images, measure, parameters)
-    alike = series(loaded.denoiser.digest, MEASURES[measure].run, parameters)
-    run = st.session_state.get("adopted", {}).get((alike, loaded.images.digest))
-    return (
-        here
-        if run is None
-        else {
-            **here,
-            "precomputed": {
-                name: run[name] for name in ("images", "date", "device", "threads", "versions")
-            },
-        }
-    )
-
-
-@st.cache_resource(max_entries=4, show_spinner=False)
-def _run(folder: str, changed: float) -> tuple[dict, dict]:
-    return read_run(Path(folder))
-
-
-def enter() -> None:
-    """The first line of every page: make sure that app.py ran before it.
-
-    Streamlit takes a folder called `pages` for its older kind of multipage app until
-    `st.navigation` has run once in the process, and then runs the page of a deep link by itself.
-    That only happens to the server's first request.
-    """
-    if PagesManager.uses_pages_directory and "workspace" not in st.session_state:
-        PagesManager.uses_pages_directory = False
-        st.rerun()
+    address.show(loaded.sources if loaded else None)
 
 
 def current() -> Workspace | None:
-    loaded: Workspace | None = st.session_state.get("workspace")
-    return loaded
+    """What is loaded, if anything is."""
+    return WORKSPACE.get()
 
 
 def require() -> Workspace:
     """The loaded workspace; without one the page says so and ends."""
-    enter()
     loaded = current()
     if loaded is None:
         show_problem()
@@ -365,12 +227,17 @@ def require() -> Workspace:
     return loaded
 
 
+def is_waiting() -> bool:
+    """Whether the address names what could not be opened, or waits for a download."""
+    return bool(PROBLEM) or bool(ASKING)
+
+
 def show_problem() -> None:
-    """What kept a link from being opened, or what it would download, with the button that lets it."""
-    if "problem" in st.session_state:
-        show_error(st.session_state.problem)
-    if "asking" in st.session_state:
-        sources: Sources = st.session_state.asking
+    """Say what kept a link from being opened, or what it would download, with a button to agree."""
+    if PROBLEM:
+        show_error(PROBLEM.get())
+    sources = ASKING.get()
+    if sources is not None:
         names = " and ".join(plain(name) for name in sources.on_hub)
         st.info(
             f"This link asks for **{names}** of the Hugging Face Hub. Nothing is downloaded "
@@ -385,30 +252,3 @@ def show_problem() -> None:
                 show_error(error)
             else:
                 st.rerun()
-
-
-def show_in_sidebar() -> None:
-    """Which model and images are loaded, where it computes, how much is kept."""
-    loaded = current()
-    with st.sidebar:
-        if loaded is None:
-            st.caption("Nothing is loaded.")
-            return
-        st.text(loaded.denoiser.name)
-        st.caption(f"{loaded.denoiser.parameters / 1e6:.1f} million parameters, {_place(loaded)}")
-        st.text(f"{loaded.images.name} images")
-        _, height, width = loaded.images.shape
-        st.caption(f"{len(loaded.images):,} of {width} x {height}")
-        if loaded.denoiser.shape != loaded.images.shape:
-            st.caption(
-                f"Measured as latents of {loaded.denoiser.shape[2]} x {loaded.denoiser.shape[1]}; "
-                "maps are enlarged over the image."
-            )
-        if loaded.reference is not None:
-            st.text(f"Reference: {loaded.reference.name}")
-        st.caption(f"{len(results()):,} results kept, {results().bytes / 2**20:.0f} MB")
-
-
-def _place(loaded: Workspace) -> str:
-    kind = loaded.denoiser.device.type
-    return "on the CPU" if kind == "cpu" else f"on {kind.upper()}"

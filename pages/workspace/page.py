@@ -6,8 +6,9 @@ import streamlit as st
 
 from memlib.bundled import BUNDLED
 from memlib.images.transform import FITS
-from memlib.workspace import Sources
+from memlib.workspace import Sources, Workspace
 from pages.session import workspace
+from pages.session.address import sources_of_url
 from pages.session.messages import show_error
 from pages.workspace.image_card import (
     before_and_after,
@@ -18,15 +19,59 @@ from pages.workspace.image_card import (
 )
 from pages.workspace.model_card import model_card
 
-workspace.enter()
-st.caption("Load an image diffusion model and the images it was trained on, or may have been.")
 
-current = workspace.current()
-waiting = (
-    "problem" in st.session_state or "asking" in st.session_state
-)  # a link that could not be opened, or not yet
-before = current.sources if current else workspace.sources_of_url() if waiting else Sources()
-workspace.show_problem()
+def main() -> None:
+    """Draw the page: open and close, the form, and what was understood of what is loaded."""
+    st.caption("Load an image diffusion model and the images it was trained on, or may have been.")
+    current = workspace.current()
+    if current is not None:
+        before = current.sources
+    else:  # a link that could not be opened, or not yet, fills in the form
+        before = sources_of_url() if workspace.is_waiting() else Sources()
+    workspace.show_problem()
+    actions = st.container(horizontal=True)
+    if actions.button(
+        "Open the demo",
+        type="primary" if current is None else "secondary",
+        icon=":material/rocket_launch:",
+        help="A small model trained on emoji, some of them repeated, that comes with the app.",
+    ):
+        opened(Sources())
+    if current is not None:
+        actions.button(
+            "Close",
+            icon=":material/close:",
+            on_click=workspace.close_workspace,
+            help="Unload the model and the images.",
+        )
+    sources, pressed = chosen_sources(before, current is None)
+    if pressed == "load":
+        opened(sources)
+    elif pressed == "preview":
+        previewed(sources)
+    if current is not None:
+        understood(current)
+
+
+def understood(current: Workspace) -> None:
+    """What was understood of the images and of the model, and the way to the next page."""
+    st.subheader("Images")
+    strip(current.images)
+    image_facts(current.images)
+    left, right = st.columns([1, 3], gap="medium", vertical_alignment="bottom")
+    with left:
+        group = grouping(current.images, current.sources.group)
+    with right:
+        near_duplicates(current.images)
+    if group != current.sources.group:
+        opened(replace(current.sources, group=group))
+    st.subheader("Model")
+    model_card(current.denoiser, current.reference, current.images)
+    st.page_link(
+        "pages/volume_growth/page.py",
+        label="See which images it remembers",
+        icon=":material/arrow_forward:",
+    )
 
 
 def opened(sources: Sources) -> None:
@@ -36,7 +81,7 @@ def opened(sources: Sources) -> None:
             workspace.open_workspace(sources)
     except ValueError as error:
         show_error(error)
-        if current:
+        if workspace.current():
             st.caption("What was loaded before is still loaded.")
     else:
         st.rerun()
@@ -52,7 +97,7 @@ def previewed(sources: Sources) -> None:
     before_and_after(images, list(range(len(images))))
 
 
-def chosen_sources() -> tuple[Sources, str]:
+def chosen_sources(before: Sources, primary: bool) -> tuple[Sources, str]:
     """The form: what to load and how, and which of its buttons was pressed ("" for none)."""
     chosen_reference = before.reference if before.model != "demo" else ""  # the demo brings its own
     references = list(dict.fromkeys([*BUNDLED, *filter(None, [chosen_reference])]))
@@ -111,7 +156,7 @@ def chosen_sources() -> tuple[Sources, str]:
             "images that fit the model.",
         )
         fit = columns[1].selectbox(
-            "Brought to it by",
+            "Resize method",
             list(FITS),
             index=list(FITS).index(before.fit),
             format_func=FITS.__getitem__,
@@ -129,7 +174,7 @@ def chosen_sources() -> tuple[Sources, str]:
         )
         row = st.container(horizontal=True)
         load = row.form_submit_button(
-            "Load", icon=":material/login:", type="primary" if current is None else "secondary"
+            "Load", icon=":material/login:", type="primary" if primary else "secondary"
         )
         preview = row.form_submit_button("Preview images", icon=":material/preview:")
     chosen = model.strip() or "demo"
@@ -155,43 +200,4 @@ def chosen_sources() -> tuple[Sources, str]:
     return sources, "load" if load else "preview" if preview else ""
 
 
-actions = st.container(horizontal=True)
-demo = actions.button(
-    "Open the demo",
-    type="primary" if current is None else "secondary",
-    icon=":material/rocket_launch:",
-    help="A small model trained on emoji, some of them repeated, that comes with the app.",
-)
-if current is not None:
-    actions.button(
-        "Close",
-        icon=":material/close:",
-        on_click=workspace.close_workspace,
-        help="Unload the model and the images.",
-    )
-sources, pressed = chosen_sources()
-if demo:
-    opened(Sources())
-elif pressed == "load":
-    opened(sources)
-elif pressed == "preview":
-    previewed(sources)
-
-if current is not None:
-    st.subheader("Images")
-    strip(current.images)
-    image_facts(current.images)
-    left, right = st.columns([1, 3], gap="medium", vertical_alignment="bottom")
-    with left:
-        group = grouping(current.images, current.sources.group)
-    with right:
-        near_duplicates(current.images)
-    if group != current.sources.group:
-        opened(replace(current.sources, group=group))
-    st.subheader("Model")
-    model_card(current.denoiser, current.reference, current.images)
-    st.page_link(
-        "pages/volume_growth/page.py",
-        label="See which images it remembers",
-        icon=":material/arrow_forward:",
-    )
+main()

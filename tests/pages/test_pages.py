@@ -20,8 +20,8 @@ from memlib.denoisers.loading import find_checkpoints
 from memlib.runs import CHUNK, read_run
 from memlib.workspace import Sources
 from pages.figures import pictures
+from pages.session import address
 from pages.session import downloads as exports
-from pages.session import workspace
 from pages.widgets import player as player_module
 from tests.conftest import tiny_unet
 from tests.pages.app import opened, press
@@ -111,7 +111,7 @@ def submit(at: AppTest, model: str = "", images: str = "", size: int | None = No
         ("missing", "", "no folder"),
         ("", "missing.zip", "no file or folder"),
         ("/etc", "", "outside the folders"),
-        ("~no-such-user", "", "no usable path"),
+        ("~no-such-user", "", "cannot be used as a path"),
         ("x" * 5000, "", "no"),
         ("", "../../../etc/passwd", "outside the folders"),
         ("", "{tmp}/images.npy", "The images are 8 x 8"),
@@ -576,9 +576,9 @@ def test_the_provenance_names_the_precomputed_run_of_these_images(page: str) -> 
 def test_an_address_gives_back_what_was_loaded(
     sources: Sources, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(workspace.st, "query_params", {})
-    workspace.st.query_params.update(workspace.for_url(sources))
-    assert workspace.sources_of_url() == sources
+    monkeypatch.setattr(address.st, "query_params", {})
+    address.st.query_params.update(address.for_url(sources))
+    assert address.sources_of_url() == sources
 
 
 def test_minus_the_reference_is_said_of_every_number_it_is_taken_from() -> None:

@@ -1,0 +1,66 @@
+"""What is loaded, as it stands in the address: sources to parameters and back."""
+
+from dataclasses import fields, replace
+
+import streamlit as st
+
+from memlib.images.transform import FITS
+from memlib.workspace import Sources
+
+NOTHING = "none"  # a model, or a reference, that is not to be loaded
+DIGITS = 9  # of a number in an address; longer ones are ignored
+
+
+def sources_of_url() -> Sources:
+    """What the address names; the demo where it names nothing."""
+    url, usual = st.query_params, Sources()
+    return Sources(
+        model=url.get("model", usual.model),
+        images=url.get("images", usual.images),
+        reference=_reference(url.get("model", usual.model), url.get("reference")),
+        size=_number(url.get("size", "")),
+        channels=_number(url.get("channels", "")),
+        label=_number(url.get("label", "")),
+        fit=url.get("fit", usual.fit) if url.get("fit") in FITS else usual.fit,
+        mirror=url.get("mirror") == "yes",
+        held_out=url.get("held_out", ""),
+        group=url.get("group", ""),
+    )
+
+
+def for_url(sources: Sources) -> dict[str, str]:
+    """What of the sources stands in the address; nothing for the demo."""
+    usual = replace(Sources(), reference=_reference(sources.model, None))
+    told = {field.name: getattr(sources, field.name) for field in fields(sources)}
+    told = {
+        name: "yes" if value is True else str(value)
+        for name, value in told.items()
+        if value not in (None, "") and value != getattr(usual, name)
+    }
+    if (sources.model, sources.images) != (usual.model, usual.images):
+        told |= {"model": sources.model, "images": sources.images}
+    if usual.reference and not sources.reference:
+        told["reference"] = NOTHING
+    return told
+
+
+def show(sources: Sources | None) -> None:
+    """Make the address name these sources, or that nothing is loaded."""
+    wanted = {"model": NOTHING} if sources is None else for_url(sources)
+    for field in fields(Sources):
+        text = wanted.get(field.name)
+        if text and st.query_params.get(field.name) != text:
+            st.query_params[field.name] = text
+        elif not text:
+            st.query_params.pop(field.name, None)
+
+
+def _reference(model: str, told: str | None) -> str:
+    """The reference an address names; the demo's model has one that goes without saying."""
+    if told is None:
+        return Sources().reference if model == Sources().model else ""
+    return "" if told == NOTHING else told
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= DIGITS else None

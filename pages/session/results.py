@@ -1,0 +1,91 @@
+"""What this session has computed, or found computed: results, image sizes,
+how fast the model is.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from memlib import ImageSet
+from memlib.bundled import BUNDLED, DEMO
+from memlib.denoisers import NetworkDenoiser
+from memlib.measures import MEASURES
+from memlib.measures.simplicity import png_size
+from memlib.runs import Results, Run, forward_seconds, provenance, read_run, series
+from memlib.workspace import Workspace
+from pages.session.state import Kept
+
+RESULTS: Kept[Results] = Kept("results", Results)  # bounded in memory
+ADOPTED: Kept[dict[tuple, dict]] = Kept("adopted", dict)  # manifests, by series and image set
+
+
+def results() -> Results:
+    """This session's computed results."""
+    return RESULTS.get()
+
+
+def adopt_bundled(loaded: Workspace) -> None:
+    """Put the precomputed results of the demo and its checkpoints into the session's results when a
+    bundled model is loaded.
+    """
+    if loaded.sources.model not in BUNDLED:
+        return
+    for manifest in sorted(DEMO.glob("runs/*/manifest.json")):
+        details, rows = _run(str(manifest.parent), manifest.stat().st_mtime)
+        alike = (details["model"]["digest"], details["measure"], details["parameters"])
+        results().add(*alike, rows)
+        ADOPTED.get()[series(*alike), details["images"]["digest"]] = details
+
+
+def keep(run: Run) -> None:
+    """Put the rows of a run into the session's results."""
+    results().add(run.model, run.measure, run.parameters, run.rows())
+
+
+def seconds(denoiser: NetworkDenoiser, forwards: int) -> float:
+    """How long so many network forwards of one image will take here, from one trial of the model
+    for all sessions.
+    """
+    return forwards * _forward_seconds(denoiser, denoiser.digest)
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def _forward_seconds(_denoiser: NetworkDenoiser, digest: str) -> float:
+    return forward_seconds(_denoiser)
+
+
+def png_sizes(images: ImageSet, indices: Sequence[int]) -> np.ndarray:
+    """Bytes of the chosen images as PNGs; what any session asked for is remembered."""
+    known = _png_sizes(images.digest)
+    missing = [index for index in indices if images.ids[index] not in known]
+    if missing:
+        with st.spinner("Sizes of the images as PNGs"):
+            sizes = png_size(images[index] for index in missing).tolist()
+        known.update(zip((images.ids[index] for index in missing), sizes, strict=True))
+    return np.array([known[images.ids[index]] for index in indices])
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _png_sizes(digest: str) -> dict[str, int]:
+    return {}
+
+
+def manifest(loaded: Workspace, measure: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Where the shown results come from: this session, and the precomputed run some of them were
+    taken from.
+    """
+    here = provenance(loaded.denoiser, loaded.images, measure, parameters)
+    alike = series(loaded.denoiser.digest, MEASURES[measure].run, parameters)
+    run = ADOPTED.get().get((alike, loaded.images.digest))
+    if run is None:
+        return here
+    names = ("images", "date", "device", "threads", "versions")
+    return {**here, "precomputed": {name: run[name] for name in names}}
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _run(folder: str, changed: float) -> tuple[dict, dict]:
+    return read_run(Path(folder))
