@@ -2,13 +2,16 @@
 they come from.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 from memlib.denoisers import NetworkDenoiser
 from memlib.images import ImageSet
 from memlib.images.transform import describe
 from memlib.sources import on_hub
+
+LARGEST = 2**31  # a number in a manifest's sources is below it
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,25 @@ class Sources:
     mirror: bool = False
     held_out: str = ""
     group: str = ""  # the column the images are grouped by, or "folder"
+
+    @classmethod
+    def read(cls, told: Mapping[str, Any]) -> "Sources":
+        """The sources a manifest tells, other entries left out.
+
+        Raises ValueError where one is not of the kind it should be.
+        """
+        usual = cls()
+        found = {name: told[name] for name in asdict(usual) if name in told}
+        for name, value in found.items():
+            kind: type = (
+                int if name in ("size", "channels", "label") else type(getattr(usual, name))
+            )
+            missing = value is None and kind is int
+            if type(value) is not kind and not missing:
+                raise ValueError(f"{name} cannot be {value!r:.60} in a manifest.")
+            if kind is int and not missing and not 0 <= value < LARGEST:
+                raise ValueError(f"{name} cannot be {value!r:.60} in a manifest.")
+        return cls(**found)
 
     @property
     def on_hub(self) -> list[str]:

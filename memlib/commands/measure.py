@@ -9,7 +9,7 @@ import argparse
 import json
 import random
 from collections.abc import Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -178,9 +178,8 @@ def _again(one: Run, device: str | None, report: Report) -> Workspace:
             f"The run {one.folder.name!r} does not say where its model and images "
             "come from; only the program that began it can go on."
         )
-    names = {field.name for field in fields(Sources)}
     loaded = load(
-        Sources(**{name: value for name, value in found.items() if name in names}),
+        Sources.read(found),
         device,
         report,
         found.get("limit"),

@@ -155,7 +155,7 @@ class Run:
                 self.measures[0].read(self.parameters)
         except FileNotFoundError:
             raise ValueError(f"{folder.name!r} is no run: it has no manifest.json.") from None
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
             raise ValueError(
                 f"The run {folder.name!r} cannot be read: its manifest.json is damaged "
                 f"({plainly(error)})."
@@ -483,12 +483,13 @@ class Run:
             for part in parts
         ]
         ranges += [self.places(chunk) for chunk in chunks]
-        known = np.concatenate(
-            [np.arange(one.start, one.stop) for one in sorted(ranges, key=lambda one: one.start)]
-        )
+        ranges.sort(key=lambda one: one.start)
+        ends = np.cumsum([len(one) for one in ranges])
+        places = np.unique(np.linspace(0, ends[-1] - 1, min(most, ends[-1])).round().astype(int))
+        held = np.searchsorted(ends, places, side="right")
         return [
-            int(known[place])
-            for place in np.unique(np.linspace(0, len(known) - 1, most).round().astype(int))
+            ranges[one][place - int(ends[one])]  # counted from the end of its range
+            for one, place in zip(held.tolist(), places.tolist(), strict=True)
         ]
 
     def tables(self, arrays: bool = True) -> Iterator[pa.Table]:

@@ -5,7 +5,6 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -346,16 +345,24 @@ def missing(run: Run) -> None:
         "The loaded images are not those of this run, so its rows are shown without pictures.",
         icon=":material/hide_image:",
     )
-    if sources and st.button(
-        "Open its model and images", type="primary", icon=":material/folder_open:"
-    ):
+    if not sources:
+        return
+    try:
+        wanted = Sources.read(sources)
+    except ValueError as error:
+        show_error(error)
+        return
+    if wanted.on_hub:  # a manifest is not trusted: it can name anything
+        names = " and ".join(plain(name) for name in wanted.on_hub)
+        st.info(
+            f"Opening them downloads **{names}** from the Hugging Face Hub.",
+            icon=":material/cloud_download:",
+        )
+    label = "Download and open" if wanted.on_hub else "Open its model and images"
+    if st.button(label, type="primary", icon=":material/folder_open:"):
         try:
-            names = {field.name for field in fields(Sources)}
             with st.spinner("Loading"):
-                workspace.open_workspace(
-                    Sources(**{name: value for name, value in sources.items() if name in names}),
-                    by_link=True,
-                )
+                workspace.open_workspace(wanted, by_link=True)
         except ValueError as error:
             show_error(error)
         else:

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,8 +11,12 @@ import diffusers
 import pytest
 
 from memlib import load_denoiser
+from memlib.bundled import DEMO
 from memlib.denoisers.loading import model_digest, model_stamp
+from memlib.extraction import read_manifest
+from memlib.runs import Run
 from memlib.sources import Source
+from memlib.workspace import Sources
 
 Save = Callable[..., Path]
 
@@ -111,3 +116,40 @@ def test_paths_that_lead_nowhere_are_a_sentence(
         load_denoiser(typed, "cpu", roots=[tmp_path])
     assert len(str(caught.value)) < 500
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "told", [{"model": 5}, {"size": 10**30}, {"label": "x"}, {"images": None}, {"mirror": 1}]
+)
+def test_sources_of_a_manifest_that_are_of_another_kind_are_a_sentence(told: dict) -> None:
+    with pytest.raises(ValueError, match="in a manifest"):
+        Sources.read(told)
+    assert Sources.read({"model": "demo", "size": None, "unknown": 1}) == Sources(model="demo")
+
+
+def test_a_run_of_a_claimed_50_million_images_spreads_by_arithmetic(tmp_path: Path) -> None:
+    source = next((DEMO / "runs").iterdir())
+    shutil.copytree(source, tmp_path / "run")
+    file = tmp_path / "run" / "manifest.json"
+    manifest = json.loads(file.read_text())
+    file.write_text(json.dumps({**manifest, "count": 5 * 10**7}))
+    run = Run(tmp_path / "run")
+    tracemalloc.start()
+    places = run.spread(1000)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 50e6
+    assert places[0] == 0
+    assert places[-1] == run.done - 1
+    assert places == sorted(set(places))
+    few = Run(source)
+    assert few.spread(10**6) == list(range(few.done))
+
+
+@pytest.mark.parametrize("wrong", [{"model": 5}, {"strength": "x"}, {"seed": 10**30}])
+def test_an_attack_with_another_kind_of_plan_is_a_sentence(wrong: dict, tmp_path: Path) -> None:
+    manifest = json.loads((DEMO / "extraction/side/manifest.json").read_text())
+    manifest["plan"] |= wrong
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(ValueError, match="cannot be read"):
+        read_manifest(tmp_path)
