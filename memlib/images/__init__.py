@@ -2,7 +2,17 @@
 ids that outlive file names.
 """
 
-from memlib.images.imageset import HELD_OUT, ImageSet, load_images, of_pixels
-from memlib.images.transform import Transform, to_pixels, to_unit
+from memlib.images.imageset import HELD_OUT, ImageSet
+from memlib.images.loading import load_images, of_pixels
+from memlib.images.tensors import to_pixels, to_unit
+from memlib.images.transform import Transform
 
-__all__ = ["HELD_OUT", "ImageSet", "Transform", "load_images", "of_pixels", "to_pixels", "to_unit"]
+__all__ = [
+    "HELD_OUT",
+    "ImageSet",
+    "Transform",
+    "load_images",
+    "of_pixels",
+    "to_pixels",
+    "to_unit",
+]

@@ -1,129 +1,108 @@
-"""One array of pictures, memory-mapped; from an .npz it is unpacked to a temporary file first.
+"""One array of pictures, read piece by piece. An .npz is unpacked to a temporary file first."""
 
-Arrays of Python objects are refused.
-"""
-
+import math
+import os
 import shutil
 import tempfile
-import zipfile
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
 
+from memlib.confined import Tick
+from memlib.images.archives import check_pictures
+from memlib.images.columns import printable
 from memlib.images.decode import LARGEST_PICTURE
-from memlib.images.sources import check_unpacked, stamp_file
+from memlib.images.files import open_file, stamp_file
+from memlib.images.pictures import Decoded, ask_about, read_at, words, write_temporary
 from memlib.images.transform import Pixels
 
-LARGEST_ARRAY = 64 * 2**30  # bytes of one unpacked array
+FLOATS = ("<f2", "<f4", "<f8", "<f16", ">f2", ">f4", ">f8", ">f16")
 
 
-class _Refusal(ValueError):
-    """A message that is a sentence already."""
-
-
-class Array:
+class Array(Decoded):
     """uint8 (N, H, W, 3) or (N, H, W), or float (N, C, H, W) in [-1, 1]; an .npz holds it as
     `images`, `labels` beside it are kept.
+
+    The file is read, not memory-mapped: one that is cut off while it is open costs an error, not
+    the process.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, tick: Tick | None = None) -> None:
+        name = printable(path.name)
         self.stamp = stamp_file(path)
         self.metadata: dict[str, list[str]] = {}
-        try:
-            array = self._open(path)
-        except _Refusal:
-            raise
-        except Exception as error:  # numpy raises many kinds for a damaged header
-            objects = "Object arrays" in str(error)
-            reason = (
-                "it holds Python objects, which can run code when opened"
-                if objects
-                else "it is damaged or no array file"
-            )
-            raise ValueError(f"{path.name!r} cannot be opened: {reason}.") from error
-        if array.dtype == np.uint8 and array.ndim == 3:
-            array = array[:, None]
-        elif array.dtype == np.uint8 and array.ndim == 4 and array.shape[3] in (1, 3):
-            array = array.transpose(0, 3, 1, 2)
-        elif not (array.dtype.kind == "f" and array.ndim == 4 and array.shape[1] in (1, 3)):
-            raise ValueError(
-                f"{path.name!r} holds {array.dtype} {array.shape}; expected uint8 (N, H, W, 3) or "
-                "(N, H, W), or float (N, C, H, W) in [-1, 1]."
-            )
-        if 0 in array.shape:
-            raise ValueError(f"The array in {path.name!r} is empty: {array.shape}.")
-        if array.shape[2] * array.shape[3] > LARGEST_PICTURE:
-            raise ValueError(
-                f"The pictures in {path.name!r} are {array.shape[3]} x {array.shape[2]} pixels, "
-                "too large to open."
-            )
-        if array.dtype.kind == "f":
-            _check_range(array, path.name)
-        self.names = [f"{path.stem}[{index}]" for index in range(len(array))]
-        if any(len(values) != len(array) for values in self.metadata.values()):
-            raise ValueError(
-                f"{path.name!r} holds {len(array)} images but {len(self.metadata['label'])} labels."
-            )
-        self._array = array
-
-    def read(self, index: int) -> Pixels:
-        pixels = self._array[index]
-        return np.array(
-            pixels, dtype=np.uint8 if pixels.dtype == np.uint8 else np.float32, order="C"
-        )
-
-    def _open(self, path: Path) -> np.ndarray:
+        self._file = open_file(path)
+        packed = self._file.seek(0, 2)
+        labels: list[str] = []
         if path.suffix.lower() == ".npz":
-            with zipfile.ZipFile(path) as archive:
-                if "images.npy" not in archive.namelist():
-                    found = (
-                        ", ".join(Path(name).stem for name in archive.namelist()[:20]) or "nothing"
-                    )
-                    raise _Refusal(
-                        f"{path.name!r} holds no array named images (it holds {found:.200})."
-                    )
-                size = archive.getinfo("images.npy").file_size
-                if size > LARGEST_ARRAY:
-                    raise _Refusal(
-                        f"The array in {path.name!r} is larger than {LARGEST_ARRAY >> 30} GB."
-                    )
-                _refused(lambda: check_unpacked(size, path.stat().st_size, path.name))
-                self._folder = tempfile.TemporaryDirectory(
-                    prefix="afterimage-"
-                )  # goes when the image set does
-                unpacked = Path(self._folder.name) / "images.npy"
-                with archive.open("images.npy") as source, unpacked.open("wb") as target:
-                    shutil.copyfileobj(source, target, 2**20)
-                if (
-                    "labels.npy" in archive.namelist()
-                    and archive.getinfo("labels.npy").file_size <= 2**27
-                ):
-                    with archive.open("labels.npy") as source:
-                        labels = np.lib.format.read_array(source, allow_pickle=False)
-                    if labels.ndim == 1:
-                        self.metadata = {"label": [str(label)[:100] for label in labels.tolist()]}
-            path = unpacked
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-        if not isinstance(array, np.ndarray):
-            raise _Refusal(f"{path.name!r} is an .npz file under another name.")
-        return array
+            for found, _ in ask_about("labels", name, [self._file], tick):
+                labels += words(found.get("labels"))
+            self._file = write_temporary(ask_about("unpack", name, [self._file], tick, kind="npz"))
+        self._file.seek(0)
+        ((found, _),) = ask_about("header", name, [self._file], tick)
+        self._dtype, self._shape, self._start = checked_header(found, self._file, name)
+        self._mapped: np.ndarray | None = None
+        if found["fortran"]:  # a picture is all over the file
+            self._mapped = self._map(path.suffix.lower() == ".npy")
+        check_pictures(self._shape[0], packed, name)
+        if labels and len(labels) != self._shape[0]:
+            raise ValueError(f"{name!r} holds {self._shape[0]} images but {len(labels)} labels.")
+        self.metadata = {"label": labels} if labels else {}
+        self.names = [f"{printable(path.stem)}[{place}]" for place in range(self._shape[0])]
+
+    def picture(self, place: int) -> Pixels:
+        if self._mapped is not None:
+            pixels = np.array(self._mapped[place])
+        else:
+            size = math.prod(self._shape[1:]) * self._dtype.itemsize
+            data = read_at(self._file, self._start + place * size, size)
+            pixels = np.frombuffer(data, self._dtype).reshape(self._shape[1:])
+        if pixels.ndim == 2:
+            return pixels[None]
+        if pixels.dtype == np.uint8:
+            return np.ascontiguousarray(pixels.transpose(2, 0, 1))
+        with np.errstate(over="ignore"):
+            pixels = np.ascontiguousarray(pixels, dtype=np.float32)
+        if not (np.abs(pixels) <= 1.001).all():  # NaN fails the comparison too
+            raise ValueError("has values that are NaN or outside [-1, 1]")
+        return pixels
+
+    def _map(self, copy: bool) -> np.ndarray:
+        """A column-major array, memory-mapped from a file that nobody else can cut off."""
+        if copy:
+            self._file.seek(0)
+            unshared: BinaryIO = tempfile.TemporaryFile(prefix="afterimage-")  # noqa: SIM115
+            shutil.copyfileobj(self._file, unshared, 2**20)
+            self._file = unshared
+        return np.memmap(self._file, self._dtype, "r", self._start, tuple(self._shape), order="F")
 
 
-def _refused(check: object) -> None:
-    try:
-        check()  # type: ignore[operator]
-    except ValueError as error:
-        raise _Refusal(str(error)) from error
-
-
-def _check_range(array: np.ndarray, name: str) -> None:
-    step = max(1, 2**24 // array[0].size)
-    for start in range(0, len(array), step):
-        block = np.asarray(array[start : start + step], dtype=np.float32)
-        bad = np.flatnonzero(
-            ~(np.abs(block) <= 1.001).all((1, 2, 3))
-        )  # NaN fails the comparison too
-        if len(bad):
-            raise ValueError(
-                f"Image {start + bad[0]} of {name!r} has values that are NaN or outside [-1, 1]."
-            )
+def checked_header(
+    found: dict[str, Any], file: BinaryIO, name: str
+) -> tuple[np.dtype, tuple[int, ...], int]:
+    """The type, shape and start that a header claims; ValueError where that is no usable array."""
+    kind, shape, start = found.get("dtype"), found.get("shape"), found.get("offset")
+    whole = isinstance(shape, list) and all(isinstance(side, int) for side in shape)
+    if not (whole and isinstance(shape, list) and isinstance(start, int)):
+        raise ValueError(f"{name!r} is damaged.")
+    grey = len(shape) == 3 and kind == "|u1"
+    colour = len(shape) == 4 and kind == "|u1" and shape[3] in (1, 3)
+    floats = len(shape) == 4 and kind in FLOATS and shape[1] in (1, 3)
+    if not (grey or colour or floats):
+        said = f"{kind!s:.40} ({', '.join(map(str, shape[:6])):.100})"
+        raise ValueError(
+            f"{name!r} holds {said}; expected uint8 (N, H, W, 3) or (N, H, W), or float "
+            "(N, C, H, W) in [-1, 1]."
+        )
+    if min(shape) < 1:
+        raise ValueError(f"The array in {name!r} is empty: {shape}.")
+    height, width = shape[2:] if floats else shape[1:3]
+    if height * width > LARGEST_PICTURE:
+        raise ValueError(
+            f"The pictures in {name!r} are {width} x {height} pixels, too large to open."
+        )
+    dtype = np.dtype(kind)
+    if start + math.prod(shape) * dtype.itemsize > os.fstat(file.fileno()).st_size:
+        raise ValueError(f"{name!r} cannot be opened: it is damaged or cut off.")
+    return dtype, tuple(shape), start

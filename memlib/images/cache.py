@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -94,8 +94,10 @@ def write_index(key: str, index: Index) -> None:
         partial.replace(_file(key))
 
 
-def thumbnails(keys: Sequence[str], make: Callable[[int], np.ndarray]) -> list[np.ndarray]:
-    """The small pictures (h, w, 3) uint8 stored under the keys; `make(i)` makes those that are
+def thumbnails(
+    keys: Sequence[str], make: Callable[[Sequence[int]], Iterable[np.ndarray]]
+) -> list[np.ndarray]:
+    """The small pictures (h, w, 3) uint8 stored under the keys; `make(places)` makes those that are
     missing, and they are stored.
     """
     try:
@@ -107,7 +109,8 @@ def thumbnails(keys: Sequence[str], make: Callable[[int], np.ndarray]) -> list[n
                     f"SELECT * FROM t WHERE key IN ({marks})", keys
                 )
             }
-            made = {key: make(place) for place, key in enumerate(keys) if key not in known}
+            places = [place for place, key in enumerate(keys) if key not in known]
+            made = dict(zip((keys[place] for place in places), make(places), strict=True))
             store.executemany(
                 "INSERT OR REPLACE INTO t VALUES (?, ?, ?, ?)",
                 [(key, *one.shape[:2], one.tobytes()) for key, one in made.items()],
@@ -116,12 +119,8 @@ def thumbnails(keys: Sequence[str], make: Callable[[int], np.ndarray]) -> list[n
                 "DELETE FROM t WHERE rowid <= (SELECT max(rowid) FROM t) - ?", (MOST_THUMBNAILS,)
             )
         return [known[key] if key in known else made[key] for key in keys]
-    except (
-        sqlite3.Error,
-        OSError,
-        ValueError,
-    ):  # damaged, locked or no place: made again each time
-        return [make(place) for place in range(len(keys))]
+    except (sqlite3.Error, OSError, ValueError):  # damaged, locked or no place: made each time
+        return list(make(range(len(keys))))
 
 
 @contextlib.contextmanager

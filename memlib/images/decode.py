@@ -1,7 +1,7 @@
-"""One encoded picture becomes pixels, or a phrase that says why not. Nothing in the file but its
-pixels is looked at.
+"""Decode one picture, or say in a phrase why not. Nothing in the file but its pixels is used.
 
-Rotation flags and other EXIF data are not applied, as torchvision does not apply them.
+Rotation flags and other EXIF data are not applied, as torchvision does not apply them. Limits are
+on the work a file asks for as well as on its size. Without torch: decoder processes import it.
 """
 
 import io
@@ -12,30 +12,15 @@ from PIL import Image, UnidentifiedImageError
 
 from memlib.images.transform import Pixels, to_array
 
-SUFFIXES = {
-    ".png",
-    ".jpg",
-    ".jpeg",
-    ".webp",
-    ".bmp",
-    ".gif",
-    ".tif",
-    ".tiff",
-    ".ppm",
-    ".pgm",
-    ".svg",
-}  # SVG to be refused by name
-FORMATS = (
-    "PNG",
-    "JPEG",
-    "WEBP",
-    "BMP",
-    "GIF",
-    "TIFF",
-    "PPM",
-)  # what Pillow may try, whatever a file is called
+RASTER = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"}
+SUFFIXES = RASTER | {".svg"}  # which is refused by name
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")  # whatever a file is called
 LARGEST_FILE = 64 * 2**20  # bytes of one encoded picture
 LARGEST_PICTURE = 64 * 2**20  # pixels of one decoded picture
+MOST_SCANS = 100  # of a progressive JPEG; encoders write 10
+MOST_WORK = 2**30  # pixels times scans
+STRIP = 2**20  # pixels
+SCAN = b"\xff\xda"
 
 
 def decode(data: bytes) -> Pixels:
@@ -48,12 +33,15 @@ def decode(data: bytes) -> Pixels:
         raise ValueError("is an SVG drawing, which has no pixels; save it as a PNG")
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore"
-            )  # Pillow's own warnings about size; the limit below is stricter
+            # Pillow's own warnings about size; the limits below are stricter
+            warnings.simplefilter("ignore")
             picture: Image.Image = Image.open(io.BytesIO(data), formats=FORMATS)
-            if picture.width * picture.height > LARGEST_PICTURE:
+            pixels = picture.width * picture.height
+            if pixels > LARGEST_PICTURE:
                 raise ValueError(f"is {picture.width} x {picture.height} pixels, too large to open")
+            scans = data.count(SCAN) if data.startswith(b"\xff\xd8") else 1
+            if scans > MOST_SCANS or pixels * scans > MOST_WORK:
+                raise ValueError(f"is a JPEG of {scans:,} scans, too much work to open")
             picture.load()
             return _pixels(picture)
     except ValueError as error:
@@ -62,6 +50,8 @@ def decode(data: bytes) -> Pixels:
         ) from error
     except Image.DecompressionBombError as error:
         raise ValueError("has too many pixels to open") from error
+    except MemoryError:
+        raise ValueError("needs too much memory to open") from None
     except Exception as error:  # Pillow's decoders raise many kinds for damaged files
         raise ValueError(
             "is no picture"
@@ -79,7 +69,17 @@ def _pixels(picture: Image.Image) -> Pixels:
             raise ValueError("has floating-point or 32-bit pixels, whose range is unknown")
         return np.rint(values / 257).astype(np.uint8)[None]
     if picture.has_transparency_data:
-        picture = picture.convert("RGBA")
-        picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
-        return to_array(picture.convert("RGB"))
+        return to_array(_on_white(picture if picture.mode == "RGBA" else picture.convert("RGBA")))
     return to_array(picture.convert("L" if picture.mode in ("1", "L") else "RGB"))
+
+
+def _on_white(picture: Image.Image) -> Image.Image:
+    """In strips, since every whole copy of the largest picture takes 256 MB."""
+    flat = Image.new("RGB", picture.size)
+    rows = max(1, STRIP // picture.width)
+    for top in range(0, picture.height, rows):
+        box = (0, top, picture.width, min(top + rows, picture.height))
+        strip = picture.crop(box)
+        white = Image.new("RGBA", strip.size, "white")
+        flat.paste(Image.alpha_composite(white, strip).convert("RGB"), box)
+    return flat

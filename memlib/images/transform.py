@@ -1,19 +1,15 @@
-"""What is done to a decoded picture before a model sees it, and the way from uint8 to [-1, 1] and
-back.
+"""What is done to a decoded picture before a model sees it.
 
 Pixels are arrays (C, H, W), uint8 0..255, or float32 in [-1, 1] already. Pictures are resized
-bilinearly.
+bilinearly. Without torch: decoder processes import it.
 """
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
-import torch
 from PIL import Image
-from torch import Tensor
 
 Pixels = np.ndarray
 LARGEST_SIDE = 4096
@@ -29,7 +25,7 @@ class Transform:
     """Bring pictures to `size` x `size` as `fit` says, mirror them left to right, make them grey
     (1) or coloured (3).
 
-    Without a `size` or `channels` that stays as it is. ValueError for values that mean nothing.
+    `size=None` keeps the size, `channels=None` the colours. ValueError for values out of range.
     """
 
     size: int | None = None
@@ -38,12 +34,10 @@ class Transform:
     mirror: bool = False
 
     def __post_init__(self) -> None:
-        if self.size is not None and not 1 <= self.size <= LARGEST_SIDE:
-            raise ValueError(
-                f"The image size must be between 1 and {LARGEST_SIDE}, not {self.size}."
-            )
-        if self.channels not in (None, 1, 3):
-            raise ValueError(f"Images have 1 channel (grey) or 3 (colour), not {self.channels}.")
+        if self.size is not None:
+            check_count(self.size, LARGEST_SIDE, "The image size")
+        if self.channels is not None and check_count(self.channels, 3, "The channels") == 2:
+            raise ValueError("Images have 1 channel (grey) or 3 (colour), not 2.")
         if self.fit not in FITS:
             raise ValueError(
                 f"Pictures are fitted by one of {', '.join(FITS)}, not {self.fit!r:.40}."
@@ -88,6 +82,17 @@ class Transform:
         return replace(self, channels=channels)
 
 
+def check_count(value: object, most: int, what: str) -> int:
+    """A whole number from 1 to `most`, or a ValueError that quotes at most 20 of its digits."""
+    if isinstance(value, int | np.integer) and not isinstance(value, bool) and 1 <= value <= most:
+        return int(value)
+    if isinstance(value, int) and abs(value) >= 10**20:
+        shown = "a number of more than 20 digits"
+    else:
+        shown = f"{value!r:.40}"
+    raise ValueError(f"{what} must be a whole number between 1 and {most:,}, not {shown}.")
+
+
 def describe(shape: tuple[int, ...]) -> str:
     """8 x 8 in colour"""
     return (
@@ -96,25 +101,13 @@ def describe(shape: tuple[int, ...]) -> str:
     )
 
 
-def to_unit(pixels: Pixels) -> Tensor:
-    """uint8 0..255 to float32 -1..1; float arrays are there already."""
-    tensor = torch.from_numpy(np.ascontiguousarray(pixels))
-    return tensor.float() / 127.5 - 1 if pixels.dtype == np.uint8 else tensor.float()
-
-
-def to_pixels(images: Tensor) -> Pixels:
-    """float -1..1 (..., C, H, W) to uint8 (..., H, W, C), rounded and clipped."""
-    return ((images.movedim(-3, -1).clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).cpu().numpy()
-
-
 def to_array(picture: Image.Image) -> Pixels:
     """A grey or RGB picture as (C, H, W)."""
-    array = np.array(picture)  # a copy: Pillow's own memory cannot be written to
-    return array[None] if array.ndim == 2 else array.transpose(2, 0, 1)
+    array = np.asarray(picture)
+    if array.ndim == 2:
+        return array[None].copy()  # Pillow's own memory cannot be written to
+    return np.ascontiguousarray(array.transpose(2, 0, 1))
 
 
 def _picture(pixels: Pixels) -> Image.Image:
     return Image.fromarray(pixels[0] if pixels.shape[0] == 1 else pixels.transpose(1, 2, 0))
-
-
-Reader = Callable[[int], Pixels]

@@ -16,7 +16,7 @@ from pages.audit.review import Review, review, signed_in, take
 from pages.session import neighbours as nearby
 from pages.session import workspace
 from pages.session.messages import show_error
-from pages.widgets.desk import desk
+from pages.widgets.desk import State, desk
 
 BEHIND, AHEAD, SOON = (
     16,
@@ -164,8 +164,8 @@ def deciding(book: Casebook, queue: list[int], reviewer: str) -> None:
     on_the_desk = st.container()  # first, so that it keeps its place whatever else is drawn
     place = {images.ids[index]: spot for spot, index in enumerate(queue)}
 
-    def received() -> None:
-        state = st.session_state.desk.get("desk") or {}
+    def received(state: State) -> None:
+        st.session_state.desk_state = state
         answer = {
             "number": st.session_state.get("desk_answer", {}).get("number", 0) + 1,
             "processed": [],
@@ -173,7 +173,7 @@ def deciding(book: Casebook, queue: list[int], reviewer: str) -> None:
             "problem": "",
         }
         try:
-            answer["processed"], lost = take(state.get("outbox") or [], book)
+            answer["processed"], lost = take(state.outbox, book)
             answer["lost"] = " ".join(lost[:3]) + (
                 f" And {len(lost) - 3} more." if len(lost) > 3 else ""
             )
@@ -181,7 +181,7 @@ def deciding(book: Casebook, queue: list[int], reviewer: str) -> None:
             answer["problem"] = str(error)
         st.session_state.desk_answer = answer
 
-    state = (st.session_state.get("desk") or {}).get("desk") or {}
+    state = st.session_state.get("desk_state", State())
     answer = st.session_state.get(
         "desk_answer", {"number": 0, "processed": [], "lost": "", "problem": ""}
     )
@@ -192,7 +192,7 @@ def deciding(book: Casebook, queue: list[int], reviewer: str) -> None:
         show_error(error)
         return
     token = f"{loaded.denoiser.digest}{hash(tuple(queue))}"
-    asked = state.get("at")
+    asked = state.at
     at = next((image for image in (asked, st.query_params.get("case")) if image in place), None)
     if at is None or (
         st.session_state.get("desk_queue") not in (None, token) and asked not in place
@@ -205,7 +205,7 @@ def deciding(book: Casebook, queue: list[int], reviewer: str) -> None:
     st.query_params["case"] = at
     first = max(0, place[at] - BEHIND)
     window = queue[first : place[at] + AHEAD]
-    held = set(state.get("known") or ())
+    held = set(state.known)
     near = {images.ids[mate] for index in window for mate in book.mates(index)} | {
         images.ids[index] for index in window
     }

@@ -34,7 +34,7 @@ from pages.landscapes.fields import (
 )
 from pages.landscapes.learned import learned_panel, train
 from pages.session.messages import show_error
-from pages.widgets.plane import Field, Probe, Quantity, plane
+from pages.widgets.plane import Edit, Field, MovedProbe, Probe, Quantity, plane
 
 POWERS = (1.0, 1.5, 2.0, 3.0)
 PRESETS = ("Three modes", "Narrow among broad", "One heavy", "Ring", "Data points")
@@ -92,21 +92,15 @@ def edit(modes: tuple[Mode, ...]) -> None:
     st.session_state.landscape_edited = (preset, land.parse_modes(land.format_modes(modes)))
 
 
-def dragged() -> None:
-    """The modes as the pointer left them."""
+def edited(change: Edit) -> None:
+    """Keep what the visitor did on the plane for the run that follows."""
+    if isinstance(change, MovedProbe):
+        st.session_state.landscape_probe = (change.x, change.y)
+        return
     try:
-        edit(
-            tuple(
-                Mode(*(float(number) for number in row)) for row in st.session_state[PLANE]["modes"]
-            )
-        )
+        edit(tuple(Mode(*row) for row in change.rows))
     except (ValueError, TypeError) as error:
         st.session_state.landscape_problem = str(error)
-
-
-def probed() -> None:
-    x, y = st.session_state[PLANE]["probe"]
-    st.session_state.landscape_probe = (float(x), float(y))
 
 
 def current_probe() -> tuple[float, float]:
@@ -324,7 +318,7 @@ def figure(estimates: dict[str, np.ndarray] | None) -> None:
         widest=land.WIDEST,
         most=land.MOST_MODES,
         flow=flow_paths(text, *point, side, seed),
-        on_change={"modes": dragged, "probe": probed},
+        on_edit=edited,
     )
 
 

@@ -111,7 +111,7 @@ def read_images(sources: Sources, source: str, limit: int | None = None) -> Imag
                     key="stop-reading",
                     help="What was read of a large set is kept.",
                 )
-        bar[0].progress(done / total, f"{done:,} of {total:,} pictures read")
+        bar[0].progress(done / total, f"{done:,} of {total:,} pictures read" if done else "Opening")
 
     found = load_images(
         place,

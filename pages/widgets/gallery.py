@@ -1,4 +1,4 @@
-"""A gallery of small pictures: one is selected, by click or by arrow keys, at once in the browser."""
+"""A gallery of small pictures, one of which is selected, by click or by arrow keys."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -11,7 +11,7 @@ from pages.widgets.component import widget
 
 @dataclass(frozen=True)
 class Card:
-    """A picture's id, the line below it, a quieter second line, and its text for a screen reader."""
+    """A picture's id, the line below it, a quieter second line, and what a screen reader says."""
 
     id: str
     title: str

@@ -8,9 +8,8 @@ import numpy as np
 import streamlit as st
 from torch import Tensor
 
-from memlib.images import ImageSet
+from memlib.images import ImageSet, to_unit
 from memlib.images.imageset import FOLDER
-from memlib.images.transform import to_unit
 from memlib.neighbours import NEAR_DUPLICATE, duplicates
 from pages.figures.pictures import data_url, enlarge, rgb
 from pages.session.long_work import long_work

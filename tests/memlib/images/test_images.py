@@ -207,7 +207,7 @@ def test_bad_sources_are_one_sentence(tmp_path: Path, folder: Path) -> None:
         "text.zip": "damaged",
         "text.npz": "damaged",
         "file.tar": "no tar file",
-        "file.rar": "no image set",
+        "file.rar": "not an image set",
         "other.npz": "no array named images",
         "cut.npy": "damaged",
         "bad": "no usable picture",

@@ -24,9 +24,10 @@ import torch
 from PIL import Image
 
 from memlib import load_images
-from memlib.images import HELD_OUT, ImageSet, cache, imageset
+from memlib.images import HELD_OUT, ImageSet, cache, loading
+from memlib.images.pictures import Decoded
 
-PACKAGE = Path(imageset.__file__).parents[1]
+PACKAGE = Path(loading.__file__).parents[1]
 
 
 def picture(seed: int = 0, side: int = 8) -> Image.Image:
@@ -232,7 +233,7 @@ def test_held_out_images_stand_beside_the_others_and_copies_among_them_count_as_
 def test_a_large_set_is_read_from_its_index_the_second_time(
     folder: Path, monkeypatch: pytest.MonkeyPatch, own_cache: Path
 ) -> None:
-    monkeypatch.setattr(imageset, "INDEXED", 3)
+    monkeypatch.setattr(loading, "INDEXED", 3)
     first = load_images(folder)
     assert len(list(own_cache.glob("index-*.parquet"))) == 1
 
@@ -240,7 +241,7 @@ def test_a_large_set_is_read_from_its_index_the_second_time(
         raise AssertionError("decoded again")
 
     with monkeypatch.context() as patched:
-        patched.setattr(imageset, "_add", refuse)
+        patched.setattr(loading, "_add", refuse)
         again = load_images(folder)
     assert (again.ids, again.names, again.digest) == (first.ids, first.names, first.digest)
     assert torch.equal(again[3], first[3])
@@ -254,8 +255,8 @@ def test_a_large_set_is_read_from_its_index_the_second_time(
 def test_reading_that_was_stopped_goes_on_where_it_stopped(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(imageset, "INDEXED", 3)
-    monkeypatch.setattr(imageset, "REPORT", 1)
+    monkeypatch.setattr(loading, "INDEXED", 3)
+    monkeypatch.setattr(loading, "REPORT", 1)
     expected = load_images(folder, limit=6).ids
     seen: list[int] = []
 
@@ -276,14 +277,14 @@ def test_reading_that_was_stopped_goes_on_where_it_stopped(
 def test_a_set_of_pictures_that_differ_in_size_is_refused_every_time(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(imageset, "INDEXED", 3)
+    monkeypatch.setattr(loading, "INDEXED", 3)
     (folder / "class-1" / "3.png").write_bytes(png(3, 9))
     for _ in range(2):
         with pytest.raises(ValueError, match="differ in size"):
             load_images(folder)
 
 
-class Endless:
+class Endless(Decoded):
     """A million pictures that exist only when asked for."""
 
     def __init__(self, count: int) -> None:
@@ -293,14 +294,14 @@ class Endless:
             f"endless {count}",
         )  # type: ignore[var-annotated]
 
-    def read(self, index: int) -> np.ndarray:
-        return np.full((3, 16, 32), index % 251, np.uint8)
+    def picture(self, place: int) -> np.ndarray:
+        return np.full((3, 16, 32), place % 251, np.uint8)
 
 
 @pytest.mark.slow
 def test_a_million_images_are_indexed_without_holding_them(monkeypatch: pytest.MonkeyPatch) -> None:
     million = Endless(1_000_000)
-    monkeypatch.setattr(imageset, "_open", lambda source, token: (million, "million"))
+    monkeypatch.setattr(loading, "_open", lambda source, token, tick: (million, "million"))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     found = load_images("million")
     assert len(found) == 1_000_000

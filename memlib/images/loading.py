@@ -1,0 +1,199 @@
+"""Open an image set: find its pictures, decode each once for its id, keep large indexes on disk."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from memlib.bundled import DEMO
+from memlib.confined import Tick
+from memlib.images.archives import MOST_PICTURES
+from memlib.images.arrays import Array
+from memlib.images.cache import INDEXED, Index, read_index, write_index
+from memlib.images.columns import printable
+from memlib.images.files import Archive, Folder
+from memlib.images.imageset import ImageSet
+from memlib.images.pictures import Decoded, Pictures
+from memlib.images.tables import HubData, Parquet
+from memlib.images.transform import Pixels, Transform, check_count, describe
+
+REPORT = 64  # pictures between two reports of progress
+ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
+
+
+def load_images(
+    source: str | Path,
+    size: int | None = None,
+    channels: int | None = None,
+    limit: int | None = None,
+    *,
+    fit: str = "crop",
+    mirror: bool = False,
+    token: str | None = None,
+    callback: Callable[[int, int], object] | None = None,
+) -> ImageSet:
+    """Open an image set.
+
+    `source` is a folder (searched recursively), a .zip, .tar, .tar.gz, .npz, .npy or .parquet file,
+    a folder of .parquet files, a data set of the Hugging Face Hub ("owner/name:split",
+    "owner/name/config@revision:split", downloaded), or "demo". A `metadata.csv` with a column
+    `file_name` beside the pictures becomes `ImageSet.metadata`, as do a table's other columns.
+
+    `size` resizes the shorter side and crops the centre to size x size; without it all pictures
+    must be one size. `fit` "stretch" resizes both sides instead, "centre" only cuts the centre out;
+    `mirror` flips left to right. `channels` is 1 (grey) or 3 (colour), by default what the first
+    picture has; transparency is laid on white, 16-bit pictures are scaled to 8. `limit` keeps the
+    first pictures only. An .npz holds an array `images`, a .npy is one: uint8 (N, H, W, 3) or (N,
+    H, W), or float (N, C, H, W) in [-1, 1].
+
+    Every picture is decoded once, for its id; of large sets the result is kept on disk.
+    `callback(done, total)` counts pictures; what it raises stops the work, and what was done is
+    kept. Files that are no usable picture are left out and listed in `skipped`. Raises ValueError
+    where nothing is usable.
+    """
+    transform = Transform(size, channels, fit, mirror)
+    if limit is not None:
+        check_count(limit, MOST_PICTURES, "The limit")
+    # a source that takes long to list is reported too, so that it can be stopped
+    tick = (lambda: callback(0, 1)) if callback else None
+    pictures, name = _open(source, token, tick)
+    index = _index(pictures, transform, limit, name, callback)
+    return _assemble(
+        pictures,
+        index,
+        transform,
+        "Emoji" if str(source) == "demo" else name,
+        getattr(pictures, "source", str(source)),
+    )
+
+
+def of_pixels(name: str, pixels: np.ndarray) -> ImageSet:
+    """An image set of an array in memory, uint8 (N, H, W, C)."""
+    pictures = _Pixels(pixels)
+    return _assemble(
+        pictures, _index(pictures, Transform(), None, name, None), Transform(), name, name
+    )
+
+
+class _Pixels(Decoded):
+    """Pictures of an array in memory."""
+
+    def __init__(self, pixels: np.ndarray) -> None:
+        self.names = [f"{place:06d}" for place in range(len(pixels))]
+        self.metadata: dict[str, list[str]] = {}
+        self.stamp = ""  # never kept on disk
+        self._pixels = pixels
+
+    def picture(self, place: int) -> Pixels:
+        return np.ascontiguousarray(self._pixels[place].transpose(2, 0, 1))
+
+
+def _assemble(
+    pictures: Pictures, index: Index, transform: Transform, name: str, source: str
+) -> ImageSet:
+    assert index.shape is not None  # there is at least one picture
+    places = index.places
+    return ImageSet(
+        name=printable(name),
+        names=[pictures.names[place] for place in places],
+        ids=index.ids,
+        shape=index.shape,
+        skipped=[(pictures.names[place], reason) for place, reason in index.skipped],
+        metadata={
+            column: [values[place] for place in places]
+            for column, values in pictures.metadata.items()
+        },
+        transform=transform.with_channels(index.shape[0]),
+        source=source,
+        _read=lambda chosen, own: pictures.read([places[place] for place in chosen], own),
+    )
+
+
+def _open(source: str | Path, token: str | None, tick: Tick | None) -> tuple[Pictures, str]:
+    path = DEMO / "images.zip" if str(source) == "demo" else Path(source)
+    try:
+        is_folder, is_file = path.is_dir(), path.is_file()
+    except (OSError, ValueError):  # a name too long, or with a zero byte
+        is_folder = is_file = False
+    if is_folder:
+        tables = sorted(path.glob("*.parquet")) or sorted(path.glob("data/*.parquet"))
+        return (Parquet(tables, path.name, tick) if tables else Folder(path, tick)), path.name
+    if not is_file:
+        return HubData(str(source), token), str(source)
+    kind = path.name.lower()
+    if kind.endswith(ARCHIVES):
+        return Archive(path, tick), path.name
+    if kind.endswith((".npz", ".npy")):
+        return Array(path, tick), path.name
+    if kind.endswith(".parquet"):
+        return Parquet([path], path.name, tick), path.name
+    raise ValueError(
+        f"{printable(path.name)!r} is not an image set; one is a folder, a .zip, .tar, .tar.gz, "
+        ".npz, .npy or .parquet file."
+    )
+
+
+def _index(
+    pictures: Pictures,
+    transform: Transform,
+    limit: int | None,
+    name: str,
+    callback: Callable[[int, int], object] | None,
+) -> Index:
+    """Decode every picture once for its id, and forget the pixels; go on where an earlier visit
+    stopped.
+    """
+    total = len(pictures.names)
+    key = f"{pictures.stamp} {transform} {limit}" if total > INDEXED and pictures.stamp else None
+    index = read_index(key) if key else Index()
+    started = index.done
+    tick = (lambda: callback(index.done, total)) if callback else None
+    try:
+        while index.done < total and (limit is None or len(index.places) < limit):
+            _add(index, pictures, transform, limit, tick)
+            if callback and index.done % REPORT == 0:
+                callback(index.done, total)
+    finally:
+        if key and index.done > started:
+            write_index(key, index)
+    if not index.places:
+        place, reason = index.skipped[0]
+        raise ValueError(
+            f"There is no usable picture in {printable(name)!r}. The first of "
+            f"{len(index.skipped)}: {pictures.names[place]!r} {reason}."
+        )
+    return index
+
+
+def _add(
+    index: Index,
+    pictures: Pictures,
+    transform: Transform,
+    limit: int | None,
+    tick: Tick | None,
+) -> None:
+    """Add the pictures up to the next report; the first usable one by itself, since it says how
+    many channels the others get.
+    """
+    count = 1 if index.channels is None else REPORT - index.done % REPORT
+    if limit is not None:
+        count = min(count, limit - len(index.places))
+    places = range(index.done, min(index.done + count, len(pictures.names)))
+    own = transform if index.channels is None else transform.with_channels(index.channels)
+    for place, pixels in zip(places, pictures.read(places, own, tick), strict=True):
+        if isinstance(pixels, ValueError):
+            index.skipped.append((place, str(pixels)))
+            index.done += 1
+            continue
+        if index.shape is None:
+            index.channels = pixels.shape[0]
+            index.shape = (pixels.shape[0], pixels.shape[1], pixels.shape[2])
+        elif pixels.shape != index.shape:
+            raise ValueError(
+                f"The pictures differ in size: {pictures.names[place]!r} is "
+                f"{describe(pixels.shape)}, the first picture is {describe(index.shape)}. Choose a "
+                "size to bring them to."
+            )
+        index.places.append(place)
+        index.ids.append(own.identify(pixels))
+        index.done += 1

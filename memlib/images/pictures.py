@@ -1,0 +1,265 @@
+"""Where pictures come from: names, what is known of each, and a way to read some of them.
+
+Encoded pictures are read here and decoded in a confined child process; arrays are read in this one.
+"""
+
+import hashlib
+import os
+import tempfile
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from typing import Any, BinaryIO, Protocol
+
+import numpy as np
+
+from memlib.confined import SECONDS, Children, Ended, Frame, Tick
+from memlib.images.archives import Member, check_member
+from memlib.images.columns import TABLE, join
+from memlib.images.decode import LARGEST_PICTURE
+from memlib.images.transform import Pixels, Transform
+
+TOGETHER = 64  # pictures of one request
+GROUP = 16 * 2**20  # bytes of one request, or one picture
+LARGEST_PART = 2**27  # bytes of one part of an answer about a file
+SPEED = 10 * 2**20  # bytes of a file for which a child gets one more second
+MOST_ENDED = 10  # pictures that may end their process before the whole source is refused
+DECODERS = Children("memlib.images.child", ("memlib", "memlib.images"))
+
+
+class Pictures(Protocol):
+    """Pictures by number. `stamp` changes whenever the files do; "" is never kept on disk."""
+
+    names: list[str]
+    metadata: dict[str, list[str]]
+    stamp: str
+
+    def read(
+        self, places: Sequence[int], transform: Transform, tick: Tick | None = None
+    ) -> Iterator[Pixels | ValueError]:
+        """The pictures at these places, (C, H, W) after the transform; in the place of one that
+        cannot be used, the ValueError that says so in a phrase.
+
+        `tick` is called about once a second while this waits; what it raises ends the reading.
+        """
+        ...
+
+
+class Decoded(ABC):
+    """Pictures that are arrays already."""
+
+    @abstractmethod
+    def picture(self, place: int) -> Pixels: ...
+
+    def read(
+        self, places: Sequence[int], transform: Transform, tick: Tick | None = None
+    ) -> Iterator[Pixels | ValueError]:
+        for place in places:
+            try:
+                yield transform(self.picture(place))
+            except ValueError as error:
+                yield error
+
+
+class Encoded(ABC):
+    """Pictures that a child process decodes."""
+
+    _ended = 0
+
+    @abstractmethod
+    def packed(self, place: int) -> tuple[Member, bytes]:
+        """The bytes of one picture and what they are; ValueError, as a phrase, or OSError where
+        they cannot be read.
+        """
+
+    def read(
+        self, places: Sequence[int], transform: Transform, tick: Tick | None = None
+    ) -> Iterator[Pixels | ValueError]:
+        start = 0
+        while start < len(places):
+            group: list[tuple[Member, bytes] | ValueError] = []
+            size = 0
+            while start + len(group) < len(places) and len(group) < TOGETHER and size < GROUP:
+                one = self._packed(places[start + len(group)])
+                size += 0 if isinstance(one, ValueError) else len(one[1])
+                group.append(one)
+            answers = self._decoded(
+                [one for one in group if isinstance(one, tuple)], transform, tick
+            )
+            for one in group:
+                yield one if isinstance(one, ValueError) else next(answers)
+            assert next(answers, None) is None  # the child is at its end, and waits again
+            start += len(group)
+
+    def _packed(self, place: int) -> tuple[Member, bytes] | ValueError:
+        try:
+            return self.packed(place)
+        except ValueError as error:
+            return error
+        except OSError:
+            return ValueError("cannot be read")
+
+    def _decoded(
+        self, waiting: Sequence[tuple[Member, bytes]], transform: Transform, tick: Tick | None
+    ) -> Iterator[Pixels | ValueError]:
+        """Decode some pictures. After one of them ends the child, decode one by one to find it."""
+        together = len(waiting)
+        while waiting:
+            count, part = 0, waiting[:together]
+            try:
+                for found in decoded(part, transform, tick):
+                    count += 1
+                    yield found
+            except Ended as error:
+                if len(part) - count > 1:
+                    together = 1
+                else:
+                    count += 1
+                    yield self._refused(error)
+            waiting = waiting[count:]
+
+    def _refused(self, error: Ended) -> ValueError:
+        self._ended += 1
+        if self._ended > MOST_ENDED:
+            raise ValueError(
+                f"More than {MOST_ENDED} pictures take too long or too much memory to open; the "
+                "others were not tried."
+            ) from error
+        return ValueError(str(error))
+
+
+def decoded(
+    packed: Sequence[tuple[Member, bytes]], transform: Transform, tick: Tick | None = None
+) -> Iterator[Pixels | ValueError]:
+    """Decode what was read, in a child; Ended for the one that ended it."""
+    if not packed:
+        return
+    header = {
+        "do": "decode",
+        "transform": asdict(transform),
+        "members": [member for member, _ in packed],
+    }
+    largest = LARGEST_PICTURE * 3
+    for found, data in DECODERS.ask(header, [one for _, one in packed], largest=largest, tick=tick):
+        if "reason" in found:
+            yield ValueError(str(found["reason"])[:300])
+        else:
+            yield _checked(found.get("shape"), data, transform)
+
+
+def decode_one(data: bytes, transform: Transform) -> Pixels:
+    """One encoded picture, decoded in a child; ValueError, as a phrase about it."""
+    try:
+        (found,) = decoded([whole(data)], transform)
+    except Ended as error:
+        raise ValueError(str(error)) from error
+    if isinstance(found, ValueError):
+        raise found
+    return found
+
+
+def ask_about(
+    do: str, name: str, files: Sequence[BinaryIO], tick: Tick | None = None, **details: Any
+) -> Iterator[Frame]:
+    """Ask a child about open files. ValueError, a sentence, where they take too long or too much.
+
+    Large files get more time.
+    """
+    size = sum(os.fstat(file.fileno()).st_size for file in files)
+    seconds = SECONDS + size / SPEED
+    header = {"do": do, "name": name, **details}
+    try:
+        yield from DECODERS.ask(
+            header,
+            files=[file.fileno() for file in files],
+            seconds=seconds,
+            largest=LARGEST_PART,
+            tick=tick,
+        )
+    except Ended as error:
+        raise ValueError(f"{name!r} {error}.") from error
+    except ValueError as error:
+        text = str(error)
+        raise ValueError(text if text.endswith(".") else f"{name!r} {text}.") from error
+
+
+def columns_of(
+    member: Member, data: bytes, keys: Sequence[str], tick: Tick | None = None
+) -> dict[str, list[str]]:
+    """The columns of a metadata.csv in the order of the pictures named `keys`; none where it is
+    damaged.
+    """
+    names: list[str] = []
+    found: list[tuple[str, list[str]]] = []
+    header = {"do": "columns", "member": member}
+    try:
+        for answer, _ in DECODERS.ask(header, [data], tick=tick):
+            if answer.get("damaged"):
+                return {}
+            names = words(answer.get("columns", names))
+            for key, values in answer.get("rows", []):
+                if len(words(values)) != len(names):
+                    return {}
+                found.append((str(key), values))
+    except Ended as error:
+        raise ValueError(f"{TABLE!r} {error}.") from error
+    except ValueError as error:
+        if str(error).startswith(repr(TABLE)):
+            raise
+        return {}
+    return join(names, iter(found), keys)
+
+
+def words(values: object) -> list[str]:
+    """What a child sent as a list of words; ValueError where it is none."""
+    if isinstance(values, list) and all(isinstance(value, str) for value in values):
+        return values
+    raise ValueError("is damaged")
+
+
+def write_temporary(parts: Iterator[Frame]) -> BinaryIO:
+    """The bodies of an answer in a temporary file, which goes when it is closed."""
+    file: BinaryIO = tempfile.TemporaryFile(prefix="afterimage-")  # noqa: SIM115 - lives as long as the pictures
+    for _, data in parts:
+        file.write(data)
+    file.flush()
+    return file
+
+
+def read_at(file: BinaryIO, start: int, size: int) -> bytes:
+    """Some bytes of an open file; sessions share it, so that it has no place of its own."""
+    data = os.pread(file.fileno(), size, start)
+    if len(data) < size:
+        raise ValueError("is cut off")
+    return data
+
+
+def stamp_of(entries: Sequence[tuple[str, int, int]]) -> str:
+    """A hash of files' names, sizes and times of change."""
+    total = hashlib.sha256()
+    for entry in entries:
+        total.update(f"{entry}".encode(errors="replace"))
+    return total.hexdigest()[:16]
+
+
+def whole(data: bytes) -> tuple[Member, bytes]:
+    """Bytes that are no part of an archive; ValueError, as a phrase, where they are too many."""
+    member = Member(0, len(data), len(data))
+    check_member(member)
+    return member, data
+
+
+def _checked(shape: object, data: bytearray, transform: Transform) -> Pixels:
+    """The pixels a child sent, if they are as large as they should be."""
+    if (
+        isinstance(shape, list)
+        and len(shape) == 3
+        and all(isinstance(side, int) and side > 0 for side in shape)
+        and shape[0] in (1, 3)
+        and transform.channels in (None, shape[0])
+        and transform.size in (None, shape[1])
+        and transform.size in (None, shape[2])
+        and shape[0] * shape[1] * shape[2] == len(data)
+    ):
+        return np.frombuffer(data, np.uint8).reshape(shape)
+    raise Ended("made the process that read it answer nonsense")

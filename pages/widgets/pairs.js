@@ -1,0 +1,53 @@
+// Cards of a generated picture, its nearest and its second-nearest training image.
+import { life, make } from "./base.js"
+import { Cards } from "./cards.js"
+import { resize, Sheet } from "./sheet.js"
+
+export class View {
+  constructor(root) {
+    const swatch = make("span", "", make("i", "swatch"), "called a copy")
+    const words = "In each card: generated, nearest and second-nearest training image"
+    this.legend = make("div", "legend quiet", make("span", "", words), swatch)
+    this.cards = new Cards((id) => this.send("selected", { id: Number(id) }))
+    root.replaceChildren(this.legend, this.cards.box)
+  }
+
+  update(data, send, settled) {
+    this.send = send
+    const drawn = JSON.stringify([data.cards, data.sheet, data.scale])
+    if (drawn !== this.drawn) this.build(data)
+    this.drawn = drawn
+    this.cards.box.setAttribute("aria-label", data.alt)
+    if (settled) this.cards.mark(data.selected)
+  }
+
+  build({ cards, sheet: given, scale, each }) {
+    const sheet = new Sheet(given)
+    const canvases = []
+    this.legend.hidden = !cards.length
+    const filled = cards.map(({ id, captions, copy }) => {
+      const pictures = Array.from({ length: each }, () => {
+        const canvas = sheet.canvas()
+        resize(canvas, sheet.width, sheet.height, scale)
+        return canvas
+      })
+      canvases.push(...pictures)
+      const match = make("div", "match", ...pictures.slice(0, 2))
+      const lines = captions.map((line) => {
+        const caption = make("div", "caption", line)
+        caption.title = line
+        return caption
+      })
+      const name = captions.join(", ") + (copy ? ", called a copy" : "")
+      const row = make("div", "row", match, ...pictures.slice(2))
+      return { id, name, inside: [row, ...lines] }
+    })
+    this.cards.fill(filled, each * (sheet.width * scale + 3) + 38)
+    this.cards.all.forEach((button, i) => button.classList.toggle("copy", cards[i].copy))
+    sheet.ready().then(() => {
+      canvases.forEach((canvas, i) => sheet.paint(canvas.getContext("2d"), i))
+    })
+  }
+}
+
+export default life(View)

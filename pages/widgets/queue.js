@@ -1,0 +1,81 @@
+// Where the auditor is in a queue, and the cases that the browser holds.
+
+const SHELF = 200 // cases kept
+const NEAR = 16 // cases from the end of what is known at which more are asked for
+
+export class Queue {
+  constructor() {
+    this.shelf = new Map() // the fixed part of each case, by what it depends on
+    this.places = new Map() // where the auditor is, by queue
+    this.owed = 0 // a step that waits for the next cases
+  }
+
+  get at() {
+    return this.places.get(this.now.queue)
+  }
+
+  set at(id) {
+    this.places.set(this.now.queue, id)
+  }
+
+  /** Take what the page sends. The browser knows best where the auditor is, unless the page sent
+   * them elsewhere or the place is not in the queue. */
+  update(data) {
+    const fresh = this.now?.queue !== data.queue
+    this.now = data
+    for (const one of data.cases) this.shelf.set(this.key(one.id), one)
+    while (this.shelf.size > SHELF) this.shelf.delete(this.shelf.keys().next().value)
+    const gone = !data.order.includes(this.at) && data.asked === this.at
+    if (fresh || this.at === undefined || gone) this.at = data.at
+  }
+
+  key(id) {
+    return `${this.now.version}/${id}`
+  }
+
+  get(id) {
+    return this.shelf.get(this.key(id))
+  }
+
+  /** The ids of the cases held that depend on nothing that has changed. */
+  get known() {
+    const start = this.key("")
+    return [...this.shelf.keys()].filter((key) => key.startsWith(start))
+      .map((key) => key.slice(start.length))
+  }
+
+  spot(id) {
+    return this.now.order.indexOf(id)
+  }
+
+  /** The number of the case among all of the queue, from 1. */
+  get number() {
+    return this.now.first + this.spot(this.at) + 1
+  }
+
+  /** Whether more cases are needed soon. */
+  get short() {
+    const at = this.spot(this.at)
+    return at < NEAR || at >= this.now.order.length - NEAR || !this.get(this.at)
+  }
+
+  /** Where a step leads: { id }, { end: true } at an end of the queue, or {} while it is not known;
+   * an unknown step is owed. */
+  step(by) {
+    const at = this.spot(this.at)
+    const id = this.now.order[at + by]
+    this.owed = 0
+    if (id) return { id }
+    const place = this.now.first + at + by
+    if (place < 0 || place >= this.now.total) return { end: true }
+    this.owed = by
+    return {}
+  }
+
+  /** The ids shown in the film around the case, at most `count`. */
+  around(count) {
+    const { order } = this.now
+    const from = Math.max(0, Math.min(this.spot(this.at) - 6, order.length - count))
+    return order.slice(from, from + count)
+  }
+}
