@@ -24,10 +24,16 @@ from memlib.denoisers.autoencoder import Autoencoder
 from memlib.denoisers.base import pick_device
 from memlib.denoisers.network import NetworkDenoiser
 from memlib.denoisers.schedules import read_schedule
-from memlib.denoisers.weights import read_json, read_network, weight_files
+from memlib.denoisers.weights import (
+    forward_operations,
+    read_json,
+    read_network,
+    weight_files,
+)
 from memlib.sources import Roots, Source
 
 NETWORKS = ("UNet2DModel", "DiTTransformer2DModel")
+MOST_OPERATIONS = 1e13  # of one forward: minutes on a CPU
 CONDITIONED = {
     "UNet2DConditionModel": "a text",
     "UNet1DModel": "nothing, and draws no images",
@@ -189,8 +195,8 @@ def _find_parts(path: Path, name: str, source: Source) -> Parts:
     network = next((part for part in parts if source.file(part).is_dir()), folder)
     if not source.has(network / "config.json"):
         raise ValueError(
-            f"{folder.name[:200]} does not hold a diffusers model: there is no unet/config.json or "
-            "config.json in it."
+            f"There is no diffusers model in {folder.name[:200]}: no unet/config.json and no "
+            "config.json."
         )
     places = [folder / "scheduler", folder, folder.parent / "scheduler"]
     schedulers = (place / "scheduler_config.json" for place in places)
@@ -231,6 +237,10 @@ def _check_network(file: Path) -> dict[str, Any]:
         )
     shown = config.get("in_channels", 3 if kind == "UNet2DModel" else 4)
     drawn = config.get("out_channels") or (3 if kind == "UNet2DModel" else shown)
+    if any(type(count) is not int or count < 1 for count in (shown, drawn)):
+        raise ValueError(
+            f"The network's channels must be positive numbers, not {shown!r:.40} and {drawn!r:.40}."
+        )
     if drawn not in (shown, 2 * shown):
         raise ValueError(
             f"The network turns {shown} channels into {drawn}; they must be equal, or twice as "
@@ -280,9 +290,13 @@ def _read_autoencoder(parts: Parts, network: Mapping[str, Any]) -> Autoencoder:
             f"The autoencoder is a {str(kind)[:60]!r}; only {' and '.join(autoencoder.KINDS)} are "
             "supported."
         )
-    latent = Autoencoder(
-        read_network(kind, config, weight_files(folder, parts.source), folder.name)
-    )
+    network_of = read_network(kind, config, weight_files(folder, parts.source), folder.name)
+    try:
+        latent = Autoencoder(network_of)
+    except (TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise ValueError(
+            f"The config of the autoencoder cannot be used: {' '.join(str(error).split())[:200]}."
+        ) from error
     depth = config.get("vq_embed_dim") or config.get("latent_channels")
     if depth != network.get("in_channels", 3):
         raise ValueError(
@@ -300,6 +314,12 @@ def _try_out(denoiser: NetworkDenoiser) -> None:
     NaN is refused here and not in a run.
     """
     y = torch.zeros(1, *denoiser.shape, device=denoiser.device)
+    work = forward_operations(denoiser.network, denoiser.shape, denoiser.label)
+    if work > MOST_OPERATIONS:
+        raise ValueError(
+            f"One forward of the network of {denoiser.name} takes about {work:.1e} operations, more "
+            f"than {MOST_OPERATIONS:.0e}; it is too large to be measured."
+        )
     try:
         outputs = [denoiser(y, sigma) for sigma in (denoiser.sigma_floor, denoiser.sigma_max)]
         if denoiser.autoencoder:

@@ -16,6 +16,7 @@ from typing import Any
 import diffusers
 import torch
 from safetensors.torch import load_file
+from torch.utils.flop_counter import FlopCounterMode
 
 from memlib.sources import Source
 
@@ -176,6 +177,22 @@ def read_network(kind: str, config: Mapping[str, Any], files: list[Path], name: 
             f"{first[:200]}"
         ) from error
     return network
+
+
+def forward_operations(network: Any, shape: tuple[int, ...], label: int | None) -> float:
+    """About how many floating-point operations a forward of one image (C, H, W) takes, from a
+    forward of shapes alone (torch's meta device); 0 where the network cannot do that.
+    """
+    with torch.device("meta"):
+        classes = None if label is None else torch.zeros(1, dtype=torch.long)
+        try:
+            shapes = _build(type(network).__name__, network.config)
+            with torch.no_grad(), FlopCounterMode(display=False) as counter:
+                y, time = torch.zeros(1, *shape), torch.zeros(1)
+                shapes(y, time, class_labels=classes, return_dict=False)
+        except Exception:  # the trial on numbers says what is wrong
+            return 0.0
+    return float(counter.get_total_flops())
 
 
 class _Refusal(ValueError):
