@@ -94,8 +94,7 @@ class Task:
         return Progress(
             "lost",
             **numbers,
-            text="The process ended without a word; what it printed is in "
-            f"{self.folder / 'log.txt'}.",
+            text=f"The process ended unexpectedly; see the log, {self.folder / 'log.txt'}.",
             seconds=seconds,
         )
 

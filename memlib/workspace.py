@@ -3,15 +3,13 @@ they come from.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from memlib.denoisers import NetworkDenoiser
 from memlib.images import ImageSet
 from memlib.images.transform import describe
 from memlib.sources import on_hub
-
-LARGEST = 2**31  # a number in a manifest's sources is below it
 
 
 @dataclass(frozen=True)
@@ -30,22 +28,23 @@ class Sources:
     group: str = ""  # the column the images are grouped by, or "folder"
 
     @classmethod
-    def read(cls, told: Mapping[str, Any]) -> "Sources":
-        """The sources a manifest tells, other entries left out.
+    def read(cls, told: Mapping[str, object]) -> "Sources":
+        """Sources as a manifest tells them; other names are passed over.
 
-        Raises ValueError where one is not of the kind it should be.
+        Raises ValueError for a value of the wrong kind.
         """
-        usual = cls()
-        found = {name: told[name] for name in asdict(usual) if name in told}
-        for name, value in found.items():
-            kind: type = (
-                int if name in ("size", "channels", "label") else type(getattr(usual, name))
-            )
-            missing = value is None and kind is int
-            if type(value) is not kind and not missing:
-                raise ValueError(f"{name} cannot be {value!r:.60} in a manifest.")
-            if kind is int and not missing and not 0 <= value < LARGEST:
-                raise ValueError(f"{name} cannot be {value!r:.60} in a manifest.")
+        kinds = {"size": int, "channels": int, "label": int, "mirror": bool}
+        found: dict[str, Any] = {}
+        for field in fields(cls):
+            if field.name not in told:
+                continue
+            value, kind = told[field.name], kinds.get(field.name, str)
+            optional = value is None and kind is int
+            if not optional and type(value) is not kind:
+                raise ValueError(
+                    f"The sources of this run cannot be read: {field.name} is {value!r:.40}."
+                )
+            found[field.name] = value
         return cls(**found)
 
     @property

@@ -20,7 +20,7 @@ LONGEST = 100_000  # lines of an imported list
 
 
 def read_names(text: str) -> list[str]:
-    """Names or ids, one a line, from plain text or CSV; of a CSV the first of its columns that is
+    """Names or ids, one per line, from plain text or CSV; of a CSV the first of its columns that is
     called by one of HEADERS, else the first one.
     """
     try:

@@ -21,6 +21,7 @@ import sqlalchemy as sa
 
 VERDICTS = ("memorised", "partly memorised", "not memorised", "unsure")
 LONGEST_NOTE, LONGEST_NAME = 4000, 100
+LAST_REVISION = 2**31 - 1  # what a column of integers holds
 COLUMNS = (
     "id",
     "action",
@@ -157,6 +158,8 @@ class Verdicts:
         for a reviewer without a name.
         """
         reviewer, action = check_name(reviewer), action or uuid.uuid4().hex
+        if any(not 0 <= change.based_on <= LAST_REVISION for change in changes):
+            raise ValueError("A verdict must be based on a revision that there is.")
         for attempt in range(TRIES):
             try:
                 with self._engine.begin() as connection:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from torch import Tensor
 
 from memlib.evidence import match_samples, reproductions, statement
 from memlib.extraction import CRITERIA, imported, read_generations
@@ -45,10 +46,13 @@ def read_samples(source: Path, images: ImageSet) -> ImageSet:
 
 
 def matched(
-    samples: ImageSet, images: ImageSet, criterion: str, threshold: float | None
+    samples: ImageSet, images: ImageSet, groups: Tensor, criterion: str, threshold: float | None
 ) -> tuple[pd.DataFrame, np.ndarray, str]:
-    """Each picture's match, how many are copies of each image, and both in one sentence."""
-    matches = match_samples(samples, images)
+    """Match each picture, count the copies of each image, and say both in one sentence; `groups`
+    are `duplicates(images)`.
+    """
+    matches = match_samples(samples, images, groups)
     counts = reproductions(matches, len(images), criterion, threshold)
-    cut = CRITERIA[criterion].threshold if threshold is None else threshold
-    return matches, counts, statement(len(samples), counts, CRITERIA[criterion].title.lower(), cut)
+    title, usual = CRITERIA[criterion].title.lower(), CRITERIA[criterion].threshold
+    cut = usual if threshold is None else threshold
+    return matches, counts, statement(len(samples), counts, title, cut, groups)

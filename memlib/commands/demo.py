@@ -1,8 +1,8 @@
-"""Build the bundled demo from nothing, and say what came of it.
+"""Build the bundled demo from nothing, and print what it shows.
 
 Draws its pictures, trains its model, attacks it and measures every image: hours on a laptop. Stages
-that are there are left out, so that on a fresh clone only the tables are printed: what the model
-reproduces, and which number says so.
+whose output exists are skipped, so that on a fresh clone only the tables are printed: what the
+model reproduces, and which number says so.
 """
 
 import argparse

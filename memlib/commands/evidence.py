@@ -15,8 +15,18 @@ from memlib.bundled import DEMO
 from memlib.commands.copies import copies_arguments, matched, read_samples
 from memlib.commands.inputs import image_arguments, load, model_arguments, sources_of
 from memlib.commands.progress import Report
-from memlib.evidence import comparisons, ladder, measure_table, quality, signed, table_line
+from memlib.evidence import (
+    best_of,
+    clusters,
+    comparisons,
+    ladder,
+    measure_table,
+    quality,
+    signed,
+    table_line,
+)
 from memlib.measures import MEASURES
+from memlib.neighbours import duplicates
 from memlib.runs import Results, Run
 
 NAME = "evidence"
@@ -49,24 +59,29 @@ def run(asked: argparse.Namespace, report: Report) -> None:
         one = Run(manifest.parent)
         results.add(one.model, one.measure, one.parameters, one.rows(arrays=False))
     values, _ = measure_table(denoiser, images, results)
-    _, counts, said = matched(samples, images, asked.criterion, asked.threshold)
+    groups = duplicates(images)
+    _, counts, said = matched(samples, images, groups, asked.criterion, asked.threshold)
     report.result({"statement": said}, said)
     shown = [name for name in SHOWN if values[name].notna().any()] or [
         name for name in MEASURES if values[name].notna().any()
     ][:3]
     named = {MEASURES[name].title: signed(values[[name]])[name].to_numpy() for name in shown}
-    tables = {"groups": ladder(images, counts, named)}
-    for name, (above, below) in comparisons(images, counts).items():
-        tables[name] = quality(denoiser, values, above, below)
+    tables = {"groups": ladder(images, counts, named, groups)}
+    labels = clusters(images, groups)
+    for name, (above, below) in comparisons(images, counts, groups).items():
+        tables[name] = quality(denoiser, values, above, below, labels)
     for (name, table), file in zip(tables.items(), file_names(tables), strict=True):
         if asked.output:
             asked.output.mkdir(parents=True, exist_ok=True)
             table.to_csv(asked.output / f"{file}.csv", index=False)
-        report.table(name, table, f"\n{name[0].upper()}{name[1:]}:\n\n{markdown(table)}")
+        said = f"\n\n{best_of(table)}" if "AUC" in table and len(table) else ""
+        report.table(name, table, f"\n{name[0].upper()}{name[1:]}:\n\n{markdown(table)}{said}")
 
 
 def file_names(names: Iterable[str]) -> list[str]:
-    """A file's name for each table; a table's own holds that of a group, which may be any text."""
+    """Name a file for each table; the name of a table holds that of a group, which may be any
+    text.
+    """
     found: list[str] = []
     for name in names:
         file = re.sub(r"[^\w-]+", "-", name)
@@ -75,6 +90,6 @@ def file_names(names: Iterable[str]) -> list[str]:
 
 
 def markdown(table: pd.DataFrame) -> str:
-    """A table of the evidence in Markdown."""
+    """Write a table of the evidence in Markdown."""
     head, lines = table_line(table)
     return "\n".join(f"| {' | '.join(cells)} |" for cells in (head, ["---"] * len(head), *lines))

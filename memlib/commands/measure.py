@@ -63,7 +63,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--only",
         type=Path,
         metavar="FILE",
-        help="measure the images whose names or ids stand in a file, one a line",
+        help="measure the images whose names or ids stand in a file, one per line",
     )
     parser.add_argument(
         "--output",
@@ -178,12 +178,10 @@ def _again(one: Run, device: str | None, report: Report) -> Workspace:
             f"The run {one.folder.name!r} does not say where its model and images "
             "come from; only the program that began it can go on."
         )
-    loaded = load(
-        Sources.read(found),
-        device,
-        report,
-        found.get("limit"),
-    )
+    limit = found.get("limit")
+    if limit is not None and type(limit) is not int:
+        raise ValueError(f"The sources of this run cannot be read: limit is {limit!r:.40}.")
+    loaded = load(Sources.read(found), device, report, limit)
     for what, there, here in (
         ("model", one.model, loaded.denoiser.digest),
         ("images", one.manifest["images"]["digest"], loaded.images.digest),

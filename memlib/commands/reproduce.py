@@ -15,6 +15,7 @@ from memlib.commands.progress import Report
 from memlib.evidence import copied, reproduced
 from memlib.extraction import UNCONDITIONAL, read_generations
 from memlib.extraction.stages import FOLDER, Settings, attack_run
+from memlib.neighbours import duplicates
 
 NAME = "reproduce"
 DRAWN = 1024
@@ -62,7 +63,9 @@ def run(asked: argparse.Namespace, report: Report) -> None:
         *_, folder = attack_run(loaded.denoiser, settings, FOLDER, report.progress)
         samples = read_generations(folder).images.subset(range(asked.count))  # more may be there
     report.progress(0, 1, "Matching with the training images")
-    matches, _, said = matched(samples, images, asked.criterion, asked.threshold)
+    matches, _, said = matched(
+        samples, images, duplicates(images), asked.criterion, asked.threshold
+    )
     table = reproduced(matches, images, asked.criterion, asked.threshold)
     if asked.output:
         asked.output.mkdir(parents=True, exist_ok=True)

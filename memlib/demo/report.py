@@ -1,4 +1,4 @@
-"""What came of the demo: what it reproduces, and which number says so."""
+"""What the demo reproduces, and which number says so."""
 
 import numpy as np
 import pandas as pd
@@ -7,26 +7,26 @@ from memlib import ImageSet, load_images
 from memlib.bundled import DEMO
 from memlib.demo.attack import attack_tables
 from memlib.demo.pictures import COPIES
-from memlib.evidence import ladder, match_samples, reproductions, rungs
+from memlib.evidence import auc_text, clusters, ladder, match_samples, reproductions, rungs
 from memlib.extraction import UNCONDITIONAL, read_generations
 from memlib.measures import LEVELS, POWERS
 from memlib.measures.maps import family_aucs
 from memlib.measures.result import Row
+from memlib.neighbours import duplicates
 from memlib.runs import read_run
-from memlib.statistics import auc_interval
 
 
 def run_of(name: str, images: ImageSet) -> list[Row]:
-    """The rows of one of the demo's runs in the order of the images."""
+    """Read the rows of one of the demo's runs, in the order of the images."""
     _, rows = read_run(DEMO / "runs" / name)
     return [rows[image] for image in images.ids]
 
 
 def p_laplace_table(images: ImageSet) -> pd.DataFrame:
-    """AUC of every rung of the dose ladder, and of all images repeated 16 times or more, against
-    held-out ones: p-Laplace and loss.
+    """Make the AUC of every rung of the dose ladder, and of all images repeated 16 times or more,
+    against held-out ones: p-Laplace and loss, with 95% intervals over clusters.
     """
-    kinds = rungs(images)
+    kinds, labels = rungs(images), clusters(images, duplicates(images))
     often = np.array([int(copies) >= 16 for copies in images.metadata["copies"]])
     chosen = {f"x{copies}": kinds == f"copied x{copies}" for copies in COPIES} | {
         "x16 and more": often
@@ -38,9 +38,7 @@ def p_laplace_table(images: ImageSet) -> pd.DataFrame:
             line: dict[str, object] = {"sigma": sigma, "copied": name}
             for column, sign in [*((f"K_{p:g}", 1) for p in POWERS), ("loss", -1)]:
                 values = sign * np.array([row[column] for row in rows])
-                line[column] = "{:.3f} ({:.3f} to {:.3f})".format(
-                    *auc_interval(values[places], values[kinds == "held-out x0"])
-                )
+                line[column] = auc_text(values, places, images.held_out, labels)
             lines.append(line)
     return pd.DataFrame(lines)
 
@@ -65,7 +63,7 @@ def family_table(images: ImageSet) -> pd.DataFrame:
 
 
 def tables() -> dict[str, pd.DataFrame]:
-    """All of it, by title."""
+    """Make all tables of the demo, by title."""
     images = load_images("demo")
     growth, reference = run_of("volume-growth", images), run_of("volume-growth-reference", images)
     values = {

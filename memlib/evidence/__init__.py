@@ -9,6 +9,7 @@ from memlib.evidence.base_rates import BaseRate, base_rate
 from memlib.evidence.quality import (
     REPRODUCED,
     TRAINED,
+    auc_text,
     comparisons,
     disagreement,
     ladder,
@@ -21,22 +22,28 @@ from memlib.evidence.quality import (
 )
 from memlib.evidence.reproduction import (
     at_most,
+    clusters,
     copied,
+    different,
     held_out,
     match_samples,
     reproduced,
     reproductions,
 )
-from memlib.evidence.text import interval, short, statement, table_line
+from memlib.evidence.text import best_of, interval, rate_text, share, short, statement, table_line
 
 __all__ = [
     "REPRODUCED",
     "TRAINED",
     "BaseRate",
     "at_most",
+    "auc_text",
     "base_rate",
+    "best_of",
+    "clusters",
     "comparisons",
     "copied",
+    "different",
     "disagreement",
     "held_out",
     "interval",
@@ -46,9 +53,11 @@ __all__ = [
     "quality",
     "rank_agreement",
     "ranks",
+    "rate_text",
     "reproduced",
     "reproductions",
     "rungs",
+    "share",
     "short",
     "signed",
     "statement",

@@ -1,21 +1,34 @@
 """How well each measure ranks the images it should rank first, and how far measures agree."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
+from torch import Tensor
 
 from memlib.denoisers import Denoiser
-from memlib.evidence.reproduction import held_out
+from memlib.evidence.reproduction import clusters, different
 from memlib.evidence.text import interval
 from memlib.images import ImageSet
 from memlib.measures import MEASURES, Row
+from memlib.neighbours import duplicates
 from memlib.runs import Results
-from memlib.statistics import auc_interval, tpr_at
+from memlib.statistics import (
+    FEWEST,
+    Area,
+    auc_difference,
+    auc_interval,
+    possible_best,
+    tpr_interval,
+)
 
 REPRODUCED, TRAINED = "reproduced against not", "trained against held-out"
+SIZES = ("above", "below", "clusters above", "clusters below")
+RATES = ("TPR at 1% FPR", "TPR low", "TPR high")
+DIFFERENCE = ("difference", "difference low", "difference high")  # from the first line's AUC
+COLUMNS = ["measure", "title", *SIZES, "AUC", "low", "high", *RATES, "forwards"]
 
 
 def measure_table(
@@ -69,19 +82,23 @@ def ranks(values: pd.DataFrame) -> pd.DataFrame:
     return signed(values).rank(ascending=False, method="min")
 
 
-def comparisons(images: ImageSet, counts: np.ndarray) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Named pairs of masks (N,): which images a measure should rank above which others.
+def comparisons(
+    images: ImageSet, counts: np.ndarray, groups: Tensor | None = None
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Name pairs of masks (N,): which images a measure should rank above which others.
 
-    Those with an empty side are left out.
+    An image that did not come back itself, but of whose near-duplicate group another did, is on
+    neither side of the first pair. `groups` are `duplicates(images)`. Pairs with an empty side are
+    left out.
     """
-    kept_out = held_out(images)
-    found = {
-        REPRODUCED: (~kept_out & (counts > 0), ~kept_out & (counts == 0)),
-        TRAINED: (~kept_out, kept_out),
-    }
-    groups = np.array(images.metadata.get("group", [""] * len(images)))
-    for group in sorted(set(groups[~kept_out]) - {""}):
-        found[f"{group} against held-out"] = ((groups == group) & ~kept_out, kept_out)
+    kept_out = images.held_out
+    groups = duplicates(images) if groups is None else groups
+    came = ~kept_out & (counts > 0)
+    alike = np.isin(groups.numpy(), groups.numpy()[came])
+    found = {REPRODUCED: (came, ~kept_out & ~alike), TRAINED: (~kept_out, kept_out)}
+    kinds = np.array(images.metadata.get("group", [""] * len(images)))
+    for kind in sorted(set(kinds[~kept_out]) - {""}):
+        found[f"{kind} against held-out"] = ((kinds == kind) & ~kept_out, kept_out)
     return {name: sides for name, sides in found.items() if sides[0].any() and sides[1].any()}
 
 
@@ -90,46 +107,48 @@ def quality(
     values: pd.DataFrame,
     above: np.ndarray,
     below: np.ndarray,
-    names: Iterable[str] = (),
+    labels: np.ndarray | None = None,
 ) -> pd.DataFrame:
-    """How well each measure ranks images `above` over those `below`, best first: AUC with its 95%
-    interval, TPR at 1% FPR, forwards.
+    """Say how well each measure ranks images `above` over those `below`, best first.
 
-    Only images with a value count; measures without one on either side are left out.
+    A line holds the AUC with its 95% interval, its difference from the first line's AUC with the
+    paired interval, whether it may be the best of all (`possible_best`), the TPR at 1% FPR with its
+    interval (NaN where there are too few images), how many images and clusters are on both sides,
+    and network forwards. Intervals count clusters: `labels` (N,) are `clusters(images, groups)`, or
+    every image is one. Only images with a value count; measures without one on either side are left
+    out.
     """
+    labels = np.arange(len(values)) if labels is None else labels
+    areas: dict[str, Area] = {}
     lines = []
-    for name in names or map(str, values):
+    for name in map(str, values):
         value = signed(values[[name]])[name].to_numpy()
-        one, other = (value[side & ~np.isnan(value)] for side in (above, below))
-        if len(one) and len(other):
-            area, low, high = auc_interval(one, other)
-            numbers = {"AUC": area, "low": low, "high": high, "TPR at 1% FPR": tpr_at(one, other)}
-            measure = MEASURES[name]
-            forwards = measure.forwards(denoiser)
-            lines.append(
-                {
-                    "measure": name,
-                    "title": measure.title,
-                    "above": len(one),
-                    "below": len(other),
-                    **numbers,
-                    "forwards": forwards,
-                }
-            )
-    columns = [
-        "measure",
-        "title",
-        "above",
-        "below",
-        "AUC",
-        "low",
-        "high",
-        "TPR at 1% FPR",
-        "forwards",
-    ]
-    return pd.DataFrame(lines, columns=columns).sort_values(
+        sides = [side & ~np.isnan(value) for side in (above, below)]
+        if not all(side.any() for side in sides):
+            continue
+        one, other = (value[side] for side in sides)
+        own, theirs = (labels[side] for side in sides)
+        areas[name] = Area.of(one, other, (own, theirs))
+        low, high = areas[name].interval()
+        enough = len(np.unique(theirs)) >= FEWEST
+        rates = tpr_interval(one, other, (own, theirs)) if enough else (np.nan,) * 3
+        counts = (len(one), len(other), len(np.unique(own)), len(np.unique(theirs)))
+        line: dict[str, object] = dict(zip(SIZES, counts, strict=True)) | dict(
+            zip(RATES, rates, strict=True)
+        )
+        line |= {"measure": name, "title": MEASURES[name].title, "AUC": areas[name].value}
+        lines.append(
+            line | {"low": low, "high": high, "forwards": MEASURES[name].forwards(denoiser)}
+        )
+    table = pd.DataFrame(lines, columns=COLUMNS).sort_values(
         "AUC", ascending=False, kind="stable", ignore_index=True
     )
+    best = possible_best(areas)
+    table["may be best"] = [name in best for name in table["measure"]]
+    first = next(iter(table["measure"]), "")
+    apart = [auc_difference(areas[name], areas[first]) for name in table["measure"]]
+    table[list(DIFFERENCE)] = np.array(apart).reshape(-1, 3)
+    return table
 
 
 def rank_agreement(values: pd.DataFrame) -> pd.DataFrame:
@@ -151,32 +170,43 @@ def disagreement(values: pd.DataFrame, one: str, other: str) -> pd.Series:
 
 
 def ladder(
-    images: ImageSet, counts: np.ndarray, named: Mapping[str, Sequence[float] | np.ndarray]
+    images: ImageSet,
+    counts: np.ndarray,
+    named: Mapping[str, Sequence[float] | np.ndarray],
+    groups: Tensor | None = None,
 ) -> pd.DataFrame:
-    """A line for each group and number of copies: images, how many came back, copies drawn of them,
-    AUC against held-out images.
+    """Make a line for each group and number of copies: images, how many came back, copies drawn of
+    them, AUC against held-out images.
 
-    `named` {name: values, bigger is more memorised}; the AUC comes with its 95% bootstrap interval
-    over images.
+    Images are counted by near-duplicate group: `groups` are `duplicates(images)`. `named` {name:
+    values, bigger is more memorised}; the AUC comes with its 95% interval over clusters.
     """
-    kept_out, kinds = held_out(images), rungs(images)
+    groups = duplicates(images) if groups is None else groups
+    kept_out, kinds, labels = images.held_out, rungs(images), clusters(images, groups)
     lines = []
     for kind in sorted(set(kinds), key=_by_copies):
         chosen = kinds == kind
-        line = {
+        line: dict[str, object] = {
             "group": kind,
-            "images": int(chosen.sum()),
-            "came back": int((counts[chosen] > 0).sum()),
+            "images": different(groups, chosen),
+            "came back": different(groups, chosen & (counts > 0)),
             "copies drawn": int(counts[chosen].sum()),
         }
         for name, values in named.items():
-            one, other = (
-                np.asarray(values)[side & ~np.isnan(values)] for side in (chosen, kept_out)
-            )
-            known = len(one) and len(other) and not (chosen & kept_out).any()
-            line[name] = interval(*auc_interval(one, other)) if known else ""
+            line[name] = auc_text(np.asarray(values), chosen, kept_out, labels)
         lines.append(line)
     return pd.DataFrame(lines)
+
+
+def auc_text(values: np.ndarray, above: np.ndarray, below: np.ndarray, labels: np.ndarray) -> str:
+    """Write the AUC of the images `above` over those `below` with its interval; "" where a side has
+    no value or both share an image.
+    """
+    sides = [side & ~np.isnan(values) for side in (above, below)]
+    if (above & below).any() or not all(side.any() for side in sides):
+        return ""
+    (one, own), (other, theirs) = ((values[side], labels[side]) for side in sides)
+    return interval(*auc_interval(one, other, (own, theirs)))
 
 
 def _by_copies(kind: str) -> tuple[str, int]:

@@ -3,6 +3,8 @@
 import numpy as np
 import pandas as pd
 import torch
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 from scipy.stats import binomtest
 from torch import Tensor
 
@@ -88,6 +90,28 @@ def reproduced(
     )
     known = {name: [values[place] for place in order] for name, values in columns.items()}
     return pd.DataFrame(known | {"times": times[order], "distance": closest[order]})
+
+
+def clusters(images: ImageSet, groups: Tensor) -> np.ndarray:
+    """Label what counts as one observation, (N,): near-duplicates and variants of one drawing.
+
+    `groups` are `duplicates(images)`; variants have an equal `family` in the metadata. Images are
+    in one cluster where a chain of either leads from one to the other.
+    """
+    _, near = np.unique(groups.numpy(), return_inverse=True)
+    families = images.metadata.get("family", [""] * len(images))
+    own = [family or f"\0{place}" for place, family in enumerate(families)]
+    _, kin = np.unique(own, return_inverse=True)
+    size = int(near.max(initial=-1)) + 1
+    ends = (near, size + kin)
+    graph = coo_array((np.ones(len(near)), ends), shape=(size + len(near),) * 2)
+    label: np.ndarray = connected_components(graph, directed=False)[1][near]
+    return label
+
+
+def different(groups: Tensor | np.ndarray, chosen: np.ndarray) -> int:
+    """Count the chosen images, near-duplicates once."""
+    return len(np.unique(np.asarray(groups)[chosen]))
 
 
 def at_most(samples: int, hits: int = 0, confidence: float = 0.95) -> float:

@@ -1,23 +1,45 @@
 """What was found, in sentences and in tables of text."""
 
+from collections.abc import Hashable, Mapping
+
 import numpy as np
 import pandas as pd
+from torch import Tensor
 
-from memlib.evidence.reproduction import at_most
+from memlib.evidence.reproduction import at_most, different
+from memlib.statistics import FEWEST
 
 
 def interval(value: float, low: float, high: float) -> str:
-    """ ".994 (.978 to 1)"."""
-    return f"{short(value)} ({short(low)} to {short(high)})" if low < high else short(value)
+    """Write a value with its interval: ".994 (.978 to .999)"."""
+    return f"{short(value)} ({short(low)} to {short(high)})"
 
 
 def short(value: float) -> str:
-    """Three digits after the point, without the 0 before it."""
-    return "1" if value >= 0.9995 else f"{value:.3f}".removeprefix("0")
+    """Write three digits after the point without the 0 before it, four where three would say 1."""
+    if abs(value) < 0.0005:
+        return "0"
+    if abs(value) >= 0.99995:
+        return f"{value:.0f}"
+    digits = 4 if abs(value) >= 0.9995 else 3
+    return f"{value:.{digits}f}".replace("0.", ".", 1)
 
 
-def statement(samples: int, counts: np.ndarray, criterion: str, threshold: float) -> str:
-    """What came back, in one sentence."""
+def share(count: int, of: int) -> str:
+    """Write a rate in percent; beside a rate of 0 its upper bound: "0 (at most 0.29%)"."""
+    return f"{count / of:.1%}" if count else f"0 (at most {100 * at_most(of):.2g}%)"
+
+
+def statement(
+    samples: int,
+    counts: np.ndarray,
+    criterion: str,
+    threshold: float,
+    groups: Tensor | np.ndarray | None = None,
+) -> str:
+    """Say what came back in one sentence; with near-duplicate `groups` (N,) images of one group
+    count once.
+    """
     total = int(counts.sum())
     rule = f"{criterion} below {threshold:.3g}"
     if not total:
@@ -25,27 +47,61 @@ def statement(samples: int, counts: np.ndarray, criterion: str, threshold: float
             f"0 of {samples:,} pictures drawn are copies by {rule}: at most "
             f"{at_most(samples):.2%} of what the model draws, with 95% confidence."
         )
+    groups = np.arange(len(counts)) if groups is None else groups
     return (
         f"{total:,} of {samples:,} pictures drawn are copies by {rule} (at most "
         f"{at_most(samples, total):.1%} of what the model draws, with 95% confidence), "
-        f"of {int((counts > 0).sum()):,} different images."
+        f"of {different(groups, counts > 0):,} different images."
+    )
+
+
+def best_of(table: pd.DataFrame) -> str:
+    """Say what the first line of `quality` is worth: which measures the best may be."""
+    many = len(table)
+    possible = table[table["may be best"]]
+    said = f"{table['title'].iloc[0]} has the highest AUC of {many:,} measures on these images"
+    if many == 1:
+        return f"{said}."
+    if len(possible) == 1:
+        return f"{said}, and with 95% confidence no other is better."
+    last = possible.iloc[-1]
+    return (
+        f"{said}, partly by luck: with 95% confidence the best measure is one of "
+        f"{len(possible):,}, the last of them {last['title']} with an AUC of {short(last['AUC'])}."
     )
 
 
 def table_line(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
-    """Heads and cells of a table of this module as text, AUC and its interval in one cell."""
+    """Write the heads and cells of a table of this package, values and intervals in one cell."""
     if "AUC" not in table:
         return list(map(str, table)), [[str(cell) for cell in line] for line in table.to_numpy()]
-    heads = ["measure", "AUC (95% interval)", "TPR at 1% FPR", "images", "others", "forwards"]
+    heads = [
+        "measure",
+        "AUC (95% interval)",
+        "difference from the first",
+        "TPR at 1% FPR",
+        "images (clusters)",
+        "others (clusters)",
+        "forwards",
+    ]
     cells = [
         [
             line["title"],
             interval(line["AUC"], line["low"], line["high"]),
-            short(line["TPR at 1% FPR"]),
-            str(line["above"]),
-            str(line["below"]),
+            interval(*(line[name] for name in ("difference", "difference low", "difference high")))
+            if place
+            else "",
+            rate_text(line),
+            f"{line['above']:,} ({line['clusters above']:,})",
+            f"{line['below']:,} ({line['clusters below']:,})",
             f"{line['forwards']:,}",
         ]
-        for line in table.to_dict("records")
+        for place, line in enumerate(table.to_dict("records"))
     ]
     return heads, cells
+
+
+def rate_text(line: Mapping[Hashable, float]) -> str:
+    """Write the true positive rate of a line of `quality`, or why it is not given."""
+    rate, low, high = (line[name] for name in ("TPR at 1% FPR", "TPR low", "TPR high"))
+    return f"under {FEWEST} others" if np.isnan(rate) else interval(rate, low, high)

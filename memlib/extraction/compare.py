@@ -1,7 +1,8 @@
-"""Attacks side by side: at equal numbers of generations, and at equal numbers of network forwards."""
+"""Attacks side by side, at equal numbers of generations and of network forwards."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,12 +18,18 @@ from memlib.extraction.scores import extraction_scores, unique_curve, wilson
 class Attack:
     """A run with what was found in it: the copies among its generations (n,), and the image each
     copies, -1 for none.
+
+    `own` (N,) says the same of the images that its surrogate was fitted to, where they are known;
+    an unconditional run has none. `guidance` is the measured cost of a guidance step in network
+    forwards (`guidance_cost`); without it the surrogate's count of arithmetic operations stands in.
     """
 
     name: str
     generations: Generations
     copy: np.ndarray
     image: Tensor
+    own: Tensor | None = None
+    guidance: float | None = None
 
     @classmethod
     def of(
@@ -32,18 +39,27 @@ class Attack:
         table: pd.DataFrame,
         copy: np.ndarray,
         groups: Tensor,
+        own: Tensor | None = None,
+        guidance: float | None = None,
     ) -> "Attack":
-        return cls(name, generations, copy, copied_image(table, copy, groups))
+        """Take the image each generation copies from its table of matches."""
+        image = copied_image(table, copy, groups)
+        return cls(name, generations, copy, image, own, guidance)
+
+    @property
+    def surrogate(self) -> dict[str, Any] | None:
+        """The description of the surrogate that guided the run."""
+        return self.generations.manifest.get("surrogate")
 
     @property
     def set_up(self) -> float:
         """Network forwards before the first generation: the surrogate's own images, their
         description, its training.
         """
-        surrogate = self.generations.manifest.get("surrogate")
-        if surrogate is None:
+        if self.surrogate is None:
             return 0.0
-        return float(surrogate["settings"]["generated"] * self.steps + surrogate["evaluations"])
+        drawn = self.surrogate["settings"]["generated"] * self.steps
+        return float(drawn + self.surrogate["evaluations"])
 
     @property
     def steps(self) -> int:
@@ -52,12 +68,13 @@ class Attack:
     @property
     def forwards(self) -> float:
         """Network forwards of one generation; 0 where they are unknown."""
-        plan, surrogate = self.generations.plan, self.generations.manifest.get("surrogate")
-        return (
-            0.0
-            if plan is None
-            else plan.steps * (1 + (surrogate["step_cost"] if surrogate and plan.strength else 0.0))
-        )
+        plan = self.generations.plan
+        if plan is None:
+            return 0.0
+        if self.surrogate is None or not plan.strength:
+            return float(plan.steps)
+        step = self.surrogate["step_cost"] if self.guidance is None else self.guidance
+        return float(plan.steps * (1 + step))
 
     def evaluations(self) -> np.ndarray:
         """Network forwards spent after 1, 2, ..., n generations."""
@@ -67,15 +84,27 @@ class Attack:
         """Distinct training images found after 1, 2, ..., n generations."""
         return unique_curve(self.image).numpy()
 
+    def found(self, count: int) -> int | None:
+        """Count the distinct training images among the first generations and the surrogate's own
+        images together; None where those are not known.
+        """
+        if self.surrogate is not None and self.own is None:
+            return None
+        image = (
+            self.image[:count] if self.own is None else torch.cat([self.own, self.image[:count]])
+        )
+        return len(torch.unique(image[image >= 0]))
+
 
 def compared(
     attacks: Sequence[Attack], n: int | None = None, forwards: float | None = None
 ) -> pd.DataFrame:
-    """One line an attack, from its first n generations, or as many as so many forwards pay for; all
-    of them by default.
+    """Make one line an attack, from its first n generations, or as many as so many forwards pay
+    for; all of them by default.
 
-    `copies` with Wilson's interval, `unique` images with a bootstrap interval, and what was spent
-    on them.
+    `copies` come with Wilson's interval, `unique` images with a bootstrap interval, and with what
+    was spent on them. At equal forwards a surrogate is charged for its own images, so `with own
+    images` credits what they found: the union with `unique`.
     """
     lines = []
     for attack in attacks:
@@ -101,5 +130,7 @@ def compared(
                 "unique from": scores.ums_interval[0] * count,
                 "unique to": scores.ums_interval[1] * count,
             }
+            if forwards is not None:
+                line["with own images"] = attack.found(count)
         lines.append(line)
     return pd.DataFrame(lines)

@@ -1,5 +1,5 @@
-"""Generated images held against the training set: nearest images, the numbers that call a picture a
-copy, the control.
+"""Generated images compared with the training set: nearest images, and the numbers that call a
+picture a copy.
 """
 
 import hashlib
@@ -101,7 +101,9 @@ class TrainingSet:
 
     @property
     def digest(self) -> str:
-        """Of the images and of which are members, which the image set's own digest does not tell."""
+        """Name the images and which of them are members; the image set's digest tells only the
+        first.
+        """
         return hashlib.sha256(
             self.images.digest.encode() + self.members.numpy().tobytes()
         ).hexdigest()[:16]
@@ -111,14 +113,14 @@ class TrainingSet:
 
 
 def training_set(images: ImageSet, groups: Tensor) -> TrainingSet:
-    """Members and held-out images by the column `group`; of equal images only the first counts."""
+    """Split a set into members and held-out images; of equal images only the first counts."""
     first = {identity: place for place, identity in reversed(list(enumerate(images.ids)))}
     distinct = [place for place, identity in enumerate(images.ids) if first[identity] == place]
     held_out = images.held_out
     return TrainingSet(
         images,
-        torch.tensor([place for place in distinct if not held_out[place]]),
-        torch.tensor([place for place in distinct if held_out[place]]),
+        torch.tensor([place for place in distinct if not held_out[place]], dtype=torch.long),
+        torch.tensor([place for place in distinct if held_out[place]], dtype=torch.long),
         groups,
     )
 
@@ -131,13 +133,13 @@ def match(
     sscd: Describer | None = None,
     progress: Callable[[float], object] | None = None,
 ) -> pd.DataFrame:
-    """One line a generated image: number, cluster, its nearest and second nearest training image
-    and every number of CRITERIA.
+    """Make one line a generated image: number, cluster, its nearest and second nearest training
+    image and every number of CRITERIA.
 
     `nearest` and `second` are places in the image set, the second from another near-duplicate
     group. Where there are held-out images, `held_out_ratio` and `held_out_distance` are the same
-    numbers against those, and `equal_ratio` and `equal_distance` against a random choice of as many
-    near-duplicate groups of training images, so that a rate can be read beside its false positives.
+    numbers against those, so that a rate can be read beside its false positives;
+    `control.same_test` says what the test finds among as many training images.
     """
     queries = generations.images.batch(range(len(generations)))
     plan = generations.plan
@@ -170,24 +172,11 @@ def match(
         progress(0.7)
     if sscd is not None:
         table["sscd"] = 1 - nearest(queries, members, 1, metric=sscd).distance[:, 0].numpy()
-    if len(training.others) > 1:
-        held_out = torch.unique(training.groups[training.others])
-        if len(held_out) > 1:
-            groups = torch.unique(training.groups[training.members])
-            chosen = groups[
-                torch.randperm(len(groups), generator=torch.Generator().manual_seed(0))[
-                    : len(held_out)
-                ]
-            ]
-            equal = training.members[torch.isin(training.groups[training.members], chosen)]
-            for name, places in (("held_out", training.others), ("equal", equal)):
-                other = _nearest(
-                    queries, training.subset(places), training.groups[places], mirrored
-                )
-                table[f"{name}_ratio"], table[f"{name}_distance"] = (
-                    match_ratio(other).numpy(),
-                    other.distance[:, 0].numpy(),
-                )
+    if len(torch.unique(training.groups[training.others])) > 1:
+        held_out = training.subset(training.others)
+        other = _nearest(queries, held_out, training.groups[training.others], mirrored)
+        table["held_out_ratio"] = match_ratio(other).numpy()
+        table["held_out_distance"] = other.distance[:, 0].numpy()
     return table
 
 
@@ -201,15 +190,15 @@ def _nearest(queries: Tensor, images: ImageSet, groups: Tensor, mirrored: bool) 
 
 
 def copied_image(table: pd.DataFrame, copy: np.ndarray, groups: Tensor) -> Tensor:
-    """The near-duplicate group each generation copies, -1 where it copies none."""
+    """Give the near-duplicate group each generation copies, -1 where it copies none."""
     return torch.where(torch.tensor(copy), groups[torch.tensor(table["nearest"].to_numpy())], -1)
 
 
 def similarities(
     generations: Generations, training: TrainingSet, kind: str = "distance", block: int = 256
 ) -> Iterator[Tensor]:
-    """gamma of every generated against every distinct training image, in blocks of rows (B, N), for
-    AMS and UMS.
+    """Yield gamma of every generated against every distinct training image, in blocks of rows
+    (B, N), for AMS and UMS.
 
     "distance": minus the root mean square difference. "adaptive": minus the distance over half the
     mean distance of the training image to its 50 nearest others. Negative, since gamma grows with

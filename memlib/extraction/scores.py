@@ -39,10 +39,11 @@ def extraction_scores(
     seed: int = 0,
     draws: int = 500,
 ) -> ExtractionScores:
-    """AMS and UMS of generations against training images, by SIDE's formulas (arXiv 2410.02467),
-    for the band [low, high).
+    """Count AMS and UMS of generations against training images, by SIDE's formulas (arXiv
+    2410.02467), for the band [low, high).
 
-        AMS = (1/n) sum_x 1[low <= max_j gamma(x, x_j) < high]         UMS = (1/n) |union_x {j : low <= gamma(x, x_j) < high}|
+        AMS = (1/n) sum_x 1[low <= max_j gamma(x, x_j) < high]
+        UMS = (1/n) |union_x {j : low <= gamma(x, x_j) < high}|
 
     `similarity` is gamma, (n, N), or its blocks of rows one after the other; pass a distance
     negated. Bands are disjoint: a near copy is not in the low band. high = inf makes the cumulative
@@ -71,7 +72,7 @@ def extraction_scores(
 
 
 def wilson(count: int, n: int) -> Interval:
-    """Wilson's 95% interval of a share."""
+    """Give Wilson's 95% interval of a share."""
     found = binomtest(count, n).proportion_ci(method="wilson")
     return float(found.low), float(found.high)
 
@@ -114,8 +115,8 @@ def _unique(pairs: Tensor, n: int, seed: int, draws: int) -> tuple[float, Interv
 
 
 def unique_curve(found: Tensor) -> Tensor:
-    """Distinct training images among the first 1, 2, ..., n generations; `found` (n,) is the image
-    each copies, -1 for none.
+    """Count distinct training images among the first 1, 2, ..., n generations; `found` (n,) is the
+    image each copies, -1 for none.
     """
     values, first = np.unique(found.numpy(), return_index=True)
     new = torch.zeros(len(found), dtype=torch.long)

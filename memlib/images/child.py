@@ -3,6 +3,7 @@ pictures. It is handed open files and bytes, never a path.
 """
 
 import csv
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, BinaryIO
 
@@ -45,14 +46,19 @@ def read_header(header: dict[str, Any], _: bytearray, files: Sequence[BinaryIO])
 
 
 def read_columns(header: dict[str, Any], body: bytearray, _: Sequence[BinaryIO]) -> Answers:
-    """The columns of a metadata.csv, then its rows."""
-    columns, rows = read_table(archives.unpack(bytes(body), Member(*header["member"])))
-    yield {"columns": columns}, b""
+    """The columns of a metadata.csv, and the rows of the pictures that are named behind it; of two
+    rows of one picture the last counts.
+    """
+    member = Member(*header["member"])
+    wanted = set(json.loads(body[member.packed :]))
+    columns, rows = read_table(archives.unpack(bytes(body[: member.packed]), member))
     try:
-        for part in _parts(rows, lambda row: len(row[0]) + sum(map(len, row[1]))):
-            yield {"rows": part}, b""
+        found = {key: values for key, values in rows if key in wanted}
     except csv.Error:  # the pictures are usable without their table
-        yield {"damaged": True}, b""
+        return
+    yield {"columns": columns}, b""
+    for part in _parts(found.items(), lambda row: len(row[0]) + sum(map(len, row[1]))):
+        yield {"rows": part}, b""
 
 
 def read_parquet(header: dict[str, Any], _: bytearray, files: Sequence[BinaryIO]) -> Answers:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 LONGEST_NAME = 300  # letters of a name or value that are kept
 LARGEST_TABLE = 64 * 2**20  # bytes of a metadata.csv
 LONGEST_ROW = 2**16  # letters
-MOST_ROWS = 5_000_000
+MOST_ROWS = 2_000_000
 MOST_COLUMNS = 100
 MOST_CELLS = 2**24  # columns times rows
 TABLE = "metadata.csv"

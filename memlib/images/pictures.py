@@ -4,6 +4,7 @@ Encoded pictures are read here and decoded in a confined child process; arrays a
 """
 
 import hashlib
+import json
 import os
 import tempfile
 from abc import ABC, abstractmethod
@@ -193,9 +194,7 @@ def columns_of(
     found: list[tuple[str, list[str]]] = []
     header = {"do": "columns", "member": member}
     try:
-        for answer, _ in DECODERS.ask(header, [data], tick=tick):
-            if answer.get("damaged"):
-                return {}
+        for answer, _ in DECODERS.ask(header, [data, json.dumps(keys).encode()], tick=tick):
             names = words(answer.get("columns", names))
             for key, values in answer.get("rows", []):
                 if len(words(values)) != len(names):

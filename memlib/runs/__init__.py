@@ -3,7 +3,8 @@ queries on what came of it.
 """
 
 from memlib.runs.cluster import OnRay
-from memlib.runs.folder import Run, provenance, read_run
+from memlib.runs.folder import Run, read_run
+from memlib.runs.manifest import provenance
 from memlib.runs.measuring import FOLDER, create_run, in_this_process, measure_run, run_name
 from memlib.runs.numbers import Numbers
 from memlib.runs.results import (

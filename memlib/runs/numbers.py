@@ -11,8 +11,9 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from memlib.runs.files import META, literal
-from memlib.runs.folder import OF_IMAGE, RANK, Run, engine_settings
+from memlib.runs.folder import Run, engine_settings
 from memlib.runs.rows import ALL, Filter
+from memlib.runs.stored import OF_IMAGE, RANK
 
 BINS = 60
 # columns are asked for as t."name": a bare name could be another column's alias, in any case

@@ -15,11 +15,12 @@ from memlib.evidence import base_rate, held_out, signed
 from memlib.measures import MEASURES
 from memlib.runs import provenance
 from pages.audit.casebook import Casebook, described
+from pages.audit.choices import AGREEMENT, DUPLICATES, EXPORT, HISTORY, PANEL, REPORT
 from pages.audit.near_duplicates import duplicates_panel
 from pages.audit.review import Review
 from pages.figures.pictures import data_url, rgb
 from pages.session import downloads as exports
-from pages.session.messages import number
+from pages.session.messages import number, plain
 
 CONSIDERED = "volume_growth"  # whose settings the provenance of an export names
 MOST_PICTURES = 1000  # cases of a report with pictures
@@ -28,13 +29,13 @@ MOST_PICTURES = 1000  # cases of a report with pictures
 def after_the_desk(book: Casebook, queue: list[int], seen: Review, case: str) -> None:
     """One panel at a time."""
     panels: dict[str, Callable[[], None]] = {
-        "Export": lambda: _export(book, queue, seen),
-        "Agreement": lambda: _agreement(book, seen),
-        "History of this case": lambda: _history(seen, case),
-        "Near-duplicates": lambda: duplicates_panel(book),
+        EXPORT: lambda: _export(book, queue, seen),
+        AGREEMENT: lambda: _agreement(book, seen),
+        HISTORY: lambda: _history(seen, case),
+        DUPLICATES: lambda: duplicates_panel(book),
     }
     chosen = st.segmented_control(
-        "More", list(panels), key="audit_panel", bind="query-params", label_visibility="collapsed"
+        "More", PANEL.options, key=PANEL.key(), label_visibility="collapsed"
     )
     if chosen:
         panels[chosen]()
@@ -93,7 +94,7 @@ def _export(book: Casebook, queue: list[int], seen: Review) -> None:
     )
     offer(
         "Images to remove or modify",
-        lambda: actions.to_csv(index=False).encode(),
+        lambda: exports.csv(actions),
         f"{name}-actions.csv",
         "text/csv",
         "Ids and names: memorised images to remove from the training "
@@ -108,11 +109,10 @@ def _export(book: Casebook, queue: list[int], seen: Review) -> None:
         help="One HTML file that opens offline and prints; save it as PDF from the browser.",
     ):
         with st.spinner("Making the report"):
-            st.session_state.audit_report = (
-                of,
-                report(book, queue if only else None, history, actions, seen, pictures).encode(),
-            )
-    made_of, made = st.session_state.get("audit_report", (None, b""))
+            shown = queue if only else None
+            made = report(book, shown, history, actions, seen, pictures).encode()
+            REPORT.set((of, made))
+    made_of, made = REPORT.get()
     if made_of == of:  # and not of another model, other images or another reviewer
         offer("Report", made, f"{name}.html", "text/html", "As it was when it was made.")
     counts = table["verdict"].value_counts()
@@ -338,7 +338,9 @@ def _agreement(book: Casebook, seen: Review) -> None:
     if not counts:
         st.caption("Nobody has decided anything yet.")
         return
-    st.caption("Decided: " + ", ".join(f"{name} {count:,}" for name, count in counts.items()) + ".")
+    st.caption(
+        "Decided: " + ", ".join(f"{plain(name)} {count:,}" for name, count in counts.items()) + "."
+    )
     mine = [pair for pair in agreements(history) if seen.reviewer in pair.reviewers]
     if not mine:
         st.caption(
@@ -348,7 +350,7 @@ def _agreement(book: Casebook, seen: Review) -> None:
         left, right = st.columns([1, 2], gap="medium", vertical_alignment="center")
         kappa = "undefined" if pair.kappa != pair.kappa else f"{pair.kappa:.2f}"
         left.metric(
-            f"Cohen's kappa, {' and '.join(pair.reviewers)}",
+            f"Cohen's kappa, {plain(' and '.join(pair.reviewers))}",
             kappa,
             help="(agreement - chance) / (1 - chance), over what each said last before both had "
             "decided. 1 is full agreement, 0 what chance gives; undefined where all verdicts "

@@ -5,19 +5,18 @@ import streamlit as st
 
 from memlib.audit.lookalikes import APART
 from memlib.images import ImageSet
-from memlib.neighbours import NEAR_DUPLICATE
 from pages.audit.casebook import Casebook
+from pages.audit.choices import ALIKE, ALIKE_BY, ALIKE_MIRRORED, ALIKE_PIXELS, PAGE, PIXELS
 from pages.figures.pictures import enlarged, rgb
 from pages.session.neighbours import Alike
 
-PIXELS, LOOK = "Pixels", "Looks"
+BITS = PAGE.number("alike_bits", APART, 0, 16, linked=False)
 GROUPS, MEMBERS = 12, 9  # shown on a page of groups, and of each
 
 
 def alike() -> Alike:
     """What counts as a near-duplicate, as it was last chosen in the panel."""
-    chosen: Alike = st.session_state.setdefault("alike", Alike("pixels", NEAR_DUPLICATE, False))
-    return chosen
+    return ALIKE.get()
 
 
 def duplicates_panel(book: Casebook) -> None:
@@ -25,27 +24,26 @@ def duplicates_panel(book: Casebook) -> None:
     row = st.container(horizontal=True, vertical_alignment="bottom")
     by = row.segmented_control(
         "Near-duplicates by",
-        [PIXELS, LOOK],
-        default=PIXELS,
+        ALIKE_BY.options,
         required=True,
-        key="alike_by",
+        key=ALIKE_BY.key(),
         help="Pixels: the root mean square difference a value, black to white being 2. Looks: a "
         "perceptual hash of 63 bits, which brightness, contrast and little noise leave as it "
         "is.",
     )
     if by == PIXELS:
         threshold = row.slider(
-            "Differ by at most", 0.0, 0.5, NEAR_DUPLICATE, 0.01, key="alike_pixels", width=260
+            "Differ by at most", 0.0, 0.5, step=0.01, key=ALIKE_PIXELS.key(), width=260
         )
-        wanted = Alike("pixels", threshold, row.toggle("Also mirrored", key="alike_mirrored"))
+        wanted = Alike("pixels", threshold, row.toggle("Also mirrored", key=ALIKE_MIRRORED.key()))
     else:
         wanted = Alike(
             "looks",
-            float(row.slider("Bits that may differ", 0, 16, APART, key="alike_bits", width=260)),
+            float(row.slider("Bits that may differ", 0, 16, step=1, key=BITS.key(), width=260)),
             False,
         )
     if wanted != alike():
-        st.session_state.alike = wanted
+        ALIKE.set(wanted)
         st.rerun()
     exact = len(images) - len(set(images.ids))
     labels, sizes = np.unique(book.groups, return_counts=True)
@@ -57,7 +55,7 @@ def duplicates_panel(book: Casebook) -> None:
         "together with G."
     )
     pages = max(1, -(-len(several) // GROUPS))
-    page = st.pagination(pages, key="duplicates_page") if pages > 1 else 1
+    page = st.pagination(pages, key="audit.duplicates_page") if pages > 1 else 1
     for label in several[(page - 1) * GROUPS : page * GROUPS]:
         _group(images, np.flatnonzero(book.groups == label))
 

@@ -4,18 +4,38 @@ from collections.abc import Callable
 
 import numpy as np
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from memlib.audit import Unsaved, check_name
 from memlib.evidence import base_rate, held_out, signed
 from memlib.measures import MEASURES
 from pages.audit.casebook import Casebook, Flagged, casebook, described
+from pages.audit.choices import (
+    ALL,
+    ANSWER,
+    DECIDED,
+    DESK,
+    DISPUTED,
+    EXTRACTION,
+    FLAG_BY,
+    HAND,
+    IMPORTED,
+    MEASURE,
+    NAMES,
+    QUEUE,
+    REVIEWER,
+    STALE,
+    STATUS,
+    TO_DECIDE,
+)
+from pages.audit.choices import threshold as threshold_of
 from pages.audit.exports import after_the_desk
 from pages.audit.near_duplicates import alike
 from pages.audit.queues import by_hand, imported
 from pages.audit.review import Review, review, signed_in, take
 from pages.session import neighbours as nearby
-from pages.session import workspace
-from pages.session.messages import show_error
+from pages.session import selection, workspace
+from pages.session.messages import guarded, show_error
 from pages.widgets.desk import State, desk
 
 BEHIND, AHEAD, SOON = (
@@ -25,10 +45,67 @@ BEHIND, AHEAD, SOON = (
 )  # cases the browser holds around the current one; those looked up together
 FALSE_POSITIVES = 0.01  # of held-out images, at the threshold the page starts with
 FLAGGED = 0.02  # of all images, where there are none held out
-STATUS = ["All", "To decide", "Decided", "Stale", "Disputed"]
 
-loaded = workspace.require()
-images = loaded.images
+
+def main() -> None:
+    """Draw the page: which images to look at, and the desk they are looked at on."""
+    workspace.require()
+    above, below = st.container(), st.container()  # what is above may grow and shrink meanwhile
+    with above:
+        row = st.container(horizontal=True, vertical_alignment="bottom")
+        source = row.segmented_control(
+            "Queue",
+            QUEUE.options,
+            required=True,
+            key=QUEUE.key(),
+            help="Which images to look at.",
+        )
+        with row:
+            reviewer = the_name()
+        status, text = filters(row)
+        try:
+            book, queue = asked_for(str(source))
+            if not queue:
+                return
+            seen = review(book.loaded.denoiser.digest, reviewer)
+            queue = narrowed(queue, status, text, book, seen)
+        except ValueError as error:
+            show_error(error)
+            return
+    with below:
+        if queue:
+            deciding(book, queue, reviewer)
+        else:
+            st.info("No case of this queue passes these filters.", icon=":material/filter_alt_off:")
+
+
+def filters(row: DeltaGenerator) -> tuple[str, str]:
+    """Draw the filters; return the status and the text that are asked for."""
+    usual = (STATUS.value(), NAMES.value()) == (STATUS.usual, NAMES.usual)
+    with row.popover("Filter" if usual else "Filtered", icon=":material/filter_alt:"):
+        status = st.segmented_control(
+            "Show",
+            STATUS.options,
+            required=True,
+            key=STATUS.key(),
+            help="By your own verdicts, as they were when the queue was made. Disputed: another "
+            "reviewer decided otherwise; only what you have decided shows.",
+        )
+        return str(status), st.text_input("Name contains", key=NAMES.key())
+
+
+def asked_for(source: str) -> tuple[Casebook, list[int]]:
+    """The casebook and the queue of a source."""
+    loaded = workspace.require()
+    book = casebook(loaded, None, alike())
+    makers: dict[str, Callable[[Casebook], tuple[list[int], Flagged | None]]] = {
+        MEASURE: by_measure,
+        EXTRACTION: by_extraction,
+        HAND: by_hand,
+        IMPORTED: imported,
+    }
+    queue, flagged = makers[source](book)
+    return book if flagged is None else casebook(loaded, flagged, alike()), queue
 
 
 def by_measure(book: Casebook) -> tuple[list[int], Flagged | None]:
@@ -52,11 +129,10 @@ def by_measure(book: Casebook) -> tuple[list[int], Flagged | None]:
         "Measure",
         known,
         format_func=lambda one: MEASURES[one].title,
-        key="flag_by",
-        bind="query-params",
+        key=FLAG_BY.among(known, known[0]).key(),
     )
     direction, value = MEASURES[name].direction, signed(book.values[[name]])[name].to_numpy()
-    kept_out, values = held_out(images), book.values[name].dropna().to_numpy()
+    kept_out, values = held_out(book.loaded.images), book.values[name].dropna().to_numpy()
     step = _step(float(values.max() - values.min()) / 200)
     low, high = (
         float(np.floor(values.min() / step) * step),
@@ -76,11 +152,9 @@ def by_measure(book: Casebook) -> tuple[list[int], Flagged | None]:
         f"Flag at {'least' if direction > 0 else 'most'}, {MEASURES[name].unit}",
         low,
         high,
-        start,
-        step,
+        step=step,
         format="%.4g",
-        key=f"threshold_{name}",
-        bind="query-params",
+        key=threshold_of(name).within(low, high, start).key(),
         help=f"It starts where {FALSE_POSITIVES:.0%} of the held-out images are flagged, or "
         f"{FLAGGED:.0%} of all where none are held out. Held-out images are not queued.",
     )
@@ -103,7 +177,7 @@ def by_extraction(book: Casebook) -> tuple[list[int], None]:
         st.info("No pictures drawn from this model are stored yet. The evidence page draws some.")
         return [], None
     total = np.sum(list(book.counts.values()), axis=0)
-    drawn = sum(len(samples) for samples in nearby.generations(loaded).values())
+    drawn = sum(len(samples) for samples in nearby.generations(book.loaded).values())
     found = np.flatnonzero(total > 0)
     st.caption(
         f"{len(found):,} images came back, {total.sum():,} times among {drawn:,} generations: "
@@ -114,13 +188,14 @@ def by_extraction(book: Casebook) -> tuple[list[int], None]:
 
 def narrowed(queue: list[int], status: str, text: str, book: Casebook, seen: Review) -> list[int]:
     """The part of the queue with a status and a name; each picture once."""
-    stale = seen.stale(book) if status == "Stale" else {}
+    images = book.loaded.images
+    stale = seen.stale(book) if status == STALE else {}
     keep: Callable[[str], bool] = {
-        "All": lambda image: True,
-        "To decide": lambda image: image not in seen.decided,
-        "Decided": lambda image: image in seen.decided,
-        "Stale": lambda image: image in stale,
-        "Disputed": lambda image: any(
+        ALL: lambda image: True,
+        TO_DECIDE: lambda image: image not in seen.decided,
+        DECIDED: lambda image: image in seen.decided,
+        STALE: lambda image: image in stale,
+        DISPUTED: lambda image: any(
             line["verdict"] != seen.own[image]["verdict"] for line in seen.others.get(image, ())
         ),
     }[status]
@@ -140,8 +215,7 @@ def the_name() -> str:
         return name
     typed = st.text_input(
         "Reviewer",
-        key="reviewer",
-        persist_state="session",
+        key=REVIEWER.key(),
         placeholder="your name",
         max_chars=100,
         width=220,
@@ -156,19 +230,23 @@ def the_name() -> str:
 
 
 @st.fragment
+@guarded()
 def deciding(book: Casebook, queue: list[int], reviewer: str) -> None:
     """The desk and what follows from it.
 
     A fragment: nothing in it runs long, and a verdict need not run the page.
     """
+    loaded, images = book.loaded, book.loaded.images
     on_the_desk = st.container()  # first, so that it keeps its place whatever else is drawn
     place = {images.ids[index]: spot for spot, index in enumerate(queue)}
 
     def received(state: State) -> None:
-        st.session_state.desk_state = state
+        DESK.set(state)
+        if state.at in place:
+            selection.choose(state.at)
         answer = {
-            "number": st.session_state.get("desk_answer", {}).get("number", 0) + 1,
-            "processed": [],
+            "number": ANSWER.get()["number"] + 1,
+            "processed": list[str](),
             "lost": "",
             "problem": "",
         }
@@ -179,12 +257,9 @@ def deciding(book: Casebook, queue: list[int], reviewer: str) -> None:
             )
         except Unsaved as error:
             answer["problem"] = str(error)
-        st.session_state.desk_answer = answer
+        ANSWER.set(answer)
 
-    state = st.session_state.get("desk_state", State())
-    answer = st.session_state.get(
-        "desk_answer", {"number": 0, "processed": [], "lost": "", "problem": ""}
-    )
+    answer, state = ANSWER.get(), DESK.get()
     try:
         seen = review(loaded.denoiser.digest, reviewer)
         stale = seen.stale(book)
@@ -192,17 +267,12 @@ def deciding(book: Casebook, queue: list[int], reviewer: str) -> None:
         show_error(error)
         return
     token = f"{loaded.denoiser.digest}{hash(tuple(queue))}"
-    asked = state.at
-    at = next((image for image in (asked, st.query_params.get("case")) if image in place), None)
-    if at is None or (
-        st.session_state.get("desk_queue") not in (None, token) and asked not in place
-    ):
+    at = selection.chosen()
+    if at not in place:
         at = next(
             (images.ids[index] for index in queue if images.ids[index] not in seen.decided),
             images.ids[queue[0]],
         )
-    st.session_state.desk_queue = token
-    st.query_params["case"] = at
     first = max(0, place[at] - BEHIND)
     window = queue[first : place[at] + AHEAD]
     held = set(state.known)
@@ -221,7 +291,7 @@ def deciding(book: Casebook, queue: list[int], reviewer: str) -> None:
         "first": first,
         "total": len(queue),
         "at": at,
-        "asked": asked,
+        "asked": state.at,
         "cases": described(
             book,
             [index for index in window if images.ids[index] not in held],
@@ -246,54 +316,4 @@ def deciding(book: Casebook, queue: list[int], reviewer: str) -> None:
     after_the_desk(book, queue, seen, at)
 
 
-above, below = st.container(), st.container()  # what is above may grow and shrink while it is made
-with above:
-    row = st.container(horizontal=True, vertical_alignment="bottom")
-    sources = ["A measure", "Extraction", "By hand", "Imported"]
-    source = row.segmented_control(
-        "Queue",
-        sources,
-        default=sources[0],
-        required=True,
-        key="queue",
-        bind="query-params",
-        help="Which images to look at.",
-    )
-    with row:
-        reviewer = the_name()
-    with row.popover(
-        "Filter"
-        if (st.session_state.get("status", "All"), st.session_state.get("names", "")) == ("All", "")
-        else "Filtered",
-        icon=":material/filter_alt:",
-    ):
-        status = st.segmented_control(
-            "Show",
-            STATUS,
-            default="All",
-            required=True,
-            key="status",
-            bind="query-params",
-            help="By your own verdicts, as they were when the queue was made. Disputed: another "
-            "reviewer decided otherwise; only what you have decided shows.",
-        )
-        search = st.text_input("Names that hold", key="names", bind="query-params")
-    book = casebook(loaded, None, alike())
-    queue, flagged = {
-        "A measure": by_measure,
-        "Extraction": by_extraction,
-        "By hand": by_hand,
-        "Imported": imported,
-    }[source](book)
-try:
-    if flagged is not None:
-        book = casebook(loaded, flagged, alike())
-    if queue:
-        queue = narrowed(queue, status, search, book, review(loaded.denoiser.digest, reviewer))
-        if queue:
-            with below:
-                deciding(book, queue, reviewer)
-        else:
-            st.info("No case of this queue passes these filters.", icon=":material/filter_alt_off:")
-except ValueError as error:
-    show_error(error)
+main()

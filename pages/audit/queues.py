@@ -8,19 +8,21 @@ import streamlit as st
 from memlib.audit.queue import ABSENT, match_names, match_pictures, read_names
 from memlib.images.decode import LARGEST_FILE, SUFFIXES
 from pages.audit.casebook import Casebook
+from pages.audit.choices import FOLDER, FOUND, MATCHED
 from pages.session import workspace
 from pages.session.messages import show_error
+from pages.session.selection import BY_HAND
 
 MOST = 5000  # pictures read from a folder
 
 
 def by_hand(book: Casebook) -> tuple[list[int], None]:
-    """Images whose names hold a text, added to a list that lasts as long as the session."""
+    """Images whose names contain a text, added to a list that lasts as long as the session."""
     images = book.loaded.images
-    kept: list[str] = st.session_state.setdefault("by_hand", [])
+    kept = BY_HAND.get()
     row = st.container(horizontal=True, vertical_alignment="bottom")
     text = row.text_input(
-        "Names that hold, or ids", key="by_hand_text", placeholder=images.names[0], width=320
+        "Name contains, or id", key=FOUND.key(), placeholder=images.names[0], width=320
     )
     found = [
         image
@@ -51,7 +53,7 @@ def imported(book: Casebook) -> tuple[list[int], None]:
     )
     folder = right.text_input(
         "Or a folder of pictures on this machine",
-        key="import_folder",
+        key=FOLDER.key(),
         placeholder="below a folder this app may read",
     )
     try:
@@ -81,7 +83,7 @@ def _matched(book: Casebook, files: list, folder: str) -> pd.DataFrame:
     lists = [file for file in files if Path(file.name).suffix.lower() in (".csv", ".txt")]
     pictures = [(file.name, file.file_id, file) for file in files if file not in lists]
     key = (book.loaded.images.digest, folder, tuple(file.file_id for file in files))
-    if st.session_state.get("imported", (None,))[0] != key:
+    if MATCHED.get()[0] != key:
         images = book.loaded.images
         names = [
             name
@@ -95,18 +97,15 @@ def _matched(book: Casebook, files: list, folder: str) -> pd.DataFrame:
         if encoded:
             with st.spinner("Matching the pictures"):
                 found.append(match_pictures(encoded, images))
-        st.session_state.imported = (
-            key,
-            pd.concat([part for part in found if len(part)] or found[:1], ignore_index=True),
-        )
-    table: pd.DataFrame = st.session_state.imported[1]
-    return table
+        parts = [part for part in found if len(part)] or found[:1]
+        MATCHED.set((key, pd.concat(parts, ignore_index=True)))
+    return MATCHED.get()[1]
 
 
 def _folder(path: str) -> list[tuple[str, bytes]]:
     place = Path(workspace.confine(path))
     if not place.is_dir():
-        raise ValueError(f"{path!r} is no folder.")
+        raise ValueError(f"{path[:200]!r} is not a folder.")
     files = [
         file
         for file in sorted(place.rglob("*"))
@@ -114,7 +113,7 @@ def _folder(path: str) -> list[tuple[str, bytes]]:
     ]
     if len(files) > MOST:
         raise ValueError(
-            f"{path!r} holds {len(files):,} pictures, more than {MOST:,}; choose a smaller folder."
+            f"{path[:200]!r} holds {len(files):,} pictures, more than {MOST:,}; choose a smaller folder."
         )
     for file in files:
         workspace.confine(str(file))  # a link may lead elsewhere

@@ -15,6 +15,7 @@ from streamlit.errors import StreamlitSecretNotFoundError
 from memlib.audit import Change, Unsaved, Verdicts, changed, standing, undoable, visible
 from memlib.measures import MEASURES
 from pages.audit.casebook import Casebook, Flagged
+from pages.audit.choices import EVIDENCE, OUTDATED
 
 DATABASE = "AFTERIMAGE_DATABASE"
 SHOWN_UNDO = 10  # how many actions of an earlier visit can be taken back by key
@@ -69,8 +70,7 @@ class Review:
         """Why the reviewer's verdicts no longer rest on what is shown, by image; evidence is read
         once a session.
         """
-        known: dict[int, dict[str, Any]] = st.session_state.setdefault("audit_evidence", {})
-        found: dict[tuple, list[str]] = st.session_state.setdefault("audit_stale", {})
+        known, found = EVIDENCE.get(), OUTDATED.get()
         place = {image: index for index, image in enumerate(book.loaded.images.ids)}
         lines = {
             image: line["id"]

@@ -1,5 +1,5 @@
-"""The parts of the evidence page: drawing pictures, what came back, two measures against each
-other, where they disagree.
+"""Panels of the evidence page: drawing pictures, two measures against each other, and where they
+disagree.
 """
 
 from collections.abc import Callable, Sequence
@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from memlib import ImageSet
-from memlib.evidence import disagreement, held_out, rank_agreement, ranks
+from memlib.evidence import disagreement, rank_agreement, ranks
 from memlib.extraction.generations import PART, generate_run, plan_of
 from memlib.extraction.stages import folder_of
 from memlib.measures import MEASURES
@@ -28,7 +28,7 @@ SHOWN = 24
 
 
 def sampling(loaded: Workspace) -> None:
-    """Draw pictures from the model and store them; what is stored is not drawn again."""
+    """Draw the form that draws pictures from the model and stores them; stored ones are kept."""
     folder = folder_of(
         plan_of(loaded.denoiser, steps=STEPS), attacks.FOLDER
     )  # the extraction page finds the run, too
@@ -69,7 +69,7 @@ def sampling(loaded: Workspace) -> None:
 def pictures(
     images: ImageSet, places: Sequence[int], captions: Sequence[str], width: int = 64
 ) -> None:
-    """Small pictures in a row that wraps, each with a line below."""
+    """Draw small pictures in a row that wraps, each with a line below."""
     strip = st.container(horizontal=True, gap="small")
     for pixels, place, caption in zip(rgb(images.batch(places)), places, captions, strict=True):
         cell = strip.container(width=width + 24, gap=None)
@@ -77,21 +77,8 @@ def pictures(
         cell.caption(caption)
 
 
-def reproduced_gallery(loaded: Workspace, samples: ImageSet, counts: np.ndarray) -> None:
-    """The images that came back, the most often first."""
-    order = np.argsort(-counts, kind="stable")[: int((counts > 0).sum())]
-    if len(order):
-        with st.expander(
-            f"The {len(order):,} images that came back", icon=":material/content_copy:"
-        ):
-            shown = order[: 4 * SHOWN]
-            pictures(loaded.images, shown.tolist(), [f"{counts[place]:,} times" for place in shown])
-            if len(order) > len(shown):
-                st.caption(f"The first {len(shown)}.")
-
-
 def two_measures(values: pd.DataFrame, key: str) -> tuple[str, str] | None:
-    """Two different measures that share images."""
+    """Draw the choice of two different measures; None where there are not two."""
     known = [name for name in MEASURES if values[name].nunique() > 1]
     if len(known) < 2:
         return None
@@ -121,7 +108,9 @@ def two_measures(values: pd.DataFrame, key: str) -> tuple[str, str] | None:
 def scatter_panel(
     loaded: Workspace, values: pd.DataFrame, order: pd.DataFrame, counts: np.ndarray
 ) -> None:
-    """How far measures agree, and any two against each other: selecting points opens the images."""
+    """Draw how far measures agree, and two against each other: selecting points opens the
+    images.
+    """
     st.subheader("Do they agree?")
     agreement = rank_agreement(values)
     if len(agreement) < 2:
@@ -136,8 +125,8 @@ def scatter_panel(
             alt="Spearman's rank correlation of every two measures, in their directions",
         )
         st.caption(
-            "Spearman's, each measure in its direction, over the images both have. 1: the same "
-            "order."
+            "Spearman's rank correlation, each measure in its direction, over the images that both "
+            "have. 1 is the same order."
         )
     chosen = two_measures(values, "scatter")
     if chosen is None:
@@ -145,7 +134,7 @@ def scatter_panel(
     one, other = chosen
     images = loaded.images
     groups = np.where(
-        held_out(images), "held out", np.where(counts > 0, "came back", "not seen to come back")
+        images.held_out, "held out", np.where(counts > 0, "came back", "not seen to come back")
     )
     places = np.flatnonzero(values[[one, other]].notna().all(axis=1))
     axes = [f"{MEASURES[name].title}, {MEASURES[name].unit}" for name in chosen]
@@ -199,7 +188,7 @@ def scatter_panel(
 
 
 def disagreement_panel(loaded: Workspace, values: pd.DataFrame, counts: np.ndarray) -> None:
-    """The images on whose rank two measures differ most."""
+    """Draw the images on whose rank two measures differ most."""
     st.subheader("Where they disagree")
     chosen = two_measures(values, "disagree")
     if chosen is None:
@@ -224,13 +213,13 @@ def disagreement_panel(loaded: Workspace, values: pd.DataFrame, counts: np.ndarr
         if places:
             pictures(loaded.images, places, captions)
     st.caption(
-        "Below each image: its rank by the one that ranks it higher, and by the other, among the "
-        f"{len(order):,} images that both have."
+        "Below each image: its rank by the measure that ranks it higher, then by the other, among "
+        f"the {len(order):,} images that both have."
     )
 
 
 def missing_panel(loaded: Workspace, values: pd.DataFrame) -> None:
-    """Measures that not all images have, and a way to measure some."""
+    """Draw which measures some images lack, and a form to measure them."""
     total = len(loaded.images)
     missing = {
         name: total - int(values[name].count()) for name in MEASURES if values[name].count() < total
@@ -238,7 +227,7 @@ def missing_panel(loaded: Workspace, values: pd.DataFrame) -> None:
     if not missing:
         return
     with st.expander(
-        f"{len(missing):,} measures are not known of all images", icon=":material/play_arrow:"
+        f"{len(missing):,} measures are missing for some images", icon=":material/play_arrow:"
     ):
         row = st.container(horizontal=True, vertical_alignment="bottom")
         name = row.selectbox(
@@ -278,8 +267,8 @@ def missing_panel(loaded: Workspace, values: pd.DataFrame) -> None:
                 pass
 
         st.caption(
-            f"{measure.forwards(loaded.denoiser):,} network forwards an image, drawn at random "
-            "among those without it."
+            f"{measure.forwards(loaded.denoiser):,} network forwards an image. The images are "
+            "chosen at random among those without a value."
         )
         seconds = workspace.seconds(
             loaded.denoiser, len(chosen) * measure.forwards(loaded.denoiser)

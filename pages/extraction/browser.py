@@ -9,7 +9,7 @@ import streamlit as st
 from memlib.extraction import Generations
 from memlib.runs import TableRows
 from memlib.workspace import Workspace
-from pages.extraction.criterion import Copies
+from pages.extraction.criterion import PAGE, Copies
 from pages.extraction.detail import detail, place_of
 from pages.extraction.path import path
 from pages.figures.pictures import rgb
@@ -18,6 +18,10 @@ from pages.ranking.facts import short
 from pages.session import selection
 from pages.widgets.pairs import Pair, pairs
 
+VERDICT = PAGE.maybe_one_of("verdict", ("copy", "no copy"))
+CLUSTER = PAGE.maybe_one_of("cluster", list[int]())
+ONCE = PAGE.switch("once")
+GENERATION = PAGE.text("generation", of_model=True)  # the number of the selected image
 PER_PAGE = 24
 SORTS = [
     Sort("ratio", "Ratio", -1),
@@ -37,7 +41,7 @@ def browse(
     narrowed = narrow(table)
     known = [sort for sort in SORTS if sort.column in table and table[sort.column].notna().any()]
     rows = TableRows(narrowed, ["group"], key="number", text="nearest_name")
-    browser = Browser("pairs", rows, known, key="number", per_page=PER_PAGE)
+    browser = Browser(PAGE, rows, known, key="number", per_page=PER_PAGE)
     browser.controls()
     query = browser.query()
     seen = browser.look(query, chosen(loaded, narrowed))
@@ -47,7 +51,7 @@ def browse(
     passing = rows.passing(query.where)
     said = f"{len(passing):,} of {len(table):,} generated images"
     if len(passing) < len(table):
-        st.caption(f"{said} pass the filters. Everything below is of these.")
+        st.caption(f"{said} pass the filters. The table and the downloads below hold these alone.")
     left, right = st.columns([6, 5], gap="medium")
     with left:
         picked = _gallery(loaded, generations, seen, rule)
@@ -65,37 +69,29 @@ def browse(
 def narrow(table: pd.DataFrame) -> pd.DataFrame:
     """Draw the filters that only generated images have; returns the rows that pass them."""
     row = st.container(horizontal=True, vertical_alignment="bottom")
-    verdict = row.segmented_control(
-        "Verdict", ["copy", "no copy"], key="verdict", bind="query-params"
-    )
+    largest = max(0.05, float(np.ceil(table["distance"].max() * 20) / 20) if len(table) else 1.0)
+    verdict = row.segmented_control("Verdict", VERDICT.options, key=VERDICT.key())
     if verdict:
         table = table[table["verdict"] == verdict]
     if "cluster" in table:
+        known = sorted(int(one) for one in table["cluster"].unique())
+        choice = CLUSTER.among([None, *known], None)
         cluster = row.selectbox(
             "Cluster",
-            [None, *sorted(table["cluster"].unique())],
-            format_func=lambda c: "all" if c is None else f"{c}",
-            key="cluster",
+            choice.options,
+            format_func=lambda one: "all" if one is None else f"{one}",
+            placeholder="all",
+            key=choice.key(),
             width=110,
         )
         table = table[table["cluster"] == cluster] if cluster is not None else table
-    largest = float(np.ceil(table["distance"].max() * 20) / 20) if len(table) else 1.0
-    if "band" in st.session_state and st.session_state.band[1] > largest:
-        st.session_state.pop("band")
-    low, high = row.slider(
-        "Distance",
-        0.0,
-        max(0.05, largest),
-        (0.0, max(0.05, largest)),
-        0.01,
-        key="band",
-        width=200,
-    )
+    band = PAGE.any(f"distances up to {largest:g}", (0.0, largest))
+    row.slider("Distance", 0.0, largest, step=0.01, key=band.key(), width=200)
+    low, high = band.value()
     table = table[(table["distance"] >= low) & (table["distance"] <= high)]
     if row.toggle(
         "One of each",
-        key="once",
-        bind="query-params",
+        key=ONCE.key(),
         help="Of the generated images with the same nearest training image only the closest.",
     ):
         table = table.sort_values("distance", kind="stable").drop_duplicates("nearest")
@@ -106,7 +102,7 @@ def chosen(loaded: Workspace, table: pd.DataFrame) -> str | None:
     """The number of the generated image to show: the one in the address, as long as the session's
     image is its nearest training image; otherwise the closest one to the session's image.
     """
-    asked, image = st.query_params.get("generation"), selection.chosen()
+    asked, image = GENERATION.value(), selection.chosen()
     numbers = table["number"].astype(str)
     nearest = np.array([loaded.images.ids[int(place)] for place in table["nearest"]], dtype=object)
     own = table[nearest == image]
@@ -117,7 +113,7 @@ def chosen(loaded: Workspace, table: pd.DataFrame) -> str | None:
 
 def choose(loaded: Workspace, row: pd.Series) -> None:
     """Select a generated image, and with it its nearest training image in the whole session."""
-    st.query_params["generation"] = str(int(row["number"]))
+    GENERATION.set(str(int(row["number"])))
     selection.choose(loaded.images.ids[int(row["nearest"])])
 
 

@@ -1,5 +1,5 @@
-"""The clusters a run was led to: how tight they are, how well they are known under noise, what came
-out of each.
+"""The clusters a run was led to: how tight they are, how well the classifier knows them under noise,
+and what was drawn for each.
 """
 
 import numpy as np
@@ -16,13 +16,16 @@ from pages.figures.pictures import enlarge, rgb
 def cluster_browser(
     loaded: Workspace, generations: Generations, table: pd.DataFrame, copy: np.ndarray
 ) -> None:
+    """Draw the clusters of a run, and the generated images of one; `copy` (N,) says which are
+    copies.
+    """
     surrogate = generations.manifest.get("surrogate")
     if surrogate is None:
         st.info("These images were drawn without clusters.", icon=":material/info:")
         return
     settings, cohesion = surrogate["settings"], np.array(surrogate["cohesion"])
     st.caption(
-        f"{settings['generated']:,} images of the model's own, described by "
+        f"{settings['generated']:,} model samples, with the features "
         f"{settings['features']}, in {settings['clusters']} clusters; "
         f"{len(surrogate['kept'])} have a cohesion of at least {settings['cohesion']:g} and are "
         f"kept, with {surrogate['kind']} labels."
@@ -54,7 +57,7 @@ def cluster_browser(
         {
             "cluster": np.arange(len(surrogate["kept"])),
             "cohesion": cohesion[surrogate["kept"]],
-            "own images": np.bincount(labels, minlength=len(surrogate["kept"])),
+            "model samples": np.bincount(labels, minlength=len(surrogate["kept"])),
             "led there": table.groupby("cluster")
             .size()
             .reindex(range(len(surrogate["kept"])), fill_value=0)
@@ -113,6 +116,8 @@ def _accuracy(surrogate: dict) -> go.Figure:
     )
     figure.add_hline(surrogate["chance"], line_dash="dot", annotation_text="chance")
     figure.update_xaxes(type="log", title="noise level σ")
-    figure.update_yaxes(title="accuracy on own images left out", range=[0, 1.02], tickformat=".0%")
+    figure.update_yaxes(
+        title="accuracy on model samples left out", range=[0, 1.02], tickformat=".0%"
+    )
     figure.update_layout(height=260, margin={"l": 0, "r": 0, "t": 24, "b": 0})
     return figure

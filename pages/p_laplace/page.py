@@ -2,24 +2,32 @@
 owes to simpler ones.
 """
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 import streamlit as st
 
-from memlib.measures import LEVELS, POWERS
+from memlib.measures import LEVELS, POWERS, PLaplaceSettings
+from memlib.measures.plaplace import RANKING
 from memlib.runs import result_table
 from memlib.workspace import Workspace
 from pages.p_laplace.detail import detail
 from pages.p_laplace.panels import closer_look
 from pages.p_laplace.separation import against_loss, separation
-from pages.p_laplace.sphere_view import MEASURE, Sphere
+from pages.p_laplace.sphere_view import MEASURE, PAGE, Sphere
 from pages.ranking.measuring import measuring
 from pages.ranking.overview import overview
 from pages.ranking.ranked import Ranked, ranked_images
+from pages.ranking.settings import settings_controls
 from pages.ranking.table import table_and_source
 from pages.session import workspace
+
+USUAL = PLaplaceSettings(p=POWERS, directions=RANKING)
+POWER = PAGE.one_of("p", POWERS, 1.0, words=lambda p: f"{p:g}")
+LEVEL = PAGE.one_of("sigma", LEVELS, LEVELS[1], words=lambda sigma: f"{sigma:g}", of_model=True)
+FINE_DIRECTIONS = PAGE.number("fine", 32, 2, 1024)
+RADIUS = PAGE.number("radius", 1.0, 0.001, 10.0)
+MINUS = "Minus reference"
+SHOWN = PAGE.one_of("of", ("K", MINUS), "K")
 
 
 def main() -> None:
@@ -31,7 +39,7 @@ def main() -> None:
         "perfectly memorised image, 0 where the model sees nothing there."
     )
     view = settings(loaded)
-    measuring(view, len(view.models) * view.parameters["directions"])
+    measuring(view)
     rows = {
         image: {**row, "value": row[f"K_{view.p:g}"], "stderr": row[f"stderr_{view.p:g}"]}
         for image, row in view.stored().items()
@@ -52,108 +60,69 @@ def main() -> None:
 
 
 def settings(loaded: Workspace) -> Sphere:
-    """What is ranked, and how it is measured; it stands in the address."""
+    """Draw what is ranked and how it is measured. ValueError where values do not fit together."""
     denoiser = loaded.denoiser
     levels = [sigma for sigma in LEVELS if denoiser.sigma_floor <= sigma <= denoiser.sigma_max] or [
         denoiser.sigma_max
     ]
+    sigma = LEVEL.among(levels, levels[min(1, len(levels) - 1)])
     row = st.container(horizontal=True, vertical_alignment="bottom")
-    p = row.segmented_control(
+    row.segmented_control(
         "p",
-        POWERS,
-        default=1.0,
+        POWER.options,
         required=True,
-        key="p",
-        bind="query-params",
-        format_func=lambda one: f"{one:g}",
+        key=POWER.key(),
+        format_func=POWER.words,
         help="p = 1 looks at the direction of the score alone, p = 2 is the Laplacian, larger p "
         "weigh strong scores more. All are measured at once.",
     )
-    sigma = row.segmented_control(
-        "Noise level σ",
-        levels,
-        default=levels[min(1, len(levels) - 1)],
-        required=True,
-        key="sigma",
-        bind="query-params",
-        format_func=lambda one: f"{one:g}",
+    row.segmented_control(
+        "Noise level σ", sigma.options, required=True, key=sigma.key(), format_func=sigma.words
     )
     with st.expander("Settings", icon=":material/tune:"):
         columns = st.columns(5)
-        directions = columns[0].number_input(
-            "Directions",
-            2,
-            1024,
-            16,
-            step=2,
-            key="directions",
-            bind="query-params",
-            help="Points on the sphere for each image, in opposite pairs; as many forwards.",
-        )
-        fine = columns[1].number_input(
+        chosen = settings_controls(PAGE, USUAL, ("directions", "center", "seed"), columns)
+        fine = columns[3].number_input(
             "Directions for maps",
             2,
             1024,
-            32,
             step=2,
-            key="fine",
-            bind="query-params",
+            key=FINE_DIRECTIONS.key(),
             help="For the selected image, at each of its noise levels.",
         )
-        radius = columns[2].number_input(
+        radius = columns[4].number_input(
             "Radius, in units of σ√d",
             0.001,
             10.0,
-            1.0,
             format="%.3g",
-            key="radius",
-            bind="query-params",
+            key=RADIUS.key(),
             help="1 is where noised copies of the image lie. Other radii are other measurements: "
             "nothing is compared across them.",
         )
-        center = columns[3].selectbox(
-            "Centre",
-            ["clean", "noised"],
-            key="center",
-            bind="query-params",
-            help="Around the image itself, or around one noised copy of it.",
-        )
-        seed = columns[4].number_input(
-            "Seed",
-            0,
-            2**31 - 1,
-            0,
-            key="seed",
-            bind="query-params",
-            help="The same seed draws the same directions for all images.",
-        )
-    parameters: dict[str, Any] = {
-        "p": list(POWERS),
-        "directions": int(directions) // 2 * 2,
-        "seed": int(seed),
-    }
-    if center != "clean":
-        parameters["center"] = center
-    return Sphere(
-        loaded, MEASURE.name, parameters, minus_reference(loaded), float(p), int(fine) // 2 * 2
-    ).at(float(sigma), float(radius))
+    view = Sphere(
+        loaded,
+        MEASURE.name,
+        chosen.parameters,
+        minus_reference(loaded),
+        POWER.value(),
+        int(fine) // 2 * 2,
+    )
+    return view.at(sigma.value(), float(radius))
 
 
 def minus_reference(loaded: Workspace) -> bool:
-    """Whether the reference's value is subtracted."""
+    """Draw whether the reference's value is subtracted."""
     if loaded.reference is None:
         return False
-    choice = st.segmented_control(
+    st.segmented_control(
         "Show",
-        ["K", "Minus reference"],
-        default="K",
+        SHOWN.options,
         required=True,
-        key="of",
-        bind="query-params",
+        key=SHOWN.key(),
         help="A model trained less or without the images sees how simple a picture is, but does "
         "not remember it. Its value can be taken away.",
     )
-    return bool(choice == "Minus reference")
+    return SHOWN.value() == MINUS
 
 
 def browse(view: Sphere, table: pd.DataFrame) -> Ranked | None:
@@ -161,7 +130,7 @@ def browse(view: Sphere, table: pd.DataFrame) -> Ranked | None:
 
     No fragment: a click in one would not end the work going on in it.
     """
-    ranked = ranked_images("p_laplace", view, table, lambda value: f"{value:.4f}")
+    ranked = ranked_images(PAGE, view, table, lambda value: f"{value:.4f}")
     if ranked is None:
         return None
     with ranked.side:

@@ -11,14 +11,11 @@ import streamlit as st
 from memlib.measures import maps as map_tools
 from pages.figures import charts
 from pages.figures.pictures import coarse, colour_range
-from pages.p_laplace.sphere_view import CURVES, MEASURE, Sphere
+from pages.p_laplace.sphere_view import CURVES, MEASURE, PAGE, Sphere
 from pages.ranking.redraw_panel import redraw_panel
 from pages.ranking.view import SMOOTHED, SMOOTHING, Picture, panel_and_picture
 from pages.session import workspace
 from pages.session.long_work import long_work
-from pages.session.state import Page
-
-PAGE = Page("p_laplace")
 
 SECOND = 256  # forwards of each estimator where two are compared
 RADII = (0.03, 0.1, 0.2, 0.4, 0.7, 1.0, 1.4, 2.0)  # in units of sigma sqrt(d)

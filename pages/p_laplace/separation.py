@@ -8,8 +8,11 @@ from memlib.images import HELD_OUT
 from memlib.measures import LEVELS, POWERS
 from memlib.statistics import auc_interval
 from pages.figures import charts
-from pages.p_laplace.sphere_view import Sphere
+from pages.p_laplace.sphere_view import PAGE, Sphere
 from pages.ranking.ranked import Ranked
+from pages.session.messages import plain
+
+SEPARATED = PAGE.one_of("separate", list[str](), "", of_model=True)
 
 
 def against_loss(view: Sphere, ranked: Ranked) -> None:
@@ -67,16 +70,16 @@ def separation(view: Sphere, ranked: Ranked) -> None:
         return
     st.subheader("What each p and noise level separates")
     usual = "copied x 32" if "copied x 32" in wanted else wanted[-1]
-    group = st.segmented_control(
+    choice = SEPARATED.among(wanted, usual)
+    st.segmented_control(
         "Group against held-out images",
-        wanted,
-        default=usual,
+        choice.options,
         required=True,
-        key="separate",
-        bind="query-params",
+        format_func=plain,
+        key=choice.key(),
     )
     kind_of = dict(zip(table["id"], kinds, strict=True))
-    lines = [line for level in LEVELS if (line := _line(view.at(level), kind_of, group))]
+    lines = [line for level in LEVELS if (line := _line(view.at(level), kind_of, choice.value()))]
     st.dataframe(lines, hide_index=True, height="content", alt="AUC by p and noise level")
     st.caption(
         f"Area under the ROC curve among {said}, and its 95% bootstrap interval over images. The "

@@ -6,14 +6,16 @@ from typing import Any, Self
 
 import numpy as np
 
-from memlib.measures import MEASURES, Row
+from memlib.measures import MEASURES, PLaplaceSettings, Row
 from memlib.measures import maps as map_tools
 from pages.figures.pictures import colour_range, rgb
 from pages.ranking.view import SMOOTHED, SMOOTHING, Picture, View
 from pages.session import workspace
 from pages.session.long_work import long_work
+from pages.session.state import Page
 from pages.widgets.player import Axis, Kind, player
 
+PAGE = Page("p_laplace")
 MEASURE = MEASURES["k_1_at_0.5"]
 FINE = (1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0, 4.0)  # the positions of the slider over p
 CURVES = (1.0, 1.5, 2.0, 3.0)
@@ -33,17 +35,9 @@ class Sphere(View):
     def at(self, sigma: float, radius: float | None = None) -> Self:
         """The view at this noise level, on the sphere of another radius where one is given."""
         radius = self.radius if radius is None else radius
-        alike = {
-            name: value
-            for name, value in self.parameters.items()
-            if name not in ("sigma", "radius")
-        }
-        own = (
-            {}
-            if radius == 1
-            else {"radius": float(f"{radius * sigma * self.loaded.denoiser.dimension**0.5:.6g}")}
-        )
-        return replace(self, parameters={"sigma": sigma, **alike, **own}, radius=radius)
+        settings = PLaplaceSettings.read(self.parameters)
+        on_sphere = settings.on_sphere(sigma, radius, self.loaded.denoiser)
+        return replace(self, parameters=on_sphere.parameters, radius=radius)
 
     @property
     def sigma(self) -> float:

@@ -15,6 +15,7 @@ from memlib.runs import Filter, Rows
 from pages.ranking.facts import short
 from pages.session import selection
 from pages.session.messages import plain
+from pages.session.state import Kept, Page, SomeOf
 from pages.widgets.gallery import Card, gallery
 
 MOST, LEAST = "Most memorised first", "Least first"
@@ -75,13 +76,13 @@ class Seen:
 class Browser:
     """Rows with the controls that filter, order and page them.
 
-    `name` sets the keys of the controls apart from those of other pages; `group` is the metadata
-    column that is filtered by at first; `key` is the column a row is known by.
+    The choices are those of `page`; `group` is the metadata column that is filtered by at first,
+    `key` the column a row is known by.
     """
 
     def __init__(
         self,
-        name: str,
+        page: Page,
         rows: Rows,
         sorts: Sequence[Sort],
         *,
@@ -89,77 +90,57 @@ class Browser:
         key: str = "id",
         per_page: int = 48,
     ) -> None:
-        self.name, self.rows, self.sorts = name, rows, {sort.column: sort for sort in sorts}
-        self.group = group if group in rows.metadata else next(iter(rows.metadata), "")
-        self.id, self.per_page = key, per_page
+        self.page, self.rows, self.id, self.per_page = page, rows, key, per_page
+        self.sorts = {sort.column: sort for sort in sorts}
+        first = group if group in rows.metadata else next(iter(rows.metadata), "")
+        self.column = page.one_of("column", rows.metadata or [""], first)
+        self.text = page.text("search", of_model=True)
+        self.sort = page.one_of(
+            "sort", list(self.sorts), sorts[0].column, words=lambda name: self.sorts[name].title
+        )
+        self.order = page.one_of("order", (MOST, LEAST), MOST, words=self._word)
+        self.show = page.one_of("show", (IMAGES, MAPS), IMAGES)
+        self._opened = Kept(f"{page.name} opened at", lambda: ("none", 1))  # a query, and its page
 
-    def key(self, control: str) -> str:
-        """The key of a control, which is its name in the address too."""
-        return f"{self.name}_{control}"
+    @property
+    def groups(self) -> SomeOf[str]:
+        """The values of the chosen column that may pass; none lets all pass."""
+        column = self.column.value()
+        options = self.rows.choices(column) if column else []
+        return self.page.some_of("groups", options if len(options) > 1 else [], of_model=True)
 
     def query(self) -> Query:
         """What is asked for, whether or not the controls are drawn yet in this run."""
-        by, sorts = self._asked("sort"), list(self.sorts.values())
-        sort = next((one for one in sorts if by in (one.column, one.title)), sorts[0])
-        first = self._asked("order") not in (LEAST, SMALLEST)
-        column = self._column()
-        options = self.rows.choices(column) if column else []
-        values = tuple(value for value in self._listed("values") if value in options)
-        where = Filter(self._asked("search"), column if values else "", values)
-        return Query(where, sort, (sort.direction >= 0) == first, self._asked("show") == MAPS)
+        sort, values = self.sorts[self.sort.value()], tuple(self.groups.value())
+        where = Filter(self.text.value(), self.column.value() if values else "", values)
+        descending = (sort.direction >= 0) == (self.order.value() == MOST)
+        return Query(where, sort, descending, self.show.value() == MAPS)
 
     def controls(self, maps: bool = False) -> None:
         """Draw the row of filters and of the order; `maps` offers to show maps in the gallery."""
         row = st.container(horizontal=True, vertical_alignment="bottom")
-        column = self._column()
         if len(self.rows.metadata) > 1:
-            column = row.selectbox(
-                "Filter by",
-                self.rows.metadata,
-                index=self.rows.metadata.index(self.group),
-                key=self.key("column"),
-                bind="query-params",
-                width=130,
-            )
-        options = self.rows.choices(column) if column else []
-        if len(options) > 1:
-            draw = row.pills if len(options) <= FEW else row.multiselect
-            draw(
-                plain(column).capitalize(),
-                options,
-                key=self.key("values"),
-                bind="query-params",
-                **({"selection_mode": "multi"} if draw == row.pills else {"width": 220}),
-            )
-        row.text_input("Name contains", key=self.key("search"), bind="query-params", width=180)
+            row.selectbox("Filter by", self.column.options, key=self.column.key(), width=130)
+        groups = self.groups
+        if groups.options:
+            title, key = plain(self.column.value()).capitalize(), groups.key()
+            if len(groups.options) <= FEW:
+                row.pills(title, groups.options, selection_mode="multi", format_func=plain, key=key)
+            else:
+                row.multiselect(title, groups.options, key=key, width=220)
+        row.text_input("Name contains", key=self.text.key(), width=180)
         if len(self.sorts) > 1:
             row.selectbox(
                 "Sort by",
-                list(self.sorts),
-                format_func=lambda name: self.sorts[name].title,
-                key=self.key("sort"),
-                bind="query-params",
+                self.sort.options,
+                format_func=self.sort.words,
+                key=self.sort.key(),
                 width=200,
             )
-        known = self.query().sort.direction != 0
-        words = {} if known else {MOST: LARGEST, LEAST: SMALLEST}
-        row.segmented_control(
-            "Order",
-            [MOST, LEAST],
-            format_func=lambda order: words.get(order, order),
-            default=MOST,
-            required=True,
-            key=self.key("order"),
-            bind="query-params",
-        )
-        if maps:
+        choices = [(self.order, "Order"), *([(self.show, "Show")] if maps else [])]
+        for choice, title in choices:
             row.segmented_control(
-                "Show",
-                [IMAGES, MAPS],
-                default=IMAGES,
-                required=True,
-                key=self.key("show"),
-                bind="query-params",
+                title, choice.options, format_func=choice.words, required=True, key=choice.key()
             )
 
     def look(self, query: Query, chosen: str | None) -> Seen | None:
@@ -185,7 +166,7 @@ class Browser:
     def turn(self, seen: Seen) -> None:
         """Draw the control that turns the pages."""
         if seen.pages > 1:
-            start = st.session_state[self.key("opened")][1]
+            start = self._opened.get()[1]
             st.pagination(
                 seen.pages, default=min(start, seen.pages), key=self._page_key(seen.query)
             )
@@ -219,41 +200,31 @@ class Browser:
                 pictures,
                 cards,
                 seen.selected,
-                key=self.key("gallery"),
+                key=f"{self.page.name}.gallery",
                 on_select=on_select,
             )
 
-    def _column(self) -> str:
-        asked = self._asked("column")
-        return asked if asked in self.rows.metadata else self.group
-
-    def _asked(self, control: str) -> str:
-        """What a control says; the address speaks for one that was not drawn yet."""
-        key = self.key(control)
-        found = st.session_state[key] if key in st.session_state else st.query_params.get(key)
-        return str(found or "")
-
-    def _listed(self, control: str) -> list[str]:
-        key = self.key(control)
-        listed = st.session_state[key] if key in st.session_state else st.query_params.get_all(key)
-        return list(listed or ())
+    def _word(self, order: str) -> str:
+        """What an order is called for the chosen number."""
+        known = self.sorts[self.sort.value()].direction != 0
+        return order if known else {MOST: LARGEST, LEAST: SMALLEST}[order]
 
     def _page_key(self, query: Query) -> str:
         """A query has a control of its own, so that its page is never set from two sides."""
-        return f"{self.key('page')}_{query.token}"
+        return f"{self.page.name}.page.{query.token}"
 
     def _start(self, query: Query, chosen: str | None) -> int:
         """The page a query opens at: the selected image's on entering, the first after a change."""
         now = self._page_key(query)
-        before, start = st.session_state.get(self.key("opened"), (now, 1))
+        before, start = self._opened.get()
         if before not in st.session_state:
             by = (query.sort.column, query.descending)
             place = None if chosen is None else self.rows.place(chosen, *by, query.where)
             start = 1 if place is None else place // self.per_page + 1
         elif before != now:
             start = 1
-        st.session_state[self.key("opened")] = (now, start)
-        return int(start)
+        self._opened.set((now, start))
+        return start
 
 
 def _card(row: pd.Series, value: str, rank: int | None) -> Card:

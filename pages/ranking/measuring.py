@@ -15,11 +15,8 @@ from pages.session.messages import plain, show_error
 SAMPLE, EVERYTHING, CHOSEN = "A random sample", "Everything", "Chosen images"
 
 
-def measuring(view: View, forwards: int) -> None:
-    """Draw what can be measured and its cost, and measure it. Finished images are always kept.
-
-    `forwards` is the number of network forwards an image takes, of all models together.
-    """
+def measuring(view: View) -> None:
+    """Draw what can be measured and its cost, and measure it. Finished images are always kept."""
     background.adopt(view)
     images, models = view.loaded.images, view.models
     known = set.intersection(*(set(view.known(model)) for model in models))
@@ -29,9 +26,13 @@ def measuring(view: View, forwards: int) -> None:
         if not missing:
             return
         chosen = _chosen(images, missing, int(view.parameters["seed"]))
-        cost = downloads.duration(workspace.seconds(view.loaded.denoiser, len(chosen) * forwards))
+        cost = downloads.duration(
+            workspace.seconds(view.loaded.denoiser, len(chosen) * view.forwards)
+        )
         both = " with the model and its reference" if len(models) > 1 else ""
-        st.caption(f"{len(chosen):,} images, {forwards} network forwards each{both}: about {cost}.")
+        st.caption(
+            f"{len(chosen):,} images, {view.forwards} network forwards each{both}: about {cost}."
+        )
         row = st.container(horizontal=True)
         now = row.button(
             "Measure", type="primary", icon=":material/play_arrow:", disabled=not chosen

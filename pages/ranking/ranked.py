@@ -13,6 +13,7 @@ from memlib.runs import TableRows
 from pages.ranking.browser import Browser, Seen, Sort
 from pages.ranking.view import Picture, View
 from pages.session import selection
+from pages.session.state import Page
 
 MOST_VALUES = 100  # a metadata column with more values is no choice
 
@@ -46,7 +47,7 @@ class Ranked:
 
 
 def ranked_images(
-    name: str,
+    page: Page,
     view: View,
     table: pd.DataFrame,
     line: Callable[[float], str],
@@ -54,12 +55,12 @@ def ranked_images(
 ) -> Ranked | None:
     """Draw the filters and the gallery of a ranked table; None where no image passes.
 
-    `name` is the browser's, `line` writes a value on a card, `maps` gives pictures (N, H, W, 3) of
+    `page` owns the choices, `line` writes a value on a card, `maps` gives pictures (N, H, W, 3) of
     the maps of some ids.
     """
     images = view.loaded.images
     rows = TableRows(table, filterable(table, images))
-    browser = Browser(name, rows, [Sort("value", "Value", +1)])
+    browser = Browser(page, rows, [Sort("value", "Value", +1)])
     browser.controls(maps is not None)
     query = browser.query()
     seen = browser.look(query, selection.chosen())
@@ -68,7 +69,10 @@ def ranked_images(
         return None
     passing = rows.passing(query.where)
     if seen.passing < seen.total:
-        st.caption(f"{seen.said} pass the filters. Everything below is of these.")
+        st.caption(
+            f"{seen.said} pass the filters. The charts, the table and the downloads below hold "
+            "these alone; ranks count all measured images."
+        )
     left, right = st.columns([5, 6], gap="medium")
     with left:
         if maps is not None and query.maps:

@@ -48,6 +48,12 @@ class View:
             *([reference] if self.minus_reference and reference is not None else []),
         ]
 
+    @property
+    def forwards(self) -> int:
+        """Network forwards an image, of all models together."""
+        settings = MEASURES[self.measure].read(self.parameters)
+        return len(self.models) * settings.forwards(self.loaded.denoiser)
+
     def known(self, model: NetworkDenoiser, **changes: Any) -> Mapping[str, Row]:
         """One model's rows that are there already, by id, with some parameters changed; of other
         images too.
@@ -114,8 +120,7 @@ def uploaded(loaded: Workspace) -> Picture | None:
         file = st.file_uploader(
             "A picture to look at instead of the selected one",
             ["png", "jpg", "jpeg", "webp", "bmp", "gif", "tif", "tiff"],
-            help="Brought to the model's size as the image set is. Remove it to go back to the "
-            "selected image.",
+            help="It is resized as the image set is. Remove it to go back to the selected image.",
         )
     if file is None:
         return None

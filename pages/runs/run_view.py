@@ -1,4 +1,4 @@
-"""What is seen of a run: a page of its rows, sorted and filtered as the widgets say, and the
+"""What is seen of a run: a page of its rows, filtered and ordered as the browser says, and the
 pictures of its images.
 """
 
@@ -10,51 +10,90 @@ import pandas as pd
 import streamlit as st
 
 from memlib.images import ImageSet
-from memlib.measures import Measure
+from memlib.measures import Measure, maps
 from memlib.runs import Filter, Numbers, Run
 from pages.figures.pictures import colour, colour_range
-from pages.session import workspace
+from pages.ranking.browser import Browser, Query, Seen, Sort
+from pages.ranking.view import SMOOTHING
+from pages.session import selection, workspace
+from pages.session.state import Page
 
-PER_PAGE = 48
+PAGE = Page("runs")
 SAMPLE = 256  # maps that set the colour limits of all
-MOST, LEAST = "Most memorised first", "Least first"
-IMAGES, MAPS = "Images", "Maps"
+EVERYTHING = Filter()
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
 def numbers_of(folder: str, stamp: str) -> Numbers:
+    """The queries on a run's numbers, as the run is now."""
     return Numbers(Run(Path(folder)))
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def options_of(folder: str, stamp: str, column: str, _numbers: Numbers) -> list[str]:
-    """What a filter by this column can choose from, if that is a choice."""
-    found = _numbers.choices(column) if column else []
-    return found if len(found) > 1 else []
+def _choices(folder: str, stamp: str, column: str, most: int, _numbers: Numbers) -> list[str]:
+    return _numbers.choices(column, most)
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _count(folder: str, stamp: str, where: Filter, _numbers: Numbers) -> int:
+    return _numbers.count(where)
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _row(folder: str, stamp: str, image: str, where: Filter, _numbers: Numbers) -> pd.Series | None:
+    return _numbers.row(image, where)
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
 def histogram_of(
     folder: str, stamp: str, number: str, where: Filter, _numbers: Numbers
 ) -> pd.DataFrame:
+    """Counts of the rows that pass, over the whole range of a number."""
     return _numbers.histogram(number, where)
-
-
-@st.cache_data(max_entries=64, show_spinner=False)
-def count_of(folder: str, stamp: str, where: Filter, _numbers: Numbers) -> int:
-    return _numbers.count(where)
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
 def limits_of(folder: str, stamp: str, _run: Run) -> tuple[float, float]:
-    """Colour limits of the maps, from those of images spread over the run."""
-    return colour_range(_run.arrays(_run.spread(SAMPLE), "map"))
+    """Colour limits of the smoothed maps, from those of images spread over the run."""
+    return colour_range(maps_of(_run, _run.spread(SAMPLE)))
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)
 def places_of(digest: str, _ids: list[str]) -> dict[str, int]:
     """Where each image stands in an image set."""
     return {image: place for place, image in enumerate(_ids)}
+
+
+def maps_of(run: Run, positions: list[int]) -> np.ndarray:
+    """Maps (N, H, W) of some images, averaged like those of every page."""
+    return maps.smooth(run.arrays(positions, "map"), SMOOTHING)
+
+
+class RunRows:
+    """The rows of a run for the browser of images: queries whose answers are kept."""
+
+    def __init__(self, numbers: Numbers, key: tuple[str, str]) -> None:
+        self.numbers, self.key = numbers, key
+        self.names, self.metadata = numbers.names, numbers.metadata
+
+    def count(self, where: Filter = EVERYTHING) -> int:
+        return _count(*self.key, where, self.numbers)
+
+    def page(
+        self, by: str, descending: bool, offset: int, limit: int, where: Filter = EVERYTHING
+    ) -> pd.DataFrame:
+        return self.numbers.page(by, descending, offset, limit, where)
+
+    def row(self, image: str, where: Filter = EVERYTHING) -> pd.Series | None:
+        return _row(*self.key, image, where, self.numbers)
+
+    def place(
+        self, image: str, by: str, descending: bool, where: Filter = EVERYTHING
+    ) -> int | None:
+        return self.numbers.place(image, by, descending, where)
+
+    def choices(self, column: str, most: int = 100) -> list[str]:
+        return _choices(*self.key, column, most, self.numbers)
 
 
 @dataclass(frozen=True)
@@ -67,93 +106,69 @@ class Look:
     run: Run
     numbers: Numbers
     key: tuple[str, str]  # of the run as it is now, for caches
-    by: str  # the number the rows are sorted by
-    descending: bool
-    where: Filter
-    total: int  # rows that pass the filters
-    page: int
-    pages: int
-    table: pd.DataFrame  # the rows of the page
+    browser: Browser
+    query: Query
+    seen: Seen | None  # None where no image passes the filters
     images: ImageSet | None  # the loaded set, if all images of the page are in it
-    places: list[int]  # where
-    pictures: np.ndarray  # they themselves, or their maps
-
-    @property
-    def selected(self) -> pd.Series:
-        """The row of the image in the link, or the first."""
-        linked = self.table["id"] == st.query_params.get("image")
-        return self.table[linked].iloc[0] if linked.any() else self.table.iloc[0]
+    places: list[int]  # of the page's images in it
+    pictures: np.ndarray  # of the page's images, or of their maps
 
 
 def look(run: Run) -> Look:
-    """A page of the run, sorted and filtered as the widgets of `filters` say."""
-    state, key = st.session_state, (str(run.folder.resolve()), run.stamp)
+    """A page of the run, filtered and ordered as the browser's controls say."""
+    key = (str(run.folder.resolve()), run.stamp)
     numbers = numbers_of(*key)
-    by = state.get(f"by-{run.measure}")
-    by = by if by in numbers.names else run.main[0]
-    column = str(state.get("run_column", ""))
-    column = column if column in numbers.metadata else grouping(numbers)
-    options = options_of(*key, column, numbers)
-    values = tuple(
-        value for value in state.get(f"values-{column}", ()) if value in options
-    )  # another run may have others
-    descending = (direction_of(run, by) >= 0) == (state.get("run_order", MOST) == MOST)
-    where = Filter(text=state.get("run_search", ""), column=column if values else "", values=values)
-    total = count_of(*key, where, numbers)
-    pages = -(-total // PER_PAGE)
-    page = max(1, min(int(state.get("run_page", 1)), pages))
-    table = numbers.page(by, descending, (page - 1) * PER_PAGE, PER_PAGE, where)
+    names = sorted(numbers.names, key=lambda name: name != run.main[0])  # the main one first
+    sorts = [Sort(name, title_of(run, name), direction_of(run, name)) for name in names]
+    browser = Browser(PAGE, RunRows(numbers, key), sorts)
+    query = browser.query()
+    seen = browser.look(query, selection.chosen())
     loaded, images, places, pictures = workspace.current(), None, list[int](), np.empty(0)
-    if loaded is not None and total:
+    if loaded is not None and seen is not None:
         there = places_of(loaded.images.digest, loaded.images.ids)
-        places = [there.get(image, -1) for image in table["id"]]
+        places = [there.get(image, -1) for image in seen.table["id"]]
         if min(places) >= 0:
             images = loaded.images
-            if has_maps(run) and state.get("run_show") == MAPS:
-                pictures = colour(
-                    run.arrays(table["position"].tolist(), "map"), *limits_of(*key, run)
-                )
+            if has_maps(run) and query.maps:
+                heat = maps_of(run, seen.table["position"].tolist())
+                pictures = colour(heat, *limits_of(*key, run))
             else:
                 pictures = images.thumbnails(places)
-    return Look(
-        run,
-        numbers,
-        key,
-        by,
-        descending,
-        where,
-        total,
-        page,
-        pages,
-        table,
-        images,
-        places,
-        pictures,
-    )
+    return Look(run, numbers, key, browser, query, seen, images, places, pictures)
 
 
-def grouping(numbers: Numbers) -> str:
-    return "group" if "group" in numbers.metadata else next(iter(numbers.metadata), "")
+def ranks(view: Look, seen: Seen) -> list[int] | None:
+    """The ranks of the page's images among all of the run; None where a filter hides them."""
+    query, count = view.query, len(seen.table)
+    if seen.passing < seen.total or not query.sort.direction:
+        return None
+    known = seen.table[query.sort.column].notna().all()
+    most_first = query.descending == (query.sort.direction > 0)
+    if not known or not (most_first or view.numbers.known == seen.total):
+        return None
+    first = seen.first if most_first else seen.total - 1 - seen.first
+    return [first + 1 + (place if most_first else -place) for place in range(count)]
 
 
 def has_maps(run: Run) -> bool:
+    """Whether the run keeps a map of each image."""
     return run.columns().get("map") is not None
 
 
 def measure_of(run: Run, name: str) -> Measure | None:
+    """The measure that a column of the run is the number of."""
     return next((measure for measure in run.measures if measure.column == name), None)
 
 
 def direction_of(run: Run, name: str) -> int:
     """+1 where bigger means more memorised, -1 where smaller does, 0 where neither is known."""
     measure = measure_of(run, name)
-    if measure is None and name.startswith(
-        ("flux_", "divergence_")
-    ):  # outward, and K turns their sign
-        return -1
+    if measure is None and name.startswith(("flux_", "divergence_")):
+        return -1  # both point outward, and K turns their sign
     return measure.direction if measure else 0
 
 
 def title_of(run: Run, name: str) -> str:
+    """What a column of the run is called."""
     measure = measure_of(run, name)
     return name.replace("_", " ") if measure is None else measure.title.split(" at ")[0]

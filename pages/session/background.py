@@ -220,7 +220,7 @@ def show_in_sidebar() -> None:
 
 def _following() -> None:
     """A fragment that looks again and again; when the work ends the whole page runs once more, to
-    show what came of it.
+    show how it ended.
     """
     task = active()
     if task is None:

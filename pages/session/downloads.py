@@ -10,6 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import streamlit as st
 
+FORMULA = ("=", "+", "-", "@", "\t", "\n", "＝", "＋", "－", "＠")
+
 
 def table_buttons(table: pd.DataFrame, manifest: Mapping[str, Any], name: str) -> None:
     """Draw the buttons that download a table with its provenance, as CSV and Parquet."""
@@ -45,11 +47,23 @@ def as_csv(table: pd.DataFrame, manifest: Mapping[str, Any]) -> bytes:
         key: json.dumps(value) if isinstance(value, (list, dict)) else value
         for key, value in constants.items()
     }
-    return (
-        table.assign(**{f"run_{key}": value for key, value in constants.items()})
-        .to_csv(index=False)
-        .encode()
-    )
+    return csv(table.assign(**{f"run_{key}": value for key, value in constants.items()}))
+
+
+def csv(table: pd.DataFrame, header: bool = True) -> bytes:
+    """Return the table as CSV in which no cell is a formula: a spreadsheet would run a text that
+    starts with = + - or @, also after a tab, so it gets an apostrophe in front.
+    """
+    words = table.select_dtypes(exclude=["number", "bool", "datetime", "datetimetz"]).columns
+    harmless = table.assign(**{name: table[name].map(_no_formula) for name in words})
+    return harmless.rename(columns=_no_formula).to_csv(index=False, header=header).encode()
+
+
+def _no_formula(cell: object) -> object:
+    if not isinstance(cell, str):
+        return cell
+    one = cell.replace("\r", " ")  # which would end the line, and is not quoted
+    return f"'{one}" if one.startswith(FORMULA) else one
 
 
 def as_parquet(table: pd.DataFrame, manifest: Mapping[str, Any]) -> bytes:

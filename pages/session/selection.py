@@ -6,7 +6,7 @@ import streamlit as st
 
 from pages.session.state import LONGEST, Kept
 
-PARAMETER = "image"
+PARAMETER, BEFORE = "image", "case"
 IMAGE: Kept[str | None] = Kept("selected image", lambda: None, of_model=True)
 BY_HAND: Kept[list[str]] = Kept("by_hand", list)  # ids
 
@@ -16,6 +16,9 @@ def chosen() -> str | None:
 
     It stands in the address of every page that asks for it.
     """
+    if BEFORE in st.query_params:  # the audit's own name for it, in links made before
+        st.query_params[PARAMETER] = st.query_params[BEFORE]
+        del st.query_params[BEFORE]
     asked = st.query_params.get(PARAMETER, "")
     if asked and len(asked) <= LONGEST:
         IMAGE.set(asked)

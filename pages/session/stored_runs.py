@@ -23,13 +23,13 @@ from memlib.extraction import (
     read_manifest,
     training_set,
 )
+from memlib.extraction.control import SameTest, same_test
 from memlib.extraction.describe import describer
 from memlib.extraction.matches import TrainingSet
 from memlib.extraction.stages import (
     FOLDER as FOLDER,  # the pages' name for it, which a test can put elsewhere
 )
 from memlib.extraction.stages import Settings
-from memlib.images import HELD_OUT
 from memlib.measures import MEASURES
 from memlib.neighbours import duplicates, unrelated_threshold
 from memlib.workspace import Workspace
@@ -168,16 +168,28 @@ def available_criteria(table: pd.DataFrame) -> list[str]:
     return [name for name in CRITERIA if name in table]
 
 
-def false_positives(table: pd.DataFrame, criterion: str, threshold: float) -> dict[str, np.ndarray]:
-    """Which generations the criterion calls copies of held-out images, and of as many training
-    images.
+def false_positives(table: pd.DataFrame, criterion: str, threshold: float) -> np.ndarray | None:
+    """Say which generations the criterion calls copies of held-out images, None where there are
+    none.
     """
-    kinds = {HELD_OUT: f"held_out_{criterion}", "equal": f"equal_{criterion}"}
-    return {
-        name: CRITERIA[criterion].holds(table[column].to_numpy(), threshold)
-        for name, column in kinds.items()
-        if column in table
-    }
+    column = f"held_out_{criterion}"
+    if column not in table:
+        return None
+    return CRITERIA[criterion].holds(table[column].to_numpy(), threshold)
+
+
+def same_test_on_training(
+    found: Generations, training: TrainingSet, mirrored: bool
+) -> SameTest | None:
+    """Prepare the test on as many training images as are held out."""
+    return _same_test(found.images.digest, training.digest, mirrored, found, training)
+
+
+@st.cache_data(max_entries=8, show_spinner="Testing against random choices of training images")
+def _same_test(
+    run: str, training: str, mirrored: bool, _found: Generations, _training: TrainingSet
+) -> SameTest | None:
+    return same_test(_found.images, _training, mirrored)
 
 
 def cost(loaded: Workspace, settings: Settings) -> float:

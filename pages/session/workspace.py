@@ -16,7 +16,6 @@ import memlib.workspace
 from memlib import ImageSet, load_denoiser, load_images
 from memlib.denoisers import NetworkDenoiser
 from memlib.denoisers.loading import model_digest
-from memlib.measures import MEASURES
 from memlib.workspace import Sources, Workspace
 from pages.session import address, state
 from pages.session.messages import plain, show_error
@@ -43,10 +42,8 @@ OF_A_MODEL = (
     "groups",
     "search",
     "page",
-    "image",
     "sigma",
     "checkpoints",
-    "case",
     *(
         "run",
         "generation",
@@ -57,7 +54,6 @@ OF_A_MODEL = (
         "cluster",
         "band",
     ),  # of the extraction page
-    *(f"threshold_{name}" for name in MEASURES),
 )  # choices that mean nothing for another model or other images
 
 

@@ -4,12 +4,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from memlib.measures import MEASURES, Row, maps
+from memlib.measures import MEASURES, GrowthSettings, Row, maps
 from pages.figures.pictures import colour_range, rgb
 from pages.ranking.view import SMOOTHING, Picture, Progress, View
 from pages.session import workspace
+from pages.session.state import Page
 from pages.widgets.player import Axis, Kind, player
 
+PAGE = Page("volume_growth")
 MEASURE = MEASURES["volume_growth"]
 SLIDER_LEVELS = 24  # as many positions as the noise-level slider has at most
 RAW, MINUS, WITHOUT = "Growth", "Minus reference", "Size of the PNG taken out"
@@ -34,16 +36,6 @@ class Growth(View):
         return self.row(picture, progress, keep_maps=True)
 
     @property
-    def forwards(self) -> int:
-        """Network forwards an image, of all models together."""
-        probes = (
-            self.loaded.denoiser.dimension
-            if self.parameters["probes"] == "exact"
-            else int(self.parameters["probes"])
-        )
-        return len(self.models) * (int(self.parameters["steps"]) + 1) * (probes + 1)
-
-    @property
     def seconds(self) -> float:
         """How long one image takes here."""
         return workspace.seconds(self.loaded.denoiser, self.forwards)
@@ -51,11 +43,7 @@ class Growth(View):
     @property
     def sigmas(self) -> np.ndarray:
         """The ladder's noise levels (T + 1,)."""
-        return np.geomspace(
-            float(self.parameters["sigma_min"]),
-            float(self.parameters["sigma_max"]),
-            int(self.parameters["steps"]) + 1,
-        )
+        return GrowthSettings.read(self.parameters).sigmas(self.loaded.denoiser).numpy()
 
     def smooth(self, heat: np.ndarray) -> np.ndarray:
         """Maps (..., H, W) averaged as the page asks."""

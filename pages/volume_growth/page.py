@@ -6,24 +6,34 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from memlib.flow import rounded_ends
-from memlib.measures import Row
-from memlib.measures.simplicity import regress_out
+from memlib.measures import GrowthSettings, Row
+from memlib.measures.simplicity import without
 from memlib.runs import result_table
 from memlib.workspace import Workspace
 from pages.figures.pictures import colour, colour_range
 from pages.ranking.measuring import measuring
 from pages.ranking.overview import overview
 from pages.ranking.ranked import Ranked, ranked_images
+from pages.ranking.settings import settings_controls
 from pages.ranking.table import table_and_source
 from pages.ranking.view import SMOOTHING
 from pages.session import workspace
 from pages.session.long_work import long_work
+from pages.session.messages import show_error
 from pages.volume_growth.detail import detail
 from pages.volume_growth.families import partial_panel
-from pages.volume_growth.growth_view import MEASURE, MINUS, RAW, WITHOUT, Growth
+from pages.volume_growth.growth_view import MEASURE, MINUS, PAGE, RAW, WITHOUT, Growth
 from pages.volume_growth.panels import closer_look
 from pages.volume_growth.simpler import against_simpler, with_controls
+
+SETTINGS = ("sigma_min", "sigma_max", "steps", "probes", "seed")
+SHOWN = PAGE.one_of("of", (RAW, MINUS, WITHOUT), RAW)
+SMOOTH = PAGE.one_of(
+    "smooth",
+    (1, 3, 5),
+    SMOOTHING,
+    words=lambda width: f"{width} x {width}" if width > 1 else "None",
+)
 
 
 def main() -> None:
@@ -33,9 +43,10 @@ def main() -> None:
         "The more a small volume around an image grows on its way to the latent, the more of the "
         "latent space leads to that image, and the more easily the model reproduces it."
     )
-    parameters = settings(loaded)
-    if parameters["sigma_min"] >= parameters["sigma_max"]:
-        st.error("The lowest noise level must be below the highest.", icon=":material/error:")
+    try:
+        parameters = settings(loaded).parameters
+    except ValueError as error:
+        show_error(error)
         return
     if loaded.denoiser.truncated:
         st.info(
@@ -45,7 +56,7 @@ def main() -> None:
         )
     shown, smoothing = comparison(loaded)
     view = Growth(loaded, MEASURE.name, parameters, shown == MINUS, shown, smoothing)
-    measuring(view, view.forwards)
+    measuring(view)
     rows = view.stored()
     if not rows:
         st.info(
@@ -65,66 +76,11 @@ def main() -> None:
         table_and_source(view, ranked, shown, "volume-growth")
 
 
-def settings(loaded: Workspace) -> dict[str, float | int]:
-    """The parameters chosen in the settings row; they stand in the address."""
-    lowest, highest = rounded_ends(loaded.denoiser)
+def settings(loaded: Workspace) -> GrowthSettings:
+    """Draw the settings of the measure. ValueError where they do not fit together."""
+    usual = GrowthSettings().for_model(loaded.denoiser)
     with st.expander("Settings", icon=":material/tune:"):
-        columns = st.columns(5)
-        low = columns[0].number_input(
-            "Lowest noise level σ",
-            1e-4,
-            200.0,
-            lowest,
-            format="%.3g",
-            key="low",
-            bind="query-params",
-            help="Below it the growth is not counted. Values of different noise ranges cannot be "
-            "compared.",
-        )
-        high = columns[1].number_input(
-            "Highest noise level σ",
-            1e-4,
-            200.0,
-            highest,
-            format="%.3g",
-            key="high",
-            bind="query-params",
-            help="Where the path ends; by then nothing of the image should be visible.",
-        )
-        steps = columns[2].number_input(
-            "Steps",
-            2,
-            200,
-            12,
-            key="steps",
-            bind="query-params",
-            help="Noise levels on the way, evenly spaced in ln σ.",
-        )
-        probes = columns[3].number_input(
-            "Probes",
-            1,
-            64,
-            2,
-            key="probes",
-            bind="query-params",
-            help="Random directions at each level. More make the value and the map less noisy.",
-        )
-        seed = columns[4].number_input(
-            "Seed",
-            0,
-            2**31 - 1,
-            0,
-            key="seed",
-            bind="query-params",
-            help="The same seed draws the same probes, shared by all images.",
-        )
-    return {
-        "sigma_min": float(low),
-        "sigma_max": float(high),
-        "steps": int(steps),
-        "probes": int(probes),
-        "seed": int(seed),
-    }
+        return settings_controls(PAGE, usual, SETTINGS, st.columns(len(SETTINGS)))
 
 
 def comparison(loaded: Workspace) -> tuple[str, int]:
@@ -132,44 +88,34 @@ def comparison(loaded: Workspace) -> tuple[str, int]:
     not explain; and the maps' smoothing.
     """
     row = st.container(horizontal=True, vertical_alignment="bottom")
-    choices = [RAW, MINUS, WITHOUT] if loaded.reference else [RAW, WITHOUT]
-    chosen = row.segmented_control(
+    shown = SHOWN if loaded.reference else SHOWN.among([RAW, WITHOUT], RAW)
+    row.segmented_control(
         "Show",
-        choices,
-        default=RAW,
+        shown.options,
         required=True,
-        key="of",
-        bind="query-params",
+        key=shown.key(),
         help="Growth also sees how simple a picture is. A reference model, trained less or "
         "without the images, sees the simplicity but not the memory: its growth can be taken "
         "away. So can what the size of the PNG explains, by a straight line through all "
         "measured images.",
     )
-    widths = {"None": 1, "3 x 3": 3, "5 x 5": 5}
-    smoothing = row.segmented_control(
+    row.segmented_control(
         "Smoothing of the maps",
-        list(widths),
-        default=next(name for name, width in widths.items() if width == SMOOTHING),
+        SMOOTH.options,
+        format_func=SMOOTH.words,
         required=True,
-        key="smooth",
-        bind="query-params",
+        key=SMOOTH.key(),
         help="Averages over neighbouring pixels; the map's sum stays. Unsmoothed maps show the "
         "noise of the probes.",
     )
-    return chosen if chosen in choices else RAW, widths[smoothing]
+    return shown.value(), SMOOTH.value()
 
 
 def without_png_size(loaded: Workspace, rows: dict[str, Row]) -> dict[str, Row]:
     """The rows with what the size of the PNG explains taken out of their values."""
     place = {image: index for index, image in enumerate(loaded.images.ids)}
-    left = regress_out(
-        np.array([row["value"] for row in rows.values()]),
-        workspace.png_sizes(loaded.images, [place[image] for image in rows]),
-    )
-    return {
-        image: {**row, "value": float(value)}
-        for (image, row), value in zip(rows.items(), left, strict=True)
-    }
+    sizes = workspace.png_sizes(loaded.images, [place[image] for image in rows])
+    return without(rows, sizes)
 
 
 def browse(
@@ -186,7 +132,7 @@ def browse(
         heat = view.smooth(np.stack([rows[image]["map"] for image in ids]))
         return colour(heat, *limits, view.minus_reference)
 
-    ranked = ranked_images("growth", view, table, lambda value: f"{value:,.0f}", maps)
+    ranked = ranked_images(PAGE, view, table, lambda value: f"{value:,.0f}", maps)
     if ranked is None:
         return None
     picture = ranked.picture

@@ -7,17 +7,19 @@ from collections.abc import Callable
 import numpy as np
 import streamlit as st
 
+from memlib.measures import GrowthSettings
 from pages.figures import charts
 from pages.figures.pictures import coarse, colour_range
 from pages.ranking.redraw_panel import redraw_panel
+from pages.ranking.settings import settings_controls
 from pages.ranking.view import Picture, View, panel_and_picture
 from pages.session import workspace
 from pages.session.long_work import long_work
-from pages.session.state import Page
+from pages.session.messages import show_error
 from pages.volume_growth.checkpoints import checkpoints_panel
-from pages.volume_growth.growth_view import MEASURE, Growth
+from pages.volume_growth.growth_view import MEASURE, PAGE, Growth
 
-PAGE = Page("volume_growth")
+COMPARED = ("steps", "probes", "sigma_min", "sigma_max", "seed")
 
 
 def closer_look(view: Growth, picture: Picture, values: np.ndarray) -> None:
@@ -65,13 +67,13 @@ def own_panel(view: Growth, picture: Picture, values: np.ndarray) -> None:
     columns[2].metric(
         "In the image set",
         "yes" if known else "no",
-        help="Pixel for pixel, after it was brought to size.",
+        help="Pixel for pixel, after resizing.",
     )
 
 
 def compare_panel(view: Growth, picture: Picture) -> None:
     """This image beside another one, or beside itself under other settings."""
-    images, own = view.loaded.images, view.parameters
+    images = view.loaded.images
     columns = st.columns([3, 1, 1, 1, 1, 1])
     place = columns[0].selectbox(
         "With",
@@ -81,39 +83,14 @@ def compare_panel(view: Growth, picture: Picture) -> None:
         key=f"compare-{picture.id}",
         help="Another image, or the same one with other settings.",
     )
-    steps = columns[1].number_input(
-        "Steps", 2, 200, int(own["steps"]), key=f"compare-steps-{own['steps']}"
-    )
-    probes = columns[2].number_input(
-        "Probes", 1, 64, int(own["probes"]), key=f"compare-probes-{own['probes']}"
-    )
-    low = columns[3].number_input(
-        "Lowest σ",
-        1e-4,
-        200.0,
-        float(own["sigma_min"]),
-        format="%.3g",
-        key=f"compare-low-{own['sigma_min']}",
-    )
-    high = columns[4].number_input(
-        "Highest σ",
-        1e-4,
-        200.0,
-        float(own["sigma_max"]),
-        format="%.3g",
-        key=f"compare-high-{own['sigma_max']}",
-    )
-    seed = columns[5].number_input(
-        "Seed", 0, 2**31 - 1, int(own["seed"]), key=f"compare-seed-{own['seed']}"
-    )
     other = Picture(images.ids[place], images.names[place], images[place])
-    asked = view.with_parameters(
-        steps=int(steps),
-        probes=int(probes),
-        sigma_min=float(low),
-        sigma_max=float(high),
-        seed=int(seed),
-    )
+    own = GrowthSettings.read(view.parameters)
+    try:
+        chosen = settings_controls(PAGE, own, COMPARED, columns[1:], f"compare {own} ")
+    except ValueError as error:
+        show_error(error)
+        return
+    asked = view.with_parameters(**chosen.parameters)
     sides = [(view, picture), (asked, other)]
     waiting = [(shown, which) for shown, which in sides if not shown.has(which, keep_maps=True)]
 
@@ -156,7 +133,7 @@ def compare_panel(view: Growth, picture: Picture) -> None:
         config=charts.CONFIG,
         alt="Growth of both images",
     )
-    if (low, high) != (own["sigma_min"], own["sigma_max"]):
+    if (chosen.sigma_min, chosen.sigma_max) != (own.sigma_min, own.sigma_max):
         st.caption("The noise ranges differ, so the two values cannot be compared.")
 
 
@@ -199,7 +176,7 @@ def exact_panel(view: Growth, picture: Picture) -> None:
     stated = np.sqrt((estimate["map_stderr"] ** 2).mean())
     said = f" The stated standard error is {stated:.3g} on average." if np.isfinite(stated) else ""
     columns[3].metric(
-        "Error a pixel",
+        "Error per pixel",
         f"{(estimate['map'] - truth['map']).std():.3g}",
         help=f"Standard deviation of estimate minus exact, unsmoothed, in nats.{said}",
     )
@@ -249,7 +226,7 @@ def paper_panel(view: Growth, picture: Picture) -> None:
         help="The true growth of the frame's volume, from the QR diagonal; never larger.",
     )
     numbers[2].metric(
-        f"A direction{minus}",
+        f"Per direction{minus}",
         f"{row['value'] / int(directions):.3f}",
         help="An isolated point reaches 4.634 nats a direction with 1,000 Euler steps, whatever "
         "the model.",

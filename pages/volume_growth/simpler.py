@@ -15,7 +15,7 @@ from pages.figures import charts
 from pages.ranking.ranked import Ranked
 from pages.session import workspace
 from pages.session.long_work import long_work
-from pages.volume_growth.growth_view import MEASURE, Growth
+from pages.volume_growth.growth_view import MEASURE, PAGE, Growth
 
 MEASURED = ("flipd", "denoising_loss")  # controls that need forwards of their own
 TITLES = {
@@ -23,6 +23,7 @@ TITLES = {
     "bits_per_dimension": "Bits per dimension",
     **{name: MEASURES[name].title for name in MEASURED},
 }
+CONTROL = PAGE.one_of("control", list(TITLES), "png_bytes", words=TITLES.__getitem__)
 DEFINITIONS = {
     "png_bytes": "A busy picture takes more bytes.",
     "bits_per_dimension": "The model's own code length of the picture, from its log likelihood at "
@@ -55,15 +56,14 @@ def against_simpler(view: Growth, ranked: Ranked) -> None:
     """Draw the value of the images that pass the filters against a simpler number."""
     table, said = ranked.table, ranked.said
     st.subheader("Against simpler numbers")
-    name = st.segmented_control(
+    st.segmented_control(
         "Control",
-        list(TITLES),
-        format_func=TITLES.__getitem__,
-        default="png_bytes",
+        CONTROL.options,
+        format_func=CONTROL.words,
         required=True,
-        key="control",
-        bind="query-params",
+        key=CONTROL.key(),
     )
+    name = CONTROL.value()
     if name in MEASURED and (name not in table or table[name].isna().any()):
         _measure(view, table, name)
         return

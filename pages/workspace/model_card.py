@@ -87,7 +87,7 @@ def facts(denoiser: NetworkDenoiser, reference: NetworkDenoiser | None) -> dict[
 
 
 def schedule_chart(denoiser: NetworkDenoiser) -> go.Figure:
-    """sigma over what the network calls time; what is used of it stands out."""
+    """sigma over the network timestep; what is used of it stands out."""
     schedule = denoiser.schedule
     places = np.unique(np.linspace(0, len(schedule.sigmas) - 1, 400).round().astype(int))
     sigmas, times = schedule.sigmas[places], schedule.times[places]
@@ -113,7 +113,7 @@ def schedule_chart(denoiser: NetworkDenoiser) -> go.Figure:
         )
     )
     figure.update_yaxes(type="log", title="noise level σ", exponentformat="power")
-    figure.update_xaxes(title="what the network calls it")
+    figure.update_xaxes(title="network timestep")
     figure.update_layout(
         height=340, margin={"l": 10, "r": 10, "t": 30, "b": 10}, legend=charts.LEGEND
     )

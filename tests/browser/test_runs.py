@@ -136,11 +136,11 @@ def test_a_chosen_image_of_a_large_run_is_shown_with_its_place_and_stays_chosen(
     page.get_by_role("radio", name="Most memorised first").click()
     expect(page.get_by_text("3 of 100,000", exact=True)).to_be_visible()
     expect(cards.nth(2)).to_have_attribute("aria-selected", "true")
-    page.get_by_role("textbox", name="Search names").fill("nothing is called so")
+    page.get_by_role("textbox", name="Name contains").fill("nothing is called so")
     page.get_by_role("radio", name="Least first").click()  # two changes at once
     expect(page.get_by_text("No image passes these filters")).to_be_visible()
-    page.get_by_role("textbox", name="Search names").fill("")
-    page.get_by_role("textbox", name="Search names").press("Enter")
+    page.get_by_role("textbox", name="Name contains").fill("")
+    page.get_by_role("textbox", name="Name contains").press("Enter")
     expect(page.get_by_text("1 of 100,000", exact=True)).to_be_visible()
     expect(page.get_by_test_id("stException")).to_have_count(0)
 

@@ -118,11 +118,9 @@ def test_paths_that_lead_nowhere_are_a_sentence(
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    "told", [{"model": 5}, {"size": 10**30}, {"label": "x"}, {"images": None}, {"mirror": 1}]
-)
+@pytest.mark.parametrize("told", [{"model": 5}, {"label": "x"}, {"images": None}, {"mirror": 1}])
 def test_sources_of_a_manifest_that_are_of_another_kind_are_a_sentence(told: dict) -> None:
-    with pytest.raises(ValueError, match="in a manifest"):
+    with pytest.raises(ValueError, match="cannot be read"):
         Sources.read(told)
     assert Sources.read({"model": "demo", "size": None, "unknown": 1}) == Sources(model="demo")
 

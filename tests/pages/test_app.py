@@ -3,16 +3,21 @@ nothing is left behind.
 """
 
 import ast
+import csv
+import io
 import logging
+import re
 import shutil
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from pages.session import address, background, workspace
+from pages.session import address, background, downloads, workspace
+from pages.session.messages import plain
 
 ROOT = Path(__file__).parents[2]
 HIGHER = {  # what a folder of pages may import, beside memlib, the session and itself
@@ -119,3 +124,33 @@ def test_imports_between_the_folders_of_pages_run_downward() -> None:
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("pages."):
                 used = str(node.module).split(".")[1]
                 assert used in allowed, f"{file.relative_to(ROOT)} imports pages.{used}"
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t=", "fine\r="])
+def test_no_cell_of_a_table_is_run_by_a_spreadsheet(start: str) -> None:
+    bad = f"{start}cmd|' /C calc'!A0"
+    written = downloads.csv(pd.DataFrame({bad: [bad, "fine"], "value": [-1.5, 2.0]}))
+    cells = [cell for line in csv.reader(io.StringIO(written.decode())) for cell in line]
+    assert not [cell for cell in cells if cell.startswith(("=", "+", "@", "\t", "-c"))]
+    assert b"\r" not in written
+    assert pd.read_csv(io.BytesIO(written))["value"].tolist() == [-1.5, 2.0]
+
+
+@pytest.mark.parametrize(
+    ("name", "never"),
+    [
+        ("![x](http://example.org/a.png)", r"(?<!\\)[!\[(]|http:/"),
+        ("www.example.org", r"www\."),
+        ("http://example.org", r"http\\?:/"),
+        ("someone@example.org", r"@example"),
+        (":material/home: :red[x] :smile:", r":material|:red|:smile"),
+        ("- a\n- b", r"\n|^-"),
+        ("1. a", r"^1\."),
+        ("<b>a</b> $x$ `code` **b**", r"(?<!\\)[<$`*]"),
+    ],
+)
+def test_a_name_from_outside_is_drawn_as_it_is_written(name: str, never: str) -> None:
+    drawn = plain(name)
+    assert not re.search(never, drawn)
+    shown = re.sub(r"\\(.)", r"\1", drawn.replace("\u2060", ""))
+    assert shown == " ".join(name.split())

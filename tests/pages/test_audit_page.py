@@ -123,10 +123,10 @@ def test_others_verdicts_are_not_sent_before_ones_own(
     assert data["decided"] == 1
     assert data["mine"][second]["stale"]  # it was given on no evidence
     disputed = as_reviewer(audit(), "Bob")
-    disputed.button_group(key="status").set_value("Disputed").run()
+    disputed.button_group(key="audit.status").set_value("Disputed").run()
     assert not disputed.exception
     assert sent[-1]["order"] == [second]
-    disputed.button_group(key="status").set_value("To decide").run()
+    disputed.button_group(key="audit.status").set_value("To decide").run()
     assert second not in sent[-1]["order"]
 
 
@@ -140,7 +140,7 @@ def test_every_kind_of_queue_opens(source: str, sent: list[dict[str, Any]]) -> N
 
 def test_images_are_queued_by_hand_by_their_names(sent: list[dict[str, Any]]) -> None:
     at = audit(queue="By hand")
-    at.text_input(key="by_hand_text").set_value("person-muscle").run()
+    at.text_input(key="audit.by_hand_text").set_value("person-muscle").run()
     next(button for button in at.button if button.label.startswith("Add")).click().run()
     assert not at.exception
     assert sent[-1]["total"] > 0
@@ -159,7 +159,7 @@ def test_a_list_is_imported_and_a_folder_outside_is_refused(sent: list[dict[str,
         for caption in at.caption
     )
     assert sent[-1]["cases"][0]["name"] == name
-    at.text_input(key="import_folder").set_value("/etc").run()
+    at.text_input(key="audit.import_folder").set_value("/etc").run()
     assert any("outside the folders" in error.value for error in at.error)
 
 

@@ -68,7 +68,7 @@ def test_every_way_to_look_at_a_run_works_for_every_bundled_run(view: str) -> No
         at = page(run=run, look=view)
         assert not at.exception
         assert not at.error
-        assert at.session_state["run"] == run
+        assert at.session_state["extraction.run"] == run
 
 
 def test_a_link_opens_the_generation_it_names_and_nonsense_in_it_does_no_harm() -> None:
@@ -89,7 +89,7 @@ def test_a_link_opens_the_generation_it_names_and_nonsense_in_it_does_no_harm() 
 
 def test_the_criterion_and_its_threshold_decide_the_verdicts() -> None:
     at = page(run="unconditional", criterion="Distance")
-    at.number_input(key="cut_distance").set_value(0.05).run()
+    at.number_input(key="extraction.cut_distance").set_value(0.05).run()
     table = generations(at)
     assert ((table["distance"] < 0.05) == (table["verdict"] == "copy")).all()
     share = (table["verdict"] == "copy").mean()
@@ -127,7 +127,7 @@ def test_an_attack_on_an_own_model_is_drawn_stored_compared_and_resumed(
     for view in ("Clusters", "Replay", "Pairs"):
         at.button_group(key="extraction.look").set_value(view).run()
         assert not at.exception
-    run = own_folder / at.session_state["run"]
+    run = own_folder / at.session_state["extraction.run"]
     before = read_generations(run).images.ids
     (run / "part-000001.npz").unlink()
     press(at, "Start")
@@ -204,7 +204,11 @@ def test_a_latent_model_is_attacked_in_its_latents_and_matched_as_pictures(
     assert not at.exception
     assert not at.error
     assert len(generations(at)) == 5
-    assert read_generations(attacks.FOLDER / at.session_state["run"]).images.shape == (3, 16, 16)
+    assert read_generations(attacks.FOLDER / at.session_state["extraction.run"]).images.shape == (
+        3,
+        16,
+        16,
+    )
 
 
 def test_extraction_shows_pairs_after_p_was_chosen_on_the_page_of_p_laplace() -> None:

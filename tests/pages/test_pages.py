@@ -68,10 +68,10 @@ def test_the_image_in_the_url_is_the_one_shown_and_a_wrong_one_does_no_harm() ->
 
 def test_filters_keep_the_ranks_of_the_whole_set() -> None:
     at = opened()
-    at.text_input(key="growth_search").set_value("held-out/").run()
+    at.text_input(key="volume_growth.search").set_value("held-out/").run()
     assert not at.exception
     assert any("of 1,164" in metric.value for metric in at.metric)
-    at.text_input(key="growth_search").set_value("no such name").run()
+    at.text_input(key="volume_growth.search").set_value("no such name").run()
     assert any("No image passes" in info.value for info in at.info)
 
 
@@ -90,9 +90,9 @@ def test_measuring_own_images_fills_the_page(model_and_images: tuple[str, str]) 
 
 def test_other_settings_do_not_show_the_numbers_of_these() -> None:
     at = opened()
-    at.number_input(key="seed").set_value(7).run()
+    at.number_input(key="volume_growth.seed").set_value(7).run()
     assert any("Nothing has been measured with these settings" in info.value for info in at.info)
-    at.number_input(key="seed").set_value(0).run()
+    at.number_input(key="volume_growth.seed").set_value(0).run()
     assert len(ranking(at)) == 1164
 
 
@@ -145,14 +145,14 @@ def test_images_are_brought_to_the_models_size_on_request(
 def test_another_model_starts_with_its_own_noise_range(model_and_images: tuple[str, str]) -> None:
     model, images = model_and_images
     at = opened()
-    before = at.number_input(key="high").value
-    at.number_input(key="high").set_value(20.0).run()
+    before = at.number_input(key="volume_growth.high").value
+    at.number_input(key="volume_growth.high").set_value(20.0).run()
     at.switch_page("pages/workspace/page.py").run()
     submit(at, model, images)
     assert not at.error
     at.switch_page("pages/volume_growth/page.py").run()
     assert not at.exception
-    assert at.number_input(key="high").value not in (20.0, before)
+    assert at.number_input(key="volume_growth.high").value not in (20.0, before)
 
 
 def test_images_that_changed_on_disk_are_read_again(model_and_images: tuple[str, str]) -> None:
@@ -299,11 +299,11 @@ def test_the_panels_of_an_own_model_do_their_work(
         diffusers.DDPMScheduler(beta_schedule="squaredcos_cap_v2").save_pretrained(
             tmp_path / "run" / f"checkpoint-{step}" / "scheduler"
         )
-    at.text_input(key="checkpoints").set_value(str(tmp_path / "run")).run()
+    at.text_input(key="volume_growth.checkpoints").set_value(str(tmp_path / "run")).run()
     assert not at.exception
     assert not at.error
     assert any("none are measured here" in caption.value for caption in at.caption)
-    at.text_input(key="checkpoints").set_value(str(tmp_path / "nowhere")).run()
+    at.text_input(key="volume_growth.checkpoints").set_value(str(tmp_path / "nowhere")).run()
     assert len(at.error) == 1
 
 
@@ -462,7 +462,7 @@ def test_a_model_with_a_short_noise_range_is_served_or_told_in_a_sentence(
     assert not at.error
     assert any("% " in text.value or "%**" in text.value for text in at.markdown)
     if page == "volume_growth":
-        at.button_group(key="control").set_value("denoising_loss").run()
+        at.button_group(key="volume_growth.control").set_value("denoising_loss").run()
         press(at, "Measure this control")
         assert not at.exception
         assert [error.value for error in at.error if "outside the range" in error.value]
@@ -470,8 +470,8 @@ def test_a_model_with_a_short_noise_range_is_served_or_told_in_a_sentence(
 
 def test_comparing_follows_the_settings_of_the_page() -> None:
     at = opened(closer="Compare")
-    at.number_input(key="seed").set_value(0)
-    at.number_input(key="steps").set_value(3).run()
+    at.number_input(key="volume_growth.seed").set_value(0)
+    at.number_input(key="volume_growth.steps").set_value(3).run()
     press(at, "Measure")
     assert not at.exception
     captions = [
@@ -506,7 +506,7 @@ def test_an_own_model_is_measured_by_p_laplace(model_and_images: tuple[str, str]
     ) else None
     assert not at.exception
     assert any(metric.label == "Volume" for metric in at.metric)
-    at.number_input(key="radius").set_value(1.0).run()
+    at.number_input(key="p_laplace.radius").set_value(1.0).run()
     assert any(
         "Nothing has been measured" in info.value for info in at.info
     )  # radii are never mixed

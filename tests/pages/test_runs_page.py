@@ -46,21 +46,24 @@ def test_a_run_is_sorted_filtered_and_paged(tmp_path: Path) -> None:
     )
     best = table.sort_values("value", ascending=False, kind="stable")["id"].tolist()
     assert rows(at)["id"].tolist() == best[:48]
-    at.session_state.run_page = 2
+    turned = at.session_state["runs opened at"][0]
+    at.session_state[turned] = 2
     assert rows(at.run())["id"].tolist() == best[48:96]
-    at.button_group(key="run_order").set_value("Least first").run()
+    at.button_group(key="runs.order").set_value("Least first").run()
     assert rows(at)["id"].tolist() == best[::-1][:48]
-    at.multiselect(key="values-group").set_value(["copied"]).run()
+    at.button_group(key="runs.groups").set_value(["copied"]).run()
     assert set(rows(at)["group"]) == {"copied"}
-    at.text_input(key="run_search").set_value("nothing is called so").run()
+    at.text_input(key="runs.search").set_value("nothing is called so").run()
     assert any("No image passes" in info.value for info in at.info)
-    at.text_input(key="run_search").set_value("").run()
-    at.button_group(key="run_show").set_value("Maps").run()
+    at.text_input(key="runs.search").set_value("").run()
+    at.button_group(key="runs.show").set_value("Maps").run()
     assert not at.exception
-    at.session_state["values-group"] = ["of another run"]
-    assert len(rows(at.run())) == 48
-    at.text_input(key="run_folder").set_value(" ").run()
-    assert at.selectbox(key="opened_run").value == "volume-growth"
+    at.session_state["runs.groups"] = ["of another run"]
+    assert set(rows(at.run())["group"]) == {"copied"}  # what cannot be chosen changes nothing
+    at.button_group(key="runs.groups").set_value([]).run()
+    assert len(rows(at)) == 48
+    at.text_input(key="runs.run_folder").set_value(" ").run()
+    assert at.selectbox(key="runs.run").value == "volume-growth"
 
 
 def test_a_run_of_other_images_is_shown_without_pictures_and_a_bad_folder_is_one_sentence(
@@ -71,13 +74,13 @@ def test_a_run_of_other_images_is_shown_without_pictures_and_a_bad_folder_is_one
     assert not at.exception
     assert any("not those of this run" in info.value for info in at.info)
     assert len(rows(at)) == 48
-    at.text_input(key="run_folder").set_value("/etc").run()
+    at.text_input(key="runs.run_folder").set_value("/etc").run()
     assert ["outside the folders" in error.value for error in at.error] == [True]
     (tmp_path / "bad").mkdir()
     (tmp_path / "bad" / "manifest.json").write_text(json.dumps({"format": 99}))
-    at.text_input(key="run_folder").set_value(str(tmp_path / "bad")).run()
+    at.text_input(key="runs.run_folder").set_value(str(tmp_path / "bad")).run()
     assert ["Update Afterimage" in error.value for error in at.error] == [True]
-    at.text_input(key="run_folder").set_value("").run()
+    at.text_input(key="runs.run_folder").set_value("").run()
     assert not at.error
 
 
@@ -86,7 +89,7 @@ def test_a_folder_that_is_removed_while_it_is_looked_at_is_one_sentence(tmp_path
     at = runs(run_folder=str(tmp_path / "gone"))
     assert len(rows(at)) == 48
     shutil.rmtree(tmp_path / "gone")
-    at.button_group(key="run_order").set_value("Least first").run()
+    at.button_group(key="runs.order").set_value("Least first").run()
     assert not at.exception
     assert ["gone" in error.value for error in at.error] == [True]
 
@@ -169,13 +172,13 @@ def test_an_unfinished_run_offers_to_go_on(
 
 def test_numbers_of_a_p_laplace_run_have_their_own_error_and_direction() -> None:
     at = runs(opened="p-laplace-0.5")
-    at.selectbox(key="by-p_laplace").set_value("K_3").run()
+    at.selectbox(key="runs.sort").set_value("K_3").run()
     assert not at.exception
     best = rows(at).iloc[0]
     assert {metric.label: metric.value for metric in at.metric}[
         "Standard error"
     ] == f"± {best['stderr_3']:,.3g}"
     order = rows(at)["id"].tolist()
-    at.selectbox(key="by-p_laplace").set_value("flux_3").run()  # -K_3 times a constant
+    at.selectbox(key="runs.sort").set_value("flux_3").run()  # -K_3 times a constant
     assert rows(at)["id"].tolist() == order
     assert "Standard error" not in {metric.label for metric in at.metric}

@@ -95,7 +95,7 @@ def test_held_out_images_transforms_and_groups_come_from_the_link_and_stay_in_it
     next(group for group in at.button_group if group.label == "What to measure").set_value(
         "Everything"
     ).run()
-    at.number_input(key="steps").set_value(2).run()
+    at.number_input(key="volume_growth.steps").set_value(2).run()
     press(at, "Measure")
     assert not at.exception
     assert (ranking(at)["group"] == "held-out").sum() == 4
@@ -276,7 +276,7 @@ def test_the_readmes_worked_example_runs_on_a_look_alike(
     assert any(text.value == "google/ddpm-cifar10-32@aaaaaaa" for text in at.sidebar.text)
     next(box for box in at.selectbox if box.label == "Groups").set_value("label").run()
     at.switch_page("pages/volume_growth/page.py").run()
-    at.number_input(key="steps").set_value(2).run()
+    at.number_input(key="volume_growth.steps").set_value(2).run()
     next(group for group in at.button_group if group.label == "What to measure").set_value(
         "Everything"
     ).run()

@@ -160,6 +160,16 @@ def test_two_windows_on_one_case_both_survive_in_the_history_and_the_first_one_s
     assert (verdict_of(one, "x"), verdict_of(one, "x", "Bob")) == ("unsure", "not memorised")
 
 
+@pytest.mark.parametrize("revision", [-1, 2**31, 10**30])
+def test_a_verdict_based_on_a_revision_that_cannot_be_is_a_sentence(
+    revision: int, tmp_path: Path
+) -> None:
+    store = Verdicts(f"sqlite:///{tmp_path / 'audit.sqlite'}")
+    with pytest.raises(ValueError, match="based on"):
+        store.decide("m", "Ada", [Change("x", "memorised", based_on=revision)])
+    assert not len(store.history("m"))
+
+
 def test_sending_an_action_again_changes_nothing(url: str) -> None:
     store = Verdicts(url)
     for _ in range(3):

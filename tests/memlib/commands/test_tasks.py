@@ -70,8 +70,8 @@ def test_a_command_tells_its_task_how_it_ended(
     task = new(tmp_path / "a")
     assert main(["show", str(tmp_path / "nothing"), "--task", str(task.folder)]) == 2
     assert task.progress().state == "failed"
-    assert "is no run" in task.progress().text
-    assert "is no run" in capsys.readouterr().err
+    assert "is not a run folder" in task.progress().text
+    assert "is not a run folder" in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -21,8 +21,10 @@ from memlib.commands.evidence import file_names
 from memlib.evidence import (
     at_most,
     base_rate,
+    clusters,
     comparisons,
     copied,
+    different,
     disagreement,
     held_out,
     ladder,
@@ -32,9 +34,11 @@ from memlib.evidence import (
     rank_agreement,
     ranks,
     reproductions,
+    statement,
 )
 from memlib.extraction import read_generations
 from memlib.images import of_pixels, to_pixels
+from memlib.neighbours import duplicates
 from memlib.runs import Results, read_run
 from memlib.statistics import auc_interval, roc, tpr_at
 
@@ -56,34 +60,14 @@ def test_auc_is_scikit_learns(seed: int, ties: bool) -> None:
 
 
 @pytest.mark.parametrize("ties", [False, True])
-def test_the_interval_is_that_of_drawing_images_anew(ties: bool) -> None:
+def test_the_interval_is_about_that_of_drawing_images_anew(ties: bool) -> None:
     one, other = values(0, ties)
-    _, low, high = auc_interval(one, other, seed=3, draws=400)
+    _, low, high = auc_interval(one, other)
     draw, labels, found = np.random.default_rng(9), np.repeat([1, 0], [len(one), len(other)]), []
     for _ in range(300):
         drawn = np.concatenate([draw.choice(one, len(one)), draw.choice(other, len(other))])
         found.append(roc_auc_score(labels, drawn))
     np.testing.assert_allclose([low, high], np.quantile(found, [0.025, 0.975]), atol=0.02)
-
-
-def test_the_interval_covers_the_truth_as_often_as_it_says() -> None:
-    truth, hits = 0.6915, 0  # of two unit normals sqrt(1/2) apart: Phi(1/2)
-    draw = np.random.default_rng(0)
-    for seed in range(200):
-        _, low, high = auc_interval(
-            draw.normal(np.sqrt(0.5), 1, 80), draw.normal(0, 1, 120), seed, 200
-        )
-        hits += low <= truth <= high
-    assert 180 <= hits <= 198
-
-
-def test_memory_of_the_interval_does_not_grow_with_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
-    one, other = values(0, True)
-    whole = auc_interval(one, other)
-    monkeypatch.setattr("memlib.statistics.BLOCK", 1000)
-    assert auc_interval(one, other)[0] == whole[0]
-    np.testing.assert_allclose(auc_interval(one, other), whole, atol=0.02)
-    assert auc_interval(np.arange(15_000.0), np.arange(15_000.0) - 1e9)[0] == 1
 
 
 def test_rates_at_few_false_positives_are_those_of_the_curve() -> None:
@@ -151,6 +135,66 @@ def test_copies_in_the_training_set_do_not_hide_reproduction() -> None:
     twins = torch.stack([images[0], images[0] * 0.98, images[2], images[3]])
     found = match_samples(samples_of(images[0][None]), picture_set(["a"] * 4, twins))
     assert reproductions(found, 4).tolist() == [1, 0, 0, 0]
+
+
+def test_near_duplicates_of_what_came_back_are_no_negatives_and_a_group_counts_once() -> None:
+    images = picture_set(["a"] * 5)
+    pixels = torch.stack([images[0], images[0] * 0.98, images[0] * 0.97, images[3], images[4]])
+    twins = picture_set(["copies x2"] * 5, pixels)
+    groups = duplicates(twins)
+    counts = np.array([3, 1, 0, 0, 0])
+    above, below = comparisons(twins, counts)[tables.REPRODUCED]
+    assert above.tolist() == [True, True, False, False, False]
+    assert below.tolist() == [False, False, False, True, True]
+    assert different(groups, counts > 0) == 1
+    assert "of 1 different images" in statement(9, counts, "ratio", 1 / 3, groups)
+    line = ladder(twins, counts, {}, groups).iloc[0]
+    assert (line["images"], line["came back"], line["copies drawn"]) == (3, 1, 4)
+
+
+def test_clusters_join_near_duplicates_and_families() -> None:
+    images = picture_set(["a"] * 6)
+    images.metadata["family"] = ["cat", "", "cat", "", "dog", ""]
+    labels = clusters(images, torch.tensor([0, 1, 2, 2, 4, 5]))
+    assert len(set(labels)) == 4
+    assert labels[0] == labels[2] == labels[3]
+    images.metadata = {}
+    assert len(set(clusters(images, torch.arange(6)))) == 6
+
+
+def test_brackets_are_always_printed_and_1_is_only_said_of_1() -> None:
+    assert tables.interval(1, 0.986, 1) == "1 (.986 to 1)"
+    assert tables.interval(1, 1, 1) == "1 (1 to 1)"
+    assert tables.interval(0.9997, 0.99, 1) == ".9997 (.990 to 1)"
+    assert tables.interval(-0.004, -0.042, 0) == "-.004 (-.042 to 0)"
+    assert tables.short(0.994) == ".994"
+
+
+def test_a_rate_of_0_stands_beside_its_upper_bound() -> None:
+    assert tables.share(0, 1024) == "0 (at most 0.29%)"
+    assert tables.share(256, 1024) == "25.0%"
+
+
+def test_the_quality_of_measures_counts_clusters_and_says_what_the_best_means() -> None:
+    images, value, _, counts = demo()
+    groups = duplicates(images)
+    above, below = comparisons(images, counts, groups)[tables.REPRODUCED]
+    labels, denoiser = clusters(images, groups), load_denoiser("demo", "cpu")
+    names = ["denoising_loss", "k_1_at_0.5", "volume_growth"]
+    plain = quality(denoiser, value[names], above, below)
+    table = quality(denoiser, value[names], above, below, labels)
+    assert table["AUC"].tolist() == plain["AUC"].tolist()
+    assert (table["low"] < plain["low"]).all() and (table["high"] > plain["high"]).all()
+    assert (table["clusters above"] < table["above"]).all()
+    assert table["difference"].tolist() == (table["AUC"] - table.at[0, "AUC"]).tolist()
+    growth = table.set_index("measure").loc["volume_growth"]
+    assert growth["difference high"] < 0  # worse, as the paired interval can tell ...
+    assert growth["high"] > table.at[0, "low"]  # ... and the two intervals cannot
+    assert table["may be best"].tolist() == [True, True, False]
+    assert "one of 2" in tables.best_of(table)
+    assert (table["TPR low"] <= table["TPR at 1% FPR"]).all()
+    few = below & (np.cumsum(below) <= 99)
+    assert quality(denoiser, value[names], above, few)["TPR at 1% FPR"].isna().all()
 
 
 def test_where_nothing_came_back_the_bound_is_the_textbook_one() -> None:

@@ -2,7 +2,9 @@
 finite differences.
 """
 
+import itertools
 import json
+import math
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import replace
@@ -28,7 +30,10 @@ from memlib import (
     sample,
 )
 from memlib.extraction import (
+    UNCONDITIONAL,
+    Attack,
     Generations,
+    compared,
     generate_run,
     imported,
     load_surrogate,
@@ -42,6 +47,8 @@ from memlib.extraction import (
     wilson,
 )
 from memlib.extraction.classifier import TimeResNet
+from memlib.extraction.control import SameTest, same_test
+from memlib.extraction.cost import guidance_cost
 from memlib.extraction.describe import describer, resolved
 from memlib.extraction.sscd import SSCD
 from memlib.extraction.surrogate import cluster
@@ -512,7 +519,78 @@ def test_held_out_images_are_a_control_and_never_a_match(dataset: FiniteDataset)
     assert table["nearest"].max() < 20
     assert table["distance"][0] == 0 and table["distance"][1] > 0.3
     assert table["held_out_distance"][1] == 0 and table["held_out_distance"][0] > 0.3
-    assert len(table["equal_distance"]) == 6
+    control = same_test(generated, training_set(training, duplicates(training)))
+    assert control is not None and (control.groups, control.drawn) == (20, 10)
+    assert control.copies("distance", 1e-3)[0] == pytest.approx(10 / 20)  # it is among them or not
+    assert control.copies("ratio", 1 / 3)[0] == pytest.approx(10 / 20)
+    assert control.copies("distance", 1e-3)[1] == 0
+    training.metadata["group"] = ["trained"] * 30
+    assert same_test(generated, training_set(training, duplicates(training))) is None
+
+
+@pytest.mark.parametrize("drawn", [2, 3, 7])
+def test_the_test_on_training_images_is_the_mean_over_all_choices_of_them(drawn: int) -> None:
+    distance = np.sort(np.random.default_rng(0).random((6, 7)), 1)
+    distance[0, :2] = 0  # two equal images: 0 / 0 is 0, a copy
+    control = SameTest(distance, 7, drawn)
+    choices = [distance[:, list(one)] for one in itertools.combinations(range(7), drawn)]
+    for threshold in (0.1, 1 / 3, 0.9):
+        near = np.mean([chosen[:, 0] < threshold for chosen in choices], 0)
+        ratio = [chosen[:, 0] / np.maximum(chosen[:, 1], 1e-12) < threshold for chosen in choices]
+        np.testing.assert_allclose(control.copies("distance", threshold), near, atol=1e-12)
+        np.testing.assert_allclose(
+            control.copies("ratio", threshold), np.mean(ratio, 0), atol=1e-12
+        )
+    assert control.copies("ratio", 0).tolist() == [0] * 6
+    with pytest.raises(ValueError, match="not for 'adaptive'"):
+        control.copies("adaptive", 1.0)
+
+
+def test_ranks_that_do_not_matter_are_left_out_of_the_test_on_training_images() -> None:
+    """Twins count once, and a kept part of the nearest groups says what all of them say."""
+    images = pictures(400)
+    training = of_pixels("training", to_pixels(torch.cat([images, images[:40]])))
+    training.metadata["group"] = ["trained"] * 240 + ["held-out"] * 160 + ["trained"] * 40
+    whole = training_set(training, duplicates(training))
+    queries = of_pixels("queries", to_pixels(torch.cat([images[:5], pictures(10, 3)])))
+    control = same_test(queries, whole)
+    assert control is not None and (control.groups, control.drawn) == (240, 160)
+    assert control.distance.shape[1] < 60
+    far = torch.cdist(queries.batch(range(15)).flatten(1), training.batch(range(240)).flatten(1))
+    every = SameTest((far.sort(1).values / training[0].numel() ** 0.5).numpy(), 240, 160)
+    for criterion, threshold in (("ratio", 1 / 3), ("ratio", 0.95), ("distance", 0.4)):
+        found, expected = (one.copies(criterion, threshold) for one in (control, every))
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_a_surrogate_is_charged_for_its_own_images_and_credited_with_what_they_found() -> None:
+    surrogate = {"settings": {"generated": 4}, "evaluations": 10, "step_cost": 0.5}
+    plan = {"model": "m", "surrogate": None, "strength": 1.0, "steps": 5, "seed": 0, "first": 0}
+    drawn = of_pixels("drawn", to_pixels(pictures(6)))
+    image = torch.tensor([1, 2, -1, 2, 3, -1])
+    guided = Generations(drawn, None, {"plan": plan | {"method": "side"}, "surrogate": surrogate})
+    plain = Generations(drawn, None, {"plan": plan | {"method": UNCONDITIONAL}})
+    own = torch.tensor([7, 8, -1, 1])
+    attacks = [
+        Attack("plain", plain, image.numpy() >= 0, image),
+        Attack("side", guided, image.numpy() >= 0, image, own),
+        Attack("unknown", guided, image.numpy() >= 0, image),
+        Attack("timed", guided, image.numpy() >= 0, image, own, guidance=2.0),
+    ]
+    assert [one.forwards for one in attacks] == [5, 7.5, 7.5, 15]
+    table = compared(attacks, forwards=60).set_index("method")
+    assert table["generations"].to_dict() == {"plain": 6, "side": 4, "unknown": 4, "timed": 2}
+    assert table.loc[["plain", "side"], "unique"].tolist() == [3, 2]
+    assert table.loc[["plain", "side"], "with own images"].tolist() == [3, 4]
+    assert np.isnan(table.at["unknown", "with own images"])
+    assert "with own images" not in compared(attacks)
+
+
+def test_a_guidance_step_is_timed_against_a_forward_once(dataset: FiniteDataset) -> None:
+    surrogate = {"settings": {"layout": "narrow"}, "kept": list(range(5))}
+    found = guidance_cost(dataset, surrogate)
+    assert 0 < found < math.inf
+    assert guidance_cost(dataset, surrogate) == found
 
 
 # --- scores ---------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+import tracemalloc
 import types
 from pathlib import Path
 
@@ -35,6 +36,7 @@ from memlib.runs import (
     measuring,
     read_run,
 )
+from memlib.workspace import Sources
 
 MEASURE = "volume_growth"
 PARAMETERS = {"sigma_min": 0.1, "sigma_max": 10.0, "steps": 4, "probes": 2, "seed": 0}
@@ -316,6 +318,9 @@ def test_a_newer_damaged_or_foreign_folder_is_refused_with_a_sentence(
         (json.dumps({**json.loads(text), "count": 10**15}), "damaged"),
         (json.dumps({**json.loads(text), "count": 10**9, "chunk": 1, "part": 1}), "damaged"),
         (json.dumps({**json.loads(text), "chunk": 0}), "damaged"),
+        (json.dumps({**json.loads(text), "count": True}), "damaged"),
+        (json.dumps({**json.loads(text), "model": 5}), "damaged"),
+        ("[" * 100_000, "damaged"),
         (json.dumps({**json.loads(text), "format": 99}), "Update Afterimage"),
         (json.dumps({**json.loads(text), "format": 1}), "format 1"),
     ):
@@ -323,7 +328,7 @@ def test_a_newer_damaged_or_foreign_folder_is_refused_with_a_sentence(
         with pytest.raises(ValueError, match=said):
             Run(run.folder)
     manifest.unlink()
-    with pytest.raises(ValueError, match="is no run"):
+    with pytest.raises(ValueError, match="is not a run folder"):
         Run(run.folder)
     manifest.write_text(text)
     for name in ("numbers.parquet", "arrays-000001.parquet"):
@@ -338,6 +343,31 @@ def test_a_newer_damaged_or_foreign_folder_is_refused_with_a_sentence(
     (run.folder / "numbers.parquet").unlink()  # as the message says
     assert Run(run.folder).done == 0
     assert same(finished(tmp_path / "run", images), finished(tmp_path / "again", images))
+
+
+def test_a_manifest_that_claims_many_images_costs_no_memory(
+    images: ImageSet, tmp_path: Path
+) -> None:
+    """Positions are arithmetic: fifty million images that are not there take no array."""
+    run = finished(tmp_path / "run", images)
+    manifest = tmp_path / "run" / "manifest.json"
+    text = json.loads(manifest.read_text())
+    manifest.write_text(json.dumps({**text, "count": 50_000_000, "chunk": 4096}))
+    tracemalloc.start()
+    positions = Run(tmp_path / "run").spread(64)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert (len(positions), positions[0], positions[-1]) == (64, 0, 49_999_999)
+    assert peak < 2**24
+    manifest.write_text(json.dumps(text))
+    assert Run(tmp_path / "run").spread(10**6) == list(range(run.count))
+
+
+def test_sources_of_the_wrong_kind_are_a_sentence() -> None:
+    for told in ({"model": 5}, {"images": None}, {"size": "8"}, {"mirror": 1}, {"label": True}):
+        with pytest.raises(ValueError, match="cannot be read"):
+            Sources.read(told)
+    assert Sources.read({"model": "a", "size": None, "more": []}) == Sources(model="a")
 
 
 def test_one_process_at_a_time_writes(images: ImageSet, tmp_path: Path) -> None:

@@ -1,0 +1,145 @@
+"""The manifest of a run: everything its numbers depend on, and what it says is checked.
+
+It may come from anywhere, so what a page or a command relies on is of the right kind, and the
+counts are within bounds, before anything else is read.
+"""
+
+import datetime
+import json
+import platform
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import diffusers
+import numpy as np
+import torch
+
+from memlib.denoisers import Denoiser
+from memlib.images import ImageSet
+from memlib.measures import MEASURES
+from memlib.runs.files import plainly
+from memlib.runs.results import CHUNK
+
+FORMAT = 2
+PART = 256  # chunks that are merged into one part
+LARGEST, LARGEST_CHUNK = 10**9, 2**16  # a manifest that says more is damaged, or a trap
+LONGEST = 2**26  # bytes of a manifest: it lists the chosen images
+
+
+def provenance(
+    denoiser: Denoiser,
+    images: ImageSet,
+    measure: str,
+    parameters: Mapping[str, Any],
+    *,
+    threads: int | None = None,
+) -> dict[str, Any]:
+    """Everything needed to know where a table of results comes from."""
+    return {
+        "format": FORMAT,
+        "measure": MEASURES[measure].run,
+        "parameters": dict(parameters),
+        "model": {"name": denoiser.name, "digest": denoiser.digest},
+        "images": {"name": images.name, "digest": images.digest, "count": len(images)},
+        "chunk": CHUNK,
+        **circumstances(denoiser, threads),
+    }
+
+
+def circumstances(denoiser: Denoiser, threads: int | None) -> dict[str, Any]:
+    """Where and when numbers are made."""
+    versions = {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "diffusers": diffusers.__version__,
+        "numpy": np.__version__,
+    }
+    date = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    return {
+        "threads": threads or torch.get_num_threads(),
+        "device": str(denoiser.device),
+        "versions": versions,
+        "date": date,
+    }
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of a run folder; ValueError where it is damaged, missing or of another version."""
+    file = folder / "manifest.json"
+    try:
+        if file.stat().st_size > LONGEST:
+            raise ValueError("it is too long")
+        manifest = json.loads(file.read_text())
+        found = manifest["format"]
+        if found == FORMAT:
+            _check(manifest)
+    except FileNotFoundError:
+        raise ValueError(f"{folder.name!r} is not a run folder: it has no manifest.json.") from None
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise ValueError(
+            f"The run {folder.name!r} cannot be read: its manifest.json is damaged "
+            f"({plainly(error)})."
+        ) from error
+    if found != FORMAT:
+        newer = isinstance(found, int) and found > FORMAT
+        raise ValueError(
+            f"The run {folder.name!r} cannot be read: it is of format {found!r:.20}, this version "
+            f"reads {FORMAT}.{' Update Afterimage.' if newer else ''}"
+        )
+    return dict(manifest)
+
+
+def _check(manifest: Mapping[str, Any]) -> None:
+    """Raise ValueError, KeyError or TypeError where a manifest is not what this version writes."""
+    for name in ("count", "chunk", "part"):
+        if not isinstance(manifest[name], int) or isinstance(manifest[name], bool):
+            raise ValueError(f"{name} is {manifest[name]!r:.40}")
+    count, chunk, part = manifest["count"], manifest["chunk"], manifest["part"]
+    if (
+        not (0 < count <= LARGEST and 0 < chunk <= LARGEST_CHUNK and 0 < part <= LARGEST_CHUNK)
+        or count > LARGEST_CHUNK * chunk * part
+    ):
+        raise ValueError(f"{count} images in chunks of {chunk}, {part} a part")
+    model, images = manifest["model"], manifest["images"]
+    for told in (
+        manifest["measure"],
+        manifest["date"],
+        manifest["device"],
+        model["name"],
+        model["digest"],
+        images["name"],
+        images["digest"],
+    ):
+        if not isinstance(told, str):
+            raise ValueError(f"{told!r:.40} is not text")
+    if not isinstance(manifest["selection"], list | None) or not isinstance(
+        manifest["sources"], dict | None
+    ):
+        raise ValueError("selection or sources")
+    measures = [measure for measure in MEASURES.values() if measure.run == manifest["measure"]]
+    if not measures:
+        raise ValueError(f"no measure here is called {manifest['measure']!r:.40}")
+    measures[0].read(dict(manifest["parameters"]))
+
+
+def check_same(folder: Path, there: Mapping[str, Any], here: Mapping[str, Any]) -> None:
+    """Raise ValueError where the run that stands in a folder is not the one that is wanted."""
+    for name, what in {
+        "measure": "measure",
+        "parameters": "settings",
+        "model": "model",
+        "images": "images",
+        "count": "number of images",
+        "selection": "chosen images",
+        "chunk": "chunk",
+        "arrays": "choice of what to keep",
+    }.items():
+        one, other = there.get(name), here.get(name)
+        if name in ("model", "images"):
+            one, other = there[name]["digest"], here[name]["digest"]
+        if one != other:
+            raise ValueError(
+                f"The folder {folder.name!r} holds a run with another {what}: {one!r:.80} instead "
+                f"of {other!r:.80}. Choose another folder."
+            )

@@ -1,0 +1,195 @@
+"""How well each measure ranks the images it should rank first: the table and the curves."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from memlib.denoisers import Denoiser
+from memlib.evidence import best_of, interval, quality, rate_text, signed
+from memlib.measures import MEASURES
+from memlib.statistics import FEWEST
+from memlib.workspace import Workspace
+from pages.figures import charts
+from pages.session import workspace
+from pages.session.downloads import table_buttons
+
+Sides = tuple[np.ndarray, np.ndarray]  # masks (N,) of the images above and below
+CURVES = 6  # shown at once at most
+COLUMNS = {
+    "title": st.column_config.TextColumn("Measure", width=190),
+    "AUC": st.column_config.ProgressColumn(
+        "AUC",
+        width=85,
+        min_value=0,
+        max_value=1,
+        format="%.3f",
+        help="The chance that an image of the first kind ranks above one of the second; 0.5 is "
+        "guessing.",
+    ),
+    "interval": st.column_config.TextColumn(
+        "95% interval",
+        width=95,
+        help="Near-duplicates and variants of one drawing count as one image (Newcombe's score "
+        "interval over clusters).",
+    ),
+    "apart": st.column_config.TextColumn(
+        "Difference from the first",
+        width=150,
+        help="AUC less the highest AUC, with a 95% interval. Both are of the same images, so this "
+        "is more precise than the two intervals are.",
+    ),
+    "may be best": st.column_config.CheckboxColumn(
+        "May be best",
+        width=80,
+        help="The best of all these measures is one of those ticked, with 95% confidence. It "
+        "allows for their number.",
+    ),
+    "rate": st.column_config.TextColumn(
+        "TPR at 1% FPR",
+        width=125,
+        help="The share of the first kind found where 1% of the second is flagged, with a 95% "
+        f"interval. It needs {FEWEST} different images of the second kind.",
+    ),
+    "forwards": st.column_config.NumberColumn(
+        "Forwards", width=62, help="Network forwards an image."
+    ),
+}
+
+
+def quality_panel(
+    loaded: Workspace,
+    values: pd.DataFrame,
+    sides: Mapping[str, Sides],
+    labels: np.ndarray,
+    asked: Mapping[str, Any],
+) -> pd.DataFrame | None:
+    """Draw the table of measures and their curves; returns the table, None where there is none.
+
+    `labels` (N,) name the cluster of each image, `asked` is how copies were counted.
+    """
+    if not sides:
+        st.info(
+            "There is nothing to compare: no image came back, and no group called held-out is in "
+            "the image set.",
+            icon=":material/info:",
+        )
+        return None
+    st.subheader("Which measure says so")
+    chosen = st.segmented_control(
+        "Images that should rank above others",
+        list(sides),
+        default=next(iter(sides)),
+        required=True,
+        key="sides",
+        bind="query-params",
+    )
+    chosen = chosen if chosen in sides else next(iter(sides))
+    above, below = sides[chosen]
+    key = (loaded.denoiser.digest, loaded.images.digest, _bytes(above, below, labels))
+    table = _quality(loaded.denoiser, values, above, below, labels, key, _filled(values))
+    if table.empty:
+        st.info(
+            "No measure has been measured on images of both sides. Measure some below.",
+            icon=":material/info:",
+        )
+        return None
+    left, right = st.columns([2, 1], gap="medium")
+    with left:
+        picked = _table(table, chosen)
+    with right:
+        _curves(values, table, picked or _first_of_each(table), above, below)
+    st.markdown(best_of(table))
+    # of all measures, each with its own defaults
+    details = workspace.manifest(loaded, "volume_growth", {})
+    kept = {name: value for name, value in details.items() if name != "measure"}
+    table_buttons(table, kept | {"parameters": {"compared": chosen, **asked}}, "evidence")
+    return table
+
+
+def _table(table: pd.DataFrame, chosen: str) -> list[int]:
+    """Draw the table; returns the rows that are selected."""
+    lines = table.to_dict("records")
+    shown = table.assign(
+        interval=[f"{line['low']:.3f} to {line['high']:.3f}" for line in lines],
+        apart=[
+            interval(line["difference"], line["difference low"], line["difference high"])
+            if place
+            else ""
+            for place, line in enumerate(lines)
+        ],
+        rate=[rate_text(line) for line in lines],
+    )
+    event = st.dataframe(
+        shown[list(COLUMNS)],
+        hide_index=True,
+        height=420,
+        key="quality",
+        on_select="rerun",
+        selection_mode="multi-row",
+        column_config=COLUMNS,
+        alt="AUC, its interval, the difference from the first, true positive rate and cost of "
+        "every measure",
+    )
+    most = table.iloc[int(table["above"].argmax())]
+    st.caption(
+        f"{chosen.capitalize()}: {most['above']:,} images ({most['clusters above']:,} different "
+        f"drawings) against {most['below']:,} ({most['clusters below']:,}). Select rows to see "
+        "their curves."
+    )
+    return [int(row) for row in event.selection.rows]
+
+
+def _curves(
+    values: pd.DataFrame,
+    table: pd.DataFrame,
+    picked: list[int],
+    above: np.ndarray,
+    below: np.ndarray,
+) -> None:
+    """Draw the ROC curves of some rows of the table."""
+    curves = {}
+    for row in picked[:CURVES]:
+        line = table.iloc[row]
+        value = signed(values[[line["measure"]]])[line["measure"]].to_numpy()
+        said = interval(line["AUC"], line["low"], line["high"])
+        curves[f"{line['title']}, {said}"] = tuple(
+            value[side & ~np.isnan(value)] for side in (above, below)
+        )
+    st.plotly_chart(
+        charts.roc_curves(curves),
+        key="roc",
+        config=charts.CONFIG,
+        alt="ROC curves of the chosen measures",
+    )
+
+
+def _first_of_each(table: pd.DataFrame) -> list[int]:
+    """The best line of every kind of measure."""
+    kinds = [MEASURES[name].run + MEASURES[name].column[:1] for name in table["measure"]]
+    return [kinds.index(kind) for kind in dict.fromkeys(kinds)][: CURVES - 1]
+
+
+def _bytes(*arrays: np.ndarray) -> bytes:
+    return b"".join(array.tobytes() for array in arrays)
+
+
+def _filled(values: pd.DataFrame) -> tuple[int, ...]:
+    return tuple(int(count) for count in values.count())
+
+
+@st.cache_data(
+    max_entries=16, scope="session", show_spinner="Areas under the curves, with intervals"
+)
+def _quality(
+    _denoiser: Denoiser,
+    _values: pd.DataFrame,
+    _above: np.ndarray,
+    _below: np.ndarray,
+    _labels: np.ndarray,
+    key: tuple,
+    filled: tuple[int, ...],
+) -> pd.DataFrame:
+    return quality(_denoiser, _values, _above, _below, _labels)

@@ -1,0 +1,81 @@
+"""A run as a whole: what was measured, where its images are, where it comes from."""
+
+import json
+from dataclasses import fields
+
+import streamlit as st
+
+from memlib.runs import FOLDER, Run
+from memlib.workspace import Sources
+from pages.session import background, workspace
+from pages.session.messages import plain, show_error
+
+
+def about(run: Run) -> None:
+    """Draw what was measured, how far the run is, and a button that goes on with it."""
+    manifest, done = run.manifest, run.done
+    settings = ", ".join(f"{name} {json.dumps(value)}" for name, value in run.parameters.items())
+    title = run.measures[0].title.split(" at ")[0] if run.measures else run.measure
+    st.markdown(
+        f"**{plain(title)}** of {plain(manifest['model']['name'])} on "
+        f"{plain(manifest['images']['name'])}: {done:,} of {run.count:,} images measured. "
+        f"{plain(settings)}."
+    )
+    if done == run.count:
+        return
+    at_work = background.of_run(run.folder)
+    st.progress(done / run.count)
+    if (
+        at_work is None
+        and manifest.get("sources")
+        and run.folder.resolve().parent == FOLDER.resolve()
+    ):
+        background.button(
+            "Go on in the background",
+            False,
+            background.begin,
+            ["measure", "--resume", str(run.folder)],
+            run.folder.name,
+            "runs",
+        )
+    elif at_work is not None:
+        st.button(
+            "See what is new", icon=":material/refresh:", help="The sidebar shows how far it is."
+        )
+
+
+def missing(run: Run) -> None:
+    """Say that the images of the run are not the loaded ones, and offer to load them."""
+    sources = run.manifest.get("sources")
+    st.info(
+        "The loaded images are not those of this run, so its rows are shown without pictures.",
+        icon=":material/hide_image:",
+    )
+    if sources and st.button(
+        "Open its model and images", type="primary", icon=":material/folder_open:"
+    ):
+        try:
+            names = {field.name for field in fields(Sources)}
+            with st.spinner("Loading"):
+                workspace.open_workspace(
+                    Sources(**{name: value for name, value in sources.items() if name in names}),
+                    by_link=True,
+                )
+        except ValueError as error:
+            show_error(error)
+        else:
+            st.rerun()
+
+
+def comes_from(run: Run) -> None:
+    """Draw what the number is, and the run's manifest."""
+    for measure in run.measures[:1]:
+        st.latex(measure.formula)
+        st.markdown(
+            f"{measure.definition}\n\n**Limits:** {measure.limits}\n\n**Source:** "
+            f"{measure.citation}."
+        )
+    st.json(
+        json.dumps({name: value for name, value in run.manifest.items() if name != "selection"}),
+        expanded=False,
+    )
