@@ -7,7 +7,9 @@ last two denoised images instead,
     y' = r y + (1 - r) (D_k + (h_k / 2 h_{k-1}) (D_k - D_{k-1})),     h_k = ln sigma_{k+1} - ln sigma_k,
 
 costs no further network forwards and is second order in h (the multistep solver of Lu et al. 2022,
-DPM-Solver++).
+DPM-Solver++). Once the denoiser is known at the next level too, `corrected_step` takes the step
+again with the denoised image on a straight line between both, which mends the first step: it has
+only one image to go by (the corrector of Zhao et al. 2023, UniPC).
 """
 
 import math
@@ -22,10 +24,17 @@ from memlib.seeds import generator
 
 
 def ladder(
-    denoiser: Denoiser, steps: int, sigma_min: float | None = None, sigma_max: float | None = None
+    denoiser: Denoiser,
+    steps: int,
+    sigma_min: float | None = None,
+    sigma_max: float | None = None,
+    stretch: float = 1.0,
 ) -> Tensor:
-    """steps + 1 noise levels, evenly spaced in ln sigma, ascending, float64; the denoiser's own
-    ends by default.
+    """steps + 1 ascending noise levels, float64, over the denoiser's own range by default.
+
+    With stretch 1 they are evenly spaced in ln sigma. Otherwise ln sigma runs as
+    (stretch^u - 1) / (stretch - 1) over u in [0, 1]: the last steps are about `stretch` times the
+    first ones.
     """
     low = denoiser.sigma_min if sigma_min is None else float(sigma_min)
     high = denoiser.sigma_max if sigma_max is None else float(sigma_max)
@@ -35,7 +44,31 @@ def ladder(
         )
     if steps < 1:
         raise ValueError(f"At least one step is needed, not {steps}.")
-    return torch.linspace(math.log(low), math.log(high), steps + 1, dtype=torch.float64).exp()
+    u = torch.linspace(0, 1, steps + 1, dtype=torch.float64)
+    if stretch != 1:
+        u = (stretch**u - 1) / (stretch - 1)
+    return (math.log(low) + math.log(high / low) * u).exp()
+
+
+def quadrature(sigmas: Tensor) -> Tensor:
+    """Weights (T, T + 1) of values at T + 1 noise levels whose row k gives the integral over
+    ln sigma from sigmas[k] to sigmas[k + 1].
+
+    Each interval takes the cubic through the four levels around it, or as many as there are: exact
+    for cubics in ln sigma, fourth order where the trapezoid rule is second.
+    """
+    positions = sigmas.log()
+    count = len(positions)
+    width = min(4, count)
+    weights = torch.zeros(count - 1, count, dtype=torch.float64)
+    powers = torch.arange(1, width + 1, dtype=torch.float64)
+    for k in range(count - 1):
+        start = min(max(k - (width // 2 - 1), 0), count - width)
+        gap = positions[k + 1] - positions[k]
+        t = (positions[start : start + width] - positions[k]) / gap
+        moments = torch.linalg.solve(torch.vander(t, increasing=True).T, 1 / powers)
+        weights[k, start : start + width] = gap * moments
+    return weights
 
 
 def rounded_ends(denoiser: Denoiser) -> tuple[float, float]:
@@ -65,6 +98,15 @@ def ode_step(
         step, last = (float(torch.log(sigmas[i + 1] / sigmas[i])) for i in (k, k - 1))
         denoised = torch.lerp(previous, denoised, 1 + step / (2 * last))
     return torch.lerp(denoised, y, ratio)
+
+
+def corrected_step(y: Tensor, denoised: Tensor, ahead: Tensor, sigmas: Tensor, k: int) -> Tensor:
+    """y at sigmas[k + 1] from y at sigmas[k], for a denoised image that goes straight in ln sigma
+    from `denoised` at sigmas[k] to `ahead` at sigmas[k + 1].
+    """
+    step = math.log(float(sigmas[k + 1] / sigmas[k]))
+    share = (math.expm1(step) - step) / (step * math.expm1(step))
+    return torch.lerp(torch.lerp(denoised, ahead, share), y, math.exp(step))
 
 
 @torch.no_grad()

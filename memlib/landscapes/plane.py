@@ -342,29 +342,16 @@ def estimated_growth(
     """Growth up to each level by `volume_growth` and its standard error, both (L, M), and the log
     prior of the latents, (M,).
 
-    The ladder is even in ln sigma from the first level to the last, one step a level. The standard
-    error is that of the random probes, NaN for a single one and for "exact"; the ladder's own error
-    comes on top.
+    The path takes one step a level. The standard error is that of the random probes, NaN for a
+    single one and for "exact"; the error of the steps comes on top.
     """
-    found = volume_growth(
-        denoiser,
-        points,
-        sigma_min=sigmas[0],
-        sigma_max=sigmas[-1],
-        steps=len(sigmas) - 1,
-        probes=probes,
-        seed=seed,
+    found = volume_growth(denoiser, points, sigmas=sigmas, probes=probes, seed=seed)
+    value, error = (
+        torch.cat([torch.zeros_like(part[:, :1]), part], 1).double()
+        for part in (found.curve, found.curve_stderr)
     )
-    assert found.draws is not None
-    draws = found.draws.double()  # (M, K, L)
-    count = draws.shape[1]
-    variance = draws.var(1) / count if count > 1 else torch.full_like(draws[:, 0], math.nan)
-    variance[:, 1:-1] /= 4  # an inner level has half its weight where the sum ends
-    inner = torch.cat([variance[:, :1], 4 * variance[:, 1:-1]], 1).cumsum(
-        1
-    )  # all levels below, at full weight
-    error = torch.cat([torch.zeros_like(variance[:, :1]), inner + variance[:, 1:]], 1).sqrt()
-    value = torch.cat([torch.zeros_like(found.curve[:, :1]), found.curve], 1).double()
+    if probes == "exact":
+        error = torch.full_like(error, math.nan)
     prior = log_prior(found.latent, sigmas[-1]).sum((1, 2, 3))
     return value.T, error.T, prior
 

@@ -47,12 +47,12 @@ def log_likelihood(denoiser: Denoiser, images: Tensor, **parameters: Any) -> Log
 
 
 def bits_per_dimension(log_likelihood: Any, dimension: int) -> Any:
-    """-log p / (d ln 2) + 7: the code length of 8-bit pixels, whose 256 values stand 2/256 apart in
-    [-1, 1].
+    """-log p / (d ln 2) + log2(127.5): the code length of 8-bit pixels, whose 256 values are
+    2 / 255 apart in [-1, 1].
 
     Comparable with published figures only for a density at sigma_min near 0.
     """
-    return 7 - log_likelihood / (dimension * math.log(2))
+    return math.log2(127.5) - log_likelihood / (dimension * math.log(2))
 
 
 ENTRIES = (

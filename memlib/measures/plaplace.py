@@ -27,21 +27,15 @@ from typing import ClassVar, Literal, Self
 
 import torch
 from torch import Tensor
-from torch.nn.functional import avg_pool2d
 
 from memlib.denoisers.base import Denoiser
+from memlib.measures.flux import boundary, volume
 from memlib.measures.measure import Measure
 from memlib.measures.result import Result, Row, standard_error
 from memlib.measures.settings import AtOneLevel, option
 from memlib.progress import Progress
-from memlib.seeds import generator, rademacher
+from memlib.seeds import generator
 
-BUDGET = 2**25  # values of displaced images held at once, 128 MB
-WINDOW = 3  # side of the patches of the local cosine
-# of the volume estimator's central differences, in units of the radius; their bias is STEP^2 / 2
-STEP = 0.01
-LEAST = 1e-8  # |g| is taken as at least this: F_p has no direction where the score is zero
-FEW = 4  # pairs
 POWERS, LEVELS = (1.0, 1.5, 2.0, 3.0), (0.2, 0.5, 1.0, 2.0)  # of the ranking
 RANKING = 16  # directions
 NOISED = 0x6E6F  # keeps the noised centre's draw apart from the directions'
@@ -215,7 +209,7 @@ def p_laplace(
         [torch.randn(d, generator=generator(seed, pair)) for pair in range(directions // 2)]
     ).to(x)
     half = half / half.norm(dim=1, keepdim=True)
-    estimate = _boundary if method == "boundary" else _volume
+    estimate = boundary if method == "boundary" else volume
     heat, draws, local, loss = estimate(
         denoiser, x, middle, float(sigma), size, half, powers, seed, callback
     )
@@ -247,119 +241,6 @@ def p_laplace(
         several=several,
         keep_maps=keep_maps,
     )
-
-
-Estimate = tuple[
-    Tensor, Tensor, Tensor | None, Tensor | None
-]  # map (P, B, H, W), draws (P, B, pairs, 1), local, loss
-
-
-def _boundary(
-    denoiser: Denoiser,
-    x: Tensor,
-    middle: Tensor,
-    sigma: float,
-    radius: float,
-    half: Tensor,
-    powers: tuple[float, ...],
-    seed: int,
-    callback: Progress | None,
-) -> Estimate:
-    """K_p as mean_j(|g_j|^(p-2) g_j . u_j) over pairs u and -u, and its map.
-
-    Coordinate i of the map is mean_j(|g_j|^(p-2) g_ji u_ji) / (d mean_j u_ji^2), all of them scaled
-    to sum to K_p: the division takes out the chance size of u_i, which would be the map's noise.
-    """
-    count, d, pairs = len(x), denoiser.dimension, len(half)
-    square = (
-        (half**2).mean(0) if pairs >= FEW else torch.full_like(half[0], 1 / d)
-    )  # mean of u_i^2, (d,)
-    sums = x.new_zeros(len(powers), count, d)
-    terms = x.new_zeros(len(powers), count, pairs)
-    cosine, loss = x.new_zeros(count, *denoiser.shape[1:]), x.new_zeros(count)
-    step = max(1, BUDGET // (2 * count * d))
-    for start in range(0, pairs, step):
-        unit = half[start : start + step]
-        u = torch.cat([unit, -unit]).view(-1, 1, *denoiser.shape)
-        noise = denoiser.noise((middle + radius * u).flatten(0, 1), sigma).view(len(u), *x.shape)
-        g = noise * (sigma / radius)
-        product = (g * u).flatten(2)  # (directions, B, d)
-        length = g.flatten(2).norm(dim=2).clamp(min=LEAST)
-        weight = torch.stack([length ** (one - 2) for one in powers])  # (P, directions, B)
-        sums += torch.einsum("pnb,nbi->pbi", weight, product)
-        term = weight * product.sum(2)
-        terms[:, :, start : start + step] = (
-            term.view(len(powers), 2, len(unit), count).mean(1).transpose(1, 2)
-        )
-        cosine += _patch_cosines(g, u).sum(0)
-        away = noise - (middle - x + radius * u) / sigma  # from the noise that was added
-        loss += away.flatten(2).square().sum(2).sum(0) / (2 * pairs * d)
-        if callback:
-            callback(min(start + step, pairs), pairs)
-    heat = (sums / (2 * pairs * d * square)).view(len(powers), *x.shape).sum(2)
-    return summing_to(heat, terms.mean(2)), terms[..., None], cosine / (2 * pairs), loss
-
-
-def summing_to(heat: Tensor, value: Tensor) -> Tensor:
-    """Maps (..., H, W) scaled so that each sums to its `value` (...); shifted evenly where their
-    sum is far from it, relatively: near 0 there is no scale.
-    """
-    total = heat.sum((-2, -1))
-    scale = value / total
-    near = (scale > 0.5) & (scale < 2)
-    scaled = heat * torch.where(near, scale, 1.0)[..., None, None]
-    missing = torch.where(near, 0.0, value - total) / heat[0, 0].numel()
-    return scaled + missing[..., None, None]
-
-
-def _patch_cosines(g: Tensor, u: Tensor) -> Tensor:
-    """<g, u> / (|g| |u|) over WINDOW x WINDOW patches of all channels, (directions, B, H, W)."""
-
-    def box(values: Tensor) -> Tensor:
-        return avg_pool2d(values.sum(2), WINDOW, stride=1, padding=WINDOW // 2)
-
-    return box(g * u) / (box(g * g) * box(u * u)).sqrt().clamp(min=1e-20)
-
-
-def _volume(
-    denoiser: Denoiser,
-    x: Tensor,
-    middle: Tensor,
-    sigma: float,
-    radius: float,
-    half: Tensor,
-    powers: tuple[float, ...],
-    seed: int,
-    callback: Progress | None,
-) -> Estimate:
-    """K_p as radius / d times the mean over the ball of div(|g|^(p-2) g), v .
-
-    (F(z + h v) - F(z - h v)) / 2h with random signs v.
-    """
-    count, d, points = len(x), denoiser.dimension, len(half)
-    depth = torch.stack(
-        [torch.rand(1, generator=generator(seed, point, 1)) for point in range(points)]
-    ).to(x) ** (1 / d)
-    signs = torch.stack([rademacher((d,), seed, point, 2) for point in range(points)]).to(x)
-    h = STEP * radius / math.sqrt(d)
-    sums = x.new_zeros(len(powers), count, d)
-    terms = x.new_zeros(len(powers), count, points)
-    step = max(1, BUDGET // (2 * count * d))
-    for start in range(0, points, step):
-        v = signs[start : start + step].view(-1, 1, *denoiser.shape)
-        inside = middle + radius * (half * depth)[start : start + step].view(-1, 1, *denoiser.shape)
-        both = torch.stack([inside + h * v, inside - h * v])  # (2, points, B, C, H, W)
-        g = denoiser.noise(both.flatten(0, 2), sigma).reshape(2, -1, count, d) * (sigma / radius)
-        length = g.norm(dim=3, keepdim=True).clamp(min=LEAST)
-        for place, one in enumerate(powers):
-            field = length ** (one - 2) * g
-            part = v.flatten(2) * (field[0] - field[1]) * (radius / (2 * h * d))  # (points, B, d)
-            sums[place] += part.sum(0)
-            terms[place, :, start : start + step] = part.sum(2).T
-        if callback:
-            callback(min(start + step, points), points)
-    heat = (sums / points).view(len(powers), *x.shape).sum(2)
-    return heat, terms[..., None], None, None
 
 
 def _entries(sigma: float) -> list[Measure]:

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from scipy.stats import t as student
 from torch import Tensor
 
 Row = dict[str, Any]  # numbers and arrays a measure keeps of one image
@@ -34,6 +35,19 @@ class Result:
     def heatmap(self) -> Tensor | None:
         return self.map
 
+    @property
+    def degrees(self) -> Tensor:
+        """Degrees of freedom of `stderr`, its shape; NaN where the draws do not tell."""
+        if self.draws is None:
+            return torch.full_like(self.stderr, math.nan, dtype=torch.float64)
+        return degrees_of_freedom(self.draws)
+
+    @property
+    def interval(self) -> tuple[Tensor, Tensor]:
+        """The ends of the 95% interval of `value`, by Student's t; NaN where `stderr` is."""
+        half = half_width(self.stderr.numpy(), self.degrees.numpy())
+        return self.value - torch.as_tensor(half), self.value + torch.as_tensor(half)
+
     def row(self, index: int) -> Row:
         """What is kept of one image: numbers as float, the rest as arrays."""
         row: Row = {}
@@ -53,6 +67,45 @@ def standard_error(draws: Tensor) -> Tensor:
     if draws.shape[1] < 2:
         return torch.full((len(draws),), math.nan)
     return (draws.double().var(1) / draws.shape[1]).sum(-1).sqrt().float()
+
+
+def degrees_of_freedom(draws: Tensor) -> Tensor:
+    """Degrees of freedom (...) of `standard_error` of draws (..., n, parts), after Welch and
+    Satterthwaite: (n - 1) (sum of variances)^2 / sum of variances^2, over the parts.
+
+    Between n - 1 and (n - 1) parts. Chance in the variances makes it smaller on average than it
+    should be, so intervals are a little wide. NaN for one draw.
+    """
+    count = draws.shape[-2]
+    if count < 2:
+        return torch.full(draws.shape[:-2], math.nan, dtype=torch.float64)
+    variance = draws.double().var(-2)
+    share = variance.sum(-1).square() / variance.square().sum(-1)
+    return (count - 1) * share.nan_to_num(1.0).clamp(min=1)
+
+
+def half_width(stderr: Any, degrees: Any, confidence: float = 0.95) -> np.ndarray:
+    """Half the width of the interval of a value whose standard error has so many degrees of
+    freedom, by Student's t; 0 where the standard error is 0, NaN where it is unknown.
+    """
+    error = np.asarray(stderr, dtype=np.float64)
+    quantile = student.ppf((1 + confidence) / 2, np.maximum(degrees, 1))
+    return np.where(error == 0, 0.0, error * quantile)
+
+
+def interval(
+    row: Mapping[str, Any], degrees: float, column: str = "value", error: str = "stderr"
+) -> tuple[float, float]:
+    """The ends of the 95% interval of one number of a row; NaN where its error is unknown.
+
+    `degrees` are those of the settings; where the row keeps its draws they are told by these.
+    """
+    if column == "value" and row.get("draws") is not None:
+        draws = torch.from_numpy(np.asarray(row["draws"]))
+        told = float(degrees_of_freedom(draws))
+        degrees = degrees if math.isnan(told) else told
+    half = float(half_width(row[error], degrees))
+    return float(row[column]) - half, float(row[column]) + half
 
 
 def difference(row: Mapping[str, Any], reference: Mapping[str, Any]) -> Row:

@@ -1,13 +1,14 @@
 """How simple a picture is, by the size of its PNG, and a measure with what that explains taken out."""
 
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 from PIL import Image
 from torch import Tensor
 
 from memlib.images import to_pixels
+from memlib.measures.result import Row
 
 
 def png_size(images: Iterable[Tensor]) -> np.ndarray:
@@ -30,3 +31,14 @@ def regress_out(values: np.ndarray, control: np.ndarray) -> np.ndarray:
     spread = float((centred**2).sum())
     slope = float((centred * values).sum()) / spread if spread > 0 else 0.0
     return np.asarray(values - np.mean(values) - slope * centred)
+
+
+def without(rows: Mapping[str, Row], control: np.ndarray) -> dict[str, Row]:
+    """Rows by image id with what a control (N,), in their order, explains taken out of their
+    values.
+    """
+    left = regress_out(np.array([row["value"] for row in rows.values()]), control)
+    return {
+        image: {**row, "value": float(value)}
+        for (image, row), value in zip(rows.items(), left, strict=True)
+    }

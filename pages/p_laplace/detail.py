@@ -6,6 +6,7 @@ import streamlit as st
 
 from memlib.images import HELD_OUT
 from memlib.measures import LEVELS, Row
+from memlib.measures.result import interval
 from pages.figures import charts
 from pages.p_laplace.sphere_view import CURVES, MEASURE, Sphere
 from pages.ranking.facts import facts
@@ -33,10 +34,14 @@ def detail(
         help=MEASURE.definition,
     )
     bound = "; for the difference an upper bound" if view.minus_reference else ""
+    low, high = interval(
+        {"value": row["value"], "stderr": row["stderr"]}, MEASURE.read(view.parameters).degrees
+    )
+    range_ = "" if np.isnan(low) else f" 95% interval: {low:.4f} to {high:.4f}."
     numbers[1].metric(
         "Standard error",
         "unknown" if np.isnan(row["stderr"]) else f"± {row['stderr']:.4f}",
-        help=f"From the spread between pairs of directions{bound}.",
+        help=f"From the spread between pairs of directions{bound}.{range_}",
     )
     numbers[2].metric(
         "Rank",

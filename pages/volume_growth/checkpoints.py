@@ -9,6 +9,7 @@ import streamlit as st
 from memlib.denoisers import NetworkDenoiser
 from memlib.denoisers.loading import find_checkpoints
 from memlib.measures import Row, difference
+from memlib.measures.onset import chance, onset
 from memlib.runs import held_out_sample, measure_images
 from pages.figures import charts
 from pages.figures.pictures import coarse, colour_range
@@ -27,7 +28,6 @@ DEMO_RUN = {
     "demo": "the end",
 }
 FOLDER = PAGE.text("checkpoints", of_model=True)
-ONSET = 0.95
 
 State = tuple[str, Callable[[], NetworkDenoiser]]  # a checkpoint's digest, and how to load it
 
@@ -75,12 +75,7 @@ def checkpoints_panel(view: Growth, picture: Picture) -> None:
         np.array([row["value"] for row in rows]),
         np.stack([view.smooth(row["map"]) for row in rows]),
     )
-    above = (
-        np.flatnonzero(values > np.quantile(band, ONSET, axis=0))
-        if band is not None
-        else np.array([])
-    )
-    onset = int(above[0]) if len(above) else None
+    began = None if band is None else onset(values, band)
     st.plotly_chart(
         charts.over_training(
             names,
@@ -90,26 +85,26 @@ def checkpoints_panel(view: Growth, picture: Picture) -> None:
             MEASURE.unit,
             signed=view.minus_reference,
             band=band,
-            onset=onset,
+            onset=began,
         ),
         key="training",
         config=charts.CONFIG,
         alt="Growth of the image at each checkpoint",
     )
+    st.caption(_said(names, band, began))
+
+
+def _said(names: list[str], band: np.ndarray | None, began: int | None) -> str:
+    """The onset in words."""
     if band is None:
-        st.caption(
-            "The onset is the first checkpoint at which the image passes 95% of the held-out "
-            "images; none are measured here."
-        )
-    elif onset is None:
-        st.caption(
-            "At no checkpoint does this image pass 95% of the held-out images: no onset is marked."
-        )
-    else:
-        st.caption(
-            f"Onset: {names[onset]} is the first checkpoint at which this image passes 95% of the "
-            "held-out images."
-        )
+        return "The onset is told by held-out images; none are measured here."
+    those = f"the {len(band)} held-out images"
+    if began is None:
+        return f"No onset: at the last checkpoint this image does not stand out of {those}."
+    return (
+        f"Onset: from {names[began]} on, this image stands out of {those} at every checkpoint. An "
+        f"image like them would have an onset in at most {chance(len(band)):.0%} of cases."
+    )
 
 
 def _with_reference(view: Growth, states: list[State]) -> list[State]:

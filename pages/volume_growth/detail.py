@@ -6,6 +6,7 @@ import streamlit as st
 
 from memlib.images import HELD_OUT
 from memlib.measures import Row
+from memlib.measures.result import interval
 from pages.figures import charts
 from pages.ranking.facts import facts
 from pages.ranking.view import Picture
@@ -30,7 +31,7 @@ def detail(
     result = view.detailed(picture)  # first: picture, name and numbers change together
     st.text(picture.name)
     view.player(picture, result, "map", limits)
-    numbers(view, row, len(table))
+    numbers(view, row, result, len(table))
     facts(row, view.loaded)
     band = None
     if "group" in table and (table["group"] == HELD_OUT).any():
@@ -49,8 +50,10 @@ def detail(
     )
 
 
-def numbers(view: Growth, row: pd.Series, measured: int) -> None:
-    """Draw the selected image's numbers; `measured` counts all measured images."""
+def numbers(view: Growth, row: pd.Series, result: Row, measured: int) -> None:
+    """Draw the selected image's numbers; `result` is its row with the draws, `measured` counts all
+    measured images.
+    """
     columns = st.columns(4)
     sums = "is that of the growth itself" if view.shown == WITHOUT else "sums to it"
     columns[0].metric(
@@ -58,11 +61,16 @@ def numbers(view: Growth, row: pd.Series, measured: int) -> None:
         f"{row['value']:,.0f}",
         help=f"{MEASURE.definition} In nats; the map {sums}.",
     )
+    degrees = MEASURE.read(view.parameters).degrees
+    low, high = interval(
+        {"value": row["value"], "stderr": row["stderr"], "draws": result["draws"]}, degrees
+    )
+    range_ = "" if np.isnan(low) else f" 95% interval: {low:,.0f} to {high:,.0f}."
     columns[1].metric(
         "Standard error",
         "unknown" if np.isnan(row["stderr"]) else f"± {row['stderr']:,.0f}",
         help="Of the estimate, from the spread between probes; one probe has none. Probes are "
-        "shared by all images, so ranks are steadier than single values.",
+        "shared by all images, so ranks are steadier than single values." + range_,
     )
     columns[2].metric(
         "Rank",

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from memlib.measures import MEASURES, Row, maps
+from memlib.measures import MEASURES, GrowthSettings, Row, maps
 from pages.figures.pictures import colour_range, rgb
 from pages.ranking.view import SMOOTHING, Picture, Progress, View
 from pages.session import workspace
@@ -43,11 +43,7 @@ class Growth(View):
     @property
     def sigmas(self) -> np.ndarray:
         """The ladder's noise levels (T + 1,)."""
-        return np.geomspace(
-            float(self.parameters["sigma_min"]),
-            float(self.parameters["sigma_max"]),
-            int(self.parameters["steps"]) + 1,
-        )
+        return GrowthSettings.read(self.parameters).sigmas(self.loaded.denoiser).numpy()
 
     def smooth(self, heat: np.ndarray) -> np.ndarray:
         """Maps (..., H, W) averaged as the page asks."""

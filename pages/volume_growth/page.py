@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from memlib.measures import GrowthSettings, Row
-from memlib.measures.simplicity import regress_out
+from memlib.measures.simplicity import without
 from memlib.runs import result_table
 from memlib.workspace import Workspace
 from pages.figures.pictures import colour, colour_range
@@ -114,14 +114,8 @@ def comparison(loaded: Workspace) -> tuple[str, int]:
 def without_png_size(loaded: Workspace, rows: dict[str, Row]) -> dict[str, Row]:
     """The rows with what the size of the PNG explains taken out of their values."""
     place = {image: index for index, image in enumerate(loaded.images.ids)}
-    left = regress_out(
-        np.array([row["value"] for row in rows.values()]),
-        workspace.png_sizes(loaded.images, [place[image] for image in rows]),
-    )
-    return {
-        image: {**row, "value": float(value)}
-        for (image, row), value in zip(rows.items(), left, strict=True)
-    }
+    sizes = workspace.png_sizes(loaded.images, [place[image] for image in rows])
+    return without(rows, sizes)
 
 
 def browse(

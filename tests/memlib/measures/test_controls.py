@@ -71,13 +71,15 @@ def test_the_log_likelihood_is_the_log_density_and_its_map_sums_to_it(
     exact = mixture.log_prob(images, 0.01).float()
     assert ((result.value - exact).abs() < 3 * result.stderr + 0.12).all()
     torch.testing.assert_close(result.map.sum((1, 2)), result.value, rtol=1e-4, atol=1e-4)
-    torch.testing.assert_close(result.bits_per_dimension, 7 - result.value / (12 * math.log(2)))
+    torch.testing.assert_close(
+        result.bits_per_dimension,
+        math.log2(127.5) - result.value / (12 * math.log(2)),
+    )
 
 
 def test_bits_per_dimension_of_uniform_pixels_are_eight() -> None:
-    assert bits_per_dimension(12 * math.log(1 / 2), 12) == pytest.approx(
-        8
-    )  # density 1/2 on [-1, 1] in each of 12
+    """256 values 2 / 255 apart are the middles of cells that cover a range of 512 / 255."""
+    assert bits_per_dimension(12 * math.log(255 / 512), 12) == pytest.approx(8)
 
 
 def test_controls_do_not_depend_on_the_batch_and_repeat_bit_for_bit(

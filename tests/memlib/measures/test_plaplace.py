@@ -161,13 +161,13 @@ def test_several_p_are_those_of_single_ones_and_a_value_does_not_depend_on_its_b
 def test_chunks_of_directions_change_nothing(
     mixture: GaussianMixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from memlib.measures import plaplace
+    from memlib.measures import flux
 
     images, seen = mixture.sample(3), []
     for method in ("boundary", "volume"):
         whole = p_laplace(mixture, images, 0.3, p=POWERS, directions=16, method=method)  # type: ignore[arg-type]
         with monkeypatch.context() as patch:
-            patch.setattr(plaplace, "BUDGET", 2 * 3 * 12 * 3)
+            patch.setattr(flux, "BUDGET", 2 * 3 * 12 * 3)
             parts = p_laplace(
                 mixture,
                 images,
