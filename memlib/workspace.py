@@ -2,17 +2,14 @@
 they come from.
 """
 
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from memlib.bundled import BUNDLED
 from memlib.denoisers import NetworkDenoiser
-from memlib.denoisers.hub import HUB_NAME
 from memlib.images import ImageSet
-from memlib.images.tables import DATA_SET
 from memlib.images.transform import describe
+from memlib.sources import on_hub
 
 
 @dataclass(frozen=True)
@@ -66,15 +63,6 @@ class Workspace:
     denoiser: NetworkDenoiser
     images: ImageSet
     reference: NetworkDenoiser | None
-
-
-def on_hub(source: str) -> bool:
-    """Whether a source is the name of something on the Hub, and nothing on this machine is called
-    so.
-    """
-    if source in BUNDLED or not (HUB_NAME.fullmatch(source) or DATA_SET.fullmatch(source)):
-        return False
-    return not os.path.lexists(source)
 
 
 def open_workspace(

@@ -5,13 +5,11 @@ A name is "owner/name", or "owner/name@revision" with a branch, tag or commit. A
 repositories comes from the environment (HF_TOKEN) or the caller, and is handed to the Hub alone.
 """
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 
-HUB_NAME = re.compile(
-    r"(?P<repo>[A-Za-z0-9][\w.-]{0,95}/[\w.-]{1,96})(@(?P<revision>[\w./-]{1,100}))?"
-)
+from memlib.sources import HUB_NAME
+
 PARTS = ("unet", "transformer", "vae", "vqvae")
 CONFIGS = ["*.json", "scheduler/*.json", *(f"{part}/*.json" for part in PARTS)]
 WEIGHTS = ["*.safetensors", *(f"{part}/*.safetensors" for part in PARTS)]

@@ -24,9 +24,16 @@ from memlib.denoisers.autoencoder import Autoencoder
 from memlib.denoisers.base import pick_device
 from memlib.denoisers.network import NetworkDenoiser
 from memlib.denoisers.schedules import read_schedule
-from memlib.denoisers.weights import read_json, read_network, weight_files
+from memlib.denoisers.weights import (
+    forward_operations,
+    read_json,
+    read_network,
+    weight_files,
+)
+from memlib.sources import Roots, Source
 
 NETWORKS = ("UNet2DModel", "DiTTransformer2DModel")
+MOST_OPERATIONS = 1e13  # of one forward: minutes on a CPU
 CONDITIONED = {
     "UNet2DConditionModel": "a text",
     "UNet1DModel": "nothing, and draws no images",
@@ -36,9 +43,10 @@ CONDITIONED = {
 
 @dataclass(frozen=True)
 class Parts:
-    """Where the parts of a model are."""
+    """Where the parts of a model are; every file of it is opened through `source`."""
 
     name: str
+    source: Source
     config: Path  # of the network
     scheduler: Path
     weights: Path  # a folder, or one file
@@ -46,15 +54,26 @@ class Parts:
 
     def files(self) -> list[Path]:
         """The network's weight files."""
-        return [self.weights] if self.weights.is_file() else weight_files(self.weights)
+        if self.weights.suffix == ".safetensors" and self.source.has(self.weights):
+            return [self.source.file(self.weights)]
+        return weight_files(self.weights, self.source)
+
+    def all_files(self) -> list[Path]:
+        """Every file that loading the model opens."""
+        found = [self.config, self.scheduler, *self.files()]
+        if self.autoencoder:
+            config = self.source.file(self.autoencoder / "config.json")
+            found += [config, *weight_files(self.autoencoder, self.source)]
+        return found
 
 
 def load_denoiser(
-    source: str | Path,
+    source: str | Path | Source,
     device: str | torch.device | None = None,
     *,
     label: int | None = None,
     token: str | None = None,
+    roots: Roots = None,
 ) -> NetworkDenoiser:
     """Load a diffusion model of images.
 
@@ -63,20 +82,22 @@ def load_denoiser(
     earlier states, "demo-reference", "demo-early" and "demo-middle". `label` chooses the class of a
     class-conditional model; None is its class for none, where it has one. Weights are read from
     safetensors only and computed in float32. `device=None` picks CUDA, then MPS, then the CPU.
+    With `roots` no file outside of these folders is read, whatever links there are.
 
     Raises ValueError, in one sentence for people, for anything that is not such a model.
     """
+    source = Source.of(source, roots)
     parts = _locate(source, token)
-    config = _check_network(parts)
+    config = _check_network(parts.config)
     schedule = read_schedule(read_json(parts.scheduler))
     label = _check_label(config, label)
     network = read_network(config["_class_name"], config, parts.files(), parts.name)
-    latent = _read_autoencoder(parts.autoencoder, config) if parts.autoencoder else None
+    latent = _read_autoencoder(parts, config) if parts.autoencoder else None
     denoiser = NetworkDenoiser(
         network,
         schedule,
         name=_title(source, parts),
-        source=parts.name if hub.HUB_NAME.fullmatch(parts.name) else str(source),
+        source=parts.name if source.path is None else source.typed,
         digest=_digest(parts, label),
         device=pick_device(device),
         label=label,
@@ -87,15 +108,29 @@ def load_denoiser(
     return denoiser
 
 
-def model_digest(source: str | Path, label: int | None = None) -> str:
+def model_digest(
+    source: str | Path | Source, label: int | None = None, *, roots: Roots = None
+) -> str:
     """The digest that `load_denoiser(source, label=label)` will have, from its files alone."""
-    parts = _locate(source)
-    return _digest(parts, _check_label(_check_network(parts), label))
+    parts = _locate(Source.of(source, roots))
+    return _digest(parts, _check_label(_check_network(parts.config), label))
 
 
-def class_count(source: str | Path) -> int:
+def model_stamp(source: str | Path | Source, *, roots: Roots = None) -> str:
+    """A hash of the times and sizes of all files that loading the model opens or looks for.
+
+    It is the key of a cache of loaded models: it changes when the weights do, and also when a
+    config or schedule beside them does. A model of the Hub has none, its commit says all.
+    """
+    source = Source.of(source, roots)
+    if source.path is not None:
+        _locate(source).all_files()
+    return source.stamp
+
+
+def class_count(source: str | Path | Source, *, roots: Roots = None) -> int:
     """How many classes a model on this machine has; 0 where it is unconditional."""
-    return _classes(_check_network(_locate(source)))
+    return _classes(_check_network(_locate(Source.of(source, roots)).config))
 
 
 def find_checkpoints(folder: Path) -> list[Path]:
@@ -122,76 +157,64 @@ def find_checkpoints(folder: Path) -> list[Path]:
     return sorted(found, key=natural)
 
 
-def _locate(source: str | Path, token: str | None = None) -> Parts:
+def _locate(source: Source, token: str | None = None) -> Parts:
     """The parts of a model; one on the Hub is downloaded."""
-    path = BUNDLED.get(str(source)) or Path(source)
-    try:
-        found = path.is_dir() or (path.is_file() and path.suffix == ".safetensors")
-        pickled = path.is_file() and not found
-    except (OSError, ValueError):  # a name too long, or with a zero byte
-        found = pickled = False
-    if pickled:
+    path = source.path
+    if path is not None and (path.is_dir() or (path.suffix == ".safetensors" and path.is_file())):
+        return _find_parts(path, path.name, source)
+    if path is not None and path.is_file():
         raise ValueError(
-            f"{path.name!r} is no .safetensors file; other weights are pickles, which can run "
-            "code when opened. Save them as .safetensors."
+            f"{path.name[:200]!r} is not a .safetensors file; other weights are pickles, which can "
+            "run code when opened. Save them as .safetensors."
         )
-    if found:
-        return _find_parts(path, path.name)
+    if path is not None:
+        raise ValueError(
+            f"There is no folder {source.typed[:200]!r}; a model is a diffusers folder or a Hub id "
+            "such as google/ddpm-cifar10-32."
+        )
+
+    def downloaded(folder: Path, name: str) -> Parts:
+        # the Hub's cache links the files of a commit to places beside it
+        return _find_parts(folder, name, Source.at(folder, folder.resolve().parents[1]))
+
     folder, name = hub.fetch(
-        str(source), lambda folder: _check_network(_find_parts(folder, str(source))), token
+        source.typed, lambda found: _check_network(downloaded(found, source.typed).config), token
     )
-    return _find_parts(folder, name)
+    return downloaded(folder, name)
 
 
-def _title(source: str | Path, parts: Parts) -> str:
-    if str(source) in BUNDLED:
+def _title(source: Source, parts: Parts) -> str:
+    if source.typed in BUNDLED:
         return "Emoji demo model" if parts.name == "model" else f"Emoji {parts.name} checkpoint"
     return re.sub(r"@([0-9a-f]{7})[0-9a-f]{33}$", r"@\1", parts.name)
 
 
-def _find_parts(path: Path, name: str) -> Parts:
+def _find_parts(path: Path, name: str, source: Source) -> Parts:
     folder = path if path.is_dir() else path.parent
-    network = next(
-        (
-            folder / part
-            for part in ("unet", "transformer")
-            if path.is_dir() and (folder / part).is_dir()
-        ),
-        folder,
-    )
-    if not (network / "config.json").is_file():
+    parts = [folder / part for part in ("unet", "transformer")] if path.is_dir() else []
+    network = next((part for part in parts if source.file(part).is_dir()), folder)
+    if not source.has(network / "config.json"):
         raise ValueError(
-            f"{folder.name} holds no diffusers model: there is no unet/config.json or config.json "
-            "in it."
+            f"There is no diffusers model in {folder.name[:200]}: no unet/config.json and no "
+            "config.json."
         )
     places = [folder / "scheduler", folder, folder.parent / "scheduler"]
-    schedulers = [
-        place / "scheduler_config.json"
-        for place in places
-        if (place / "scheduler_config.json").is_file()
-    ]
-    if not schedulers:
+    schedulers = (place / "scheduler_config.json" for place in places)
+    scheduler = next((file for file in schedulers if source.has(file)), None)
+    if scheduler is None:
         raise ValueError(
-            f"{folder.name} has no scheduler_config.json, so the noise levels its network was "
-            "trained on are unknown."
+            f"{folder.name[:200]} has no scheduler_config.json, so the noise levels its network "
+            "was trained on are unknown."
         )
-    latent = next(
-        (
-            place / part
-            for place in (folder, network.parent)
-            for part in ("vqvae", "vae")
-            if (place / part / "config.json").is_file()
-        ),
-        None,
-    )
-    return Parts(
-        name, network / "config.json", schedulers[0], network if path.is_dir() else path, latent
-    )
+    latents = (place / part for place in (folder, network.parent) for part in ("vqvae", "vae"))
+    latent = next((place for place in latents if source.has(place / "config.json")), None)
+    config, weights = source.file(network / "config.json"), network if path.is_dir() else path
+    return Parts(name, source, config, source.file(scheduler), weights, latent)
 
 
-def _check_network(parts: Parts) -> dict[str, Any]:
+def _check_network(file: Path) -> dict[str, Any]:
     """The network's config, refused where it is of a kind that cannot be measured."""
-    config = read_json(parts.config)
+    config = read_json(file)
     kind = str(config.get("_class_name"))
     if kind in CONDITIONED:
         raise ValueError(
@@ -214,6 +237,10 @@ def _check_network(parts: Parts) -> dict[str, Any]:
         )
     shown = config.get("in_channels", 3 if kind == "UNet2DModel" else 4)
     drawn = config.get("out_channels") or (3 if kind == "UNet2DModel" else shown)
+    if any(type(count) is not int or count < 1 for count in (shown, drawn)):
+        raise ValueError(
+            f"The network's channels must be positive numbers, not {shown!r:.40} and {drawn!r:.40}."
+        )
     if drawn not in (shown, 2 * shown):
         raise ValueError(
             f"The network turns {shown} channels into {drawn}; they must be equal, or twice as "
@@ -253,15 +280,23 @@ def _check_label(config: Mapping[str, Any], label: int | None) -> int | None:
     return label
 
 
-def _read_autoencoder(folder: Path, network: Mapping[str, Any]) -> Autoencoder:
-    config = read_json(folder / "config.json")
+def _read_autoencoder(parts: Parts, network: Mapping[str, Any]) -> Autoencoder:
+    folder = parts.autoencoder
+    assert folder is not None
+    config = read_json(parts.source.file(folder / "config.json"))
     kind = config.get("_class_name")
     if kind not in autoencoder.KINDS:
         raise ValueError(
             f"The autoencoder is a {str(kind)[:60]!r}; only {' and '.join(autoencoder.KINDS)} are "
             "supported."
         )
-    latent = Autoencoder(read_network(kind, config, weight_files(folder), folder.name))
+    network_of = read_network(kind, config, weight_files(folder, parts.source), folder.name)
+    try:
+        latent = Autoencoder(network_of)
+    except (TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise ValueError(
+            f"The config of the autoencoder cannot be used: {' '.join(str(error).split())[:200]}."
+        ) from error
     depth = config.get("vq_embed_dim") or config.get("latent_channels")
     if depth != network.get("in_channels", 3):
         raise ValueError(
@@ -279,6 +314,12 @@ def _try_out(denoiser: NetworkDenoiser) -> None:
     NaN is refused here and not in a run.
     """
     y = torch.zeros(1, *denoiser.shape, device=denoiser.device)
+    work = forward_operations(denoiser.network, denoiser.shape, denoiser.label)
+    if work > MOST_OPERATIONS:
+        raise ValueError(
+            f"One forward of the network of {denoiser.name} takes about {work:.1e} operations, more "
+            f"than {MOST_OPERATIONS:.0e}; it is too large to be measured."
+        )
     try:
         outputs = [denoiser(y, sigma) for sigma in (denoiser.sigma_floor, denoiser.sigma_max)]
         if denoiser.autoencoder:
@@ -302,11 +343,8 @@ def _try_out(denoiser: NetworkDenoiser) -> None:
 
 
 def _digest(parts: Parts, label: int | None) -> str:
-    files = [parts.config, parts.scheduler, *parts.files()]
-    if parts.autoencoder:
-        files += [parts.autoencoder / "config.json", *weight_files(parts.autoencoder)]
     total = hashlib.sha256()
-    for file in files:
+    for file in parts.all_files():
         with file.open("rb") as stream:
             total.update(hashlib.file_digest(stream, "sha256").digest())
     if label is not None:

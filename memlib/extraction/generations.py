@@ -201,14 +201,32 @@ def imported(source: str | Path, like: ImageSet) -> Generations:
     return Generations(images, None, {})
 
 
+def _check_plan(plan: Plan) -> None:
+    """Raise ValueError where a plan that was read holds another kind of value than it should."""
+    for name, value in asdict(plan).items():
+        kinds = {"strength": (int, float), "steps": (int,), "seed": (int,), "first": (int,)}
+        known = (str, type(None)) if name == "surrogate" else kinds.get(name, (str,))
+        if type(value) not in known or (type(value) in (int, float) and not 0 <= value < 2**63):
+            raise ValueError(f"{name} is {value!r:.60}")
+
+
 def read_manifest(folder: Path) -> dict[str, Any]:
     try:
         manifest: dict[str, Any] = json.loads((folder / "manifest.json").read_text())
         if manifest.get("format") != FORMAT:
             raise ValueError(f"its format is {manifest.get('format')!r} instead of {FORMAT}")
-        Plan(**manifest["plan"])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"The run in {folder.name!r} cannot be read: {error}.") from error
+        _check_plan(Plan(**manifest["plan"]))
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        RecursionError,
+    ) as error:
+        raise ValueError(
+            f"The run in {folder.name!r} cannot be read: {' '.join(str(error).split())[:100]}."
+        ) from error
     return manifest
 
 

@@ -10,13 +10,13 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from memlib.denoisers import NetworkDenoiser
 from memlib.extraction.classifier import TimeResNet
-from memlib.extraction.describe import describer
+from memlib.extraction.describe import describer, resolved
 from memlib.extraction.generations import (
     UNCONDITIONAL,
     Plan,
@@ -26,6 +26,7 @@ from memlib.extraction.generations import (
 )
 from memlib.extraction.surrogate import KINDS, Surrogate, fit_surrogate, load_surrogate
 from memlib.extraction.training import BATCH
+from memlib.sources import Roots
 
 FOLDER = Path(".afterimage") / "extraction"  # below the working directory: where runs are drawn
 METHODS = {UNCONDITIONAL: "A baseline: images drawn from the model as it is."} | KINDS
@@ -111,15 +112,22 @@ def folder_of(plan: Plan, root: Path = FOLDER) -> Path:
 
 
 def attack_run(
-    denoiser: NetworkDenoiser, settings: Settings, root: Path = FOLDER, callback: Tell | None = None
+    denoiser: NetworkDenoiser,
+    settings: Settings,
+    root: Path = FOLDER,
+    callback: Tell | None = None,
+    *,
+    roots: Roots = None,
 ) -> Iterator[Path]:
     """Do an attack, what is stored below `root` being left out; yields the folder it grows in,
     after every part.
 
     `callback(done, total, stage)` counts the images or updates of a stage; an exception it raises
-    keeps what is finished. Raises ValueError for settings that cannot be used.
+    keeps what is finished. With `roots` a file of features must be below one of these folders.
+    Raises ValueError for settings that cannot be used.
     """
     settings.check()
+    settings = replace(settings, features=resolved(settings.features, roots))
     tell = callback or (lambda done, total, stage: None)
     if not settings.guided:
         yield from _draw(denoiser, settings.n, settings, root, tell, "Drawing images")

@@ -6,7 +6,6 @@ other columns. A path in a table is never opened. A Hub data set is named "owner
 "owner/name/config", followed by "@revision" and ":split"; the split is "train" by default.
 """
 
-import re
 import tempfile
 from array import array
 from collections.abc import Mapping, Sequence
@@ -18,10 +17,8 @@ from memlib.images.archives import Member, check_pictures, check_unpacked
 from memlib.images.columns import check_size, printable
 from memlib.images.files import open_file, stamp_file
 from memlib.images.pictures import Encoded, ask_about, read_at, stamp_of, whole, words
+from memlib.sources import DATA_SET
 
-DATA_SET = re.compile(
-    r"(?P<repo>[A-Za-z0-9][\w.-]{0,95}/[\w.-]{1,96})(/(?P<config>[\w.-]{1,96}))?(@(?P<revision>[\w./-]{1,100}))?(:(?P<split>[\w.-]{1,60}))?"
-)
 NO_PICTURE = "has no picture"
 ONLY_A_PATH = "names a file instead of holding the picture; files named in a table are not opened"
 

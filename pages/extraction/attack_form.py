@@ -14,9 +14,10 @@ from memlib.images import to_pixels
 from memlib.workspace import Workspace
 from pages.extraction.criterion import PAGE
 from pages.figures.pictures import data_url, sheet
-from pages.session import background, downloads, workspace
+from pages.session import background, downloads
 from pages.session import stored_runs as attacks
 from pages.session.messages import show_error
+from pages.session.paths import roots
 from pages.session.state import Choice
 from pages.session.stored_runs import TITLES
 
@@ -166,9 +167,7 @@ def run(loaded: Workspace, settings: Settings) -> None:
         bar.progress(min(1.0, done / total), f"{stage}: {done:,.0f} of {total:,.0f}")
 
     try:
-        if settings.features.startswith("sscd:"):
-            workspace.confine(settings.features.removeprefix("sscd:"))
-        for folder in attack_run(loaded.denoiser, settings, attacks.FOLDER, report):
+        for folder in attack_run(loaded.denoiser, settings, attacks.FOLDER, report, roots=roots()):
             drawn = read_generations(folder).images
             pixels = to_pixels(drawn.batch(range(len(drawn))[-WALL:]))
             wall.image(data_url(sheet(pixels, 32)), width="stretch", alt="The images drawn last")

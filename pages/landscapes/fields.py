@@ -1,6 +1,4 @@
-"""What the landscapes page computes, cached by plain values: fields on its grid, a probed point,
-the flow.
-"""
+"""What the page computes, cached by plain values: fields on a grid, a probed point, the flow."""
 
 import math
 
@@ -9,7 +7,7 @@ import streamlit as st
 import torch
 from torch import Tensor
 
-from memlib.landscapes import plane as land
+from memlib import landscapes as land
 from pages.widgets.plane import Flow
 
 LEVELS = tuple(0.05 * 2 ** (k / 2) for k in range(17))  # 0.05 to 12.8

@@ -12,8 +12,8 @@ from plotly.subplots import make_subplots
 from torch import Tensor
 
 from memlib import FiniteDataset, GaussianMixture
+from memlib import landscapes as land
 from memlib.denoisers import Denoiser
-from memlib.landscapes import plane as land
 from memlib.landscapes.toy import Progress, noise_error, training
 from memlib.measures import p_laplace
 from pages.figures.style import CONFIG, GROUP_COLOURS, LEGEND

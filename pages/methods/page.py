@@ -6,7 +6,7 @@ import streamlit as st
 from memlib.bundled import DEMO
 from memlib.extraction import CRITERIA
 from memlib.measures import MEASURES, Measure
-from pages.figures.curves import frontier
+from pages.figures.curves import agreement_by_cost
 from pages.figures.style import CONFIG
 
 FRONTIER = DEMO / "frontier.csv"
@@ -109,7 +109,7 @@ def frontier() -> None:
     )
     table = pd.read_csv(FRONTIER)
     st.plotly_chart(
-        frontier(table),
+        agreement_by_cost(table),
         config=CONFIG,
         alt="Rank correlation against network forwards",
     )

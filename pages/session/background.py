@@ -5,20 +5,21 @@ finished brought into the session.
 import math
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 import streamlit as st
 
 from memlib.denoisers import NetworkDenoiser
+from memlib.extraction.describe import resolved
 from memlib.extraction.stages import Settings
 from memlib.runs import FOLDER, Run, create_run, run_name
 from memlib.tasks import Progress, Task, start, tasks
 from memlib.workspace import Workspace
 from pages.session import downloads as exports
 from pages.session.messages import plain, show_error
-from pages.session.paths import confine
+from pages.session.paths import confine, roots
 from pages.session.results import keep
 from pages.session.state import Kept
 
@@ -123,8 +124,7 @@ def extract(loaded: Workspace, settings: Settings, title: str) -> None:
     """Do an attack in the background. A callback of a button."""
     try:
         settings.check()
-        if settings.features.startswith("sscd:"):
-            confine(settings.features.removeprefix("sscd:"))
+        settings = replace(settings, features=resolved(settings.features, roots()))
         sources = _whole(loaded, loaded.sources.model)
     except ValueError as error:
         _refuse(str(error))

@@ -34,6 +34,7 @@ from memlib.measures import MEASURES
 from memlib.neighbours import duplicates, unrelated_threshold
 from memlib.workspace import Workspace
 from pages.session import workspace
+from pages.session.paths import roots
 
 BUNDLED_RUNS = DEMO / "extraction"
 TITLES = {
@@ -138,7 +139,7 @@ def matches(
     """The table of a run, with growth and K_1 of the generated images where they are known, and
     each one's group.
     """
-    describe = describer(sscd, loaded.denoiser)[0] if sscd else None
+    describe = describer(sscd, loaded.denoiser, roots=roots())[0] if sscd else None
     table = _matches(
         f"{found.images.digest} {json.dumps(found.manifest.get('plan'))}",
         training.digest,

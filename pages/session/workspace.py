@@ -22,7 +22,7 @@ from pages.session.messages import plain, show_error
 from pages.session.paths import (
     confine as confine,  # what is loaded, what may be read and what was computed go together
 )
-from pages.session.paths import roots
+from pages.session.paths import model_stamped, roots
 from pages.session.paths import stamped as stamped
 from pages.session.results import adopt_bundled
 from pages.session.results import keep as keep
@@ -59,18 +59,18 @@ OF_A_MODEL = (
 
 @st.cache_resource(max_entries=3, show_spinner="Loading the model")
 def _denoiser(source: str, stamp: str, label: int | None) -> NetworkDenoiser:
-    return load_denoiser(source, label=label, token=_token())
+    return load_denoiser(source, label=label, token=_token(), roots=roots())
 
 
 @st.cache_data(max_entries=256, show_spinner=False)
 def _digest(source: str, stamp: str, label: int | None) -> str:
-    return model_digest(source, label)
+    return model_digest(source, label, roots=roots())
 
 
 def checkpoint(source: str) -> tuple[str, Callable[[], NetworkDenoiser]]:
     """The digest of another state of the model, from its files, and how to load it."""
     loaded = current()
-    place = (*stamped(source), loaded.sources.label if loaded else None)
+    place = (*model_stamped(source), loaded.sources.label if loaded else None)
     return _digest(*place), lambda: _denoiser(*place)
 
 
@@ -141,7 +141,7 @@ def load(sources: Sources) -> Workspace:
     """Load everything, or raise ValueError and leave the session as it was."""
     try:
         return memlib.workspace.open_workspace(
-            sources, lambda source, label: _denoiser(*stamped(source), label), read_images
+            sources, lambda source, label: _denoiser(*model_stamped(source), label), read_images
         )
     except ValueError as error:
         raise ValueError(_without_roots(str(error))) from error

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from memlib.landscapes import plane as land
+from memlib import landscapes as land
 from pages.widgets import plane as plane_module
 from pages.widgets.plane import Field, Probe, Quantity, plane
 from tests.pages.app import opened

@@ -111,7 +111,7 @@ def submit(at: AppTest, model: str = "", images: str = "", size: int | None = No
         ("missing", "", "no folder"),
         ("", "missing.zip", "no file or folder"),
         ("/etc", "", "outside the folders"),
-        ("~no-such-user", "", "no usable path"),
+        ("~no-such-user", "", "cannot be used as a path"),
         ("x" * 5000, "", "no"),
         ("", "../../../etc/passwd", "outside the folders"),
         ("", "{tmp}/images.npy", "The images are 8 x 8"),

@@ -14,6 +14,7 @@ import diffusers
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn.functional import normalize
 
@@ -48,7 +49,8 @@ from memlib.extraction import (
 from memlib.extraction.classifier import TimeResNet
 from memlib.extraction.control import SameTest, same_test
 from memlib.extraction.cost import guidance_cost
-from memlib.extraction.describe import describer
+from memlib.extraction.describe import describer, resolved
+from memlib.extraction.sscd import SSCD
 from memlib.extraction.surrogate import cluster
 from memlib.extraction.training import Training
 from memlib.images import of_pixels, to_pixels
@@ -306,24 +308,80 @@ def test_the_denoisers_features_are_its_middle_block_whatever_the_batch(
     assert not denoiser.network.mid_block._forward_hooks
 
 
-def test_a_torchscript_file_describes_resized_and_normalised_images(
+def test_torchscript_is_not_run_whatever_it_is_called(
     tmp_path: Path, dataset: FiniteDataset
 ) -> None:
     class Mean(torch.nn.Module):
         def forward(self, x: Tensor) -> Tensor:
-            return torch.cat([x.mean((2, 3)), torch.full((len(x), 1), float(x.shape[2]))], 1)
+            return x.mean((2, 3))
 
-    file = tmp_path / "sscd.pt"
-    torch.jit.script(Mean()).save(str(file))
-    features = describer(f"sscd:{file}", dataset)[0](torch.full((2, 1, 8, 8), 0.5))
-    expected = [
-        (0.75 - mean) / std
-        for mean, std in zip((0.485, 0.456, 0.406), (0.229, 0.224, 0.225), strict=True)
-    ]
-    torch.testing.assert_close(features[0], torch.tensor([*expected, 288.0]))
-    file.write_bytes(b"not a model")
-    with pytest.raises(ValueError, match="TorchScript"):
+    for name in ("sscd.pt", "sscd.safetensors"):
+        torch.jit.script(Mean()).save(str(tmp_path / name))
+        with pytest.raises(ValueError, match=r"not a \.safetensors file|damaged"):
+            describer(f"sscd:{tmp_path / name}", dataset)
+    code = "\n".join(file.read_text() for file in Path("memlib").rglob("*.py"))
+    assert "torch.jit" not in code
+
+
+def test_sscd_is_a_resnet_with_the_published_names_and_unit_vectors(
+    tmp_path: Path, dataset: FiniteDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights = SSCD().state_dict()
+    # of torchvision's resnet50(num_classes=512), 25.6 million with 1000 classes
+    assert sum(
+        value.numel()
+        for name, value in weights.items()
+        if "running" not in name and "num_batches" not in name
+    ) == 25_557_032 - 2049 * (1000 - 512)
+    assert weights["layer4.0.downsample.0.weight"].shape == (2048, 1024, 1, 1)
+    file = tmp_path / "sscd.safetensors"
+    save_file({f"backbone.{name}": value for name, value in weights.items()}, file)
+    describe, centred = describer(f"sscd:{file}", dataset)
+    features = describe(torch.rand(2, 1, 8, 8))
+    assert features.shape == (2, 512)
+    torch.testing.assert_close(features.norm(dim=1), torch.ones(2))
+    assert not centred
+    save_file({"fc.weight": torch.zeros(1000, 2048)}, file)
+    with pytest.raises(ValueError, match="tensors differ"):
         describer(f"sscd:{file}", dataset)
+
+
+def test_a_file_of_features_is_checked_and_opened_as_one_string(
+    tmp_path: Path, dataset: FiniteDataset
+) -> None:
+    inside, outside = tmp_path / "inside", tmp_path / "outside"
+    inside.mkdir()
+    outside.mkdir()
+    (outside / "sscd.safetensors").write_bytes(b"")
+    (inside / "door.safetensors").symlink_to(outside / "sscd.safetensors")
+    for wrong in (
+        f"sscd:{outside}/sscd.safetensors",
+        f" sscd:{outside}/sscd.safetensors",
+        f"sscd: {outside}/sscd.safetensors",
+        f"sscd:{inside}/../outside/sscd.safetensors",
+        f"sscd:{inside}/door.safetensors",
+    ):
+        with pytest.raises(ValueError, match=r"outside the folders|not ' sscd|not a \.safetens"):
+            describer(wrong, dataset, roots=[inside])
+    with pytest.raises(ValueError, match="outside the folders"):
+        resolved(f"sscd:{inside}/door.safetensors", [inside])
+
+
+def test_timm_models_are_those_timm_knows_from_safetensors(
+    tmp_path: Path, dataset: FiniteDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "timm.py").write_text(
+        "def is_model(name): return name == 'known'\n"
+        "def create_model(name, pretrained):\n"
+        "    assert not pretrained\n"
+        "    raise RuntimeError\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for wrong in ("hf-hub:someone/model", "local-dir:/elsewhere", "/a/file.pt", "unknown"):
+        with pytest.raises(ValueError, match="timm knows no model"):
+            describer(f"timm:{wrong}", dataset)
+    with pytest.raises(ValueError, match="safetensors"):
+        describer("timm:known", dataset)
 
 
 def test_the_onnx_package_gets_unsigned_bytes_in_colour(

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from memlib import GaussianMixture
-from memlib.landscapes import plane as land
-from memlib.landscapes.plane import Mode
+from memlib import landscapes as land
+from memlib.landscapes import Mode
 
 PRESETS = {
     "three modes": land.three_modes(),

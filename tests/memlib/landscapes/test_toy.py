@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from memlib import FiniteDataset, p_laplace, volume_growth
-from memlib.landscapes import plane as land
+from memlib import landscapes as land
 from memlib.landscapes.toy import ToyDenoiser, noise_error, training
 
 LEVELS = [0.1, 0.4, 1.6, 6.4]

@@ -1,0 +1,139 @@
+"""Where files may be read from. A source is resolved once, and every file a loader opens for it goes
+through it: files beside it, links, and files that its data name.
+
+A `Source` knows its roots, the folders it may read below. A file that resolves to a place outside
+of them is refused. What was opened, and what was looked for and not there, is remembered, so that
+a cache can tell when any of it changes.
+"""
+
+import hashlib
+import os
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from memlib.bundled import BUNDLED, DEMO
+
+# a model or a data set of the Hugging Face Hub, "owner/name/config@revision:split"
+HUB_NAME = re.compile(
+    r"(?P<repo>[A-Za-z0-9][\w.-]{0,95}/[\w.-]{1,96})(@(?P<revision>[\w./-]{1,100}))?"
+)
+DATA_SET = re.compile(
+    r"(?P<repo>[A-Za-z0-9][\w.-]{0,95}/[\w.-]{1,96})(/(?P<config>[\w.-]{1,96}))?(@(?P<revision>[\w./-]{1,100}))?(:(?P<split>[\w.-]{1,60}))?"
+)
+
+Roots = Sequence[Path] | None  # None allows every place
+Found = tuple[int, int] | None  # when a file changed (ns) and its bytes; None for no file
+
+
+def on_hub(source: str) -> bool:
+    """Whether a source is a name on the Hub, and nothing on this machine has that name."""
+    if source in BUNDLED or not (HUB_NAME.fullmatch(source) or DATA_SET.fullmatch(source)):
+        return False
+    return not os.path.lexists(source)
+
+
+class Source:
+    """A file or folder, a bundled name, or a name of the Hub, with the folders it may read below.
+
+    `place` names the source so that it can be resolved again from anywhere. `path` is where it is;
+    None for a name of the Hub, whose files `at` gives a source of their own.
+    """
+
+    def __init__(self, typed: str | Path, roots: Roots = None) -> None:
+        """Resolve `typed`, with links followed.
+
+        Raises ValueError where that is not a path, or is outside the roots.
+        """
+        self.typed = str(typed)
+        self.roots = None if roots is None else [_resolved(root, str(root)) for root in roots]
+        self._found: dict[str, Found] = {}
+        self.place, self.path = self.typed, BUNDLED.get(self.typed)
+        if self.path is not None:
+            self.roots = [_resolved(DEMO, str(DEMO))]
+        elif not on_hub(self.typed):
+            self.path = _resolved(typed, self.typed)
+            self.place = str(self.path)
+            if not self.allows(self.path):
+                raise ValueError(
+                    f"{self.typed[:200]!r} is outside the folders this app may read. Start it with "
+                    "a folder above it: make app FOLDERS=/a/folder"
+                )
+
+    @classmethod
+    def of(cls, source: "str | Path | Source", roots: Roots = None) -> "Source":
+        """The source itself where it is resolved already."""
+        return source if isinstance(source, Source) else cls(source, roots)
+
+    @classmethod
+    def at(cls, folder: Path, root: Path) -> "Source":
+        """A downloaded folder, whose files may link to places below `root`."""
+        return cls(folder, [root])
+
+    def allows(self, path: Path) -> bool:
+        return self.roots is None or any(path.is_relative_to(root) for root in self.roots)
+
+    def file(self, path: Path) -> Path:
+        """The file to open for `path`, with links followed.
+
+        Raises ValueError where it is outside the roots.
+        """
+        found = _resolved(path, path.name)
+        if not self.allows(found):
+            raise ValueError(
+                f"{path.name[:100]!r} in {self.typed[:200]!r} is a link that leads out of the "
+                "folders this app may read."
+            )
+        try:
+            details = found.stat()
+            self._found[str(path)] = (details.st_mtime_ns, details.st_size)
+        except OSError:
+            self._found[str(path)] = None
+        return found
+
+    def has(self, path: Path) -> bool:
+        """Whether `path` is a file; a place above the roots is not looked at."""
+        return self.allows(Path(os.path.normpath(path))) and self.file(path).is_file()
+
+    def listed(self, folder: Path, suffix: str) -> list[Path]:
+        """The files of a folder whose names end so, in order."""
+        found = self.file(folder)
+        try:
+            names = sorted(file.name for file in found.iterdir() if file.name.endswith(suffix))
+        except OSError:
+            names = []
+        return [path for path in (folder / name for name in names) if self.has(path)]
+
+    def tree(self) -> "Source":
+        """Look at every file below the source, so that `stamp` changes when any of them does."""
+        if self.path is not None and not self.path.is_dir():
+            self.file(self.path)
+        for place, folders, files in os.walk(self.path or ""):
+            links = [name for name in folders if Path(place, name).is_symlink()]
+            for name in (*files, *links):
+                self.file(Path(place, name))
+        return self
+
+    @property
+    def stamp(self) -> str:
+        """A hash of what was looked at: names, times of change and sizes."""
+        total = hashlib.sha256()
+        for entry in sorted(self._found.items(), key=lambda item: item[0]):
+            total.update(f"{entry}".encode(errors="replace"))
+        return total.hexdigest()
+
+    @property
+    def opened(self) -> Iterable[str]:
+        """The files that were there when they were looked at."""
+        return [name for name, found in self._found.items() if found is not None]
+
+
+def _resolved(path: str | Path, typed: str) -> Path:
+    try:
+        found = Path(os.path.realpath(Path(path).expanduser()))
+        found.is_file()  # raises what later use would
+    except (OSError, RuntimeError, ValueError) as error:  # no such user, too long, a zero byte
+        raise ValueError(
+            f"There is no folder or file {typed[:200]!r}: it cannot be used as a path."
+        ) from error
+    return found
