@@ -4,7 +4,7 @@ Between two noise levels of ratio r = sigma_{k+1} / sigma_k the ODE is solved ex
 denoiser stays put: y' = r y + (1 - r) D, which is one step of DDIM. Following the line through the
 last two denoised images instead,
 
-    y' = r y + (1 - r) (D_k + (h_k / 2 h_{k-1}) (D_k - D_{k-1})),     h_k = ln sigma_{k+1} - ln sigma_k,
+    y' = r y + (1 - r) (D_k + (h_k / 2 h_{k-1}) (D_k - D_{k-1})), h_k = ln sigma_{k+1} - ln sigma_k,
 
 costs no further network forwards and is second order in h (the multistep solver of Lu et al. 2022,
 DPM-Solver++). Once the denoiser is known at the next level too, `corrected_step` takes the step

@@ -1,4 +1,6 @@
-"""Nearest training images, near-duplicates among them, and the criteria that call a picture a copy."""
+"""Nearest training images, near-duplicates among them, and the criteria that call a picture
+a copy.
+"""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass

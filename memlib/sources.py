@@ -1,5 +1,5 @@
-"""Where files may be read from. A source is resolved once, and every file a loader opens for it goes
-through it: files beside it, links, and files that its data name.
+"""Where files may be read from. A source is resolved once, and every file a loader opens for it
+goes through it: files beside it, links, and files that its data name.
 
 A `Source` knows its roots, the folders it may read below. A file that resolves to a place outside
 of them is refused. What was opened, and what was looked for and not there, is remembered, so that

@@ -19,7 +19,9 @@ from memlib.images import ImageSet
 
 
 def standing(history: pd.DataFrame) -> pd.DataFrame:
-    """The entry that holds for each reviewer and image, without the verdicts that were taken back."""
+    """The entry that holds for each reviewer and image, without the verdicts that were
+    taken back.
+    """
     last = (
         history[history["stands"]]
         .sort_values("revision")

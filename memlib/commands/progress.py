@@ -36,7 +36,9 @@ class Report:
         )  # what is counted, when that began and from where
 
     def progress(self, done: float, total: float, text: str) -> None:
-        """`done` of `total` of what `text` names; raises Stopped where the task was asked to end."""
+        """`done` of `total` of what `text` names; raises Stopped where the task was asked
+        to end.
+        """
         now, last = time.monotonic(), done >= total
         if not self.as_json:
             self._draw(done, total, text)

@@ -27,7 +27,9 @@ COPIES = (2, 4, 8, 16, 32)  # the dose ladder, eight images a rung
 
 
 def read_package(folder: Path) -> dict[str, dict[str, Image.Image]]:
-    """The drawings of the two categories: {family: {variant: picture}}, exact duplicates dropped."""
+    """The drawings of the two categories: {family: {variant: picture}}, exact duplicates
+    dropped.
+    """
     families: dict[str, dict[str, Image.Image]] = {}
     seen: set[bytes] = set()
     entries = json.loads((folder / "package/emoji.json").read_text())

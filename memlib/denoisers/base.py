@@ -7,7 +7,7 @@ In noise-level coordinates an image x0 is seen through noise of standard deviati
 and a denoiser knows the posterior mean D(y, sigma) = E[x0 | y]. Tweedie's formula turns it into the
 other two names of the same thing, the predicted noise and the score of the noised data:
 
-    noise(y, sigma) = (y - D) / sigma        score(y, sigma) = grad log p(y; sigma) = (D - y) / sigma^2
+    noise(y, sigma) = (y - D) / sigma  score(y, sigma) = grad log p(y; sigma) = (D - y) / sigma^2
 
 The probability-flow ODE is then dy / d sigma = noise(y, sigma) (Song et al. 2021; Karras et al.
 2022).

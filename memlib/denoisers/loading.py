@@ -2,9 +2,9 @@
 
 A model is a folder as diffusers saves pipelines,
 
-    unet/ or transformer/    config.json, *.safetensors      a UNet2DModel or a DiTTransformer2DModel, with classes or without
-    scheduler/               scheduler_config.json           memlib/denoisers/schedules.py
-    vqvae/ or vae/           config.json, *.safetensors      where it lives in the latent space of an autoencoder
+    unet/ or transformer/  config.json, *.safetensors  UNet2DModel or DiTTransformer2DModel
+    scheduler/             scheduler_config.json       memlib/denoisers/schedules.py
+    vqvae/ or vae/         config.json, *.safetensors  for a model of latents
 
 or a bare network's folder, or its .safetensors file, with the two configs beside it.
 """
@@ -317,7 +317,8 @@ def _try_out(denoiser: NetworkDenoiser) -> None:
     work = forward_operations(denoiser.network, denoiser.shape, denoiser.label)
     if work > MOST_OPERATIONS:
         raise ValueError(
-            f"One forward of the network of {denoiser.name} takes about {work:.1e} operations, more "
+            f"One forward of the network of {denoiser.name} takes about {work:.1e} operations, "
+            "more "
             f"than {MOST_OPERATIONS:.0e}; it is too large to be measured."
         )
     try:

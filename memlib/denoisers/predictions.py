@@ -3,13 +3,15 @@
 In noise-level coordinates y = x0 + sigma n. A network is shown x = c y + b and returns F; with
 alpha = 1 / sqrt(1 + sigma^2) and r = sqrt(sigma^2 + s^2), s the standard deviation of the data,
 
-                  shown              D = E[x0 | y]                noise = (y - D) / sigma
-    epsilon       alpha y            y - sigma F                  F
-    sample        alpha y            F                            (y - F) / sigma
-    v_prediction  alpha y            alpha (alpha y - sigma F)    alpha (sigma alpha y + F)       Salimans & Ho 2022
-    score         (y + 1) / 2        y + sigma^2 F / 2            -sigma F / 2                    Song et al. 2021
-    flow          y / (1 + sigma)    (y - sigma F) / (1 + sigma)  (y + F) / (1 + sigma)           Lipman et al. 2023
-    edm(s)        y / r              s^2 y / r^2 + sigma s F / r  sigma y / r^2 - s F / r         Karras et al. 2022
+                  shown            D = E[x0 | y]                noise = (y - D) / sigma
+    epsilon       alpha y          y - sigma F                  F
+    sample        alpha y          F                            (y - F) / sigma
+    v_prediction  alpha y          alpha (alpha y - sigma F)    alpha (sigma alpha y + F) [1]
+    score         (y + 1) / 2      y + sigma^2 F / 2            -sigma F / 2              [2]
+    flow          y / (1 + sigma)  (y - sigma F) / (1 + sigma)  (y + F) / (1 + sigma)     [3]
+    edm(s)        y / r            s^2 y / r^2 + sigma s F / r  sigma y / r^2 - s F / r   [4]
+
+[1] Salimans & Ho 2022, [2] Song et al. 2021, [3] Lipman et al. 2023, [4] Karras et al. 2022.
 
 The first three are one variance-preserving state x_t = alpha y whatever the schedule. A flow's
 state is x_t = (1 - t) x0 + t n with sigma = t / (1 - t), and F is n - x0. Networks that return a

@@ -5,9 +5,9 @@ Most schedulers are ways to sample one and the same variance-preserving model: t
 2, ... stand for sigma_t = sqrt((1 - abar_t) / abar_t), and levels between them are met linearly in
 ln sigma. The others call sigma by a formula:
 
-    variance exploding (ScoreSdeVe, KarrasVe)     time = sigma / 2, the noise in pictures between 0 and 1
-    EDM                                           time = ln(sigma) / 4
-    flow matching                                 time = N sigma / (1 + sigma)
+    variance exploding (ScoreSdeVe, KarrasVe)  time = sigma / 2, noise of pictures between 0 and 1
+    EDM                                        time = ln(sigma) / 4
+    flow matching                              time = N sigma / (1 + sigma)
 
 What only concerns sampling (Karras spacing, clipping, thresholding, shifts) is not read.
 """

@@ -58,7 +58,9 @@ def describer(features: str, denoiser: Denoiser, *, roots: Roots = None) -> tupl
 
 
 def resolved(features: str, roots: Roots) -> str:
-    """`features` with the whole path of its file, found below a root; what to tell another process."""
+    """`features` with the whole path of its file, found below a root; what to tell another
+    process.
+    """
     kind, _, file = features.partition(":")
     return f"sscd:{Source(file, roots).place}" if kind == "sscd" and file else features
 

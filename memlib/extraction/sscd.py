@@ -1,6 +1,7 @@
-"""SSCD, the copy-detection features of Pizzi et al. 2022 (arXiv 2202.10261), in a fixed architecture.
+"""SSCD, the copy-detection features of Pizzi et al. 2022 (arXiv 2202.10261), in a fixed
+architecture.
 
-    f(x) = W GeM(R(x)) + b,   features f / |f|,   GeM(z) = (mean over places of max(z, 1e-6)^3)^(1/3)
+    f(x) = W GeM(R(x)) + b,  features f / |f|,  GeM(z) = (mean over places of max(z, 1e-6)^3)^(1/3)
 
 R is a ResNet-50 without its head and f has 512 values. Weights come from safetensors in the layout
 of the published torchvision files (sscd_disc_mixup.torchvision.pt and its siblings), names with or

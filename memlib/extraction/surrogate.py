@@ -188,7 +188,7 @@ def fit_surrogate(
     those with a mean cosine to their centroid of at least `cohesion` are kept, and every image is
     given to the nearest of them. Then
 
-        min E_{sigma, n} CE(p(. | x + sigma n, sigma), c),       ln sigma uniform over the denoiser's range,
+        min E_{sigma, n} CE(p(. | x + sigma n, sigma), c),  ln sigma uniform over its range,
 
     by AdamW with warm-up and a cosine to zero, 64 images an update. `kind` names what is trained,
     one of KINDS; "distilled" takes KL(teacher || p) to a classifier of the clean images instead.

@@ -49,7 +49,10 @@ def posterior(
     """p(x_i | y, sigma) of a model that knows the training images and nothing else, (T, N) float64,
     for states y (T, C, H, W):
 
-    softmax_i( ln n_i - |y - x_i|^2 / (2 sigma^2) ),   n_i the copies of image i in the training set. `encode` brings pictures to the space of the states, where they live in latents.
+        softmax_i( ln n_i - |y - x_i|^2 / (2 sigma^2) ),
+
+    n_i the copies of image i in the training set. `encode` brings pictures to the space of the
+    states, where these are latents.
     """
     flat = y.double().flatten(1)
     logits = []

@@ -1,5 +1,5 @@
-"""FLIPD, the local dimension of the model's distribution at an image: a control (Kamkari et al. 2024,
-arXiv 2406.03537).
+"""FLIPD, the local dimension of the model's distribution at an image: a control (Kamkari et al.
+2024, arXiv 2406.03537).
 """
 
 from dataclasses import dataclass

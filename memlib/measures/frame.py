@@ -5,8 +5,8 @@ n orthonormal displacements of fixed length move with the image, and are made or
 after every step. With M_k the map of step k and Q_k the frame (d, n) before it, M_k Q_k = Q_{k+1}
 R_k, two numbers come out:
 
-    log growth = sum_k sum_i ln |M_k q_{k,i}|        what the paper's code adds up
-    log volume = sum_k sum_i ln |R_{k,ii}|           the growth of the n-dimensional volume, never larger (Hadamard)
+    log growth = sum_k sum_i ln |M_k q_{k,i}|  what the paper's code adds up
+    log volume = sum_k sum_i ln |R_{k,ii}|     of the n-dimensional volume, never larger (Hadamard)
 
 With n = d the log volume is log |det| of the whole path. A smaller frame turns towards the
 directions that grow fastest, which every image has: it says less about memorisation than the full

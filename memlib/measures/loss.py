@@ -1,5 +1,5 @@
-"""The denoising loss, the first thing a measure must be held against: what training minimises (Ho et
-al. 2020, arXiv 2006.11239).
+"""The denoising loss, the first thing a measure must be held against: what training minimises (Ho
+et al. 2020, arXiv 2006.11239).
 
 It is small for an image the model remembers, and for an image that is easy.
 """
@@ -34,7 +34,9 @@ class LossSettings(AtOneLevel):
 
 @dataclass(frozen=True)
 class DenoisingLoss(Result):
-    """Mean squared error of the predicted noise a dimension, at one noise level; draws (B, n, 1)."""
+    """Mean squared error of the predicted noise a dimension, at one noise level; draws (B,
+    n, 1).
+    """
 
     kept: ClassVar[tuple[str, ...]] = ("value", "stderr")
 

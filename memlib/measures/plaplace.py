@@ -170,9 +170,9 @@ def p_laplace(
     network forwards an image.
 
     "boundary" takes the flux at `directions` points c + r u in antithetic pairs, u and -u. From FEW
-    pairs on the map divides every coordinate's mean of |g|^(p-2) g_i u_i by its mean of u_i^2, in
-    place of the 1 / d it has on average, and is scaled to sum to K_p: an isolated point then has a
-    flat map. (Of fewer pairs such a ratio has no finite variance.) "volume" averages the divergence itself, by central differences
+    pairs on it divides every coordinate's mean of |g|^(p-2) g_i u_i by its mean of u_i^2, in place
+    of the 1 / d it has on average: an isolated point then has a flat map. (Of fewer pairs such a
+    ratio has no finite variance.) "volume" averages the divergence itself, by central differences
     along random signs at directions / 2 points inside the ball (Hutchinson): the same quantity a
     second way, with less noise a pixel.
 

@@ -1,4 +1,6 @@
-"""How simple a picture is, by the size of its PNG, and a measure with what that explains taken out."""
+"""How simple a picture is, by the size of its PNG, and a measure with what that explains
+taken out.
+"""
 
 import io
 from collections.abc import Iterable, Mapping

@@ -127,9 +127,9 @@ def volume_growth(
     finite differences), and integrated over ln sigma by memlib.flow's `quadrature`; its sum over
     the pixels is an unbiased trace. The path starts at the image itself, no noise added, and takes
     memlib.flow's second-order step, each corrected once the next denoised image is known. The steps
-    are shorter at small sigma, where the rate changes most, or they lead through `sigmas`, ascending
-    levels that replace the range and `steps`. Cost: (steps + 1) (probes + 1) network forwards an
-    image.
+    are shorter at small sigma, where the rate changes most, or they lead through `sigmas`,
+    ascending levels that replace the range and `steps`. Cost: (steps + 1) (probes + 1) network
+    forwards an image.
 
     The standard error is that of the random probes. On the demo the error of the steps is smaller:
     a few nats of some 23,000 at the default settings, where that of two probes is 6.

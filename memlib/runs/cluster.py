@@ -29,7 +29,9 @@ POLL = 0.5  # seconds between two looks at whether to stop
 
 
 class Worker:
-    """One process of the cluster, with its own copy of the model (a list of one reference to it)."""
+    """One process of the cluster, with its own copy of the model (a list of one reference
+    to it).
+    """
 
     def __init__(
         self, model: list[Any], measure: str, parameters: Mapping[str, Any], threads: int

@@ -139,7 +139,9 @@ def damaged(file: Path, error: Exception) -> ValueError:
 
 
 def write_tables(file: Path, tables: Iterable[pa.Table], effort: int = 15) -> None:
-    """A Parquet file with one row group a table, in one atomic move once its bytes are on the disk."""
+    """A Parquet file with one row group a table, in one atomic move once its bytes are on
+    the disk.
+    """
     partial, writer = file.with_name(f"{file.name}.partial"), None
     try:
         with partial.open("wb") as stream:

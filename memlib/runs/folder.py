@@ -1,11 +1,11 @@
 """Run folders: the results of one measure on one model, stored chunk by chunk and read without
 being loaded whole.
 
-    manifest.json            what was measured, with what, when
-    chunk-00000012.parquet   the rows of the images of chunk 12, numbers and arrays
-    arrays-000003.parquet    the arrays of part 3, PART chunks merged: small row groups, so that one image's maps are read at once
-    numbers-000003.parquet   the numbers of part 3, with each image's id, name and metadata; where it is there, the part is whole
-    numbers.parquet          the numbers of all parts once the run is whole, the most memorised first, with their rank
+    manifest.json           what was measured, with what, when
+    chunk-00000012.parquet  the rows of the images of chunk 12, numbers and arrays
+    arrays-000003.parquet   the arrays of part 3, which is PART chunks, in small row groups
+    numbers-000003.parquet  its numbers, ids, names and metadata; where it is, the part is whole
+    numbers.parquet         those of all parts, the most memorised first, once the run is whole
 
 Images stand in a fixed order, and chunk k holds images k * chunk to (k + 1) * chunk - 1 of it.
 Every file appears in one atomic move after its bytes are on the disk, so a run that was killed at
@@ -71,7 +71,8 @@ class Run(Stored):
             LARGEST, LARGEST_CHUNK * PART * manifest["chunk"]
         ):
             raise ValueError(
-                f"{count:,} images in chunks of {manifest['chunk']} cannot be a run: a chunk has 1 to "
+                f"{count:,} images in chunks of {manifest['chunk']} cannot be a run: a chunk has 1 "
+                "to "
                 f"{LARGEST_CHUNK} images, and not too few for so many."
             )
         if (folder / "manifest.json").exists():

@@ -65,7 +65,9 @@ def circumstances(denoiser: Denoiser, threads: int | None) -> dict[str, Any]:
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest of a run folder; ValueError where it is damaged, missing or of another version."""
+    """The manifest of a run folder; ValueError where it is damaged, missing or of another
+    version.
+    """
     file = folder / "manifest.json"
     try:
         if file.stat().st_size > LONGEST:

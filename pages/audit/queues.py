@@ -1,4 +1,6 @@
-"""Queues that do not come from a number: images chosen by hand, lists and pictures from elsewhere."""
+"""Queues that do not come from a number: images chosen by hand, lists and pictures from
+elsewhere.
+"""
 
 from pathlib import Path
 
@@ -113,7 +115,8 @@ def _folder(path: str) -> list[tuple[str, bytes]]:
     ]
     if len(files) > MOST:
         raise ValueError(
-            f"{path[:200]!r} holds {len(files):,} pictures, more than {MOST:,}; choose a smaller folder."
+            f"{path[:200]!r} holds {len(files):,} pictures, more than {MOST:,}; choose a smaller "
+            "folder."
         )
     for file in files:
         workspace.confine(str(file))  # a link may lead elsewhere

@@ -1,5 +1,5 @@
-"""The clusters a run was led to: how tight they are, how well the classifier knows them under noise,
-and what was drawn for each.
+"""The clusters a run was led to: how tight they are, how well the classifier knows them under
+noise, and what was drawn for each.
 """
 
 import numpy as np

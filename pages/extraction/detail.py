@@ -77,7 +77,9 @@ def match_numbers(row: pd.Series, rule: Copies) -> None:
 
 
 def values_of(loaded: Workspace, generations: Generations, row: pd.Series) -> dict[str, float]:
-    """Growth and K_1 of one generated image, measured now where they are not known: a few forwards."""
+    """Growth and K_1 of one generated image, measured now where they are not known: a few
+    forwards.
+    """
     values = {}
     for label, name in stored_runs.MEASURED.items():
         if not np.isnan(row[label]):

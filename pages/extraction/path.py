@@ -66,7 +66,9 @@ def path(loaded: Workspace, generations: Generations, row: pd.Series) -> None:
 def _drawn_again(
     loaded: Workspace, generations: Generations, number: int, surrogate: Surrogate | None
 ) -> Trajectory | None:
-    """The path of a generated image, kept in the session; None where it was not drawn to the end."""
+    """The path of a generated image, kept in the session; None where it was not drawn to
+    the end.
+    """
     plan, images = generations.plan, loaded.images
     assert plan is not None
     key = (

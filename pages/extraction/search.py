@@ -16,7 +16,9 @@ SHOWN, SIDE = 8, 96  # pictures in a row; pixels of each
 def search(
     loaded: Workspace, generations: Generations, training: TrainingSet, mirrored: bool
 ) -> None:
-    """Draw the training images and the generated images nearest to a picture of the visitor's choice."""
+    """Draw the training images and the generated images nearest to a picture of the visitor's
+    choice.
+    """
     st.caption(
         "Upload a picture: its nearest training images, and the generated images nearest to it."
     )

@@ -17,7 +17,8 @@ def main() -> None:
     st.markdown(
         "Every measure here is a function of one object, the **denoiser** $D(y, \\sigma) = "
         "\\mathbb{E}[x_0 \\mid y]$: the best guess of the image behind noise of "
-        "standard deviation $\\sigma$, $y = x_0 + \\sigma n$. The score is $(D - y) / \\sigma^2$, the "
+        "standard deviation $\\sigma$, $y = x_0 + \\sigma n$. The score is $(D - y) / \\sigma^2$, "
+        "the "
         "predicted noise $(y - D) / \\sigma$, and the path from image to "
         "latent solves $\\mathrm{d}y / \\mathrm{d}\\sigma = (y - D) / \\sigma$. Values are natural "
         "logarithms (nats), noise levels are in image units, images lie in [-1, 1]."
@@ -27,7 +28,8 @@ def main() -> None:
     frontier()
     st.subheader("What no number here says")
     st.markdown(
-        "A high value says that the model reproduces an image easily, not that someone will find it, "
+        "A high value says that the model reproduces an image easily, not that someone will find "
+        "it, "
         "nor that the image was in the training set: a plain picture that was never "
         "trained on can score high. Compare with held-out images of the same kind, and look."
     )
@@ -56,10 +58,12 @@ def measures() -> None:
             also = (
                 ""
                 if len(alike) == 1
-                else f"\n\n**In the table of measures as.** {', '.join(one.title for one in alike)}."
+                else "\n\n**In the table of measures as.** "
+                f"{', '.join(one.title for one in alike)}."
             )
             st.markdown(
-                f"**Direction.** {sign} This is fixed by definition, never by the data.\n\n**Unit.** "
+                f"**Direction.** {sign} This is fixed by definition, never by the "
+                "data.\n\n**Unit.** "
                 f"{measure.unit}\n\n**Limits.** {measure.limits}\n\n**Source.** "
                 f"{measure.citation}.{also}"
             )
@@ -71,24 +75,31 @@ def extraction() -> None:
         st.subheader("Extraction (SIDE)")
         st.markdown(
             "Images drawn from the model are described, clustered by k-means, and clusters whose "
-            "images lie close to their centre are kept. A classifier of the clusters, trained on the "
-            "images under noise, then leads the sampling to one cluster after another, drawn uniformly."
+            "images lie close to their centre are kept. A classifier of the clusters, trained on "
+            "the "
+            "images under noise, then leads the sampling to one cluster after another, drawn "
+            "uniformly."
         )
         st.latex(
-            r"s_\lambda(y, \sigma, c) = s(y, \sigma) + \lambda\, \nabla_y \log p_\phi(c \mid y, \sigma)"
+            r"s_\lambda(y, \sigma, c) = s(y, \sigma) + \lambda\, \nabla_y \log p_\phi(c \mid y, "
+            r"\sigma)"
         )
         st.markdown(
-            "**Scores.** AMS is the share of generations whose best match γ lies in a band, UMS the "
-            "number of different training images matched in the band, over the number of generations:"
+            "**Scores.** AMS is the share of generations whose best match γ lies in a band, UMS "
+            "the "
+            "number of different training images matched in the band, over the number of "
+            "generations:"
         )
         st.latex(
             r"\mathrm{AMS} = \frac1n \sum_x \mathbf 1\left[a \le \max_j \gamma(x, x_j) < b\right], "
-            r"\qquad \mathrm{UMS} = \frac1n \Bigl| \bigcup_x \{ j : a \le \gamma(x, x_j) < b \} \Bigr|"
+            r"\qquad \mathrm{UMS} = \frac1n \Bigl| \bigcup_x \{ j : a \le \gamma(x, x_j) < b \} "
+            r"\Bigr|"
         )
         criteria = "\n".join(f"- **{one.title}.** {one.definition}" for one in CRITERIA.values())
         st.markdown(
             f"**A copy is called by**\n\n{criteria}\n\n"
-            "**Limits.** A rate means nothing without the same test on images that were never trained "
+            "**Limits.** A rate means nothing without the same test on images that were never "
+            "trained "
             "on. UMS and the number of different images depend on the number of generations. "
             "The classifier has only seen what the model draws often, so the attack goes where the "
             "model already goes: it can raise the share of copies without finding more images.\n\n"

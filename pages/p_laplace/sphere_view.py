@@ -1,4 +1,6 @@
-"""p-Laplace as its page shows it: spheres around one image at several noise levels, and its maps."""
+"""p-Laplace as its page shows it: spheres around one image at several noise levels, and its
+maps.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace

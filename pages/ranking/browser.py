@@ -55,7 +55,10 @@ class Query:
 
 @dataclass(frozen=True)
 class Seen:
-    """One page of the images that pass. `first` is the place of its first row among them, from 0."""
+    """One page of the images that pass.
+
+    `first` is the place of its first row among them, from 0.
+    """
 
     query: Query
     table: pd.DataFrame

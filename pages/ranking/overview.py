@@ -1,4 +1,6 @@
-"""All images that pass the filters at once: how a number is spread, and how it grows with copies."""
+"""All images that pass the filters at once: how a number is spread, and how it grows with
+copies.
+"""
 
 import pandas as pd
 import streamlit as st

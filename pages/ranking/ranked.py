@@ -1,4 +1,6 @@
-"""Measured images in the browser: the gallery on the left, room for the selected one on the right."""
+"""Measured images in the browser: the gallery on the left, room for the selected one on the
+right.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass

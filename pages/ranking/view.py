@@ -1,4 +1,6 @@
-"""A measure as a page shows it: of the model, or of the model minus its reference, for any image."""
+"""A measure as a page shows it: of the model, or of the model minus its reference, for any
+image.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -32,7 +34,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class View:
-    """What is loaded, which measure with which parameters, and whether the reference is subtracted."""
+    """What is loaded, which measure with which settings, and whether the reference is subtracted."""
 
     loaded: Workspace
     measure: str

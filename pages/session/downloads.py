@@ -34,7 +34,9 @@ def table_buttons(table: pd.DataFrame, manifest: Mapping[str, Any], name: str) -
 
 
 def as_csv(table: pd.DataFrame, manifest: Mapping[str, Any]) -> bytes:
-    """The table with its provenance repeated in columns, since CSV has no place of its own for it."""
+    """The table with its provenance repeated in columns, since CSV has no place of its own
+    for it.
+    """
     constants = {
         "model": manifest["model"]["digest"],
         "images": manifest["images"]["digest"],

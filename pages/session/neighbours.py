@@ -1,4 +1,6 @@
-"""What stands near an image: its near-duplicates in the image set, and the pictures the model drew."""
+"""What stands near an image: its near-duplicates in the image set, and the pictures the
+model drew.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

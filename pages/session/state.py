@@ -1,5 +1,5 @@
-"""What a session keeps: the choices a visitor made on each page, and whatever else lasts longer than
-one run of the script.
+"""What a session keeps: the choices a visitor made on each page, and whatever else lasts longer
+than one run of the script.
 
 A page declares each of its choices once: its name, its kind, its usual value, whether it stands in
 the address, and whether it ends with the model. `key()` binds a choice to its widget and to the

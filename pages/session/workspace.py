@@ -1,5 +1,5 @@
-"""What is loaded in this session: a model, a reference model and images; how they are opened, closed
-and brought back.
+"""What is loaded in this session: a model, a reference model and images; how they are opened,
+closed and brought back.
 
 The sources stand in the address, so that a reload or a link brings them back. A link downloads
 nothing before the visitor agrees.

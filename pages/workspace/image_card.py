@@ -19,7 +19,9 @@ MOST = 60_000  # images among which all pairs are compared here
 
 
 def strip(images: ImageSet) -> None:
-    """Some of the images; where the transform changes them, each below the picture it was made of."""
+    """Some of the images; where the transform changes them, each below the picture it was
+    made of.
+    """
     places = sorted(
         np.random.default_rng(0)
         .choice(len(images), min(SHOWN, len(images)), replace=False)

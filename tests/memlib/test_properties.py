@@ -1,5 +1,5 @@
-"""Properties that hold for any settings: what an address, a manifest or a run folder was given comes
-back from it.
+"""Properties that hold for any settings: what an address, a manifest or a run folder was given
+comes back from it.
 """
 
 import json

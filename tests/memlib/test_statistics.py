@@ -76,7 +76,9 @@ def test_intervals_of_many_samples_at_once_are_those_of_each() -> None:
 
 @pytest.mark.parametrize("shared", [False, True])
 def test_images_that_are_alike_count_as_one(shared: bool) -> None:
-    """Clusters of six images with nearly one value; without their labels coverage falls below .8."""
+    """Clusters of six images with nearly one value; without their labels coverage falls
+    below .8.
+    """
     draw, hits, naive = np.random.default_rng(3), [], []
     own = np.repeat(np.arange(12), 6)
     theirs = np.repeat(np.arange(30), 6) + (0 if shared else 12)

@@ -303,7 +303,9 @@ class Stopped(Exception):
 
 
 def evil_tar(path: Path) -> Path:
-    """Headers that each take tarfile a while, so many that listing them takes longer than it may."""
+    """Headers that each take tarfile a while, so many that listing them takes longer than
+    it may.
+    """
     body = b"1" * 15_000
     entry = tarfile.TarInfo("././@PaxHeader")
     entry.type, entry.size = tarfile.XGLTYPE, len(body)
