@@ -9,7 +9,6 @@ what stood before.
 """
 
 import datetime
-import math
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +17,8 @@ from typing import Any
 
 import pandas as pd
 import sqlalchemy as sa
+
+from memlib.audit.database import arguments, finite, reason
 
 VERDICTS = ("memorised", "partly memorised", "not memorised", "unsure")
 LONGEST_NOTE, LONGEST_NAME = 4000, 100
@@ -117,7 +118,7 @@ class Verdicts:
             ):
                 Path(place.database).parent.mkdir(parents=True, exist_ok=True)
             self._engine = sa.create_engine(
-                place, pool_pre_ping=True, connect_args=_arguments(place)
+                place, pool_pre_ping=True, connect_args=arguments(place)
             )
             if place.get_backend_name() == "sqlite":
                 sa.event.listen(
@@ -128,7 +129,7 @@ class Verdicts:
             self._make_table()
         except (sa.exc.SQLAlchemyError, ImportError, OSError) as error:
             raise ValueError(
-                f"The database of verdicts cannot be opened: {_reason(error)}. Check "
+                f"The database of verdicts cannot be opened: {reason(error)}. Check "
                 "AFTERIMAGE_DATABASE."
             ) from error
 
@@ -168,7 +169,7 @@ class Verdicts:
                 if attempt == TRIES - 1:
                     raise
             except sa.exc.SQLAlchemyError as error:
-                raise Unsaved(f"The verdict was not saved: {_reason(error)}. Try again.") from error
+                raise Unsaved(f"The verdict was not saved: {reason(error)}. Try again.") from error
         raise AssertionError
 
     def _append(
@@ -278,7 +279,7 @@ class Verdicts:
             with self._engine.connect() as connection:
                 rows = [tuple(row) for row in connection.execute(query)]
         except sa.exc.SQLAlchemyError as error:
-            raise Unsaved(f"The verdicts cannot be read: {_reason(error)}. Try again.") from error
+            raise Unsaved(f"The verdicts cannot be read: {reason(error)}. Try again.") from error
         return pd.DataFrame(
             {
                 name: pd.Series([row[place] for row in rows], dtype=_dtype(name))
@@ -334,27 +335,3 @@ def check_name(reviewer: str) -> str:
             f"A reviewer needs a name of 1 to {LONGEST_NAME} characters, not {reviewer[:40]!r}."
         )
     return name
-
-
-def finite(value: Any) -> Any:
-    """The same with None for every number JSON cannot hold: PostgreSQL refuses NaN."""
-    if isinstance(value, Mapping):
-        return {str(key): finite(one) for key, one in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [finite(one) for one in value]
-    if hasattr(value, "item"):  # of numpy
-        value = value.item()
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _arguments(place: sa.URL) -> dict[str, Any]:
-    """SQLite waits for another writer, and leaves beginning a transaction to us."""
-    if place.get_backend_name() != "sqlite":
-        return {}
-    return {"timeout": 30, "isolation_level": None}
-
-
-def _reason(error: Exception) -> str:
-    """The driver's own words in one line, without the statement and its values."""
-    text = str(getattr(error, "orig", None) or error)
-    return " ".join(text.split())[:200].rstrip(".")

@@ -24,12 +24,7 @@ from memlib.denoisers.autoencoder import Autoencoder
 from memlib.denoisers.base import pick_device
 from memlib.denoisers.network import NetworkDenoiser
 from memlib.denoisers.schedules import read_schedule
-from memlib.denoisers.weights import (
-    forward_operations,
-    read_json,
-    read_network,
-    weight_files,
-)
+from memlib.denoisers.weights import forward_operations, read_json, read_network, weight_files
 from memlib.sources import Roots, Source
 
 NETWORKS = ("UNet2DModel", "DiTTransformer2DModel")

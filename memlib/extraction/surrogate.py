@@ -332,9 +332,8 @@ def _operations(work: Callable[[], object]) -> float:
 def _gradient(classifier: TimeResNet, y: Tensor) -> None:
     with torch.enable_grad():
         x = y.requires_grad_()
-        torch.autograd.grad(
-            classifier(1 * x, 1.0).sum(), x
-        )  # the counter cannot follow gradients to a module's own input
+        # the counter cannot follow gradients to a module's own input
+        torch.autograd.grad(classifier(1 * x, 1.0).sum(), x)
 
 
 def _learn(classifier: TimeResNet, y: Tensor) -> None:

@@ -331,9 +331,8 @@ def _strengths(loaded: Workspace) -> None:
                 name=f"cohesion {cohesion:g}",
                 line={"color": tint, "width": 3},
                 customdata=part[["unique", "generations"]],
-                hovertemplate="strength %{x:g}: %{y:.1%} copies, %{customdata[0]} "
-                "different images of %{customdata[1]} "
-                "generations<extra></extra>",
+                hovertemplate="strength %{x:g}: %{y:.1%} copies, %{customdata[0]} different "
+                "images of %{customdata[1]} generations<extra></extra>",
             )
         )
     figure.update_xaxes(title="strength")

@@ -34,7 +34,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class View:
-    """What is loaded, which measure with which settings, and whether the reference is subtracted."""
+    """What is loaded, which measure with which settings, and whether a reference is subtracted."""
 
     loaded: Workspace
     measure: str

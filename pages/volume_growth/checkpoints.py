@@ -8,8 +8,8 @@ import streamlit as st
 
 from memlib.denoisers import NetworkDenoiser
 from memlib.denoisers.loading import find_checkpoints
+from memlib.evidence.onset import chance, onset
 from memlib.measures import Row, difference
-from memlib.measures.onset import chance, onset
 from memlib.runs import held_out_sample, measure_images
 from pages.figures.maps import over_training
 from pages.figures.pictures import coarse, colour_range

@@ -4,13 +4,12 @@ import pytest
 import torch
 
 from memlib import adaptive_ratio, duplicates, match_ratio, nearest
-from memlib import neighbours as module
-from memlib.neighbours import unrelated_threshold
+from memlib.neighbours import near_duplicates, search, unrelated_threshold
 
 
 def test_nearest_is_brute_force_across_blocks_and_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "BLOCK", 7 * 48)
-    monkeypatch.setattr(module, "TILE", (4, 3))
+    monkeypatch.setattr(search, "BLOCK", 7 * 48)
+    monkeypatch.setattr(search, "TILE", (4, 3))
     draw = torch.Generator().manual_seed(0)
     images, queries = (
         torch.rand(50, 3, 4, 4, generator=draw) * 2 - 1,
@@ -58,7 +57,7 @@ def pictures(n: int, seed: int = 0, size: int = 8) -> torch.Tensor:
 
 def test_the_smallest_of_cells_are_the_smallest_of_all() -> None:
     values = torch.rand(20, 1000, generator=torch.Generator().manual_seed(0))
-    least, places = module._smallest(values, 6)
+    least, places = search._smallest(values, 6)
     torch.testing.assert_close(least.sort(1).values, values.topk(6, largest=False).values)
     assert torch.equal(values.gather(1, places), least)
 
@@ -112,7 +111,7 @@ def test_a_copy_of_an_image_with_a_twin_is_called_one_once_twins_are_merged() ->
 
 
 def test_duplicates_are_the_connected_pairs_of_brute_force(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "QUERIES", 7)
+    monkeypatch.setattr(near_duplicates, "QUERIES", 7)
     images = pictures(40)
     images[17] = images[3] + 0.06
     images[30] = images[17] + 0.06  # a chain: 30 is not within the threshold of 3

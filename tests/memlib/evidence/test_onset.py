@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from memlib.measures.onset import bounds, onset
+from memlib.evidence.onset import bounds, onset
 
 
 def test_an_onset_persists_to_the_last_checkpoint() -> None:

@@ -1,33 +1,20 @@
-"""Nearest training images, near-duplicates among them, and the criteria that call a picture
-a copy.
-"""
+"""The nearest training images of a picture, exactly, in bounded memory."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-import numpy as np
 import torch
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 from torch import Tensor
-from torch.nn.functional import avg_pool2d, normalize
+from torch.nn.functional import normalize
 
 from memlib.images import ImageSet
 
 BLOCK = 2**25  # values of one block of images at most, 128 MB
 QUERIES = 1024  # pictures confirmed at once, fewer where they are large
-TILE = (
-    4096,
-    8192,
-)  # queries and images multiplied at once: narrower products are slower where cores are shared
+# queries and images multiplied at once: narrower products are slower where cores are shared
+TILE = (4096, 8192)
 DESCRIBED = 64  # pictures described at once: describers enlarge them
 SPARE = 2  # candidates kept beyond k: |q|^2 + |x|^2 - 2 q.x loses digits where q is close to x
-COPY_RATIO = (
-    1 / 3
-)  # of the nearest distance to the second nearest, below which a picture is called a copy
-NEAR_DUPLICATE = (
-    0.1  # root mean square difference a value below which two training images count as one
-)
 
 Describer = Callable[[Tensor], Tensor]  # images (B, C, H, W) to features (B, F)
 
@@ -70,19 +57,19 @@ def nearest(
     wanted = tuple(images[0].shape)
     if tuple(queries.shape[1:]) != wanted:
         raise ValueError(f"The queries are {tuple(queries.shape[1:])}, the images {wanted}.")
-    describe = _flat if metric == "pixels" else _cosine(metric)
+    describe = flattened if metric == "pixels" else _cosine(metric)
     flat = describe(queries.float())
     ways = [flat, describe(queries.float().flip(3))] if mirrored else [flat]
     best = torch.full((len(flat), 0), torch.inf)
     index = torch.zeros(len(flat), 0, dtype=torch.long)
     keep = min(len(images), k + SPARE)
     products = [torch.empty(min(TILE[0], len(flat)), min(TILE[1], len(images))) for _ in ways]
-    for start, block in _blocks(images):
+    for start, block in blocks(images):
         other = describe(block)
-        square = _square(other)
+        square = square_norms(other)
         near = [
             _tile_best([way[rows] for way in ways], other, square, products, keep)
-            for rows in _slices(len(flat), TILE[0])
+            for rows in slices(len(flat), TILE[0])
         ]
         merged = torch.cat([best, torch.cat([values for values, _ in near])], 1)
         best, order = merged.topk(min(keep, merged.shape[1]), largest=False)
@@ -93,7 +80,7 @@ def nearest(
         _exact(
             queries[rows].float(), images, index[rows], describe, mirrored, k, metric == "pixels"
         )
-        for rows in _slices(len(flat), max(1, min(QUERIES, BLOCK // (keep * queries[0].numel()))))
+        for rows in slices(len(flat), max(1, min(QUERIES, BLOCK // (keep * queries[0].numel()))))
     ]
     return Neighbours(*(torch.cat(column) for column in zip(*parts, strict=True)))
 
@@ -155,7 +142,7 @@ def _exact(
     scale = queries[0].numel() if pixels else 2  # |a - b|^2 / 2 = 1 - cos of unit vectors
     squares = torch.stack(
         [
-            torch.stack([_square(way - table[column]) / scale for column in places.T], 1)
+            torch.stack([square_norms(way - table[column]) / scale for column in places.T], 1)
             for way in ways
         ]
     )
@@ -168,7 +155,7 @@ def _exact(
     )
 
 
-def _square(rows: Tensor) -> Tensor:
+def square_norms(rows: Tensor) -> Tensor:
     """|x|^2 of each row, without a copy of them all."""
     squares: Tensor = torch.linalg.vector_norm(rows, dim=1).square()
     return squares
@@ -228,144 +215,7 @@ def _pad(values: Tensor, others: Tensor, rows: Tensor) -> Tensor:
     return wide
 
 
-def match_ratio(neighbours: Neighbours) -> Tensor:
-    """Distance to the nearest image over distance to the second nearest, (Q,): below 1/3 is called
-    a copy.
-
-    The images must be distinct, and twins among them merged by `groups`, or a copy of a repeated
-    image has the ratio 1 (Yoon et al. 2023, Gu et al. 2023). 0 / 0 is 0: both neighbours are the
-    query itself.
-    """
-    return neighbours.distance[:, 0] / neighbours.distance[:, 1].clamp(min=1e-12)
-
-
-def adaptive_ratio(
-    queries: Tensor,
-    images: ImageSet | Tensor,
-    neighbours: Neighbours,
-    center: str = "training",
-    n: int = 50,
-    alpha: float = 0.5,
-) -> Tensor:
-    """Distance to the nearest image over alpha times a mean distance of its surroundings, (Q,): at
-    most 1 is called extracted.
-
-    l(q, x) / (alpha E_{z in S} l(., z)), S the n nearest training images of the matched image x
-    itself, x left out (center "training"), or of the query q (center "query"). Carlini et al. 2023
-    (arXiv 2301.13188) define it with n = 50 and alpha = 0.5; implementations differ in the centre.
-    With fewer images S is all of them.
-    """
-    if center not in ("training", "query"):
-        raise ValueError(f"The centre is 'training' or 'query', not {center!r}.")
-    if center == "query":
-        around = nearest(queries, images, min(n, len(images))).distance.mean(1)
-    else:
-        matched, place = torch.unique(neighbours.index[:, 0], return_inverse=True)
-        around = surroundings(images, matched, n)[place]
-    return neighbours.distance[:, 0] / (alpha * around).clamp(min=1e-12)
-
-
-def surroundings(images: ImageSet | Tensor, chosen: Tensor | None = None, n: int = 50) -> Tensor:
-    """The mean distance of each chosen training image (all by default) to its n nearest others,
-    (len(chosen),).
-    """
-    chosen = torch.arange(len(images)) if chosen is None else chosen
-    if len(images) < 2:
-        raise ValueError("An image alone has no surroundings.")
-    rows = images[chosen] if isinstance(images, Tensor) else images.batch(chosen.tolist())
-    found = nearest(rows, images, min(n + 1, len(images)))
-    others = found.distance.masked_fill(found.index == chosen[:, None], 0)
-    itself = (found.index == chosen[:, None]).any(
-        1
-    )  # exact duplicates can push an image out of its own neighbours
-    others[~itself, -1] = 0
-    return others.sum(1) / (found.index.shape[1] - 1)
-
-
-@torch.no_grad()
-def duplicates(
-    images: ImageSet | Tensor, threshold: float = NEAR_DUPLICATE, mirrored: bool = False
-) -> Tensor:
-    """The near-duplicate group of each image, (N,) int64: the smallest index in it.
-
-    Two images belong together where their root mean square difference a value is at most
-    `threshold`, or where a chain of such images joins them; with `mirrored` also where one
-    resembles the other flipped. Exact: averaging over cells never raises a root mean square
-    difference, so pairs are first sought among pictures shrunk up to four times. Compares all
-    pairs, N^2 / 2 of them, in bounded memory.
-    """
-    if not threshold >= 0:
-        raise ValueError(f"The threshold must not be negative, not {threshold}.")
-    label = torch.arange(len(images))
-    small = torch.cat([_shrink(block) for _, block in _blocks(images)])
-    scale, square = small.shape[1], _square(small)
-    for first in range(0, len(images), QUERIES):
-        rows = small[first : first + QUERIES]
-        ways = [rows, _shrink_flip(images, first, len(rows))] if mirrored else [rows]
-        for start in range(0, first + len(rows), 8 * QUERIES):
-            stop = min(start + 8 * QUERIES, first + len(rows))
-            pairs = []
-            for way, flip in zip(ways, (False, True), strict=False):
-                apart = (
-                    torch.addmm(square[start:stop], way, small[start:stop].T, alpha=-2)
-                    + _square(way)[:, None]
-                )
-                slack = 1e-4 * (
-                    1 + square[start:stop].max()
-                )  # of rounding, so that no pair is missed
-                left, right = torch.nonzero(apart <= scale * threshold**2 + slack, as_tuple=True)
-                left, right = left + first, right + start
-                below = right < left
-                pairs.append(_confirmed(images, left[below], right[below], threshold, flip))
-            found = torch.cat(pairs)
-            if len(found):
-                label = _join(label, found)
-    return label
-
-
-def _confirmed(
-    images: ImageSet | Tensor, left: Tensor, right: Tensor, threshold: float, flip: bool
-) -> Tensor:
-    """Those pairs (P, 2) whose full-size pictures are within the threshold."""
-    kept = []
-    for part in _slices(len(left), max(1, min(QUERIES, BLOCK // (2 * images[0].numel())))):
-        table, place = torch.unique(torch.stack([left[part], right[part]]), return_inverse=True)
-        pictures = images[table] if isinstance(images, Tensor) else images.batch(table.tolist())
-        one, other = pictures[place[0]], pictures[place[1]]
-        near = (one - (other.flip(3) if flip else other)).square().mean(
-            (1, 2, 3)
-        ).sqrt() <= threshold
-        kept.append(torch.stack([left[part][near], right[part][near]], 1))
-    return torch.cat(kept) if kept else torch.zeros(0, 2, dtype=torch.long)
-
-
-def _join(label: Tensor, pairs: Tensor) -> Tensor:
-    """Groups joined by further pairs; a group's label is its smallest member."""
-    ends = torch.cat([torch.stack([torch.arange(len(label)), label], 1), pairs]).numpy()
-    graph = coo_array(
-        (np.ones(len(ends), bool), (ends[:, 0], ends[:, 1])), shape=(len(label), len(label))
-    )
-    component = torch.from_numpy(connected_components(graph, directed=False)[1].astype(np.int64))
-    smallest = torch.full((int(component.max()) + 1,), len(label)).scatter_reduce(
-        0, component, torch.arange(len(label)), "amin"
-    )
-    return smallest[component]
-
-
-def unrelated_threshold(images: ImageSet | Tensor, groups: Tensor, quantile: float = 0.01) -> float:
-    """The distance below which only this share of training images has another one, near-duplicates
-    apart: a cut for copies.
-    """
-    apart = []
-    for start, block in _blocks(images):
-        rows = groups[start : start + len(block)]
-        apart.append(
-            nearest(block, images, 2, groups=groups).distance[:, 1] if len(rows) else torch.zeros(0)
-        )
-    return float(torch.cat(apart).quantile(quantile))
-
-
-def _flat(images: Tensor) -> Tensor:
+def flattened(images: Tensor) -> Tensor:
     return images.float().flatten(1)
 
 
@@ -379,26 +229,11 @@ def _cosine(metric: str | Describer) -> Describer:
     )
 
 
-def _shrink(images: Tensor) -> Tensor:
-    """Averages over cells, flattened, the cells as large as divides the picture, four at most."""
-    cell = next(side for side in (4, 2, 1) if images.shape[2] % side == images.shape[3] % side == 0)
-    return avg_pool2d(images.float(), cell).flatten(1)
-
-
-def _shrink_flip(images: ImageSet | Tensor, start: int, count: int) -> Tensor:
-    rows = (
-        images[start : start + count]
-        if isinstance(images, Tensor)
-        else images.batch(range(start, start + count))
-    )
-    return _shrink(rows.flip(3))
-
-
-def _slices(count: int, step: int) -> list[slice]:
+def slices(count: int, step: int) -> list[slice]:
     return [slice(start, start + step) for start in range(0, count, step)]
 
 
-def _blocks(images: ImageSet | Tensor) -> Iterator[tuple[int, Tensor]]:
+def blocks(images: ImageSet | Tensor) -> Iterator[tuple[int, Tensor]]:
     step = min(TILE[1], max(1, BLOCK // images[0].numel()))
     for start in range(0, len(images), step):
         stop = min(len(images), start + step)

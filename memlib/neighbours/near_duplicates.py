@@ -1,0 +1,112 @@
+"""Near-duplicates among training images: copies and mirror images that count as one."""
+
+import numpy as np
+import torch
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+from torch import Tensor
+from torch.nn.functional import avg_pool2d
+
+from memlib.images import ImageSet
+from memlib.neighbours.search import BLOCK, QUERIES, blocks, nearest, slices, square_norms
+
+# root mean square difference a value below which two training images count as one
+NEAR_DUPLICATE = 0.1
+
+
+@torch.no_grad()
+def duplicates(
+    images: ImageSet | Tensor, threshold: float = NEAR_DUPLICATE, mirrored: bool = False
+) -> Tensor:
+    """The near-duplicate group of each image, (N,) int64: the smallest index in it.
+
+    Two images belong together where their root mean square difference a value is at most
+    `threshold`, or where a chain of such images joins them; with `mirrored` also where one
+    resembles the other flipped. Exact: averaging over cells never raises a root mean square
+    difference, so pairs are first sought among pictures shrunk up to four times. Compares all
+    pairs, N^2 / 2 of them, in bounded memory.
+    """
+    if not threshold >= 0:
+        raise ValueError(f"The threshold must not be negative, not {threshold}.")
+    label = torch.arange(len(images))
+    small = torch.cat([_shrink(block) for _, block in blocks(images)])
+    scale, square = small.shape[1], square_norms(small)
+    for first in range(0, len(images), QUERIES):
+        rows = small[first : first + QUERIES]
+        ways = [rows, _shrink_flip(images, first, len(rows))] if mirrored else [rows]
+        for start in range(0, first + len(rows), 8 * QUERIES):
+            stop = min(start + 8 * QUERIES, first + len(rows))
+            pairs = []
+            for way, flip in zip(ways, (False, True), strict=False):
+                apart = (
+                    torch.addmm(square[start:stop], way, small[start:stop].T, alpha=-2)
+                    + square_norms(way)[:, None]
+                )
+                slack = 1e-4 * (
+                    1 + square[start:stop].max()
+                )  # of rounding, so that no pair is missed
+                left, right = torch.nonzero(apart <= scale * threshold**2 + slack, as_tuple=True)
+                left, right = left + first, right + start
+                below = right < left
+                pairs.append(_confirmed(images, left[below], right[below], threshold, flip))
+            found = torch.cat(pairs)
+            if len(found):
+                label = _join(label, found)
+    return label
+
+
+def _confirmed(
+    images: ImageSet | Tensor, left: Tensor, right: Tensor, threshold: float, flip: bool
+) -> Tensor:
+    """Those pairs (P, 2) whose full-size pictures are within the threshold."""
+    kept = []
+    for part in slices(len(left), max(1, min(QUERIES, BLOCK // (2 * images[0].numel())))):
+        table, place = torch.unique(torch.stack([left[part], right[part]]), return_inverse=True)
+        pictures = images[table] if isinstance(images, Tensor) else images.batch(table.tolist())
+        one, other = pictures[place[0]], pictures[place[1]]
+        near = (one - (other.flip(3) if flip else other)).square().mean(
+            (1, 2, 3)
+        ).sqrt() <= threshold
+        kept.append(torch.stack([left[part][near], right[part][near]], 1))
+    return torch.cat(kept) if kept else torch.zeros(0, 2, dtype=torch.long)
+
+
+def _join(label: Tensor, pairs: Tensor) -> Tensor:
+    """Groups joined by further pairs; a group's label is its smallest member."""
+    ends = torch.cat([torch.stack([torch.arange(len(label)), label], 1), pairs]).numpy()
+    graph = coo_array(
+        (np.ones(len(ends), bool), (ends[:, 0], ends[:, 1])), shape=(len(label), len(label))
+    )
+    component = torch.from_numpy(connected_components(graph, directed=False)[1].astype(np.int64))
+    smallest = torch.full((int(component.max()) + 1,), len(label)).scatter_reduce(
+        0, component, torch.arange(len(label)), "amin"
+    )
+    return smallest[component]
+
+
+def unrelated_threshold(images: ImageSet | Tensor, groups: Tensor, quantile: float = 0.01) -> float:
+    """The distance below which only this share of training images has another one, near-duplicates
+    apart: a cut for copies.
+    """
+    apart = []
+    for start, block in blocks(images):
+        rows = groups[start : start + len(block)]
+        apart.append(
+            nearest(block, images, 2, groups=groups).distance[:, 1] if len(rows) else torch.zeros(0)
+        )
+    return float(torch.cat(apart).quantile(quantile))
+
+
+def _shrink(images: Tensor) -> Tensor:
+    """Averages over cells, flattened, the cells as large as divides the picture, four at most."""
+    cell = next(side for side in (4, 2, 1) if images.shape[2] % side == images.shape[3] % side == 0)
+    return avg_pool2d(images.float(), cell).flatten(1)
+
+
+def _shrink_flip(images: ImageSet | Tensor, start: int, count: int) -> Tensor:
+    rows = (
+        images[start : start + count]
+        if isinstance(images, Tensor)
+        else images.batch(range(start, start + count))
+    )
+    return _shrink(rows.flip(3))

@@ -1,0 +1,175 @@
+"""The report of an audit: what it says, and the pictures it shows."""
+
+import datetime
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from memlib.audit import agreements, outcomes, standing
+from memlib.audit.report import Audit, Entry, html_report
+from memlib.evidence import base_rate, held_out, signed
+from memlib.measures import MEASURES
+from memlib.runs import provenance
+from pages.audit.casebook import Casebook, described
+from pages.audit.review import Review
+from pages.figures.pictures import data_url, rgb
+from pages.session.messages import number
+
+CONSIDERED = "volume_growth"  # whose settings the provenance of an export names
+MOST_PICTURES = 1000  # cases of a report with pictures
+
+
+def provenance_of(book: Casebook) -> dict[str, Any]:
+    measure = book.flagged.measure if book.flagged else CONSIDERED
+    details = provenance(
+        book.loaded.denoiser,
+        book.loaded.images,
+        measure,
+        MEASURES[measure].defaults(book.loaded.denoiser),
+    )
+    return details | ({"threshold": book.flagged.threshold} if book.flagged else {})
+
+
+def report(
+    book: Casebook,
+    queue: Sequence[int] | None,
+    history: pd.DataFrame,
+    actions: pd.DataFrame,
+    seen: Review,
+    pictures: bool,
+) -> str:
+    """The audit as one HTML document: the queue's cases, or every image with a verdict, and what to
+    do with which image.
+    """
+    images, details = book.loaded.images, provenance_of(book)
+    place = {image: index for index, image in reversed(list(enumerate(images.ids)))}
+    table = standing(history)
+    decided = [place[image] for image in dict.fromkeys(table["image"]) if image in place]
+    shown = list(queue) if queue is not None else decided
+    drawn = shown[:MOST_PICTURES]
+    cases = {case["id"]: case for case in described(book, drawn)}
+    stale = seen.stale(book)
+    entries = []
+    for index in shown:
+        image = images.ids[index]
+        said = [
+            {str(name): value for name, value in line.items()}
+            | {
+                "stale": "; ".join(stale.get(image, []))
+                if line["reviewer"] == seen.reviewer
+                else ""
+            }
+            for line in table[table["image"] == image].to_dict("records")
+        ]
+        case = cases.get(image)
+        values = (
+            [
+                {
+                    "title": line["title"],
+                    "value": line["value"],
+                    "error": line["error"],
+                    "rank": f"{line['rank']} of {line['of']}",
+                }
+                for line in case["measures"]
+            ]
+            if case
+            else []
+        )
+        inlined = _pictures(book, index, case) if pictures and case else []
+        entries.append(
+            Entry(
+                image,
+                images.names[index],
+                said,
+                case["facts"] if case else "",
+                values,
+                inlined,
+                images.shape[1:],
+            )
+        )
+    statements = [
+        f"{len(shown):,} images, {len(set(decided) & set(shown)):,} decided by "
+        f"{', '.join(sorted(table['reviewer'].unique())) or 'nobody yet'}. Model "
+        f"{book.loaded.denoiser.name}, images {images.name}.",
+        *_rule(book),
+        "A verdict is a reviewer's judgement on what is shown. That an image scores high or comes "
+        "back does not say how it got into the training set, and that it does not come back does "
+        "not say that it never will.",
+    ]
+    if pictures and len(shown) > MOST_PICTURES:
+        statements.append(f"Pictures and values are given for the first {MOST_PICTURES:,}.")
+    pairs = [
+        {
+            "reviewers": " and ".join(pair.reviewers),
+            "images": len(pair.table),
+            "same verdict": f"{pair.share:.0%}",
+            "Cohen's kappa": f"{pair.kappa:.2f}" if pair.kappa == pair.kappa else "undefined",
+        }
+        for pair in agreements(history)
+    ]
+    counts = outcomes(history)["verdict"].value_counts()
+    tables = {
+        "Verdicts": pd.DataFrame({"verdict": counts.index, "images": counts.to_numpy()}),
+        "To remove, modify, settle or look at": actions,
+    }
+    if pairs:
+        tables["Agreement on blind verdicts"] = pd.DataFrame(pairs)
+    facts = {
+        "Model": f"{details['model']['name']} ({details['model']['digest']})",
+        "Images": f"{details['images']['name']} ({details['images']['digest']}), "
+        f"{details['images']['count']:,}",
+        "Queue": _rule(book)[0] if _rule(book) else "chosen by hand, imported, or by extraction",
+        "Made": datetime.datetime.now(datetime.UTC).isoformat(timespec="minutes"),
+        "Versions": ", ".join(f"{name} {version}" for name, version in details["versions"].items()),
+    }
+    meanings = {
+        measure.definition: measure
+        for measure in reversed(MEASURES.values())
+        if book.values[measure.name].notna().any()
+    }
+    definitions = [
+        (
+            measure.title,
+            f"{measure.definition} "
+            f"{'Bigger' if measure.direction > 0 else 'Smaller'} means "
+            f"more memorised. {measure.limits} "
+            f"{measure.citation}.",
+        )
+        for measure in reversed(meanings.values())
+    ]
+    return html_report(
+        Audit("Audit of what a diffusion model remembers", statements, facts, tables, definitions),
+        entries,
+    )
+
+
+def _rule(book: Casebook) -> list[str]:
+    if book.flagged is None:
+        return []
+    measure = MEASURES[book.flagged.measure]
+    value = signed(book.values[[measure.name]])[measure.name].to_numpy()
+    rate = base_rate(
+        value, book.flagged.threshold * measure.direction, held_out(book.loaded.images)
+    )
+    return [
+        f"Flagged: {measure.title} {'at least' if measure.direction > 0 else 'at most'} "
+        f"{number(book.flagged.threshold)} {measure.unit}. {rate}"
+    ]
+
+
+def _pictures(book: Casebook, index: int, case: dict[str, Any]) -> list[tuple[str, str]]:
+    own = rgb(book.loaded.images[index])
+    found = [(case["name"], data_url(own))] + [
+        (f"{heat['name']}, {heat['text']}", heat["url"]) for heat in case["maps"]
+    ]
+    found += [
+        (f"near-duplicate, distance {item['text']}", item["url"])
+        for item in case["twins"]["items"]
+        if item["marked"]
+    ]
+    return found + [
+        (f"{item['name']}, distance {item['text']}", item["url"])
+        for made in case["made"]
+        for item in made["items"][:2]
+    ]
