@@ -1,7 +1,6 @@
 """A run as a whole: what was measured, where its images are, where it comes from."""
 
 import json
-from dataclasses import fields
 
 import streamlit as st
 
@@ -55,12 +54,12 @@ def missing(run: Run) -> None:
         "Open its model and images", type="primary", icon=":material/folder_open:"
     ):
         try:
-            names = {field.name for field in fields(Sources)}
+            named = Sources.read(sources)
+            if named.on_hub:  # asked about before anything is downloaded
+                workspace.ask(named)
+                st.switch_page("pages/workspace/page.py")
             with st.spinner("Loading"):
-                workspace.open_workspace(
-                    Sources(**{name: value for name, value in sources.items() if name in names}),
-                    by_link=True,
-                )
+                workspace.open_workspace(named, by_link=True)
         except ValueError as error:
             show_error(error)
         else:

@@ -228,6 +228,11 @@ def is_waiting() -> bool:
     return bool(PROBLEM) or bool(ASKING)
 
 
+def ask(sources: Sources) -> None:
+    """Have the workspace page ask before what the sources name is downloaded."""
+    ASKING.set(sources)
+
+
 def show_problem() -> None:
     """Say what kept a link from being opened, or what it would download, with a button to agree."""
     if PROBLEM:

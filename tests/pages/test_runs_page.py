@@ -84,6 +84,22 @@ def test_a_run_of_other_images_is_shown_without_pictures_and_a_bad_folder_is_one
     assert not at.error
 
 
+def test_a_run_of_a_model_on_the_hub_asks_before_anything_is_downloaded(
+    tmp_path: Path, model_and_images: tuple[str, str]
+) -> None:
+    """A manifest can name any model; opening its run downloads nothing by itself."""
+    model, images = model_and_images
+    shutil.copytree(DEMO / "runs" / "flipd", tmp_path / "named")
+    manifest = tmp_path / "named" / "manifest.json"
+    named = {"model": "someone/model", "images": "demo"}
+    manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "sources": named}))
+    at = runs(model=model, images=images, run_folder=str(tmp_path / "named"))
+    next(one for one in at.button if one.label == "Open its model and images").click().run()
+    assert not at.exception
+    assert any(one.label == "Download and open" for one in at.button)
+    assert any("someone/model" in info.value.replace("\\", "") for info in at.info)
+
+
 def test_a_folder_that_is_removed_while_it_is_looked_at_is_one_sentence(tmp_path: Path) -> None:
     shutil.copytree(DEMO / "runs" / "flipd", tmp_path / "gone")
     at = runs(run_folder=str(tmp_path / "gone"))

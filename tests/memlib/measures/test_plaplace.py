@@ -305,5 +305,7 @@ def test_auc_intervals_hold_the_value_and_know_chance_and_certainty() -> None:
     low_to_high = auc_interval(draw.normal(1, 1, 60), draw.normal(0, 1, 80))
     assert low_to_high[1] < low_to_high[0] < low_to_high[2]
     assert low_to_high[0] == pytest.approx(0.76, abs=0.08)  # Phi(1 / sqrt 2)
-    assert auc_interval([2, 3], [0, 1]) == (1, 1, 1)
+    area, low, high = auc_interval([2, 3], [0, 1])
+    assert (area, high) == (1, 1)
+    assert low < 0.5  # two images against two say little, however well they separate
     assert auc_interval([1, 1], [1, 1])[0] == 0.5
