@@ -20,7 +20,7 @@ from streamlit.testing.v1 import AppTest
 from memlib import load_denoiser, load_images
 from memlib.measures import MEASURES
 from pages.session import paths
-from pages.session.messages import plain
+from pages.session.messages import JOINER, plain
 from tests.conftest import tiny_unet
 from tests.memlib.denoisers.test_loaders_models import FakeHub, classed_unet, tiny_ldm
 from tests.memlib.images.test_loaders_images import write_parquet
@@ -179,7 +179,7 @@ def test_a_latent_model_measures_pictures_and_says_that_its_maps_are_of_latents(
     press(at, "Compute the exact map")
     assert not at.exception
     at.switch_page("pages/p_laplace/page.py").run()
-    at.number_input(key="fine").set_value(2).run()
+    at.number_input(key="p_laplace.fine").set_value(2).run()
     next(group for group in at.button_group if group.label == "What to measure").set_value(
         "Everything"
     ).run()
@@ -362,5 +362,5 @@ def test_errors_show_no_path_of_the_server_and_no_markup_of_a_file_name(place: P
 def test_every_character_of_an_error_stands_for_itself() -> None:
     assert (
         plain("a [b](c) *d* $e$ :f: <g> 'h' 8 x 8.")
-        == r"a \[b\]\(c\) \*d\* \$e\$ \:f\: \<g\> 'h' 8 x 8."
+        == rf"a \[b\]\(c\) \*d\* \$e\$ \:{JOINER}f\: \<g\> 'h' 8 x 8."
     )
