@@ -5,7 +5,7 @@ from typing import NoReturn
 import pytest
 
 from memlib.runs import results
-from pages.session import workspace
+from pages.session import results as shared
 from tests.pages.app import opened, press
 
 
@@ -19,8 +19,8 @@ def test_a_second_visitor_finds_the_maps_sizes_and_times_of_the_first(
 ) -> None:
     assert not opened(page).exception
     monkeypatch.setattr(results, "measure_pictures", again)
-    monkeypatch.setattr(workspace, "png_size", again)
-    monkeypatch.setattr(workspace, "forward_seconds", again)
+    monkeypatch.setattr(shared, "png_size", again)
+    monkeypatch.setattr(shared, "forward_seconds", again)
     assert not opened(page).exception
 
 
