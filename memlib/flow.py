@@ -13,7 +13,7 @@ only one image to go by (the corrector of Zhao et al. 2023, UniPC).
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -109,6 +109,22 @@ def corrected_step(y: Tensor, denoised: Tensor, ahead: Tensor, sigmas: Tensor, k
     return torch.lerp(torch.lerp(denoised, ahead, share), y, math.exp(step))
 
 
+def stochastic_step(
+    y: Tensor, denoised: Tensor, sigma: float, lower: float, noise: Tensor, eta: float = 1.0
+) -> Tensor:
+    """y at the noise level `lower` from y at `sigma`, with fresh noise (Song et al. 2021, DDIM).
+
+        y' = D + sqrt(lower^2 - s^2) (y - D) / sigma + s n,
+        s = eta lower sqrt(1 - lower^2 / sigma^2)
+
+    At eta = 1 this is the exact posterior N(D + r (y - D), lower^2 (1 - r)), r = lower^2 / sigma^2,
+    of the noised image given the next noisier one, with D in the place of the image.
+    """
+    fresh = eta * lower * math.sqrt(1 - (lower / sigma) ** 2)
+    kept = math.sqrt(lower**2 - fresh**2) / sigma
+    return torch.lerp(denoised, y, kept) + fresh * noise
+
+
 @torch.no_grad()
 def invert(
     denoiser: Denoiser,
@@ -146,7 +162,7 @@ def generate(
     """Carry latents at sigmas[0] down descending `sigmas` to images: DDIM (eta 0, unclipped), or
     second order.
     """
-    levels = _descending(denoiser, steps) if sigmas is None else _check(sigmas)
+    levels = descending(denoiser, steps) if sigmas is None else _check(sigmas)
     y, previous = denoiser.check(latent), None
     for k in range(len(levels) - 1):
         denoised = denoiser(y, float(levels[k]))
@@ -165,13 +181,16 @@ def sample(
     sigmas: Tensor | None = None,
     seed: int = 0,
     first: int = 0,
+    eta: float = 0.0,
     guidance: Callable[[Tensor, float, Tensor], Tensor] | None = None,
     trace: Callable[[float, Tensor, Tensor], object] | None = None,
     callback: Progress | None = None,
 ) -> Tensor:
-    """Draw n images (n, C, H, W) by DDIM (eta 0), from N(0, sigma_max^2 I) down to sigma = 0,
-    unclipped, on the CPU.
+    """Draw n images (n, C, H, W) by DDIM, from N(0, sigma_max^2 I) down to sigma = 0, unclipped, on
+    the CPU.
 
+    `eta` is 0 for the deterministic sampler and 1 for the stochastic one, whose every step adds the
+    posterior's noise (`stochastic_step`); the last step, to sigma = 0, adds none.
     `sigmas` descend, 0 may be the last; by default `steps` levels evenly spaced in ln sigma and
     then 0, which is `steps` network forwards an image. `guidance(y, sigma, index)` returns grad log
     p(c | y), its strength included, for the samples numbered `index` (B,); it is added to the
@@ -183,16 +202,16 @@ def sample(
         raise ValueError(
             f"At least one sample is needed, and numbers from 0 on, not {n} from {first} on."
         )
-    levels = _descending(denoiser, steps) if sigmas is None else _check(sigmas)
+    if not 0 <= eta <= 1:
+        raise ValueError(f"eta must be between 0 and 1, not {eta}.")
+    levels = descending(denoiser, steps) if sigmas is None else _check(sigmas)
     chunk = getattr(denoiser, "batch", 64)
     starts = range(0, n, chunk)
     images = []
     for part, start in enumerate(starts):
         index = first + torch.arange(start, min(n, start + chunk))
-        y = torch.stack(
-            [torch.randn(denoiser.shape, generator=generator(seed, int(i))) for i in index]
-        ).to(denoiser.device)
-        y = y * float(levels[0])
+        draws = [generator(seed, int(i)) for i in index]
+        y = _normal(denoiser, draws) * float(levels[0])
         for k in range(len(levels) - 1):
             sigma = float(levels[k])
             denoised = denoiser(y, sigma)
@@ -200,14 +219,25 @@ def sample(
                 denoised = denoised + sigma**2 * guidance(y, sigma, index)
             if trace is not None:
                 trace(sigma, y, denoised)
-            y = ode_step(y, denoised, None, levels, k)
+            lower = float(levels[k + 1])
+            if eta and lower:
+                y = stochastic_step(y, denoised, sigma, lower, _normal(denoiser, draws), eta)
+            else:
+                y = ode_step(y, denoised, None, levels, k)
             if callback:
                 callback(part * (len(levels) - 1) + k + 1, len(starts) * (len(levels) - 1))
         images.append(y.cpu())
     return torch.cat(images)
 
 
-def _descending(denoiser: Denoiser, steps: int) -> Tensor:
+def _normal(denoiser: Denoiser, draws: Sequence[torch.Generator]) -> Tensor:
+    """Standard normal noise (len(draws), C, H, W), each image's from its own generator."""
+    noise = [torch.randn(denoiser.shape, generator=draw) for draw in draws]
+    return torch.stack(noise).to(denoiser.device)
+
+
+def descending(denoiser: Denoiser, steps: int) -> Tensor:
+    """The sampler's noise levels (steps + 1,), float64: evenly spaced in ln sigma, then 0."""
     if steps < 1:
         raise ValueError(f"At least one step is needed, not {steps}.")
     rungs = (

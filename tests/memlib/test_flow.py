@@ -3,12 +3,13 @@ batch.
 """
 
 import math
+from itertools import pairwise
 
 import pytest
 import torch
 
 from memlib import FiniteDataset, GaussianMixture, sample
-from memlib.flow import generate, invert, ladder, rounded_ends
+from memlib.flow import descending, generate, invert, ladder, rounded_ends
 
 
 def gaussian(variance: float = 0.25) -> GaussianMixture:
@@ -103,3 +104,32 @@ def test_rounded_ends_stay_inside_the_range() -> None:
     ):
         exact.sigma_min, exact.sigma_max = low, high
         assert rounded_ends(exact) == expected
+
+
+def test_the_stochastic_sampler_has_the_variance_of_its_own_chain() -> None:
+    """For N(0, v I) every step is linear: y' = (c + r (1 - c)) y + s n, c = v / (v + sigma^2)."""
+    spread, steps, n = 0.3, 12, 4096
+    model = gaussian(spread)
+    levels = descending(model, steps).tolist()
+    variance = levels[0] ** 2
+    for sigma, lower in pairwise(levels):
+        kept, ratio = spread / (spread + sigma**2), (lower / sigma) ** 2
+        fresh = lower**2 * (1 - ratio)
+        variance = (kept + ratio * (1 - kept)) ** 2 * variance + fresh
+    drawn = sample(model, n, steps=steps, seed=3, eta=1.0)
+    error = variance * (2 / drawn.numel()) ** 0.5
+    assert abs(float(drawn.var()) - variance) < 4 * error
+
+
+def test_stochastic_images_depend_on_seed_and_number_alone_and_eta_0_is_ddim(
+    mixture: GaussianMixture,
+) -> None:
+    whole = sample(mixture, 6, steps=5, seed=1, eta=1.0)
+    torch.testing.assert_close(sample(mixture, 2, steps=5, seed=1, eta=1.0, first=4), whole[4:])
+    assert torch.equal(
+        sample(mixture, 6, steps=5, seed=1, eta=0.0), sample(mixture, 6, steps=5, seed=1)
+    )
+    assert not torch.allclose(whole, sample(mixture, 6, steps=5, seed=1))
+    for wrong in (-0.1, 1.1, float("nan")):
+        with pytest.raises(ValueError, match="eta"):
+            sample(mixture, 1, eta=wrong)
