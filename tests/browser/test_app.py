@@ -16,6 +16,7 @@ def test_a_deep_link_as_the_servers_first_request_opens_the_whole_app(page: Page
         expect(page.get_by_role("heading", name="Workspace")).to_be_visible()
         expect(page.get_by_role("link", name="Volume growth")).to_be_visible()
         expect(page.get_by_text("Emoji demo model").first).to_be_visible()
+        expect(page.get_by_role("dialog")).to_have_count(0)  # no "Page not found" over it
 
 
 def test_the_ranked_gallery_opens_and_a_chosen_image_shows_its_heatmap(
