@@ -1,5 +1,5 @@
-"""The address of a page as the first request of a server: pages/session/first_request.py."""
+"""The address of a page as the first request of a server: session/address.py."""
 
-from pages.session.first_request import hand_over
+from pages.session.address import hand_over
 
 hand_over()

@@ -3,6 +3,7 @@
 from dataclasses import fields, replace
 
 import streamlit as st
+from streamlit.runtime.pages_manager import PagesManager
 
 from memlib.images.transform import FITS
 from memlib.workspace import Sources
@@ -64,3 +65,15 @@ def _reference(model: str, told: str | None) -> str:
 
 def _number(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdecimal() and len(text) <= DIGITS else None
+
+
+def hand_over() -> None:
+    """Run a server's very first request again, by app.py.
+
+    Streamlit takes a folder called `pages` for its older kind of multipage app until
+    `st.navigation` has run once in the process, and looks there for a script of the address. The
+    scripts `pages/0_<page>.py` are what it finds. Without them "Page not found" would stand over
+    the page.
+    """
+    PagesManager.uses_pages_directory = False
+    st.rerun()

@@ -5,6 +5,7 @@ from pathlib import Path
 import diffusers
 import numpy as np
 import pytest
+from streamlit.runtime.pages_manager import PagesManager
 from streamlit.testing.v1 import AppTest
 from streamlit.util import calc_hash
 
@@ -22,7 +23,14 @@ def pages_through_the_entry_file(monkeypatch: pytest.MonkeyPatch) -> None:
         name = Path(page).parent.name
         return str(calc_hash("" if name == DEFAULT else name))
 
+    create = PagesManager.__init__
+
+    def of_navigation(self: PagesManager, *arguments: object, **options: object) -> None:
+        create(self, *arguments, **options)  # type: ignore[arg-type]
+        PagesManager.uses_pages_directory = False  # which AppTest forgets before each run
+
     monkeypatch.setattr(AppTest, "_resolve_page_hash", address)
+    monkeypatch.setattr(PagesManager, "__init__", of_navigation)
 
 
 @pytest.fixture
