@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-DEMO = Path(__file__).parents[1] / "assets" / "demo"
+# links followed, so that an installation may link to it
+DEMO = Path(__file__).parents[1].joinpath("assets", "demo").resolve()
 BUNDLED = {"demo": DEMO / "model"} | {
     f"demo-{name}": DEMO / "checkpoints" / name for name in ("reference", "early", "middle")
 }

@@ -38,7 +38,7 @@ row = measure_one(model, images[0], images.ids[0], measure.name, measure.default
 assert row["value"] > 0
 for page, said in (("methods", measure.title), ("example", "1,164 images")):
     at = AppTest.from_file("app.py", default_timeout=300).switch_page(f"pages/{page}/page.py").run()
-    assert not at.exception
+    assert not at.exception, at.exception
     assert any(said in part.value for part in (*at.subheader, *at.text)), page
 """
 
@@ -84,8 +84,10 @@ def test_a_measure_is_one_file_and_one_line_and_a_page_a_folder_and_its_entry(
     (tmp_path / "pages" / "example").mkdir()
     (tmp_path / "pages" / "example" / "page.py").write_text(page)
     entry = (ROOT / "app.py").read_text()
-    added = 'st.Page("pages/example/page.py", url_path="example", title="Example"), st.Page('
-    (tmp_path / "app.py").write_text(entry.replace("st.Page(", added, 1))
+    added = 'return [\n        page("example", "Example", "star", "How many images there are."),'
+    changed_entry = entry.replace("return [", added, 1)
+    assert changed_entry != entry
+    (tmp_path / "app.py").write_text(changed_entry)
     # AppTest guesses a page's address from its file name; see tests/pages/conftest.py
     (tmp_path / "added.py").write_text(
         "from pathlib import Path\nfrom streamlit.testing.v1 import AppTest\n"

@@ -3,6 +3,7 @@ opens in a few round trips.
 """
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -132,8 +133,10 @@ def test_a_chosen_image_of_a_large_run_is_shown_with_its_place_and_stays_chosen(
         expect(page.get_by_text(f"{place + 1} of 100,000", exact=True)).to_be_visible()
         expect(cards.nth(place)).to_have_attribute("aria-selected", "true")
     page.get_by_role("radio", name="Least first").click()
-    expect(page.get_by_text("1 of 100,000", exact=True)).to_be_visible()
+    expect(cards.nth(0)).to_have_attribute("aria-label", re.compile("^Rank 100,000: "))
+    expect(page.get_by_text("3 of 100,000", exact=True)).to_be_visible()
     page.get_by_role("radio", name="Most memorised first").click()
+    expect(cards.nth(0)).to_have_attribute("aria-label", re.compile("^Rank 1: "))
     expect(page.get_by_text("3 of 100,000", exact=True)).to_be_visible()
     expect(cards.nth(2)).to_have_attribute("aria-selected", "true")
     page.get_by_role("textbox", name="Name contains").fill("nothing is called so")
@@ -141,7 +144,8 @@ def test_a_chosen_image_of_a_large_run_is_shown_with_its_place_and_stays_chosen(
     expect(page.get_by_text("No image passes these filters")).to_be_visible()
     page.get_by_role("textbox", name="Name contains").fill("")
     page.get_by_role("textbox", name="Name contains").press("Enter")
-    expect(page.get_by_text("1 of 100,000", exact=True)).to_be_visible()
+    expect(cards.nth(0)).to_have_attribute("aria-label", re.compile("^Rank 100,000: "))
+    expect(page.get_by_text("3 of 100,000", exact=True)).to_be_visible()
     expect(page.get_by_test_id("stException")).to_have_count(0)
 
 

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from memlib import GaussianMixture, ImageSet, load_denoiser, load_images
 from memlib.runs import OnRay, Run, create_run, measure_run
+from memlib.runs.measuring import in_this_process
 from tests.conftest import tiny_unet
 
 ray = pytest.importorskip("ray")
@@ -36,6 +37,15 @@ class Mortal(GaussianMixture):
         if os.getpid() != self.home and dead < self.lives and float(sigma) > 5:
             (self.marks / f"{os.getpid()}-{dead}").touch()
             os.kill(os.getpid(), signal.SIGKILL)
+        return super().noise(y, sigma)
+
+
+class Refusing(GaussianMixture):
+    """Finds its input bad, which only the process that measures can see."""
+
+    def noise(self, y: Tensor, sigma: float | Tensor) -> Tensor:
+        if float(torch.as_tensor(sigma).max()) > 5:
+            raise ValueError("No noise above 5.")
         return super().noise(y, sigma)
 
 
@@ -119,12 +129,12 @@ def test_a_worker_that_always_dies_ends_the_run_with_a_sentence_and_what_was_don
 def test_bad_input_of_a_worker_and_stopping_are_those_of_one_process(
     address: str, images: ImageSet, tmp_path: Path
 ) -> None:
+    bad = Refusing(torch.zeros(1, 3, 8, 8), 0.3)
+    for name, engine in (("here", in_this_process), ("ray", OnRay(address))):
+        with pytest.raises(ValueError, match="No noise above 5"):
+            measured(tmp_path / f"bad-{name}", bad, images, engine=engine)
+
     denoiser = GaussianMixture(torch.zeros(1, 3, 8, 8), 0.3)
-    run = create_run(
-        tmp_path / "bad", denoiser, images, "volume_growth", PARAMETERS | {"probes": 0}
-    )
-    with pytest.raises(ValueError, match="At least one probe"):
-        list(measure_run(run, denoiser, images, engine=OnRay(address)))
 
     def stop(done: float, total: int) -> None:
         if done >= 16:
