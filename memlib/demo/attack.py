@@ -157,8 +157,7 @@ def attack_tables() -> dict[str, pd.DataFrame]:
         table = match(found, training)
         copy = CRITERIA["ratio"].holds(table["ratio"].to_numpy())
         guided = found.manifest.get("surrogate")
-        costs = (guidance_cost, fitting_cost) if guided else ()
-        timed = [cost(denoiser, guided) for cost in costs]
+        timed = (guidance_cost(denoiser, guided), fitting_cost(denoiser, guided)) if guided else ()
         attack = Attack.of(name, found, table, copy, training.groups, own, *timed)
         if name == UNCONDITIONAL:
             own = attack.image[:OWN]
