@@ -38,7 +38,6 @@ MARKED = dict.fromkeys(LABELLED, (0,)) | {"metric": (0, 1, 2), "progress": (1,),
 OPTIONS = ("pills", "segmented_control", "radio")  # whose options are Markdown too
 SPELLED = ("label", "body", "text", "caption", "help", "delta")  # keywords of Markdown
 NEVER = ("write", "table", "html", "iframe", "link_button")  # they guess, or make links
-MODULES = ("attacks", "background")  # of ours, whose functions have names of Streamlit's
 SAFE = ("plain", "len", "int", "float", "round", "duration", "number", "navigation")  # calls
 KEEPS = ("join", "capitalize", "lower", "replace", "split", "format")  # of safe text: safe text
 HOLDS = ("list", "sorted", "tuple", "next", "iter", "str", "enumerate", "dict", "items", "values")
@@ -95,6 +94,7 @@ class House:
         self.calls: dict[str, list[tuple[ast.Call, Scope]]] = defaultdict(list)
         self.functions: dict[str, list[Scope]] = defaultdict(list)
         self.asked: set[tuple] = set()
+        self.imported: dict[Path, dict[str, str]] = defaultdict(dict)  # what a name stands for
         for file, text in sources.items():
             tree = ast.parse(text)
             self._enter(tree, Scope(tree, file))
@@ -114,6 +114,9 @@ class House:
                 scope.bind(child.target, child.value or ast.Constant(""))
             elif isinstance(child, (ast.For, ast.comprehension)):
                 scope.bind(child.target, child.iter, "one")
+            elif isinstance(child, ast.ImportFrom):
+                for one in child.names:
+                    self.imported[scope.file][one.asname or one.name] = f"{child.module}.{one.name}"
             elif isinstance(child, ast.Call):
                 self.calls[called(child)].append((child, scope))
                 if called(child) in ("append", "extend", "setdefault", "insert"):
@@ -197,6 +200,19 @@ class House:
             return self._call(ast.Call(ast.Name(name), [], []), Scope(ast.Pass(), Path()))
         return self._followed((id(scope), name), [(one, scope) for one in scope.bound[name]])
 
+    def _reaches(self, call: ast.Call, where: Scope, function: Scope, method: bool) -> bool:
+        """Whether a call may be one of this function, and not of another of its name."""
+        known, own = self.imported[where.file], module_of(function.file)
+        if isinstance(call.func, ast.Name):
+            name = call.func.id
+            return not method and known.get(name, f"{module_of(where.file)}.{name}") == (
+                f"{own}.{name}"
+            )
+        root = node_root(call.func)
+        if root == "st" or where.find(root):  # an object
+            return method and root != "st"
+        return not method and known.get(root) == own
+
     def _parameter(self, name: str, scope: Scope) -> bool:
         """Whether every caller passes safe text."""
         place = [one.arg for one in scope.parameters].index(name)
@@ -207,13 +223,16 @@ class House:
         found: list[tuple[ast.expr | None, Scope]] = []
         calls = self.calls.get(getattr(scope.node, "name", ""), [])
         for call, where in calls:
-            root = node_root(call.func) if isinstance(call.func, ast.Attribute) else ""
-            held = root == "st" or (root and where.find(root))  # an object, not a module of ours
-            if method != bool(held):
+            if not self._reaches(call, where, scope, method):
                 continue
             found += [(one.value, where) for one in call.keywords if one.arg == name]
             found += [(one, where) for one in call.args[place - method : place - method + 1]]
         return bool(calls) and self._followed((id(scope), name), found)
+
+
+def module_of(file: Path) -> str:
+    parts = file.relative_to(ROOT) if file.is_absolute() else file
+    return ".".join(parts.with_suffix("").parts)
 
 
 def called(call: ast.Call) -> str:
@@ -245,7 +264,9 @@ def unsafe(sources: dict[Path, str]) -> list[str]:
     found = []
     for name, calls in house.calls.items():
         for call, scope in calls:
-            if not isinstance(call.func, ast.Attribute) or node_root(call.func) in MODULES:
+            root = node_root(call.func)
+            ours = house.imported[scope.file].get(root, "").startswith("pages.")
+            if ours or not isinstance(call.func, ast.Attribute):
                 continue
             where = f"{scope.file.name}:{call.lineno} {name}"
             found += [
