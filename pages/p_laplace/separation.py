@@ -11,6 +11,7 @@ from pages.figures.spread import against_control
 from pages.figures.style import CONFIG
 from pages.p_laplace.sphere_view import PAGE, Sphere
 from pages.ranking.ranked import Ranked
+from pages.session import workspace
 from pages.session.messages import plain
 
 SEPARATED = PAGE.one_of("separate", list[str](), "", of_model=True)
@@ -22,13 +23,11 @@ def against_loss(view: Sphere, ranked: Ranked) -> None:
     st.subheader("Against the denoising loss")
     left, right = st.columns([3, 2], gap="medium")
     with left:
+        control = f"denoising loss of the same forwards{view.minus}"
         st.plotly_chart(
-            against_control(
-                table,
-                "loss",
-                view.title,
-                f"denoising loss of the same forwards{view.minus}",
-                ".4f",
+            workspace.once(
+                ("loss", *ranked.key),
+                lambda: against_control(table, "loss", view.title, control, ".4f"),
             ),
             key="loss-chart",
             config=CONFIG,
@@ -80,7 +79,12 @@ def separation(view: Sphere, ranked: Ranked) -> None:
         key=choice.key(),
     )
     kind_of = dict(zip(table["id"], kinds, strict=True))
-    lines = [line for level in LEVELS if (line := _line(view.at(level), kind_of, choice.value()))]
+    group, views = choice.value(), [view.at(level) for level in LEVELS]
+    known = tuple((one.token, hash(frozenset(one.stored()))) for one in views)
+    lines = workspace.once(
+        ("separation", group, known, *ranked.key),
+        lambda: [line for one in views if (line := _line(one, kind_of, group))],
+    )
     st.dataframe(lines, hide_index=True, height="content", alt="AUC by p and noise level")
     st.caption(
         f"Area under the ROC curve among {said}, and its 95% bootstrap interval over images. The "
