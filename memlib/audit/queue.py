@@ -1,5 +1,5 @@
-"""Lists of images to audit that come from elsewhere: names, ids, or pictures, each matched with the
-image set.
+"""Queues of images to audit: as a table to filter and order, and from lists that come from
+elsewhere: names, ids, or pictures, each matched with the image set.
 """
 
 import csv
@@ -13,10 +13,31 @@ import torch
 from memlib.evidence import held_out
 from memlib.images import ImageSet
 from memlib.neighbours import NEAR_DUPLICATE, nearest
+from memlib.runs import with_metadata
 
 EXACT, NEAR, ABSENT, HELD_OUT = "exact", "near", "not in training", "held out"
 HEADERS = ("id", "name", "file_name", "filename", "file", "image", "path")
 LONGEST = 100_000  # lines of an imported list
+
+
+def queue_table(places: Sequence[int], images: ImageSet, values: pd.DataFrame) -> pd.DataFrame:
+    """Return a row for each image of a queue: its place in the queue from 1, its index in the set,
+    id and name, what `values` (N, measures) holds of it, and its metadata.
+
+    `places` are the indices in the order of the queue. A picture that stands in the set several
+    times counts once, where it comes first.
+    """
+    once = list({images.ids[place]: place for place in reversed(places)}.values())[::-1]
+    table = pd.DataFrame(
+        {
+            "place": range(1, len(once) + 1),
+            "index": once,
+            "id": [images.ids[place] for place in once],
+            "name": [images.names[place] for place in once],
+        }
+    )
+    numbers = values.iloc[once].reset_index(drop=True)
+    return with_metadata(pd.concat([table, numbers], axis=1), images)
 
 
 def read_names(text: str) -> list[str]:

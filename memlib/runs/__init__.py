@@ -16,6 +16,7 @@ from memlib.runs.results import (
     measure_one,
     result_table,
     series,
+    with_metadata,
 )
 from memlib.runs.rows import Filter, Rows, TableRows
 
@@ -41,4 +42,5 @@ __all__ = [
     "result_table",
     "run_name",
     "series",
+    "with_metadata",
 ]

@@ -7,7 +7,7 @@ depends on: model, measure and parameters, together a series, and the image's id
 import json
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -195,12 +195,25 @@ def result_table(images: ImageSet, rows: Mapping[str, Row], direction: int) -> p
     )
     for name in numbers:
         table[name] = [rows[image][name] for image in table["id"]]
-    for column, values in images.metadata.items():
-        chosen = pd.Series([values[index] for index in places], dtype=object)
-        as_numbers = pd.to_numeric(chosen, errors="coerce")
-        table[f"{column} (metadata)" if column in table or column == "rank" else column] = (
-            as_numbers if len(chosen) and as_numbers.notna().all() else chosen
-        )
+    table = with_metadata(table, images, taken=("rank",))
     table = table.sort_values("value", ascending=direction < 0, kind="stable", ignore_index=True)
     table.insert(0, "rank", np.arange(1, len(table) + 1))
     return table
+
+
+def with_metadata(
+    table: pd.DataFrame, images: ImageSet, taken: Collection[str] = ()
+) -> pd.DataFrame:
+    """Return the table with a column for each metadata column of its images, which stand at the
+    places of its column `index`.
+
+    Columns of numbers become numbers. A column whose name is in the table or in `taken` is called
+    "name (metadata)".
+    """
+    added = {}
+    for column, values in images.metadata.items():
+        chosen = pd.Series([values[place] for place in table["index"]], table.index, dtype=object)
+        as_numbers = pd.to_numeric(chosen, errors="coerce")
+        title = f"{column} (metadata)" if column in table or column in taken else column
+        added[title] = as_numbers if len(chosen) and as_numbers.notna().all() else chosen
+    return table.assign(**added)

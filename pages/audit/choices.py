@@ -12,7 +12,8 @@ from pages.widgets.desk import State
 
 MEASURE, EXTRACTION, HAND, IMPORTED = "A measure", "Extraction", "By hand", "Imported"
 ALL, TO_DECIDE, DECIDED, STALE, DISPUTED = "All", "To decide", "Decided", "Stale", "Disputed"
-EXPORT, AGREEMENT, HISTORY, DUPLICATES = (
+OVERVIEW, EXPORT, AGREEMENT, HISTORY, DUPLICATES = (
+    "All cases",
     "Export",
     "Agreement",
     "History of this case",
@@ -23,12 +24,11 @@ PIXELS, LOOKS = "Pixels", "Looks"
 PAGE = Page("audit")
 QUEUE = PAGE.one_of("queue", (MEASURE, EXTRACTION, HAND, IMPORTED), MEASURE)
 STATUS = PAGE.one_of("status", (ALL, TO_DECIDE, DECIDED, STALE, DISPUTED), ALL)
-NAMES = PAGE.text("names")
 FLAG_BY = PAGE.one_of("flag_by", (), "", words=lambda name: MEASURES[name].title)
 REVIEWER = PAGE.text("reviewer", linked=False)
 FOUND = PAGE.text("by_hand_text", linked=False)
 FOLDER = PAGE.text("import_folder", linked=False)
-PANEL = PAGE.maybe_one_of("audit_panel", (EXPORT, AGREEMENT, HISTORY, DUPLICATES))
+PANEL = PAGE.maybe_one_of("audit_panel", (OVERVIEW, EXPORT, AGREEMENT, HISTORY, DUPLICATES))
 ALIKE_BY = PAGE.one_of("alike_by", (PIXELS, LOOKS), PIXELS, linked=False)
 ALIKE_PIXELS = PAGE.number("alike_pixels", NEAR_DUPLICATE, 0.0, 0.5, linked=False)
 ALIKE_MIRRORED = PAGE.switch("alike_mirrored", linked=False)

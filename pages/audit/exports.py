@@ -1,4 +1,4 @@
-"""What follows from verdicts: exports, agreement, the history of a case, near-duplicates."""
+"""What stands below the desk: all cases, exports, agreement, a case's history, near-duplicates."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -10,17 +10,30 @@ import streamlit as st
 
 from memlib.audit import VERDICTS, agreements, progress, removal_list, standing
 from pages.audit.casebook import Casebook
-from pages.audit.choices import AGREEMENT, DUPLICATES, EXPORT, HISTORY, PANEL, REPORT
+from pages.audit.cases import overview
+from pages.audit.choices import (
+    AGREEMENT,
+    DUPLICATES,
+    EXPORT,
+    HISTORY,
+    OVERVIEW,
+    PANEL,
+    REPORT,
+)
 from pages.audit.near_duplicates import duplicates_panel
 from pages.audit.report import provenance_of, report
 from pages.audit.review import Review
+from pages.ranking.browser import Browser
 from pages.session import downloads as exports
 from pages.session.messages import plain
 
 
-def after_the_desk(book: Casebook, queue: list[int], seen: Review, case: str) -> None:
+def after_the_desk(
+    book: Casebook, browser: Browser, queue: list[int], seen: Review, case: str
+) -> None:
     """One panel at a time."""
     panels: dict[str, Callable[[], None]] = {
+        OVERVIEW: lambda: overview(book, browser, seen, case),
         EXPORT: lambda: _export(book, queue, seen),
         AGREEMENT: lambda: _agreement(book, seen),
         HISTORY: lambda: _history(seen, case),

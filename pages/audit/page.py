@@ -4,12 +4,12 @@ from collections.abc import Callable
 
 import numpy as np
 import streamlit as st
-from streamlit.delta_generator import DeltaGenerator
 
 from memlib.audit import Unsaved, check_name
 from memlib.evidence import base_rate, held_out, signed
 from memlib.measures import MEASURES
 from pages.audit.casebook import Casebook, Flagged, casebook, described
+from pages.audit.cases import browser_of, passing
 from pages.audit.choices import (
     ALL,
     ANSWER,
@@ -21,7 +21,6 @@ from pages.audit.choices import (
     HAND,
     IMPORTED,
     MEASURE,
-    NAMES,
     QUEUE,
     REVIEWER,
     STALE,
@@ -33,9 +32,11 @@ from pages.audit.exports import after_the_desk
 from pages.audit.near_duplicates import alike
 from pages.audit.queues import by_hand, imported
 from pages.audit.review import Review, review, signed_in, take
+from pages.ranking.browser import Browser
 from pages.session import neighbours as nearby
 from pages.session import selection, workspace
-from pages.session.messages import guarded, show_error
+from pages.session.address import renamed
+from pages.session.messages import guarded, plain, show_error
 from pages.widgets.desk import State, desk
 
 BEHIND, AHEAD, SOON = (
@@ -50,6 +51,7 @@ FLAGGED = 0.02  # of all images, where there are none held out
 def main() -> None:
     """Draw the page: which images to look at, and the desk they are looked at on."""
     workspace.require()
+    renamed("names", "search")
     above, below = st.container(), st.container()  # what is above may grow and shrink meanwhile
     with above:
         row = st.container(horizontal=True, vertical_alignment="bottom")
@@ -62,36 +64,35 @@ def main() -> None:
         )
         with row:
             reviewer = the_name()
-        status, text = filters(row)
-        try:
-            book, queue = asked_for(str(source))
-            if not queue:
-                return
-            seen = review(book.loaded.denoiser.digest, reviewer)
-            queue = narrowed(queue, status, text, book, seen)
-        except ValueError as error:
-            show_error(error)
-            return
-    with below:
-        if queue:
-            deciding(book, queue, reviewer)
-        else:
-            st.info("No case of this queue passes these filters.", icon=":material/filter_alt_off:")
-
-
-def filters(row: DeltaGenerator) -> tuple[str, str]:
-    """Draw the filters; return the status and the text that are asked for."""
-    usual = (STATUS.value(), NAMES.value()) == (STATUS.usual, NAMES.usual)
-    with row.popover("Filter" if usual else "Filtered", icon=":material/filter_alt:"):
-        status = st.segmented_control(
-            "Show",
+        popover = row.popover("Filter and order", icon=":material/filter_alt:")
+        status = popover.segmented_control(
+            "Status",
             STATUS.options,
             required=True,
             key=STATUS.key(),
             help="By your own verdicts, as they were when the queue was made. Disputed: another "
             "reviewer decided otherwise; only what you have decided shows.",
         )
-        return str(status), st.text_input("Name contains", key=NAMES.key())
+        try:
+            book, whole = asked_for(str(source))
+            if not whole:
+                return
+            seen = review(book.loaded.denoiser.digest, reviewer)
+            browser = browser_of(book, of_status(whole, str(status), book, seen))
+        except ValueError as error:
+            show_error(error)
+            return
+        with popover:
+            browser.controls()
+        queue = passing(browser)
+        total = len({book.loaded.images.ids[index] for index in whole})
+        if 0 < len(queue) < total:
+            st.caption(f"{len(queue):,} of {total:,} cases pass the filters.")
+    with below:
+        if queue:
+            deciding(book, browser, queue, reviewer)
+        else:
+            st.info("No case of this queue passes these filters.", icon=":material/filter_alt_off:")
 
 
 def asked_for(source: str) -> tuple[Casebook, list[int]]:
@@ -158,7 +159,7 @@ def by_measure(book: Casebook) -> tuple[list[int], Flagged | None]:
         help=f"It starts where {FALSE_POSITIVES:.0%} of the held-out images are flagged, or "
         f"{FLAGGED:.0%} of all where none are held out. Held-out images are not queued.",
     )
-    st.caption(str(base_rate(value, threshold * direction, kept_out)))
+    st.caption(plain(base_rate(value, threshold * direction, kept_out)))
     reach = np.flatnonzero((value >= threshold * direction) & ~kept_out)
     return reach[np.argsort(-value[reach], kind="stable")].tolist(), Flagged(name, float(threshold))
 
@@ -186,9 +187,9 @@ def by_extraction(book: Casebook) -> tuple[list[int], None]:
     return found[np.argsort(-total[found], kind="stable")].tolist(), None
 
 
-def narrowed(queue: list[int], status: str, text: str, book: Casebook, seen: Review) -> list[int]:
-    """The part of the queue with a status and a name; each picture once."""
-    images = book.loaded.images
+def of_status(queue: list[int], status: str, book: Casebook, seen: Review) -> list[int]:
+    """The part of the queue that has a status."""
+    ids = book.loaded.images.ids
     stale = seen.stale(book) if status == STALE else {}
     keep: Callable[[str], bool] = {
         ALL: lambda image: True,
@@ -199,12 +200,7 @@ def narrowed(queue: list[int], status: str, text: str, book: Casebook, seen: Rev
             line["verdict"] != seen.own[image]["verdict"] for line in seen.others.get(image, ())
         ),
     }[status]
-    chosen = {
-        images.ids[index]: index
-        for index in reversed(queue)
-        if keep(images.ids[index]) and text.lower() in images.names[index].lower()
-    }
-    return [index for index in dict.fromkeys(queue) if chosen.get(images.ids[index]) == index]
+    return [index for index in queue if keep(ids[index])]
 
 
 def the_name() -> str:
@@ -231,8 +227,8 @@ def the_name() -> str:
 
 @st.fragment
 @guarded()
-def deciding(book: Casebook, queue: list[int], reviewer: str) -> None:
-    """The desk and what follows from it.
+def deciding(book: Casebook, browser: Browser, queue: list[int], reviewer: str) -> None:
+    """The desk and what follows from it; `queue` are the cases that pass the browser's filters.
 
     A fragment: nothing in it runs long, and a verdict need not run the page.
     """
@@ -267,7 +263,7 @@ def deciding(book: Casebook, queue: list[int], reviewer: str) -> None:
         show_error(error)
         return
     token = f"{loaded.denoiser.digest}{hash(tuple(queue))}"
-    at = selection.chosen()
+    at = chosen = selection.chosen()
     if at not in place:
         at = next(
             (images.ids[index] for index in queue if images.ids[index] not in seen.decided),
@@ -292,6 +288,7 @@ def deciding(book: Casebook, queue: list[int], reviewer: str) -> None:
         "total": len(queue),
         "at": at,
         "asked": state.at,
+        "sent": chosen if chosen in place and chosen != state.at else None,
         "cases": described(
             book,
             [index for index in window if images.ids[index] not in held],
@@ -313,7 +310,7 @@ def deciding(book: Casebook, queue: list[int], reviewer: str) -> None:
     }
     with on_the_desk:
         desk(data, "desk", received)
-    after_the_desk(book, queue, seen, at)
+    after_the_desk(book, browser, queue, seen, at)
 
 
 main()

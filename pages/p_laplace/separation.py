@@ -8,7 +8,7 @@ from memlib.images import HELD_OUT
 from memlib.measures import LEVELS, POWERS
 from memlib.statistics import auc_interval
 from pages.figures.spread import against_control
-from pages.figures.style import CONFIG
+from pages.figures.style import CONFIG, literal
 from pages.p_laplace.sphere_view import PAGE, Sphere
 from pages.ranking.ranked import Ranked
 from pages.session import workspace
@@ -25,9 +25,9 @@ def against_loss(view: Sphere, ranked: Ranked) -> None:
     with left:
         control = f"denoising loss of the same forwards{view.minus}"
         st.plotly_chart(
-            workspace.once(
-                ("loss", *ranked.key),
+            literal(
                 lambda: against_control(table, "loss", view.title, control, ".4f"),
+                ("loss", *ranked.key),
             ),
             key="loss-chart",
             config=CONFIG,

@@ -30,12 +30,13 @@ class Sort:
     """A number that images can be ordered by.
 
     `direction` is +1 where bigger means more memorised, -1 where smaller does, 0 where neither is
-    known.
+    known. `words` name the two orders; the first begins with the most memorised image.
     """
 
     column: str
     title: str
     direction: int
+    words: tuple[str, str] = (MOST, LEAST)
 
 
 @dataclass(frozen=True)
@@ -143,10 +144,14 @@ class Browser:
                 key=self.sort.key(),
                 width=200,
             )
-        for place, choice, title in ((row, self.order, "Order"), (maps, self.show, "Gallery")):
+        for place, choice, asked in ((row, self.order, "Order"), (maps, self.show, "Gallery")):
             if place is not False:
                 (row if place is True else place).segmented_control(
-                    title, choice.options, format_func=choice.words, required=True, key=choice.key()
+                    plain(asked),
+                    choice.options,
+                    format_func=choice.words,
+                    required=True,
+                    key=choice.key(),
                 )
 
     def look(self, query: Query, chosen: str | None) -> Seen | None:
@@ -217,8 +222,9 @@ class Browser:
 
     def _word(self, order: str) -> str:
         """What an order is called for the chosen number."""
-        known = self.sorts[self.sort.value()].direction != 0
-        return order if known else {MOST: LARGEST, LEAST: SMALLEST}[order]
+        sort = self.sorts[self.sort.value()]
+        most, least = sort.words if sort.direction else (LARGEST, SMALLEST)
+        return {MOST: most, LEAST: least}[order]
 
     def _page_key(self, query: Query) -> str:
         """A query has a control of its own, so that its page is never set from two sides."""

@@ -56,6 +56,13 @@ def show(sources: Sources | None) -> None:
             st.query_params.pop(field.name, None)
 
 
+def renamed(before: str, now: str) -> None:
+    """Give a parameter its name of today, where a link has it by the name of before."""
+    if before in st.query_params:
+        st.query_params[now] = st.query_params[before]
+        del st.query_params[before]
+
+
 def _reference(model: str, told: str | None) -> str:
     """The reference an address names; the demo's model has one that goes without saying."""
     if told is None:

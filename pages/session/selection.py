@@ -4,6 +4,7 @@ hand for the audit.
 
 import streamlit as st
 
+from pages.session.address import renamed
 from pages.session.state import LONGEST, Kept
 
 PARAMETER, BEFORE = "image", "case"
@@ -16,9 +17,7 @@ def chosen() -> str | None:
 
     It stands in the address of every page that asks for it.
     """
-    if BEFORE in st.query_params:  # the audit's own name for it, in links made before
-        st.query_params[PARAMETER] = st.query_params[BEFORE]
-        del st.query_params[BEFORE]
+    renamed(BEFORE, PARAMETER)  # the audit's own name for it, in links made before
     asked = st.query_params.get(PARAMETER, "")
     if asked and len(asked) <= LONGEST:
         IMAGE.set(asked)

@@ -17,7 +17,7 @@ from pages.ranking.settings import settings_controls
 from pages.ranking.table import table_and_source
 from pages.ranking.view import SMOOTHING
 from pages.session import workspace
-from pages.session.messages import show_error
+from pages.session.messages import plain, show_error
 from pages.volume_growth.detail import GrowthLook
 from pages.volume_growth.families import partial_panel
 from pages.volume_growth.growth_view import MEASURE, MINUS, PAGE, RAW, WITHOUT, Growth
@@ -102,6 +102,7 @@ def comparison(loaded: Workspace, row: DeltaGenerator) -> tuple[str, int]:
     row.segmented_control(
         "Show",
         shown.options,
+        format_func=plain,
         required=True,
         key=shown.key(),
         help="Growth also sees how simple a picture is. A reference model, trained less or "

@@ -12,7 +12,7 @@ from memlib.measures import MEASURES, Row
 from memlib.measures.likelihood import bits_per_dimension
 from memlib.runs import measure_images, result_table
 from pages.figures.spread import against_control
-from pages.figures.style import CONFIG
+from pages.figures.style import CONFIG, literal
 from pages.ranking.look import measured_key
 from pages.ranking.ranked import Ranked
 from pages.session import workspace
@@ -89,9 +89,9 @@ def against_simpler(view: Growth, ranked: Ranked) -> None:
     with left:
         axis = f"{view.shown.lower()}, {MEASURE.unit}"
         st.plotly_chart(
-            workspace.once(
-                ("control", name, *ranked.key),
+            literal(
                 lambda: against_control(table, name, axis, TITLES[name]),
+                ("control", name, *ranked.key),
             ),
             key="control-chart",
             config=CONFIG,

@@ -18,15 +18,16 @@ export class Queue {
     this.places.set(this.now.queue, id)
   }
 
-  /** Take what the page sends. The browser knows best where the auditor is, unless the page sent
-   * them elsewhere or the place is not in the queue. */
+  /** Take what the page sends. The browser knows best where the auditor is, unless the page sends
+   * them elsewhere (`sent`, obeyed once) or the place is not in the queue. */
   update(data) {
     const fresh = this.now?.queue !== data.queue
+    const sent = data.sent && data.sent !== this.now?.sent
     this.now = data
     for (const one of data.cases) this.shelf.set(this.key(one.id), one)
     while (this.shelf.size > SHELF) this.shelf.delete(this.shelf.keys().next().value)
     const gone = !data.order.includes(this.at) && data.asked === this.at
-    if (fresh || this.at === undefined || gone) this.at = data.at
+    if (fresh || sent || this.at === undefined || gone) this.at = data.at
   }
 
   key(id) {

@@ -255,3 +255,16 @@ def test_the_report_opens_offline_and_shows_its_pictures(
     assert (len(drawn) > 40) is pictures
     assert page.get_by_text("false positives").count()
     assert page.get_by_text(f"Reporter {pictures}").count()
+
+
+def test_a_click_on_a_case_of_the_queue_takes_the_desk_to_it(page: Page, address: str) -> None:
+    desk = sit_down(page, address, "Chooser", "audit_panel=All%20cases&search=copied")
+    page.keyboard.press("1")
+    all_saved(desk)
+    page.get_by_role("option", name="Case 6.").click()
+    expect(desk.locator(".count")).to_contain_text("4 of 18")
+    expect(page.get_by_role("option", name="Case 1.")).to_contain_text("memorised")
+    desk.focus()
+    page.keyboard.press("ArrowRight")
+    following = page.get_by_role("option", name="Case 7.")
+    expect(following).to_have_attribute("aria-selected", "true")

@@ -130,6 +130,56 @@ def test_others_verdicts_are_not_sent_before_ones_own(
     assert second not in sent[-1]["order"]
 
 
+def test_the_queue_is_filtered_and_ordered_by_the_browser_of_images(
+    sent: list[dict[str, Any]],
+) -> None:
+    at = audit()
+    whole = sent[-1]["order"]
+    at.text_input(key="audit.search").set_value("copied").run()
+    places = {image: place for place, image in enumerate(load_images("demo").ids)}
+    names = load_images("demo").names
+    part = sent[-1]["order"]
+    assert all("copied" in names[places[image]] for image in part)
+    assert 0 < sent[-1]["total"] == len(part) < len(whole)
+    assert [image for image in whole if image in part] == part[: len(set(whole) & set(part))]
+    at.button_group(key="audit.order").set_value("Least first").run()
+    assert sent[-1]["total"] == len(part)
+    audit(search="copied", order="Least first")
+    assert sent[-1]["order"][-1] == part[0]
+    audit(names="copied")  # its name in links made before
+    assert sent[-1]["order"] == part
+    at = audit(search="copied", sort="Denoising loss")
+    cases = {case["id"]: case for case in sent[-1]["cases"]}
+    loss = [
+        next(line["rank"] for line in cases[image]["measures"] if line["name"] == "denoising_loss")
+        for image in sent[-1]["order"]
+        if image in cases
+    ]
+    ranks = [int(rank.replace(",", "")) for rank in loss]
+    assert ranks == sorted(ranks)
+    assert any("cases pass the filters" in caption.value for caption in at.caption)
+
+
+def test_a_metadata_column_is_a_filter_of_the_queue(sent: list[dict[str, Any]]) -> None:
+    images = load_images("demo")
+    group = dict(zip(images.ids, images.metadata["group"], strict=True))
+    audit(queue="Extraction", groups="single")
+    assert {group[image] for image in sent[-1]["order"]} == {"single"}
+
+
+def test_an_image_chosen_elsewhere_is_where_the_desk_is_sent(
+    sent: list[dict[str, Any]],
+) -> None:
+    at = audit()
+    first, other = sent[-1]["order"][0], sent[-1]["order"][5]
+    assert (sent[-1]["at"], sent[-1]["sent"]) == (first, None)
+    audit(image=other)
+    assert (sent[-1]["at"], sent[-1]["sent"]) == (other, other)
+    at = audit(audit_panel="All cases", image=other)
+    assert not at.exception
+    assert any("pass the filters. Click" in caption.value for caption in at.caption)
+
+
 @pytest.mark.parametrize("source", ["Extraction", "By hand", "Imported"])
 def test_every_kind_of_queue_opens(source: str, sent: list[dict[str, Any]]) -> None:
     at = audit(queue=source)

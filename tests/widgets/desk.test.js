@@ -94,6 +94,19 @@ test("the browser knows where the auditor is, unless the page sent them elsewher
   assert.equal(queue.at, "i3")
 })
 
+test("where the page sends the auditor is obeyed once", () => {
+  const queue = new Queue()
+  queue.update(page)
+  queue.update({ ...page, at: "i30", sent: "i30", asked: "i20" })
+  assert.equal(queue.at, "i30")
+  queue.at = "i31"
+  queue.update({ ...page, at: "i30", sent: "i30", asked: "i20" }) // it has gone on meanwhile
+  assert.equal(queue.at, "i31")
+  queue.update({ ...page, at: "i31", sent: null, asked: "i31" })
+  queue.update({ ...page, at: "i30", sent: "i30", asked: "i31" })
+  assert.equal(queue.at, "i30")
+})
+
 test("a step leads to the next case, to an end, or is owed until the next cases come", () => {
   const queue = new Queue()
   queue.update(page)
