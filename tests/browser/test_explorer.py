@@ -73,3 +73,21 @@ def test_a_click_shows_the_new_image_without_a_word_to_the_server(page: Page, ad
     page.wait_for_timeout(1000)
     assert len(sent) == 1  # the selection itself, afterwards
     assert "image=" in page.url
+
+
+def test_a_click_draws_no_figure_of_the_set_again(page: Page, address: str) -> None:
+    page.goto(address)
+    cards = page.get_by_role("option")
+    expect(cards).to_have_count(48)
+    expect(page.get_by_role("heading", name="Table")).to_be_visible()
+    expect(page.get_by_role("slider").first).to_be_enabled()
+    page.wait_for_timeout(2000)
+    page.evaluate("""() => {
+      window.redrawn = 0
+      for (const chart of document.querySelectorAll("[data-testid=stPlotlyChart]"))
+        new MutationObserver((all) => window.redrawn += all.length)
+          .observe(chart, { childList: true, subtree: true, attributes: true })
+    }""")
+    cards.nth(6).click()
+    page.wait_for_timeout(2500)
+    assert page.evaluate("window.redrawn") == 0
