@@ -27,7 +27,7 @@ def test_the_table_needs_no_sideways_scrolling_and_the_legend_covers_no_curve(
     assert table.evaluate("element => element.scrollWidth <= element.clientWidth")
     chart = page.locator(".st-key-roc")
     chart.scroll_into_view_if_needed()
-    legend, curves = chart.locator("g.legend"), chart.locator("g.cartesianlayer .plot").first
+    legend, curves = chart.locator("g.legend"), chart.locator(".nsewdrag")
     expect(legend).to_be_visible()
     expect(curves).to_be_visible()
     assert box(legend)["y"] >= box(curves)["y"] + box(curves)["height"]
