@@ -98,8 +98,11 @@ def interval(
 ) -> tuple[float, float]:
     """The ends of the 95% interval of one number of a row; NaN where its error is unknown.
 
-    `degrees` are those of the settings; where the row keeps its draws they are told by these.
+    `degrees` are those of the settings; where the row keeps its draws they are told by these. A
+    measure that keeps the ends of its own interval, `low` and `high`, has told them.
     """
+    if column == "value" and {"low", "high"} <= row.keys():
+        return float(row["low"]), float(row["high"])
     if column == "value" and row.get("draws") is not None:
         draws = torch.from_numpy(np.asarray(row["draws"]))
         told = float(degrees_of_freedom(draws))
