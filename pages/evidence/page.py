@@ -3,19 +3,17 @@
 import numpy as np
 import pandas as pd
 import streamlit as st
-import torch
 
 from memlib.evidence import clusters, comparisons
 from memlib.images import HELD_OUT
 from memlib.measures import MEASURES
-from memlib.neighbours import NEAR_DUPLICATE
 from memlib.workspace import Workspace
 from pages.evidence.panels import disagreement_panel, missing_panel, sampling, scatter_panel
 from pages.evidence.tables import quality_panel
 from pages.evidence.truth import ground_truth, reproduced_gallery, summary
 from pages.figures.quality import auc_against_cost
 from pages.figures.spread import against_count
-from pages.figures.style import CONFIG
+from pages.figures.style import CONFIG, literal
 from pages.session import neighbours, workspace
 from pages.session.measure_tables import measured
 
@@ -50,8 +48,7 @@ def main() -> None:
     values, _, order = measured(loaded)
     truth = ground_truth(loaded)
     sampling(loaded)
-    alike = neighbours.groups(loaded, neighbours.Alike("pixels", NEAR_DUPLICATE, False))
-    groups = torch.from_numpy(alike)
+    groups = neighbours.near_duplicates(loaded)
     counts = np.zeros(len(loaded.images), int) if truth is None else truth.counts
     if truth is not None:
         summary(loaded, truth, groups)
@@ -78,7 +75,7 @@ def cost_and_counts(
     with left:
         st.subheader("Cost beside quality")
         st.plotly_chart(
-            auc_against_cost(table),
+            literal(auc_against_cost(table)),
             key="cost",
             config=CONFIG,
             alt="AUC with its 95% interval against network forwards an image",
@@ -94,12 +91,14 @@ def cost_and_counts(
             label_visibility="collapsed",
         )
         st.plotly_chart(
-            against_count(
-                values[name],
-                counts,
-                loaded.images.names,
-                ~loaded.images.held_out,
-                f"{MEASURES[name].title}, {MEASURES[name].unit}",
+            literal(
+                against_count(
+                    values[name],
+                    counts,
+                    loaded.images.names,
+                    ~loaded.images.held_out,
+                    f"{MEASURES[name].title}, {MEASURES[name].unit}",
+                )
             ),
             key="count",
             config=CONFIG,

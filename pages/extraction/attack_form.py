@@ -16,7 +16,7 @@ from pages.extraction.criterion import PAGE
 from pages.figures.pictures import data_url, sheet
 from pages.session import background, downloads
 from pages.session import stored_runs as attacks
-from pages.session.messages import show_error
+from pages.session.messages import plain, show_error
 from pages.session.paths import roots
 from pages.session.state import Choice
 from pages.session.stored_runs import TITLES
@@ -164,7 +164,7 @@ def run(loaded: Workspace, settings: Settings) -> None:
     wall, folder = st.empty(), None
 
     def report(done: float, total: float, stage: str) -> None:
-        bar.progress(min(1.0, done / total), f"{stage}: {done:,.0f} of {total:,.0f}")
+        bar.progress(min(1.0, done / total), f"{plain(stage)}: {done:,.0f} of {total:,.0f}")
 
     try:
         for folder in attack_run(loaded.denoiser, settings, attacks.FOLDER, report, roots=roots()):

@@ -22,10 +22,10 @@ from memlib.extraction import (
     read_manifest,
     similarities,
 )
-from memlib.extraction.cost import guidance_cost
+from memlib.extraction.cost import fitting_cost, guidance_cost
 from memlib.extraction.matches import TrainingSet
 from memlib.workspace import Workspace
-from pages.figures.style import CONFIG, GROUP_COLOURS, LEGEND
+from pages.figures.style import CONFIG, GROUP_COLOURS, LEGEND, literal
 from pages.session import stored_runs as attacks
 from pages.session.messages import plain
 
@@ -70,8 +70,11 @@ def comparison(
         replace(
             attack,
             own=_own_images(attack, drawn),
-            guidance=guidance_cost(loaded.denoiser, attack.surrogate) if attack.surrogate else None,
+            guidance=guidance_cost(loaded.denoiser, attack.surrogate),
+            fitting=fitting_cost(loaded.denoiser, attack.surrogate),
         )
+        if attack.surrogate
+        else attack
         for attack in everyone
     ]
     fewest = min(len(attack.copy) for attack in everyone)
@@ -89,10 +92,10 @@ def comparison(
         budget = min(float(attack.evaluations()[-1]) for attack in known)
         st.subheader(f"At {budget:,.0f} network forwards each")
         st.caption(
-            "All costs are counted, in network forwards: the images a surrogate was fitted to, "
-            "their description, its classifier's training, and a guidance step as timed on this "
-            "device. *Different images* are found by the guided generations alone, *with own "
-            "images* by them and the images the surrogate was fitted to."
+            "All costs are counted, in network forwards: the images a surrogate was fitted to and "
+            "their description; and, as timed on this device, its classifier's training and the "
+            "guidance steps. *Different images* are found by the guided generations alone, *with "
+            "own images* by them and the images the surrogate was fitted to."
         )
         st.dataframe(
             compared(known, forwards=budget),
@@ -101,23 +104,18 @@ def comparison(
             column_config=_COLUMNS,
         )
         left, right = st.columns(2, gap="medium")
+        by_count = {
+            attack.name: (np.arange(1, len(attack.copy) + 1), attack.unique()) for attack in known
+        }
+        by_cost = {attack.name: (attack.evaluations(), attack.unique()) for attack in known}
         left.plotly_chart(
-            _curves(
-                {
-                    attack.name: (np.arange(1, len(attack.copy) + 1), attack.unique())
-                    for attack in known
-                },
-                "generations",
-            ),
+            literal(_curves(by_count, "generations")),
             key="by-generations",
             config=CONFIG,
             alt="Different training images found against generations",
         )
         right.plotly_chart(
-            _curves(
-                {attack.name: (attack.evaluations(), attack.unique()) for attack in known},
-                "network forwards",
-            ),
+            literal(_curves(by_cost, "network forwards")),
             key="by-forwards",
             config=CONFIG,
             alt="Different training images found against network forwards",
@@ -163,7 +161,7 @@ _COLUMNS = {
     "network forwards": st.column_config.NumberColumn(format="localized"),
     HELD_OUT_RATE: st.column_config.TextColumn(
         help="Generations the same test calls copies of images the model never saw: its false "
-        "positives; for none the upper end of the 95% interval.",
+        "positives. At most: with 95% confidence, one-sided.",
     ),
 }
 
@@ -243,7 +241,7 @@ def _bands(everyone: Sequence[Attack], training: TrainingSet, n: int) -> None:
         "Similarity",
         ["distance", "adaptive"],
         default="distance",
-        format_func={"distance": "Distance", "adaptive": "Adaptive ratio"}.__getitem__,
+        format_func=lambda one: {"distance": "Distance", "adaptive": "Adaptive ratio"}[one],
         required=True,
         key="similarity",
     )
@@ -339,7 +337,7 @@ def _strengths(loaded: Workspace) -> None:
     figure.update_yaxes(title="copies", tickformat=".0%", rangemode="tozero")
     figure.update_layout(height=320, margin={"l": 0, "r": 0, "t": 48, "b": 0}, legend=LEGEND)
     st.plotly_chart(
-        figure,
+        literal(figure),
         key="strengths",
         config=CONFIG,
         alt="Share of copies over the strength of the guidance",

@@ -16,7 +16,10 @@ from streamlit.testing.v1 import AppTest
 
 from memlib import load_denoiser, load_images, p_laplace
 from memlib.bundled import DEMO
+from memlib.demo.report import run_of
 from memlib.denoisers.loading import find_checkpoints
+from memlib.evidence import auc_text, clusters, rungs
+from memlib.neighbours import duplicates
 from memlib.runs import CHUNK, read_run
 from memlib.workspace import Sources
 from pages.figures import pictures
@@ -403,6 +406,18 @@ def test_every_p_laplace_panel_opens_from_its_link(panel: str, words: str) -> No
     assert not at.exception
     assert not at.error
     assert any(words in text.value for text in at.markdown)
+
+
+@pytest.mark.parametrize("kind", ["copied x 32", "family x 6"])
+def test_the_aucs_of_the_p_laplace_page_count_clusters_as_evidence_does(kind: str) -> None:
+    at = opened("p_laplace", separate=kind, fine="2")
+    table = next(frame.value for frame in at.dataframe if "σ" in frame.value).set_index("σ")
+    images = load_images("demo")
+    above, labels = rungs(images) == kind.replace(" x ", " x"), clusters(images, duplicates(images))
+    rows = run_of("p-laplace-0.5", images)
+    for name, column, sign in (("K, p = 1", "K_1", 1), ("denoising loss", "loss", -1)):
+        values = sign * np.array([row[column] for row in rows])
+        assert table.loc["0.5", name] == auc_text(values, above, images.held_out, labels)
 
 
 def write_groups(folder: Path, groups: list[str]) -> str:
