@@ -5,19 +5,9 @@ With the stochastic sampler, sample(..., eta=1), y_0 the picture it ends at,
 
     R(x) = P[ rms(y_0 - x) < tolerance, and no other training image is nearer ].
 
-Paths are led towards x and weighted. A step of the sampler from sigma to sigma' is Gaussian,
-
-    y' = m + s z,   m = D + r (y - D),   r = sigma'^2 / sigma^2,   s^2 = sigma'^2 (1 - r),
-
-with z ~ N(0, I). A led path moves m to D + g (x - D) + r (y - D): at g = 1 the exact posterior of
-the noising of x, at g = 0 the sampler. With a = (1 - r) (x - D) / s this is z = n + g a, n ~ N(0,
-I), and its density over the sampler's is exp(g a.z - g^2 |a|^2 / 2) a step. Each path has one of
-the gains GAINS; together they are draws of the mixture q of the three (Veach & Guibas 1995), so
-
-    w = p / q = N(y_K; 0, sigma_K^2 I) / N(y_K; x, sigma_K^2 I) / mean_g e(g),
-    e(g) = exp( sum over steps of g a.z - g^2 |a|^2 / 2 ).
-
-At a level the paths are let go: the plain sampler takes them to the end. For any level,
+Paths are led towards x and weighted by w = p / q, the density of the sampler over that of the led
+paths (memlib.led_paths). At a level they are let go: the plain sampler takes them to the end. For
+any level,
 
     R(x) = E_q[ w 1{copy} ],
 
@@ -27,7 +17,7 @@ denoising loss of x above the level, weighted, and E 1{copy} is how surely x ret
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -35,17 +25,16 @@ import torch
 from torch import Tensor
 
 from memlib.denoisers.base import Denoiser
-from memlib.flow import descending, ode_step, stochastic_step
+from memlib.flow import descending
 from memlib.images import ImageSet
 from memlib.importance import effective_size, pareto_shape, skewed_interval
+from memlib.led_paths import lead, let_go
 from memlib.measures.measure import Measure
 from memlib.measures.result import Result
 from memlib.measures.settings import Settings, noise_level, option
 from memlib.neighbours import nearest
 from memlib.progress import Progress
-from memlib.seeds import generator
 
-GAINS = (1.0, 0.8, 0.6)  # of the paths, in turn
 PILOT = 16  # paths that only choose the level
 SOUND = 0.7  # the largest Pareto shape of terms whose mean can be trusted (Vehtari et al.)
 FEWEST = 8  # effective paths that an estimate needs
@@ -106,8 +95,7 @@ class ReproductionRate(Result):
     `low` and `high` are the ends of its 95% interval. Where `sign` is +1, the weights are not
     sound: value and low are a lower limit at 95% by Markov's inequality, and high is 0, which says
     nothing. Where it is -1, no path came back: value and high are an upper limit, low is -inf.
-    `map` says which pixels make the image rare, in nats: it sums to the mean over paths of -log w,
-    each with the density of its own gain.
+    `map` says which pixels make the image rare: it sums to `surprise`, not to the value.
     """
 
     low: Tensor  # (B,)
@@ -116,7 +104,9 @@ class ReproductionRate(Result):
     released: Tensor  # (B,) the noise level the paths were let go at
     khat: Tensor  # (B,) Pareto shape of the largest terms
     copies: Tensor  # (B,) share of the paths that came back
+    surprise: Tensor  # (B,) nats: the mean over paths of -log w, w of each path's own gain
 
+    mapped: ClassVar[str] = "surprise"
     kept: ClassVar[tuple[str, ...]] = (
         "value",
         "stderr",
@@ -126,6 +116,7 @@ class ReproductionRate(Result):
         "released",
         "khat",
         "copies",
+        "surprise",
         "map",
     )
 
@@ -138,17 +129,6 @@ class ReproductionRate(Result):
     @property
     def interval(self) -> tuple[Tensor, Tensor]:
         return self.low, self.high
-
-
-@dataclass(frozen=True)
-class Led:
-    """Paths of one image at one level. `denoised` (P, C, H, W) is D there; `log_weight` (P,)."""
-
-    level: int
-    y: Tensor
-    denoised: Tensor
-    log_weight: Tensor
-    surprise: Tensor  # (H, W) mean over paths of -log(p / q) of each path's own gain, by pixel
 
 
 @torch.no_grad()
@@ -200,25 +180,26 @@ def reproduction_rate(
     for number, image in enumerate(x):
         done = 2 * steps * number
         pilot = []
-        for led in _lead(denoiser, image, sigmas, range(paths, paths + PILOT), seed):
+        for led in lead(denoiser, image, sigmas, range(paths, paths + PILOT), seed):
             near = _rms(led.denoised - image) < tolerance
             pilot.append((led.log_weight, near.double().mean()))
             tell()
         level = _choose(pilot, sigmas, asked)
-        for let in _lead(denoiser, image, sigmas, range(paths), seed, until=level):
+        for let in lead(denoiser, image, sigmas, range(paths), seed, until=level):
             led = let
             tell()
-        ends = _let_go(denoiser, led, sigmas, seed, tell)
+        ends = let_go(denoiser, led, sigmas, seed, tell)
         terms = torch.where(
             _copies(denoiser, ends, image, tolerance, among), led.log_weight, -torch.inf
         )
         rows.append((*_estimate(terms, led.log_weight), float(sigmas[level]), led.surprise))
     numbers = torch.tensor([row[:-1] for row in rows], dtype=torch.float64)
     value, stderr, low, high, sign, khat, copies, released = numbers.T.float()
+    surprise = torch.stack([row[-1] for row in rows]).float().cpu()
     return ReproductionRate(
         value=value,
         stderr=stderr,
-        map=torch.stack([row[-1] for row in rows]).float().cpu(),
+        map=surprise,
         draws=None,
         evaluations=asked.forwards(denoiser),
         low=low,
@@ -227,50 +208,8 @@ def reproduction_rate(
         released=released,
         khat=khat,
         copies=copies,
+        surprise=surprise.sum((1, 2)),
     )
-
-
-def _lead(
-    denoiser: Denoiser,
-    image: Tensor,
-    sigmas: Tensor,
-    numbers: Sequence[int],
-    seed: int,
-    until: int | None = None,
-) -> Iterator[Led]:
-    """Yield the led paths of `numbers` at every level of the sampler down to `until`, or all."""
-    draws = [generator(seed, number) for number in numbers]
-    gains = torch.tensor(GAINS, dtype=torch.float64)
-    own = torch.tensor([GAINS[number % len(GAINS)] for number in numbers])
-    share = torch.stack([(own == gain).double().mean() for gain in own.new_tensor(GAINS)]).log()
-    along = own.to(image)[:, None, None, None]
-
-    def normal() -> Tensor:
-        noise = [torch.randn(denoiser.shape, generator=draw, dtype=torch.float32) for draw in draws]
-        return torch.stack(noise).to(image)
-
-    sigma, n = float(sigmas[0]), normal()
-    y = image + sigma * n
-    begun = -(image * n / sigma + image.square() / (2 * sigma**2)).double()  # log p / q, by value
-    start, surprise = begun.flatten(1).sum(1).cpu(), -begun.mean(0)
-    led = torch.zeros(len(GAINS), len(own), dtype=torch.float64)  # log q_g / p of the steps
-    for k in range(len(sigmas) - 1):
-        sigma, lower = float(sigmas[k]), float(sigmas[k + 1])
-        denoised = denoiser(y, sigma)
-        weight = start - (led + share[:, None]).logsumexp(0)
-        yield Led(k, y, denoised, weight, surprise.sum(0))
-        if k == until or not lower:
-            return
-        kept = (lower / sigma) ** 2
-        push = math.sqrt(1 - kept) / lower * (image - denoised)
-        z = normal() + along * push
-        product, square = (push * z).double(), push.double().square()
-        led += (
-            gains[:, None] * product.flatten(1).sum(1).cpu()
-            - gains[:, None] ** 2 / 2 * square.flatten(1).sum(1).cpu()
-        )
-        surprise = surprise + (along * product - along**2 / 2 * square).mean(0)
-        y = stochastic_step(y, denoised, sigma, lower, z)
 
 
 def _choose(pilot: Sequence[tuple[Tensor, Tensor]], sigmas: Tensor, asked: RateSettings) -> int:
@@ -292,25 +231,6 @@ def _choose(pilot: Sequence[tuple[Tensor, Tensor]], sigmas: Tensor, asked: RateS
         return best
     steady = [k for k in allowed if variance[k] < STEADY**2 and not pilot[k][1]]
     return steady[-1] if steady else best
-
-
-def _let_go(
-    denoiser: Denoiser, led: Led, sigmas: Tensor, seed: int, tell: Callable[[], None]
-) -> Tensor:
-    """Take paths (P, C, H, W) from their level to the end with the plain sampler."""
-    draw = generator(seed, 2**31 - 1)
-    y, denoised = led.y, led.denoised
-    for k in range(led.level, len(sigmas) - 1):
-        sigma, lower = float(sigmas[k]), float(sigmas[k + 1])
-        if k > led.level:
-            denoised = denoiser(y, sigma)
-            tell()
-        if lower:
-            noise = torch.randn(y.shape, generator=draw).to(y)
-            y = stochastic_step(y, denoised, sigma, lower, noise)
-        else:
-            y = ode_step(y, denoised, None, sigmas, k)
-    return y
 
 
 def _copies(

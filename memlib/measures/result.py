@@ -25,10 +25,11 @@ class Result:
 
     value: Tensor  # (B,)
     stderr: Tensor  # (B,) NaN where a single draw tells nothing of it
-    map: Tensor | None  # (B, H, W), sums to the value
+    map: Tensor | None  # (B, H, W), sums to the value, or what `mapped` names instead
     draws: Tensor | None  # (B, n, parts)
     evaluations: int  # network forwards an image
 
+    mapped: ClassVar[str] = "value"  # what the map sums to
     kept: ClassVar[tuple[str, ...]] = ("value", "stderr", "map", "draws")
 
     @property

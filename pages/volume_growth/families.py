@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from memlib.evidence.maps import family_aucs
 from memlib.images import ImageSet
-from memlib.measures.maps import family_aucs
 from pages.ranking.ranked import Ranked
 from pages.session.messages import plain
 from pages.volume_growth.growth_view import Growth

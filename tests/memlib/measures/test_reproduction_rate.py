@@ -10,8 +10,8 @@ from torch import Tensor
 
 from memlib import FiniteDataset, GaussianMixture, reproduction_rate, sample
 from memlib.flow import descending
+from memlib.led_paths import lead
 from memlib.measures import MEASURES, ReproductionRate
-from memlib.measures.reproduction_rate import _lead
 
 RATES = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 
@@ -146,7 +146,7 @@ def test_the_map_sums_to_the_surprise_of_the_paths(
     memoriser: FiniteDataset, points: Tensor
 ) -> None:
     """With one gain, the terms of the pixels are those of log w itself."""
-    led = list(_lead(memoriser, points[1], descending(memoriser, 20), [0, 3, 6], 0))
+    led = list(lead(memoriser, points[1], descending(memoriser, 20), [0, 3, 6], 0))
     assert led[0].surprise.shape == (4, 4)
     for one in led:
         torch.testing.assert_close(float(one.surprise.sum()), float(-one.log_weight.mean()))
