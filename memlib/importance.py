@@ -19,7 +19,7 @@ def pareto_shape(terms: np.ndarray) -> float:
     The min(n / 5, 3 sqrt n) largest, less the next one, are fitted by a generalised Pareto
     distribution (Zhang & Stephens 2009) and shrunk towards 0.5 as ten values would. Above 1/2 the
     variance of the terms is not finite, above 1 their mean is not (Vehtari et al., arXiv
-    1507.02646). -inf where the largest terms are equal.
+    1507.02646). NaN where the largest terms are equal.
     """
     order = np.sort(np.asarray(terms, np.float64))
     count = math.ceil(min(0.2 * len(order), 3 * math.sqrt(len(order))))
@@ -27,7 +27,7 @@ def pareto_shape(terms: np.ndarray) -> float:
     excess = excess[excess > 0]
     size = len(excess)
     if size < 2 or excess[-1] == excess[0]:
-        return -math.inf
+        return math.nan
     grid = 30 + int(math.sqrt(size))
     quartile = excess[int(size / 4 + 0.5) - 1]
     rate = 1 / excess[-1] + (1 - np.sqrt(grid / (np.arange(1, grid + 1) - 0.5))) / (3 * quartile)

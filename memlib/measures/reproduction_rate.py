@@ -94,7 +94,7 @@ class ReproductionRate(Result):
 
     `low` and `high` are the ends of its 95% interval. Where `sign` is +1, the weights are not
     sound: value and low are a lower limit at 95% by Markov's inequality, and high is 0, which says
-    nothing. Where it is -1, no path came back: value and high are an upper limit, low is -inf.
+    nothing. Where it is -1, no path came back: value and high are an upper limit, low is NaN.
     `map` says which pixels make the image rare: it sums to `surprise`, not to the value.
     """
 
@@ -102,7 +102,7 @@ class ReproductionRate(Result):
     high: Tensor  # (B,)
     sign: Tensor  # (B,) 0, +1 "at least", -1 "less than"
     released: Tensor  # (B,) the noise level the paths were let go at
-    khat: Tensor  # (B,) Pareto shape of the largest terms
+    khat: Tensor  # (B,) Pareto shape of the largest terms; NaN where they are equal
     copies: Tensor  # (B,) share of the paths that came back
     surprise: Tensor  # (B,) nats: the mean over paths of -log w, w of each path's own gain
 
@@ -264,7 +264,7 @@ def _estimate(
     share = float(terms.isfinite().double().mean())
     if not share:
         limit = min(0.0, (float(weights.max()) + math.log(NONE_SEEN / count)) / decade)
-        return limit, math.nan, -math.inf, limit, -1, math.nan, share
+        return limit, math.nan, math.nan, limit, -1, math.nan, share
     top = float(terms.max())
     scaled = (terms - top).exp().numpy()
     mean, khat = float(scaled.mean()), pareto_shape(scaled)
