@@ -15,6 +15,7 @@ from memlib.commands.progress import Report
 from memlib.extraction import read_generations
 from memlib.extraction.classifier import TimeResNet
 from memlib.extraction.stages import FOLDER, METHODS, Settings, attack_run
+from memlib.sources import inherited
 
 NAME = "extract"
 
@@ -111,7 +112,7 @@ def run(asked: argparse.Namespace, report: Report) -> None:
     settings = Settings(**{field.name: getattr(asked, field.name) for field in fields(Settings)})
     settings.check()  # before the model is read
     denoiser = load_model(asked.model, asked.label, asked.device)
-    *_, folder = attack_run(denoiser, settings, asked.output, report.progress)
+    *_, folder = attack_run(denoiser, settings, asked.output, report.progress, roots=inherited())
     images = len(read_generations(folder))
     report.result(
         {"folder": str(folder), "images": images, "method": settings.method},

@@ -11,6 +11,7 @@ from memlib.commands.progress import Report
 from memlib.denoisers import NetworkDenoiser, load_denoiser
 from memlib.images import ImageSet, load_images
 from memlib.images.transform import FITS
+from memlib.sources import inherited
 from memlib.workspace import Sources, Workspace, open_workspace
 
 
@@ -53,7 +54,9 @@ def image_arguments(parser: argparse.ArgumentParser) -> None:
 def load_model(model: str, label: int | None, device: str | None) -> NetworkDenoiser:
     """The model on a device; ValueError for a device that is not there."""
     try:
-        return load_denoiser(model, torch.device(device) if device else None, label=label)
+        return load_denoiser(
+            model, torch.device(device) if device else None, label=label, roots=inherited()
+        )
     except (
         RuntimeError,
         AssertionError,
@@ -100,6 +103,7 @@ def load(
             limit,
             fit=of.fit,
             mirror=of.mirror,
+            roots=inherited(),
             callback=lambda done, total: report.progress(done, total, "Reading images"),
         )
 

@@ -24,7 +24,8 @@ from memlib.extraction.generations import (
     plan_of,
     read_generations,
 )
-from memlib.extraction.surrogate import KINDS, Surrogate, fit_surrogate, load_surrogate
+from memlib.extraction.saved import load_surrogate
+from memlib.extraction.surrogate import KINDS, Surrogate, fit_surrogate
 from memlib.extraction.training import BATCH
 from memlib.sources import Roots
 

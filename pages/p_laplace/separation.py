@@ -12,7 +12,7 @@ from pages.figures.spread import against_control
 from pages.figures.style import CONFIG, literal
 from pages.p_laplace.sphere_view import PAGE, Sphere
 from pages.ranking.ranked import Ranked
-from pages.session import neighbours
+from pages.session import neighbours, workspace
 from pages.session.messages import plain
 
 SEPARATED = PAGE.one_of("separate", list[str](), "", of_model=True)
@@ -24,15 +24,11 @@ def against_loss(view: Sphere, ranked: Ranked) -> None:
     st.subheader("Against the denoising loss")
     left, right = st.columns([3, 2], gap="medium")
     with left:
+        control = f"denoising loss of the same forwards{view.minus}"
         st.plotly_chart(
             literal(
-                against_control(
-                    table,
-                    "loss",
-                    view.title,
-                    f"denoising loss of the same forwards{view.minus}",
-                    ".4f",
-                )
+                lambda: against_control(table, "loss", view.title, control, ".4f"),
+                ("loss", *ranked.key),
             ),
             key="loss-chart",
             config=CONFIG,
@@ -88,7 +84,12 @@ def separation(view: Sphere, ranked: Ranked) -> None:
     kind_of = dict(zip(table["id"], kinds, strict=True))
     kind = np.array([kind_of.get(image, "") for image in images.ids])
     sides = kind == choice.value(), kind == HELD_OUT
-    lines = [line for level in LEVELS if (line := _line(view.at(level), *sides, labels))]
+    views = [view.at(level) for level in LEVELS]
+    known = tuple((one.token, hash(frozenset(one.stored()))) for one in views)
+    lines = workspace.once(
+        ("separation", choice.value(), known, *ranked.key),
+        lambda: [line for one in views if (line := _line(one, *sides, labels))],
+    )
     st.dataframe(lines, hide_index=True, height="content", alt="AUC by p and noise level")
     st.caption(
         f"Area under the ROC curve among {said}, and its 95% interval. Near-duplicates and "

@@ -68,7 +68,7 @@ def begin(arguments: Sequence[str], title: str, link: str) -> None:
     if active() is not None:
         _refuse(BUSY)
         return
-    start(arguments, title, {"link": link})
+    start(arguments, title, {"link": link}, roots=roots())
     BEGUN.set(True)
 
 
@@ -111,7 +111,8 @@ def measure(view: Asked, chosen: Sequence[int], title: str) -> None:
             create_run(folder, model, images, *asked, indices=indices, sources=source)
             folders.append(str(folder))
         device = str(view.loaded.denoiser.device)
-        start(["measure", "--device", device, "--resume", *folders], title, {"link": "runs"})
+        resume = ["measure", "--device", device, "--resume", *folders]
+        start(resume, title, {"link": "runs"}, roots=roots())
     except (ValueError, OSError) as error:
         for folder in made:  # nothing was measured: nothing is left behind
             shutil.rmtree(folder, ignore_errors=True)
