@@ -30,7 +30,7 @@ from memlib.images import ImageSet
 from memlib.importance import effective_size, pareto_shape, skewed_interval
 from memlib.led_paths import lead, let_go
 from memlib.measures.measure import Measure
-from memlib.measures.result import Result
+from memlib.measures.result import Result, Row
 from memlib.measures.settings import Settings, noise_level, option
 from memlib.neighbours import nearest
 from memlib.progress import Progress
@@ -276,6 +276,23 @@ def _estimate(
         return limit, error / decade, limit, 0.0, 1, khat, share
     low, high = ((math.log(max(end, 1e-300)) + top) / decade for end in skewed_interval(scaled))
     return value, error / decade, min(low, 0.0), min(high, 0.0), 0, khat, share
+
+
+def rate_in_words(row: Row) -> str:
+    """Say a row's rate as one in how many pictures, with its interval; a share where it is high."""
+    if row["sign"]:
+        word = "at least" if row["sign"] > 0 else "less than"
+        return f"{word} once in {_pictures(row['value'])} pictures"
+    if row["value"] > -1:
+        value, low, high = (10 ** row[name] for name in ("value", "low", "high"))
+        return f"in {value:.0%} of the pictures (95%: {low:.0%} to {high:.0%})"
+    low, high = _pictures(row["high"]), _pictures(row["low"])
+    return f"about once in {_pictures(row['value'])} pictures (95%: {low} to {high})"
+
+
+def _pictures(log_rate: float) -> str:
+    """How many pictures hold one copy, to two digits."""
+    return f"{float(f'{10**-log_rate:.2g}'):,.0f}"
 
 
 ENTRIES = (

@@ -14,6 +14,7 @@ from pages.figures.maps import maps_in_a_row
 from pages.figures.pictures import coarse, colour_range
 from pages.figures.style import CONFIG, literal
 from pages.p_laplace.sphere_view import CURVES, MEASURE, PAGE, Sphere
+from pages.ranking.rate_panel import rate_panel
 from pages.ranking.redraw_panel import redraw_panel
 from pages.ranking.view import SMOOTHED, SMOOTHING, Picture, panel_and_picture
 from pages.session import workspace
@@ -32,6 +33,7 @@ def closer_look(view: Sphere, picture: Picture, values: np.ndarray) -> None:
         "Radius": radius_panel,
         "Low-noise map": volume_panel,
         "Redraw": lambda view, picture: redraw_panel(view.loaded, picture),
+        "How often": lambda view, picture: rate_panel(view.loaded, picture),
     }
     chosen, own = panel_and_picture(view.loaded, PAGE.maybe_one_of("look", list(panels)))
     if own is not None:

@@ -12,6 +12,7 @@ from pages.figures.curves import frame_curve, growth_curve
 from pages.figures.maps import maps_in_a_row
 from pages.figures.pictures import coarse, colour_range
 from pages.figures.style import CONFIG, literal
+from pages.ranking.rate_panel import rate_panel
 from pages.ranking.redraw_panel import redraw_panel
 from pages.ranking.settings import settings_controls
 from pages.ranking.view import Picture, View, panel_and_picture
@@ -32,6 +33,7 @@ def closer_look(view: Growth, picture: Picture, values: np.ndarray) -> None:
     """
     panels: dict[str, Callable[[Growth, Picture], None]] = {
         "Redraw": lambda view, picture: redraw_panel(view.loaded, picture),
+        "How often": lambda view, picture: rate_panel(view.loaded, picture),
         "Over training": checkpoints_panel,
         "Compare": compare_panel,
         "Exact map": exact_panel,

@@ -11,7 +11,7 @@ from torch import Tensor
 from memlib import FiniteDataset, GaussianMixture, reproduction_rate, sample
 from memlib.flow import descending
 from memlib.led_paths import lead
-from memlib.measures import MEASURES, ReproductionRate
+from memlib.measures import MEASURES, ReproductionRate, rate_in_words
 
 RATES = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 
@@ -175,3 +175,16 @@ def test_impossible_requests_are_refused(
 ) -> None:
     with pytest.raises(ValueError, match=word):
         reproduction_rate(memoriser, points[:1], **options)
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        ((-4.6, -4.95, -4.25, 0), "about once in 40,000 pictures (95%: 18,000 to 89,000)"),
+        ((-0.3, -0.4, -0.2, 0), "in 50% of the pictures (95%: 40% to 63%)"),
+        ((-5.0, -5.0, 0.0, 1), "at least once in 100,000 pictures"),
+        ((-3.2, math.nan, -3.2, -1), "less than once in 1,600 pictures"),
+    ],
+)
+def test_a_rate_is_said_in_pictures(row: tuple, words: str) -> None:
+    assert rate_in_words(dict(zip(("value", "low", "high", "sign"), row, strict=True))) == words
