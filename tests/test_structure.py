@@ -22,7 +22,7 @@ LIBRARY = (
     ("flow", "neighbours"),
     ("images",),
     ("denoisers",),
-    ("bundled", "device", "progress", "seeds", "statistics"),
+    ("bundled", "device", "options", "progress", "seeds", "statistics"),
 )
 
 # Names that stand in two packages and mean the same noun of each

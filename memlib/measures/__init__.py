@@ -9,8 +9,9 @@ from memlib.measures.plaplace import LEVELS, POWERS, PLaplace, PLaplaceSettings,
 from memlib.measures.redraw import Redraw, RedrawSettings, redraw
 from memlib.measures.registry import MEASURES
 from memlib.measures.result import Result, Row, difference
-from memlib.measures.settings import Option, Settings
+from memlib.measures.settings import Settings
 from memlib.measures.volume import GrowthSettings, VolumeGrowth, volume_growth
+from memlib.options import Option
 
 __all__ = [
     "LEVELS",

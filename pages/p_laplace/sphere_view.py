@@ -2,7 +2,6 @@
 maps.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -10,6 +9,7 @@ import numpy as np
 
 from memlib.measures import MEASURES, PLaplaceSettings, Row
 from memlib.measures import maps as map_tools
+from memlib.progress import Progress
 from pages.figures.pictures import colour_range, rgb
 from pages.ranking.view import SMOOTHED, SMOOTHING, Picture, View
 from pages.session import workspace
@@ -64,9 +64,9 @@ class Sphere(View):
         """
         missing = [view for view in spheres.values() if not view.has(picture, **changes)]
 
-        def measure(progress: Callable[[float], object]) -> None:
+        def measure(progress: Progress) -> None:
             for place, view in enumerate(missing):
-                progress(place / len(missing))
+                progress(place, len(missing))
                 view.row(picture, **changes)
 
         forwards = len(missing) * self.fine * len(self.models)

@@ -23,13 +23,13 @@ from memlib.extraction import (
     read_manifest,
     training_set,
 )
+from memlib.extraction.attack_settings import AttackSettings
 from memlib.extraction.control import SameTest, same_test
 from memlib.extraction.describe import describer
 from memlib.extraction.matches import TrainingSet
 from memlib.extraction.stages import (
     FOLDER as FOLDER,  # the pages' name for it, which a test can put elsewhere
 )
-from memlib.extraction.stages import Settings
 from memlib.measures import MEASURES
 from memlib.neighbours import duplicates, unrelated_threshold
 from memlib.workspace import Workspace
@@ -192,7 +192,7 @@ def _same_test(
     return same_test(_found.images, _training, mirrored)
 
 
-def cost(loaded: Workspace, settings: Settings) -> float:
+def cost(loaded: Workspace, settings: AttackSettings) -> float:
     """About how many seconds a new attack takes; what is already stored is not taken off."""
     return workspace.seconds(loaded.denoiser, settings.forwards)
 

@@ -11,6 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 from memlib import load_images
 from memlib.extraction import read_generations
+from memlib.extraction.attack_settings import AttackSettings
 from memlib.images import to_pixels
 from pages.session import stored_runs as attacks
 from tests.memlib.denoisers.test_loaders_models import tiny_ldm
@@ -218,3 +219,17 @@ def test_extraction_shows_pairs_after_p_was_chosen_on_the_page_of_p_laplace() ->
     at.switch_page("pages/extraction/page.py").run()
     assert not at.exception
     assert at.button_group(key="extraction.look").value == "Pairs"
+
+
+def test_the_settings_of_an_attack_stand_in_the_address_and_have_their_limits() -> None:
+    at = opened("extraction", method="permuted", strength="2.5", steps="9999")
+    assert not at.exception
+    assert at.button_group(key="extraction.method").value == "permuted"
+    assert at.number_input(key="extraction.strength").value == 2.5
+    assert at.number_input(key="extraction.steps").value == AttackSettings.steps
+    assert not at.number_input(key="extraction.clusters").disabled
+    at.number_input(key="extraction.clusters").set_value(2000).run()
+    assert any("clusters" in error.value for error in at.error)  # more than images to divide
+    at.button_group(key="extraction.method").set_value("Unconditional").run()
+    assert not at.error
+    assert at.number_input(key="extraction.clusters").disabled
