@@ -28,6 +28,7 @@ from memlib.evidence import (
 from memlib.measures import MEASURES
 from memlib.neighbours import duplicates
 from memlib.runs import Results, Run
+from memlib.spreadsheet import csv
 
 NAME = "evidence"
 SHOWN = ("volume_growth", "k_1_at_0.5", "denoising_loss")  # measures in the table by group
@@ -73,7 +74,7 @@ def run(asked: argparse.Namespace, report: Report) -> None:
     for (name, table), file in zip(tables.items(), file_names(tables), strict=True):
         if asked.output:
             asked.output.mkdir(parents=True, exist_ok=True)
-            table.to_csv(asked.output / f"{file}.csv", index=False)
+            (asked.output / f"{file}.csv").write_bytes(csv(table))
         said = f"\n\n{best_of(table)}" if "AUC" in table and len(table) else ""
         report.table(name, table, f"\n{name[0].upper()}{name[1:]}:\n\n{markdown(table)}{said}")
 

@@ -24,6 +24,7 @@ from memlib.extraction import UNCONDITIONAL, read_generations
 from memlib.extraction.attack_settings import DRAWING, AttackSettings
 from memlib.extraction.stages import FOLDER, attack_run
 from memlib.neighbours import duplicates
+from memlib.spreadsheet import csv
 
 NAME = "reproduce"
 USUAL = AttackSettings(method=UNCONDITIONAL, count=1024)
@@ -61,13 +62,13 @@ def run(asked: argparse.Namespace, report: Report) -> None:
     table = reproduced(matches, images, asked.criterion, asked.threshold)
     if asked.output:
         asked.output.mkdir(parents=True, exist_ok=True)
-        table.to_csv(asked.output / "reproduced.csv", index=False)
+        (asked.output / "reproduced.csv").write_bytes(csv(table))
         for place in ("second", "nearest"):
             matches.insert(0, f"{place}_name", [images.names[index] for index in matches[place]])
         matches.insert(0, "name", samples.names)
-        matches.assign(copy=copied(matches, asked.criterion, asked.threshold) >= 0).to_csv(
-            asked.output / "matches.csv", index_label="number"
-        )
+        matches = matches.assign(copy=copied(matches, asked.criterion, asked.threshold) >= 0)
+        numbered = matches.rename_axis("number").reset_index()
+        (asked.output / "matches.csv").write_bytes(csv(numbered))
     report.result(
         {
             "statement": said,

@@ -24,11 +24,11 @@ from memlib.denoisers.autoencoder import Autoencoder
 from memlib.denoisers.base import pick_device
 from memlib.denoisers.network import NetworkDenoiser
 from memlib.denoisers.schedules import read_schedule
-from memlib.denoisers.weights import forward_operations, read_json, read_network, weight_files
+from memlib.denoisers.weights import read_json, read_network, weight_files
+from memlib.denoisers.work import autoencoder_forward, check_work, network_forward
 from memlib.sources import Roots, Source
 
 NETWORKS = ("UNet2DModel", "DiTTransformer2DModel")
-MOST_OPERATIONS = 1e13  # of one forward: minutes on a CPU
 CONDITIONED = {
     "UNet2DConditionModel": "a text",
     "UNet1DModel": "nothing, and draws no images",
@@ -308,14 +308,12 @@ def _try_out(denoiser: NetworkDenoiser) -> None:
     """Forwards over the noise range, so that a network that cannot draw its own size or is full of
     NaN is refused here and not in a run.
     """
+    forwards = [network_forward(denoiser.network, denoiser.shape, denoiser.label)]
+    if denoiser.autoencoder:
+        both = denoiser.shape, denoiser.picture_shape
+        forwards.append(autoencoder_forward(denoiser.autoencoder.network, *both))
+    check_work(denoiser.name, *forwards)
     y = torch.zeros(1, *denoiser.shape, device=denoiser.device)
-    work = forward_operations(denoiser.network, denoiser.shape, denoiser.label)
-    if work > MOST_OPERATIONS:
-        raise ValueError(
-            f"One forward of the network of {denoiser.name} takes about {work:.1e} operations, "
-            "more "
-            f"than {MOST_OPERATIONS:.0e}; it is too large to be measured."
-        )
     try:
         outputs = [denoiser(y, sigma) for sigma in (denoiser.sigma_floor, denoiser.sigma_max)]
         if denoiser.autoencoder:

@@ -16,7 +16,6 @@ from typing import Any
 import diffusers
 import torch
 from safetensors.torch import load_file
-from torch.utils.flop_counter import FlopCounterMode
 
 from memlib.sources import Source
 
@@ -25,6 +24,9 @@ LONGEST_HEADER = 100 * 2**20  # bytes, as safetensors itself has it
 LARGEST_NUMBER = 65536  # in a network's config
 LONGEST_LIST = 64
 DEEPEST = 256  # layers of one kind
+MOST_TENSORS = 4096  # in the weights of one network; the largest of images have half as many
+MOST_PARAMETERS = 4 * 2**30
+SMALLEST_LAYER = 8  # tensors that a layer has at least: two norms and two convolutions
 LARGEST_SIDE = 1024  # of the images a network says it draws
 ONE_FILE = "diffusion_pytorch_model.safetensors"
 BYTES = {
@@ -144,6 +146,7 @@ def read_network(kind: str, config: Mapping[str, Any], files: list[Path], name: 
     shapes = {
         _plain(tensor): shape for file in files for tensor, shape in read_header(file).items()
     }
+    _check_counts(config, shapes, name)
     try:
         with torch.device("meta"):
             described = {
@@ -179,22 +182,6 @@ def read_network(kind: str, config: Mapping[str, Any], files: list[Path], name: 
     return network
 
 
-def forward_operations(network: Any, shape: tuple[int, ...], label: int | None) -> float:
-    """About how many floating-point operations a forward of one image (C, H, W) takes, from a
-    forward of shapes alone (torch's meta device); 0 where the network cannot do that.
-    """
-    with torch.device("meta"):
-        classes = None if label is None else torch.zeros(1, dtype=torch.long)
-        try:
-            shapes = _build(type(network).__name__, network.config)
-            with torch.no_grad(), FlopCounterMode(display=False) as counter:
-                y, time = torch.zeros(1, *shape), torch.zeros(1)
-                shapes(y, time, class_labels=classes, return_dict=False)
-        except Exception:  # the trial on numbers says what is wrong
-            return 0.0
-    return float(counter.get_total_flops())
-
-
 class _Refusal(ValueError):
     """A message that is a sentence already."""
 
@@ -209,6 +196,33 @@ def _plain(tensor: str) -> str:
         lambda match: f".{OLD_NAMES[match[1]]}.{match[2]}",
         tensor,
     )
+
+
+def _check_counts(
+    config: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]], name: str
+) -> None:
+    """Refuse weights of absurd size, and a config of more layers than they can fill: to build a
+    network takes time even where it takes no memory.
+    """
+    if len(shapes) > MOST_TENSORS:
+        raise ValueError(f"The weights in {name} are {len(shapes):,} tensors, too many to open.")
+    parameters = sum(map(prod, shapes.values()))
+    if parameters > MOST_PARAMETERS:
+        raise ValueError(f"The weights in {name} are {parameters:,} numbers, too many to open.")
+    lists = [value for key, value in config.items() if "block" in key and isinstance(value, list)]
+    blocks = max(map(len, lists), default=1)
+    counts = [
+        count
+        for key, value in config.items()
+        for count in (value if isinstance(value, list) else [value])
+        if "layers" in key and isinstance(count, (int, float))
+    ]
+    layers = blocks * max(counts, default=0)
+    if layers * SMALLEST_LAYER > len(shapes):
+        raise ValueError(
+            f"The weights in {name} do not fit its config: {len(shapes):,} tensors are too few for "
+            f"{layers:,.0f} layers."
+        )
 
 
 def _check_numbers(config: Mapping[str, Any], name: str) -> None:

@@ -12,7 +12,7 @@ from memlib.images.decode import LARGEST_FILE, SUFFIXES
 from pages.audit.casebook import Casebook
 from pages.audit.choices import FOLDER, FOUND, MATCHED
 from pages.session import workspace
-from pages.session.messages import show_error
+from pages.session.messages import plain, show_error
 from pages.session.selection import BY_HAND
 
 MOST = 5000  # pictures read from a folder
@@ -70,7 +70,7 @@ def imported(book: Casebook) -> tuple[list[int], None]:
         )
         return [], None
     counts = table["match"].value_counts()
-    right.caption(", ".join(f"{count:,} {match}" for match, count in counts.items()) + ".")
+    right.caption(", ".join(f"{count:,} {plain(match)}" for match, count in counts.items()) + ".")
     with right.expander("What matched", icon=":material/rule:"):
         st.dataframe(
             table.drop(columns="index"),

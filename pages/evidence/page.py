@@ -15,7 +15,7 @@ from pages.evidence.tables import quality_panel
 from pages.evidence.truth import ground_truth, reproduced_gallery, summary
 from pages.figures.quality import auc_against_cost
 from pages.figures.spread import against_count
-from pages.figures.style import CONFIG
+from pages.figures.style import CONFIG, literal
 from pages.session import neighbours, workspace
 from pages.session.measure_tables import measured
 
@@ -78,7 +78,7 @@ def cost_and_counts(
     with left:
         st.subheader("Cost beside quality")
         st.plotly_chart(
-            auc_against_cost(table),
+            literal(auc_against_cost(table)),
             key="cost",
             config=CONFIG,
             alt="AUC with its 95% interval against network forwards an image",
@@ -94,12 +94,14 @@ def cost_and_counts(
             label_visibility="collapsed",
         )
         st.plotly_chart(
-            against_count(
-                values[name],
-                counts,
-                loaded.images.names,
-                ~loaded.images.held_out,
-                f"{MEASURES[name].title}, {MEASURES[name].unit}",
+            literal(
+                against_count(
+                    values[name],
+                    counts,
+                    loaded.images.names,
+                    ~loaded.images.held_out,
+                    f"{MEASURES[name].title}, {MEASURES[name].unit}",
+                )
             ),
             key="count",
             config=CONFIG,

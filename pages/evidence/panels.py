@@ -19,12 +19,12 @@ from memlib.workspace import Workspace
 from pages.figures.pictures import enlarged, rgb
 from pages.figures.quality import correlations
 from pages.figures.spread import paired_values
-from pages.figures.style import CONFIG
+from pages.figures.style import CONFIG, literal
 from pages.session import neighbours as nearby
 from pages.session import stored_runs as attacks
 from pages.session import workspace
 from pages.session.long_work import long_work
-from pages.session.messages import number
+from pages.session.messages import number, plain
 
 STEPS = 50  # of the sampler
 SHOWN = 24
@@ -51,7 +51,7 @@ def sampling(loaded: Workspace) -> None:
         left = max(0, wanted - stored)
         st.caption(
             f"{seed_note}{left:,} to draw, {STEPS} network forwards each, with seeds 0 to "
-            f"{wanted - 1:,}; they are kept in {folder}."
+            f"{wanted - 1:,}; they are kept in {plain(folder)}."
         )
 
         def draw(progress: Progress) -> None:
@@ -77,7 +77,7 @@ def pictures(
     for pixels, place, caption in zip(rgb(images.batch(places)), places, captions, strict=True):
         cell = strip.container(width=width + 24, gap=None)
         cell.image(enlarged(pixels, width), width=width, alt=images.names[place])
-        cell.caption(caption)
+        cell.caption(plain(caption))
 
 
 def two_measures(values: pd.DataFrame, key: str) -> tuple[str, str] | None:
@@ -122,7 +122,7 @@ def scatter_panel(
     with st.expander("Rank correlation of every two measures", icon=":material/grid_on:"):
         names = [MEASURES[str(name)].title for name in agreement]
         st.plotly_chart(
-            correlations(agreement.to_numpy(), names),
+            literal(correlations(agreement.to_numpy(), names)),
             key="agreement",
             config=CONFIG,
             alt="Spearman's rank correlation of every two measures, in their directions",
@@ -145,7 +145,7 @@ def scatter_panel(
         values[one].to_numpy(), values[other].to_numpy(), places, groups, images.names, *axes
     )
     event = st.plotly_chart(
-        figure,
+        literal(figure),
         key="scatter",
         on_select="rerun",
         selection_mode=("points", "box", "lasso"),

@@ -13,9 +13,10 @@ from memlib.measures import MEASURES
 from memlib.statistics import FEWEST
 from memlib.workspace import Workspace
 from pages.figures.quality import roc_curves
-from pages.figures.style import CONFIG
+from pages.figures.style import CONFIG, literal
 from pages.session import workspace
 from pages.session.downloads import table_buttons
+from pages.session.messages import plain
 
 Sides = tuple[np.ndarray, np.ndarray]  # masks (N,) of the images above and below
 CURVES = 6  # shown at once at most
@@ -82,6 +83,7 @@ def quality_panel(
     chosen = st.segmented_control(
         "Images that should rank above others",
         list(sides),
+        format_func=plain,
         default=next(iter(sides)),
         required=True,
         key="sides",
@@ -102,7 +104,7 @@ def quality_panel(
         picked = _table(table, chosen)
     with right:
         _curves(values, table, picked or _first_of_each(table), above, below)
-    st.markdown(best_of(table))
+    st.markdown(plain(best_of(table)))
     # of all measures, each with its own defaults
     details = workspace.manifest(loaded, "volume_growth", {})
     kept = {name: value for name, value in details.items() if name != "measure"}
@@ -136,9 +138,9 @@ def _table(table: pd.DataFrame, chosen: str) -> list[int]:
     )
     most = table.iloc[int(table["above"].argmax())]
     st.caption(
-        f"{chosen.capitalize()}: {most['above']:,} images ({most['clusters above']:,} different "
-        f"drawings) against {most['below']:,} ({most['clusters below']:,}). Select rows to see "
-        "their curves."
+        f"{plain(chosen.capitalize())}: {most['above']:,} images "
+        f"({most['clusters above']:,} different drawings) against "
+        f"{most['below']:,} ({most['clusters below']:,}). Select rows to see their curves."
     )
     return [int(row) for row in event.selection.rows]
 
@@ -160,7 +162,7 @@ def _curves(
             value[side & ~np.isnan(value)] for side in (above, below)
         )
     st.plotly_chart(
-        roc_curves(curves),
+        literal(roc_curves(curves)),
         key="roc",
         config=CONFIG,
         alt="ROC curves of the chosen measures",

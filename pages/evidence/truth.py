@@ -13,6 +13,7 @@ from memlib.extraction.matches import CRITERIA
 from memlib.workspace import Workspace
 from pages.evidence.panels import SHOWN, pictures
 from pages.session import neighbours
+from pages.session.messages import plain
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ def ground_truth(loaded: Workspace) -> Truth | None:
         name = row.segmented_control(
             "Pictures drawn",
             list(made),
+            format_func=plain,
             default=name,
             required=True,
             key="drawn",
@@ -80,7 +82,7 @@ def summary(loaded: Workspace, truth: Truth, groups: Tensor) -> None:
     columns[0].metric(
         "Pictures drawn",
         f"{drawn:,}",
-        help=f"{truth.asked['drawn']}. Stored with the settings they were drawn with.",
+        help=f"{plain(truth.asked['drawn'])}. Stored with the settings they were drawn with.",
     )
     columns[1].metric(
         "Copies",

@@ -13,7 +13,7 @@ from pages.figures.pictures import data_url, sheet
 from pages.ranking.settings import settings_controls
 from pages.session import background, downloads
 from pages.session import stored_runs as attacks
-from pages.session.messages import show_error
+from pages.session.messages import plain, show_error
 from pages.session.paths import roots
 from pages.session.stored_runs import TITLES
 
@@ -77,7 +77,7 @@ def run(loaded: Workspace, settings: AttackSettings) -> None:
 
     def stages(stage: str) -> Progress:
         return lambda done, total: bar.progress(
-            min(1.0, done / total), f"{stage}: {done:,.0f} of {total:,.0f}"
+            min(1.0, done / total), f"{plain(stage)}: {done:,.0f} of {total:,.0f}"
         )
 
     try:

@@ -10,7 +10,8 @@ import streamlit as st
 from memlib.extraction import Generations
 from memlib.workspace import Workspace
 from pages.figures.pictures import enlarge, rgb
-from pages.figures.style import CONFIG, GROUP_COLOURS
+from pages.figures.style import CONFIG, GROUP_COLOURS, literal
+from pages.session.messages import plain
 
 
 def cluster_browser(
@@ -26,19 +27,19 @@ def cluster_browser(
     settings, cohesion = surrogate["settings"], np.array(surrogate["cohesion"])
     st.caption(
         f"{settings['generated']:,} model samples, with the features "
-        f"{settings['features']}, in {settings['clusters']} clusters; "
+        f"{plain(settings['features'])}, in {settings['clusters']:,} clusters; "
         f"{len(surrogate['kept'])} have a cohesion of at least {settings['cohesion']:g} and are "
-        f"kept, with {surrogate['kind']} labels."
+        f"kept, with {plain(surrogate['kind'])} labels."
     )
     left, right = st.columns(2, gap="medium")
     left.plotly_chart(
-        _cohesion(cohesion, settings["cohesion"]),
+        literal(_cohesion(cohesion, settings["cohesion"])),
         key="cohesion-chart",
         config=CONFIG,
         alt="Histogram of the clusters' cohesion",
     )
     right.plotly_chart(
-        _accuracy(surrogate),
+        literal(_accuracy(surrogate)),
         key="accuracy-chart",
         config=CONFIG,
         alt="Accuracy of the classifier by noise level",

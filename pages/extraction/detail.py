@@ -14,6 +14,7 @@ from pages.figures.pictures import rgb
 from pages.ranking.facts import short
 from pages.session import stored_runs
 from pages.session.measured import measured
+from pages.session.messages import plain
 from pages.widgets.wipe import wipe
 
 
@@ -60,7 +61,7 @@ def detail(loaded: Workspace, generations: Generations, row: pd.Series, rule: Co
 def match_numbers(row: pd.Series, rule: Copies) -> None:
     """Draw what the match with the training images says of a generated image."""
     numbers = st.columns(4)
-    numbers[0].metric("Verdict", row["verdict"], help=f"A copy: {rule.title}.")
+    numbers[0].metric("Verdict", plain(row["verdict"]), help=f"A copy: {rule.title}.")
     numbers[1].metric("Ratio", f"{row['ratio']:.3f}", help=CRITERIA["ratio"].definition)
     numbers[2].metric(
         "Distance",

@@ -25,7 +25,7 @@ from memlib.extraction import (
 from memlib.extraction.cost import guidance_cost
 from memlib.extraction.matches import TrainingSet
 from memlib.workspace import Workspace
-from pages.figures.style import CONFIG, GROUP_COLOURS, LEGEND
+from pages.figures.style import CONFIG, GROUP_COLOURS, LEGEND, literal
 from pages.session import stored_runs as attacks
 from pages.session.messages import plain
 
@@ -101,23 +101,18 @@ def comparison(
             column_config=_COLUMNS,
         )
         left, right = st.columns(2, gap="medium")
+        by_count = {
+            attack.name: (np.arange(1, len(attack.copy) + 1), attack.unique()) for attack in known
+        }
+        by_cost = {attack.name: (attack.evaluations(), attack.unique()) for attack in known}
         left.plotly_chart(
-            _curves(
-                {
-                    attack.name: (np.arange(1, len(attack.copy) + 1), attack.unique())
-                    for attack in known
-                },
-                "generations",
-            ),
+            literal(_curves(by_count, "generations")),
             key="by-generations",
             config=CONFIG,
             alt="Different training images found against generations",
         )
         right.plotly_chart(
-            _curves(
-                {attack.name: (attack.evaluations(), attack.unique()) for attack in known},
-                "network forwards",
-            ),
+            literal(_curves(by_cost, "network forwards")),
             key="by-forwards",
             config=CONFIG,
             alt="Different training images found against network forwards",
@@ -243,7 +238,7 @@ def _bands(everyone: Sequence[Attack], training: TrainingSet, n: int) -> None:
         "Similarity",
         ["distance", "adaptive"],
         default="distance",
-        format_func={"distance": "Distance", "adaptive": "Adaptive ratio"}.__getitem__,
+        format_func=lambda one: {"distance": "Distance", "adaptive": "Adaptive ratio"}[one],
         required=True,
         key="similarity",
     )
@@ -339,7 +334,7 @@ def _strengths(loaded: Workspace) -> None:
     figure.update_yaxes(title="copies", tickformat=".0%", rangemode="tozero")
     figure.update_layout(height=320, margin={"l": 0, "r": 0, "t": 48, "b": 0}, legend=LEGEND)
     st.plotly_chart(
-        figure,
+        literal(figure),
         key="strengths",
         config=CONFIG,
         alt="Share of copies over the strength of the guidance",

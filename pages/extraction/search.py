@@ -9,6 +9,7 @@ from memlib.workspace import Workspace
 from pages.figures.pictures import data_url, enlarge, rgb
 from pages.ranking.facts import short
 from pages.ranking.view import uploaded
+from pages.session.messages import plain
 
 SHOWN, SIDE = 8, 96  # pictures in a row; pixels of each
 
@@ -51,6 +52,6 @@ def search(
         for column, place, distance in zip(st.columns(SHOWN), places, distances, strict=False):
             column.image(
                 data_url(enlarge(rgb(pool[place]), SIDE)),
-                caption=f"{short(pool.names[place])}  {distance:.3f}",
+                caption=f"{plain(short(pool.names[place]))}  {distance:.3f}",
                 alt=f"{caption}, distance {distance:.3f}",
             )

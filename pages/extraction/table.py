@@ -15,6 +15,7 @@ from memlib.images import to_pixels
 from memlib.measures import MEASURES
 from memlib.progress import Progress, part
 from memlib.runs import measure_images
+from memlib.spreadsheet import csv
 from memlib.workspace import Workspace
 from pages.extraction.criterion import Copies
 from pages.extraction.detail import place_of
@@ -22,6 +23,7 @@ from pages.session import downloads as exports
 from pages.session import stored_runs as attacks
 from pages.session import workspace
 from pages.session.long_work import long_work
+from pages.session.messages import plain
 
 
 def table_and_exports(
@@ -39,7 +41,7 @@ def table_and_exports(
     if table.empty:
         return
     _measure_missing(loaded, generations, table)
-    st.caption(f"{said}, in the table and in its downloads.")
+    st.caption(f"{plain(said)}, in the table and in its downloads.")
     st.dataframe(
         table,
         hide_index=True,
@@ -110,7 +112,7 @@ def _zip(generations: Generations, table: pd.DataFrame, details: dict[str, Any])
     """The generated images of the table as PNGs, the table, and where it comes from."""
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w") as archive:
-        archive.writestr("table.csv", table.to_csv(index=False))
+        archive.writestr("table.csv", csv(table))
         archive.writestr("provenance.json", json.dumps(details, indent=1))
         for _, row in table.iterrows():
             picture = io.BytesIO()

@@ -1,4 +1,10 @@
-"""One style for every figure: colours, the legend, what the tool bar offers."""
+"""One style for every figure: colours, the legend, what the tool bar offers, text as text."""
+
+import html
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
 
 GREY = "#8a8696"  # seen on light and dark
 GROUP_COLOURS = ("#a63a8c", "#e0704f", "#4a8fa8", GREY, "#5a8f62", "#c9a13b")
@@ -8,6 +14,29 @@ CONFIG = {
     "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"],
     "toImageButtonOptions": {"format": "svg"},
 }
+TEXTS = {"name", "text", "hovertext", "ticktext", "title", "label", "prefix", "x", "y"}
+
+
+def literal(figure: go.Figure) -> dict[str, Any]:
+    """Return a figure whose every text is drawn as it is written.
+
+    Plotly reads <b>, <a href=...> and &amp; in names, labels and titles, and names come from
+    outside. Every figure is drawn through here; only templates of the hover text are left as they
+    are.
+    """
+    return {name: _literal(part, name) for name, part in figure.to_dict().items()}
+
+
+def _literal(part: Any, name: str) -> Any:
+    if isinstance(part, str):
+        return html.escape(part, quote=False) if name in TEXTS else part
+    if isinstance(part, dict):
+        return {key: _literal(one, key if key != "template" else "") for key, one in part.items()}
+    if isinstance(part, (list, tuple)):
+        return [_literal(one, name) for one in part]
+    if isinstance(part, np.ndarray) and part.dtype.kind in "OU":
+        return [_literal(one, name) for one in part.tolist()]
+    return part
 
 
 def group_colours(groups: list[str]) -> dict[str, str]:

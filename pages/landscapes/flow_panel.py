@@ -4,7 +4,7 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
-from pages.figures.style import CONFIG, GREY, GROUP_COLOURS, LEGEND
+from pages.figures.style import CONFIG, GREY, GROUP_COLOURS, LEGEND, literal
 from pages.landscapes.fields import (
     LEVELS,
     PARTICLES,
@@ -20,7 +20,7 @@ def flow_panel(text: str, chosen: Settings, point: tuple[float, float]) -> None:
     """Draw the square's area against the integral of the divergence at its centre."""
     flow = flow_paths(text, *point, chosen.side, chosen.seed)
     st.plotly_chart(
-        _chart(text, chosen, point, square_area(flow)),
+        literal(_chart(text, chosen, point, square_area(flow))),
         key="flow-chart",
         config=CONFIG,
         alt="Log area of the square and the integral of the divergence against noise level",

@@ -16,8 +16,9 @@ from memlib import landscapes as land
 from memlib.denoisers import Denoiser
 from memlib.landscapes.toy import Progress, noise_error, training
 from memlib.measures import p_laplace
-from pages.figures.style import CONFIG, GROUP_COLOURS, LEGEND
+from pages.figures.style import CONFIG, GROUP_COLOURS, LEGEND, literal
 from pages.landscapes.fields import ARROWS, LEVELS, START
+from pages.session.messages import guarded
 from pages.widgets.plane import Field, Probe, Quantity, plane
 
 LEARNED_SIZE, EVERY = 32, 2  # the learned model is drawn on a coarser grid, at every second level
@@ -46,6 +47,7 @@ def train() -> None:
 
 
 @st.fragment
+@guarded()
 def learned_panel(text: str, powers: tuple[float, ...], p: float, seed: int) -> None:
     """Train a small network on samples of the landscape and set it beside the truth."""
     row = st.container(horizontal=True, vertical_alignment="bottom")
@@ -186,7 +188,7 @@ def compare(
         chart.update_yaxes(type="log", title="distance of the predicted noise")
         chart.update_layout(height=420, margin={"l": 0, "r": 0, "t": 60, "b": 0}, legend=LEGEND)
         st.plotly_chart(
-            chart,
+            literal(chart),
             key="nearness",
             config=CONFIG,
             alt="Distance of the learned score from the truth and from the ideal memoriser "
@@ -211,7 +213,7 @@ def compare(
                 )
             }
         st.plotly_chart(
-            histograms(repeats),
+            literal(histograms(repeats)),
             key="histograms",
             config=CONFIG,
             alt="Histograms of both estimators at modes and between them",

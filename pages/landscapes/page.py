@@ -12,6 +12,7 @@ from pages.landscapes.estimates import Fields, as_npz, estimate
 from pages.landscapes.flow_panel import flow_panel
 from pages.landscapes.learned import learned_panel, train
 from pages.landscapes.settings import Settings
+from pages.session.messages import show_error
 
 INTRODUCTION = (
     "What the other pages measure, where the truth is known: a mixture of Gaussians in the plane, "
@@ -46,7 +47,7 @@ def main() -> None:
     plane_view.draw(text, chosen, point, estimates, partial(modes.edited, preset))
     waiting = st.empty()
     if "landscape_problem" in st.session_state:
-        st.error(st.session_state.pop("landscape_problem"), icon=":material/error:")
+        show_error(st.session_state.pop("landscape_problem"))
     with st.expander("Modes as numbers", icon=":material/table:"):
         modes.mode_table(preset, shown)
     closer_look(text, chosen, point)

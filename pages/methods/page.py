@@ -7,7 +7,7 @@ from memlib.bundled import DEMO
 from memlib.extraction import CRITERIA
 from memlib.measures import MEASURES, Measure
 from pages.figures.curves import agreement_by_cost
-from pages.figures.style import CONFIG
+from pages.figures.style import CONFIG, literal
 
 FRONTIER = DEMO / "frontier.csv"
 
@@ -120,7 +120,7 @@ def frontier() -> None:
     )
     table = pd.read_csv(FRONTIER)
     st.plotly_chart(
-        agreement_by_cost(table),
+        literal(agreement_by_cost(table)),
         config=CONFIG,
         alt="Rank correlation against network forwards",
     )

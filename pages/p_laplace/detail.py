@@ -8,7 +8,7 @@ from memlib.images import HELD_OUT
 from memlib.measures import LEVELS, Row
 from memlib.measures.result import interval
 from pages.figures.curves import statistic_curves
-from pages.figures.style import CONFIG
+from pages.figures.style import CONFIG, literal
 from pages.p_laplace.sphere_view import CURVES, MEASURE, Sphere
 from pages.ranking.facts import facts
 from pages.ranking.view import Picture
@@ -55,8 +55,14 @@ def detail(
         f"p = {power:g}": [result[f"K_{power:g}"] for result in found.values()] for power in CURVES
     }
     st.plotly_chart(
-        statistic_curves(
-            np.array(list(found)), curves, view.sigma, held_out_band(view, table), f"K{view.minus}"
+        literal(
+            statistic_curves(
+                np.array(list(found)),
+                curves,
+                view.sigma,
+                held_out_band(view, table),
+                f"K{view.minus}",
+            )
         ),
         key="p-curve",
         config=CONFIG,

@@ -13,12 +13,13 @@ from memlib.progress import Progress, part
 from pages.figures.curves import radius_curves
 from pages.figures.maps import maps_in_a_row
 from pages.figures.pictures import coarse, colour_range
-from pages.figures.style import CONFIG
+from pages.figures.style import CONFIG, literal
 from pages.p_laplace.sphere_view import CURVES, MEASURE, PAGE, Sphere
 from pages.ranking.redraw_panel import redraw_panel
 from pages.ranking.view import SMOOTHED, SMOOTHING, Picture, panel_and_picture
 from pages.session import workspace
 from pages.session.long_work import long_work
+from pages.session.messages import plain
 
 SECOND = 256  # forwards of each estimator where two are compared
 RADII = (0.03, 0.1, 0.2, 0.4, 0.7, 1.0, 1.4, 2.0)  # in units of sigma sqrt(d)
@@ -43,7 +44,7 @@ def closer_look(view: Sphere, picture: Picture, values: np.ndarray) -> None:
         view.player(picture, found, "own-p-map")
         value = view.row(picture)[f"K_{view.p:g}"]
         columns = st.columns(2)
-        columns[0].metric(view.title, f"{value:.4f}", help=MEASURE.definition)
+        columns[0].metric(plain(view.title), f"{value:.4f}", help=MEASURE.definition)
         columns[1].metric(
             "Would rank",
             f"{int((values > value).sum()) + 1:,} of {len(values) + 1:,}",
@@ -71,7 +72,11 @@ def radius_panel(view: Sphere, picture: Picture) -> None:
         for power in CURVES
     }
     st.plotly_chart(
-        radius_curves(np.array(RADII), curves, axis, log=shown != "K" and not view.minus_reference),
+        literal(
+            radius_curves(
+                np.array(RADII), curves, axis, log=shown != "K" and not view.minus_reference
+            )
+        ),
         key="radii",
         config=CONFIG,
         alt=f"{shown} against the radius of the sphere",
@@ -130,11 +135,13 @@ def volume_panel(view: Sphere, picture: Picture) -> None:
     }
     shown = {name: map_tools.smooth(heat, SMOOTHING) for name, heat in shown.items()}
     st.plotly_chart(
-        maps_in_a_row(
-            {name: coarse(heat) for name, heat in shown.items()},
-            colour_range(np.stack(list(shown.values())), view.minus_reference),
-            "",
-            list(shown) if view.minus_reference else (),
+        literal(
+            maps_in_a_row(
+                {name: coarse(heat) for name, heat in shown.items()},
+                colour_range(np.stack(list(shown.values())), view.minus_reference),
+                "",
+                list(shown) if view.minus_reference else (),
+            )
         ),
         key="volume",
         config=CONFIG,

@@ -8,7 +8,7 @@ from memlib.images import HELD_OUT
 from memlib.measures import LEVELS, POWERS
 from memlib.statistics import auc_interval
 from pages.figures.spread import against_control
-from pages.figures.style import CONFIG
+from pages.figures.style import CONFIG, literal
 from pages.p_laplace.sphere_view import PAGE, Sphere
 from pages.ranking.ranked import Ranked
 from pages.session.messages import plain
@@ -23,12 +23,14 @@ def against_loss(view: Sphere, ranked: Ranked) -> None:
     left, right = st.columns([3, 2], gap="medium")
     with left:
         st.plotly_chart(
-            against_control(
-                table,
-                "loss",
-                view.title,
-                f"denoising loss of the same forwards{view.minus}",
-                ".4f",
+            literal(
+                against_control(
+                    table,
+                    "loss",
+                    view.title,
+                    f"denoising loss of the same forwards{view.minus}",
+                    ".4f",
+                )
             ),
             key="loss-chart",
             config=CONFIG,

@@ -142,9 +142,13 @@ class Browser:
                 width=200,
             )
         choices = [(self.order, "Order"), *([(self.show, "Show")] if maps else [])]
-        for choice, title in choices:
+        for choice, asked in choices:
             row.segmented_control(
-                title, choice.options, format_func=choice.words, required=True, key=choice.key()
+                plain(asked),
+                choice.options,
+                format_func=choice.words,
+                required=True,
+                key=choice.key(),
             )
 
     def look(self, query: Query, chosen: str | None) -> Seen | None:

@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from pages.figures.spread import dose_response, histogram
-from pages.figures.style import CONFIG
+from pages.figures.style import CONFIG, literal
 from pages.ranking.ranked import Ranked
 
 
@@ -20,7 +20,7 @@ def overview(ranked: Ranked, axis: str, title: str) -> None:
     with left:
         st.subheader("Spread")
         st.plotly_chart(
-            histogram(table, "group" if "group" in table else None, ranked.value, axis),
+            literal(histogram(table, "group" if "group" in table else None, ranked.value, axis)),
             key="spread",
             config=CONFIG,
             alt=f"Histogram of {axis} by group, {said}",
@@ -31,7 +31,7 @@ def overview(ranked: Ranked, axis: str, title: str) -> None:
         with right:
             st.subheader(f"{title} against number of copies")
             st.plotly_chart(
-                dose_response(table, axis),
+                literal(dose_response(table, axis)),
                 key="dose",
                 config=CONFIG,
                 alt=f"{axis} against number of copies, {said}",

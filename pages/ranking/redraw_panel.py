@@ -12,7 +12,7 @@ from memlib.runs import held_out_sample, measure_images
 from memlib.workspace import Workspace
 from pages.figures.curves import return_curve
 from pages.figures.pictures import data_url, enlarge, framed
-from pages.figures.style import CONFIG
+from pages.figures.style import CONFIG, literal
 from pages.ranking.view import Picture
 from pages.session import workspace
 from pages.session.long_work import long_work
@@ -68,7 +68,7 @@ def redraw_panel(loaded: Workspace, picture: Picture) -> None:
         return
     shares = np.array([float((row["distance"] < RETURNED).mean()) for row in rows.values()])
     st.plotly_chart(
-        return_curve(np.array(list(rows)), shares, _band(loaded)),
+        literal(return_curve(np.array(list(rows)), shares, _band(loaded))),
         key="returns",
         config=CONFIG,
         alt="Share of redraws that return to the image, by noise level",

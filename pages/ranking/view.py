@@ -15,7 +15,7 @@ from memlib.progress import Progress, part
 from memlib.workspace import Workspace
 from pages.session import workspace
 from pages.session.measured import measured
-from pages.session.messages import show_error
+from pages.session.messages import plain, show_error
 from pages.session.state import OneOf
 
 SMOOTHING = 3  # maps are drawn averaged over boxes of so many pixels, on every page
@@ -105,7 +105,11 @@ def panel_and_picture(
     st.subheader("A closer look")
     row = st.container(horizontal=True, vertical_alignment="center")
     chosen = row.segmented_control(
-        "Panel", panel.options, key=panel.key(), label_visibility="collapsed"
+        "Panel",
+        panel.options,
+        format_func=plain,
+        key=panel.key(),
+        label_visibility="collapsed",
     )
     with row:
         return chosen, uploaded(loaded)

@@ -6,7 +6,7 @@ import streamlit as st
 
 from pages.figures.pictures import enlarge, rgb
 from pages.figures.spread import counted_histogram
-from pages.figures.style import CONFIG
+from pages.figures.style import CONFIG, literal
 from pages.ranking.browser import Seen
 from pages.ranking.view import SMOOTHED
 from pages.runs.run_view import (
@@ -76,6 +76,8 @@ def spread(view: Look, at: float | None = None) -> None:
     title = title_of(view.run, view.query.sort.column)
     counts = histogram_of(*view.key, view.query.sort.column, view.query.where, view.numbers)
     figure = counted_histogram(counts, title, None if at is None or np.isnan(at) else at)
-    st.plotly_chart(figure, key="run_histogram", config=CONFIG, alt=f"Histogram of {title}")
+    st.plotly_chart(
+        literal(figure), key="run_histogram", config=CONFIG, alt=f"Histogram of {title}"
+    )
     if view.seen is not None and view.seen.passing < view.seen.total:
         st.caption(f"Of the {view.seen.said} that pass the filters.")

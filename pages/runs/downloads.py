@@ -1,10 +1,10 @@
 """Downloads of a run's rows."""
 
-import io
 import json
 
 import streamlit as st
 
+from memlib.spreadsheet import csv
 from pages.runs.run_view import Look
 
 STEP = 100_000  # rows in memory at a time
@@ -22,16 +22,15 @@ def downloads(view: Look) -> None:
     def parquet() -> bytes:
         return numbers.export(*order, query.where, json.dumps(manifest))
 
-    def csv() -> bytes:
-        stream = io.StringIO()
-        for offset in range(0, total, STEP):
-            rows = numbers.page(*order, offset, STEP, query.where)
-            rows.to_csv(stream, index=False, header=not offset)
-        return stream.getvalue().encode()
+    def lines() -> bytes:
+        return b"".join(
+            csv(numbers.page(*order, offset, STEP, query.where), header=not offset)
+            for offset in range(0, total, STEP)
+        )
 
     st.download_button(
         "CSV",
-        csv,
+        lines,
         f"{run.folder.name}.csv",
         "text/csv",
         on_click="ignore",

@@ -17,7 +17,7 @@ from pages.runs.detail import detail, spread
 from pages.runs.downloads import downloads
 from pages.runs.run_view import PAGE, Look, has_maps, look, ranks
 from pages.session import background, selection, workspace
-from pages.session.messages import show_error
+from pages.session.messages import guarded, show_error
 from pages.session.state import Kept
 
 # seconds in which the browser draws the gallery: what follows would be drawn together with it, and
@@ -40,6 +40,7 @@ def main() -> None:
 
 
 @st.fragment
+@guarded()
 def everything() -> None:
     """A fragment, since nothing here takes long: a click need not run the rest of the app."""
     if background.begun():
@@ -193,6 +194,7 @@ def _choose(image: str) -> None:
 
 
 @st.fragment(key="details")
+@guarded()
 def details(view: Look, seen: Seen) -> None:
     """Draw the selected image of the page. A fragment: choosing another one draws only this."""
     chosen = selection.chosen()

@@ -18,7 +18,7 @@ from memlib.runs import FOLDER, Run, create_run, run_name
 from memlib.tasks import Progress, Task, start, tasks
 from memlib.workspace import Workspace
 from pages.session import downloads as exports
-from pages.session.messages import plain, show_error
+from pages.session.messages import guarded, plain, show_error
 from pages.session.paths import confine, roots
 from pages.session.results import keep
 from pages.session.state import Kept
@@ -216,6 +216,7 @@ def show_in_sidebar() -> None:
             _endings()
 
 
+@guarded()
 def _following() -> None:
     """A fragment that looks again and again; when the work ends the whole page runs once more, to
     show how it ended.

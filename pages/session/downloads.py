@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import streamlit as st
 
-FORMULA = ("=", "+", "-", "@", "\t", "\n", "＝", "＋", "－", "＠")
+from memlib.spreadsheet import csv as csv  # what pages download
 
 
 def table_buttons(table: pd.DataFrame, manifest: Mapping[str, Any], name: str) -> None:
@@ -50,22 +50,6 @@ def as_csv(table: pd.DataFrame, manifest: Mapping[str, Any]) -> bytes:
         for key, value in constants.items()
     }
     return csv(table.assign(**{f"run_{key}": value for key, value in constants.items()}))
-
-
-def csv(table: pd.DataFrame, header: bool = True) -> bytes:
-    """Return the table as CSV in which no cell is a formula: a spreadsheet would run a text that
-    starts with = + - or @, also after a tab, so it gets an apostrophe in front.
-    """
-    words = table.select_dtypes(exclude=["number", "bool", "datetime", "datetimetz"]).columns
-    harmless = table.assign(**{name: table[name].map(_no_formula) for name in words})
-    return harmless.rename(columns=_no_formula).to_csv(index=False, header=header).encode()
-
-
-def _no_formula(cell: object) -> object:
-    if not isinstance(cell, str):
-        return cell
-    one = cell.replace("\r", " ")  # which would end the line, and is not quoted
-    return f"'{one}" if one.startswith(FORMULA) else one
 
 
 def as_parquet(table: pd.DataFrame, manifest: Mapping[str, Any]) -> bytes:

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from memlib.workspace import Workspace
+from pages.session.messages import plain
 from pages.session.results import results
 from pages.session.workspace import current
 
@@ -18,7 +19,7 @@ def show_in_sidebar() -> None:
         st.caption(f"{loaded.denoiser.parameters / 1e6:.1f} million parameters, {_place(loaded)}")
         st.text(f"{loaded.images.name} images")
         _, height, width = loaded.images.shape
-        st.caption(f"{len(loaded.images):,} of {width} x {height}")
+        st.caption(f"{len(loaded.images):,} of {width:d} x {height:d}")
         if loaded.denoiser.shape != loaded.images.shape:
             st.caption(
                 f"Measured as latents of {loaded.denoiser.shape[2]} x {loaded.denoiser.shape[1]}; "
@@ -31,4 +32,4 @@ def show_in_sidebar() -> None:
 
 def _place(loaded: Workspace) -> str:
     kind = loaded.denoiser.device.type
-    return "on the CPU" if kind == "cpu" else f"on {kind.upper()}"
+    return "on the CPU" if kind == "cpu" else f"on {plain(kind.upper())}"

@@ -14,12 +14,12 @@ from memlib.progress import Progress, part
 from memlib.runs import held_out_sample, measure_images
 from pages.figures.maps import over_training
 from pages.figures.pictures import coarse, colour_range
-from pages.figures.style import CONFIG
+from pages.figures.style import CONFIG, literal
 from pages.ranking.view import Picture
 from pages.session import workspace
 from pages.session.long_work import long_work
 from pages.session.measured import measured
-from pages.session.messages import show_error
+from pages.session.messages import plain, show_error
 from pages.session.paths import confine
 from pages.volume_growth.growth_view import MEASURE, PAGE, Growth
 
@@ -79,15 +79,17 @@ def checkpoints_panel(view: Growth, picture: Picture) -> None:
     )
     began = None if band is None else onset(values, band)
     st.plotly_chart(
-        over_training(
-            names,
-            values,
-            coarse(heat),
-            colour_range(heat, view.minus_reference),
-            MEASURE.unit,
-            signed=view.minus_reference,
-            band=band,
-            onset=began,
+        literal(
+            over_training(
+                names,
+                values,
+                coarse(heat),
+                colour_range(heat, view.minus_reference),
+                MEASURE.unit,
+                signed=view.minus_reference,
+                band=band,
+                onset=began,
+            )
         ),
         key="training",
         config=CONFIG,
@@ -104,8 +106,9 @@ def _said(names: list[str], band: np.ndarray | None, began: int | None) -> str:
     if began is None:
         return f"No onset: at the last checkpoint this image does not stand out of {those}."
     return (
-        f"Onset: from {names[began]} on, this image stands out of {those} at every checkpoint. An "
-        f"image like them would have an onset in at most {chance(len(band)):.0%} of cases."
+        f"Onset: from {plain(names[began])} on, this image stands out of {those} at every "
+        f"checkpoint. An image like them would have an onset in at most "
+        f"{chance(len(band)):.0%} of cases."
     )
 
 

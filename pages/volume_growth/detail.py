@@ -8,7 +8,7 @@ from memlib.images import HELD_OUT
 from memlib.measures import Row
 from memlib.measures.result import interval
 from pages.figures.curves import growth_curve
-from pages.figures.style import CONFIG
+from pages.figures.style import CONFIG, literal
 from pages.ranking.facts import facts
 from pages.ranking.view import Picture
 from pages.volume_growth.growth_view import MEASURE, MINUS, RAW, WITHOUT, Growth
@@ -40,10 +40,12 @@ def detail(
         curves = np.stack([rows[image]["curve"] for image in held_out])
         band = ("held-out images", view.sigmas, curves)
     st.plotly_chart(
-        growth_curve(
-            {"this image": (view.sigmas, result["curve"])},
-            None if view.minus_reference else view.loaded.denoiser.dimension,
-            band,
+        literal(
+            growth_curve(
+                {"this image": (view.sigmas, result["curve"])},
+                None if view.minus_reference else view.loaded.denoiser.dimension,
+                band,
+            )
         ),
         key="curve",
         config=CONFIG,

@@ -7,6 +7,7 @@ import streamlit as st
 from memlib.images import ImageSet
 from memlib.measures.maps import family_aucs
 from pages.ranking.ranked import Ranked
+from pages.session.messages import plain
 from pages.volume_growth.growth_view import Growth
 
 
@@ -67,8 +68,8 @@ def partial_panel(view: Growth, ranked: Ranked) -> None:
             baseline = max(auc["flatness", region], auc["typicality", region])
             beats = "beats" if value > baseline else "**does not beat**"
             verdicts.append(
-                f"{str(name).capitalize()}, {region}: {value:.2f} {beats} the best map that knows "
-                f"no model, {baseline:.2f}."
+                f"{plain(str(name).capitalize())}, {plain(region)}: {value:.2f} {beats} the best "
+                f"map that knows no model, {baseline:.2f}."
             )
     if auc.get(("growth minus reference", "whole picture"), 1.0) < auc["growth", "whole picture"]:
         verdicts.append(

@@ -19,7 +19,7 @@ from pages.ranking.table import table_and_source
 from pages.ranking.view import SMOOTHING
 from pages.session import workspace
 from pages.session.long_work import long_work
-from pages.session.messages import show_error
+from pages.session.messages import plain, show_error
 from pages.volume_growth.detail import detail
 from pages.volume_growth.families import partial_panel
 from pages.volume_growth.growth_view import MEASURE, MINUS, PAGE, RAW, WITHOUT, Growth
@@ -92,6 +92,7 @@ def comparison(loaded: Workspace) -> tuple[str, int]:
     row.segmented_control(
         "Show",
         shown.options,
+        format_func=plain,
         required=True,
         key=shown.key(),
         help="Growth also sees how simple a picture is. A reference model, trained less or "

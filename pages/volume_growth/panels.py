@@ -12,7 +12,7 @@ from memlib.progress import Progress, part
 from pages.figures.curves import frame_curve, growth_curve
 from pages.figures.maps import maps_in_a_row
 from pages.figures.pictures import coarse, colour_range
-from pages.figures.style import CONFIG
+from pages.figures.style import CONFIG, literal
 from pages.ranking.redraw_panel import redraw_panel
 from pages.ranking.settings import settings_controls
 from pages.ranking.view import Picture, View, panel_and_picture
@@ -119,8 +119,8 @@ def compare_panel(view: Growth, picture: Picture) -> None:
             st.markdown(f"**{row['value']:,.0f}{spread} {MEASURE.unit}**")
             st.caption(
                 f"σ {parameters['sigma_min']:g} to {parameters['sigma_max']:g}, "
-                f"{parameters['steps']} steps, {parameters['probes']} probes, seed "
-                f"{parameters['seed']}"
+                f"{parameters['steps']:,} steps, {parameters['probes']:,} probes, seed "
+                f"{parameters['seed']:d}"
             )
             shown.player(which, row, f"compare-{side}", limits)
     names = [
@@ -131,7 +131,7 @@ def compare_panel(view: Growth, picture: Picture) -> None:
         for name, (shown, _), row in zip(names, sides, rows, strict=True)
     }
     st.plotly_chart(
-        growth_curve(curves, None),
+        literal(growth_curve(curves, None)),
         key="compare-curve",
         config=CONFIG,
         alt="Growth of both images",
@@ -144,7 +144,7 @@ def exact_panel(view: Growth, picture: Picture) -> None:
     """All d directions instead of random ones, to see how far off the estimate is."""
     exact = view.with_parameters(probes="exact")
     st.markdown(
-        f"The map is estimated with {view.parameters['probes']} random probes at each noise "
+        f"The map is estimated with {view.parameters['probes']:,} random probes at each noise "
         f"level. Here all {view.loaded.denoiser.dimension:,} directions are taken instead, "
         f"{exact.forwards:,} network forwards: the same sum without the randomness."
     )
@@ -163,8 +163,10 @@ def exact_panel(view: Growth, picture: Picture) -> None:
     shown["Estimate minus exact"] = shown["Estimate"] - shown["Exact"]
     signed = list(shown) if view.minus_reference else ["Estimate minus exact"]
     st.plotly_chart(
-        maps_in_a_row(
-            {name: coarse(heat) for name, heat in shown.items()}, limits, MEASURE.unit, signed
+        literal(
+            maps_in_a_row(
+                {name: coarse(heat) for name, heat in shown.items()}, limits, MEASURE.unit, signed
+            )
         ),
         key="exact",
         config=CONFIG,
@@ -235,7 +237,7 @@ def paper_panel(view: Growth, picture: Picture) -> None:
         "the model.",
     )
     st.plotly_chart(
-        frame_curve(np.linspace(1e-3, 1, int(steps)), row["curve"], row["volume_curve"]),
+        literal(frame_curve(np.linspace(1e-3, 1, int(steps)), row["curve"], row["volume_curve"])),
         key="paper",
         config=CONFIG,
         alt="Growth of the frame over time",

@@ -12,7 +12,7 @@ from memlib.measures.likelihood import bits_per_dimension
 from memlib.progress import Progress
 from memlib.runs import measure_images
 from pages.figures.spread import against_control
-from pages.figures.style import CONFIG
+from pages.figures.style import CONFIG, literal
 from pages.ranking.ranked import Ranked
 from pages.session import workspace
 from pages.session.long_work import long_work
@@ -71,7 +71,9 @@ def against_simpler(view: Growth, ranked: Ranked) -> None:
     left, right = st.columns([3, 2], gap="medium")
     with left:
         st.plotly_chart(
-            against_control(table, name, f"{view.shown.lower()}, {MEASURE.unit}", TITLES[name]),
+            literal(
+                against_control(table, name, f"{view.shown.lower()}, {MEASURE.unit}", TITLES[name])
+            ),
             key="control-chart",
             config=CONFIG,
             alt=f"Value against {TITLES[name]}, {said}",

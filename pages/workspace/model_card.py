@@ -8,10 +8,11 @@ from memlib.denoisers import NetworkDenoiser
 from memlib.images import ImageSet
 from memlib.measures import MEASURES
 from memlib.runs.device import TRUSTED, Check, check_device, memory
-from pages.figures.style import CONFIG, GREY, GROUP_COLOURS, LEGEND
+from pages.figures.style import CONFIG, GREY, GROUP_COLOURS, LEGEND, literal
 from pages.session import downloads as exports
 from pages.session import workspace
 from pages.session.long_work import long_work
+from pages.session.messages import plain
 
 CHECKED = 16  # images
 
@@ -33,7 +34,7 @@ def model_card(
         )
     with right:
         st.plotly_chart(
-            schedule_chart(denoiser),
+            literal(schedule_chart(denoiser)),
             key="schedule",
             config=CONFIG,
             alt="Noise level over the network's time",
@@ -158,7 +159,7 @@ def _device(denoiser: NetworkDenoiser, images: ImageSet) -> None:
             known[key] = check_device(denoiser, pictures)
 
         if not long_work(
-            f"Check the device on {count} images",
+            f"Check the device on {count:,} images",
             workspace.seconds(denoiser, 4 * count * 6),
             check,
             icon=":material/fact_check:",
@@ -172,15 +173,15 @@ def _device(denoiser: NetworkDenoiser, images: ImageSet) -> None:
     )
     if found.passed:
         st.success(
-            f"The device computes what {found.against} computes: {count} images differ by {said}, "
-            "as a share of the predicted noise.",
+            f"The device computes what {plain(found.against)} computes: {count:,} images differ by "
+            f"{said}, as a share of the predicted noise.",
             icon=":material/check:",
         )
     else:
         st.warning(
-            f"The device differs from {found.against} by more than {TRUSTED:g}: {said}, as a "
-            "share of the predicted noise. Measure on another device, or take small differences "
-            "for noise.",
+            f"The device differs from {plain(found.against)} by more than {TRUSTED:g}: {said}, "
+            "as a share of the predicted noise. Measure on another device, or take small "
+            "differences for noise.",
             icon=":material/warning:",
         )
 

@@ -36,14 +36,17 @@ def generations(at: AppTest) -> pd.DataFrame:
     return next(frame.value for frame in at.dataframe if "second_distance" in frame.value)
 
 
-def start(at: AppTest, method: str, **numbers: float) -> AppTest:
+def choose(at: AppTest, method: str, **numbers: float) -> AppTest:
     next(group for group in at.button_group if group.label == "Method").set_value(method).run()
     for label, value in numbers.items():
         next(box for box in at.number_input if box.label == label.replace("_", " ")).set_value(
             value
         )
-    at.run()
-    return press(at, "Start")
+    return at.run()
+
+
+def start(at: AppTest, method: str, **numbers: float) -> AppTest:
+    return press(choose(at, method, **numbers), "Start")
 
 
 def test_the_demo_opens_with_its_stored_attack_and_the_held_out_control_beside_it() -> None:
@@ -141,9 +144,10 @@ def test_an_attack_on_an_own_model_is_drawn_stored_compared_and_resumed(
 def test_settings_that_cannot_be_used_are_one_sentence(model_and_images: tuple[str, str]) -> None:
     model, images = model_and_images
     at = page(model=model, images=images)
-    start(at, "side", Images_to_draw=4, Model_samples=4, Clusters=50, Steps=2)
+    choose(at, "side", Images_to_draw=4, Model_samples=4, Clusters=50, Steps=2)
     assert not at.exception
     assert any("clusters" in error.value for error in at.error)
+    assert next(button for button in at.button if button.label == "Start").disabled
 
 
 def test_images_generated_elsewhere_are_matched_and_bad_ones_are_one_sentence(

@@ -6,24 +6,110 @@ from pathlib import Path
 
 import diffusers
 import pytest
+from torch.utils.flop_counter import FlopCounterMode
 
 from memlib import load_denoiser
-from memlib.denoisers import loading
+from memlib.denoisers import loading, weights, work
+from memlib.denoisers.autoencoder import Autoencoder
+from memlib.denoisers.network import NetworkDenoiser
+from tests.memlib.denoisers.test_loaders_models import tiny_ldm
 
 Save = Callable[..., Path]
 
 
+def set_config(folder: Path, part: str, **changes: object) -> None:
+    file = folder / part / "config.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), **changes}))
+
+
+@pytest.fixture
+def never_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fail where a network computes with numbers."""
+    for owner, name in ((NetworkDenoiser, "__call__"), (Autoencoder, "encode")):
+        monkeypatch.setattr(owner, name, lambda *_: pytest.fail("it was run"))
+
+
+@pytest.mark.usefixtures("never_run")
 def test_a_forward_that_would_take_minutes_is_refused_before_it_is_run(
     save_model: Save, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = save_model(diffusers.DDPMScheduler())
-    config = folder / "unet/config.json"
-    small = loading.forward_operations(load_denoiser(folder, "cpu").network, (3, 8, 8), None)
-    assert small > 1e4
-    config.write_text(json.dumps({**json.loads(config.read_text()), "sample_size": 1024}))
-    monkeypatch.setattr(loading, "MOST_OPERATIONS", 100 * small)
-    monkeypatch.setattr(loading.NetworkDenoiser, "__call__", lambda *_: pytest.fail("it was run"))
+    monkeypatch.setattr(work, "MOST_OPERATIONS", 1e9)
+    set_config(folder, "unet", sample_size=1024)
     with pytest.raises(ValueError, match="too large to be measured"):
+        load_denoiser(folder, "cpu")
+
+
+@pytest.mark.usefixtures("never_run")
+def test_a_forward_that_would_fill_the_memory_is_refused_before_it_is_run(
+    save_model: Save, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = save_model(diffusers.DDPMScheduler())
+    monkeypatch.setattr(work, "LARGEST_TENSOR", 8 * 64**2 - 1)
+    set_config(folder, "unet", sample_size=64)
+    with pytest.raises(ValueError, match="numbers in one tensor"):
+        load_denoiser(folder, "cpu")
+
+
+@pytest.mark.usefixtures("never_run")
+def test_a_forward_whose_work_cannot_be_estimated_is_refused(
+    save_model: Save, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = save_model(diffusers.DDPMScheduler())
+
+    def fail(*_: object, **__: object) -> None:
+        raise NotImplementedError("no shapes\nhere")
+
+    monkeypatch.setattr(diffusers.UNet2DModel, "forward", fail)
+    with pytest.raises(ValueError, match=r"fails on an image of its own size: no shapes$"):
+        load_denoiser(folder, "cpu")
+
+
+def test_the_autoencoder_counts_as_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tiny_ldm(tmp_path / "ldm")
+    needed = []
+    real = work.check_work
+
+    def counted(name: str, *forwards: Callable[[], object]) -> None:
+        for kept in (forwards[:1], forwards):
+            with FlopCounterMode(display=False) as counter:
+                real(name, *kept)
+            needed.append(counter.get_total_flops())
+
+    monkeypatch.setattr(loading, "check_work", counted)
+    load_denoiser(tmp_path / "ldm", "cpu")
+    alone, both = needed
+    assert both > 2 * alone > 0
+    monkeypatch.setattr(loading, "check_work", real)
+    monkeypatch.setattr(work, "MOST_OPERATIONS", (alone + both) / 2)
+    for owner, name in ((NetworkDenoiser, "__call__"), (Autoencoder, "encode")):
+        monkeypatch.setattr(owner, name, lambda *_: pytest.fail("it was run"))
+    with pytest.raises(ValueError, match="too large to be measured"):
+        load_denoiser(tmp_path / "ldm", "cpu")
+
+
+@pytest.mark.parametrize(
+    ("limit", "value", "said"),
+    [("MOST_TENSORS", 10, "tensors, too many"), ("MOST_PARAMETERS", 1000, "numbers, too many")],
+)
+def test_weights_of_absurd_size_are_refused_before_a_network_is_built(
+    limit: str, value: int, said: str, save_model: Save, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = save_model(diffusers.DDPMScheduler())
+    monkeypatch.setattr(weights, limit, value)
+    monkeypatch.setattr(weights, "_build", lambda *_: pytest.fail("it was built"))
+    with pytest.raises(ValueError, match=said):
+        load_denoiser(folder, "cpu")
+
+
+def test_more_layers_than_the_weights_can_fill_are_refused_before_a_network_is_built(
+    save_model: Save, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To build a network of thousands of layers takes minutes, even without memory."""
+    folder = save_model(diffusers.DDPMScheduler())
+    set_config(folder, "unet", layers_per_block=256)
+    monkeypatch.setattr(weights, "_build", lambda *_: pytest.fail("it was built"))
+    with pytest.raises(ValueError, match="too few for 512 layers"):
         load_denoiser(folder, "cpu")
 
 

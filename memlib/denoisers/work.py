@@ -1,0 +1,86 @@
+"""What a forward takes, found before it is run: shapes alone pass through the network, on torch's
+meta device, which computes nothing and holds nothing.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from torch.utils.flop_counter import FlopCounterMode
+
+MOST_OPERATIONS = 1e13  # of one forward: minutes on a CPU
+LARGEST_TENSOR = 2**28  # numbers in one of its tensors: 1 GiB
+
+
+class _Largest(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Notes how many numbers the largest tensor holds."""
+
+    numbers = 0
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None
+    ) -> Any:
+        found = func(*args, **(kwargs or {}))
+        sizes = [leaf.numel() for leaf in tree_leaves(found) if isinstance(leaf, Tensor)]
+        self.numbers = max(self.numbers, *sizes, 0)
+        return found
+
+
+def check_work(name: str, *forwards: Callable[[], object]) -> None:
+    """Refuse forwards on the meta device that would take too long or too much memory for real.
+
+    Raises ValueError where they take more than `MOST_OPERATIONS` floating-point operations in all,
+    where one of their tensors holds more than `LARGEST_TENSOR` numbers, and where they fail: what
+    cannot be estimated is not run.
+    """
+    counter, largest = FlopCounterMode(display=False), _Largest()  # type: ignore[no-untyped-call]
+    try:
+        with torch.device("meta"), torch.no_grad(), counter, largest:
+            for forward in forwards:
+                forward()
+    except Exception as error:  # a network that cannot draw its own size raises many kinds
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ValueError(
+            f"The network of {name} fails on an image of its own size: {first[:200]}"
+        ) from error
+    operations = float(counter.get_total_flops())
+    if operations > MOST_OPERATIONS:
+        raise ValueError(
+            f"One forward of the network of {name} takes about {operations:.1e} operations, more "
+            f"than {MOST_OPERATIONS:.0e}; it is too large to be measured."
+        )
+    if largest.numbers > LARGEST_TENSOR:
+        raise ValueError(
+            f"One forward of the network of {name} holds {largest.numbers:,} numbers in one "
+            f"tensor, more than {LARGEST_TENSOR:,}; it is too large to be measured."
+        )
+
+
+def network_forward(network: Any, shape: tuple[int, ...], label: int | None) -> Callable[[], Any]:
+    """Return a forward of one image (C, H, W) through another network of the same config."""
+
+    def forward() -> object:
+        y, time = torch.zeros(1, *shape), torch.zeros(1)
+        classes = None if label is None else torch.zeros(1, dtype=torch.long)
+        return _another(network)(y, time, class_labels=classes, return_dict=False)
+
+    return forward
+
+
+def autoencoder_forward(
+    network: Any, latent: tuple[int, ...], picture: tuple[int, ...]
+) -> Callable[[], Any]:
+    """Return the way of one picture (C, H, W) to its latent (c, h, w) and back, the same way."""
+
+    def forward() -> object:
+        another = _another(network)
+        return another.encode(torch.zeros(1, *picture)), another.decode(torch.zeros(1, *latent))
+
+    return forward
+
+
+def _another(network: Any) -> Any:
+    return type(network).from_config(dict(network.config)).eval()
