@@ -254,7 +254,7 @@ def tpr_interval(
         tenth = max(2, len(rest) // 10)
         beyond = np.log((1 - tail ** (1 / n)) / most)
         strict = rest[0] + (rest[:tenth].mean() - rest[tenth]) * max(0.0, float(beyond))
-    low, high = score_share(rate, m)
+    low, high = map(float, score_shares(rate, m))
     below, above = (float((own > cut).mean()) for cut in (strict, at(furthest)))
     return (
         rate,
@@ -269,9 +269,11 @@ def effective(labels: np.ndarray) -> float:
     return len(labels) ** 2 / float((counts**2).sum())
 
 
-def score_share(share: float, n: float, level: float = CONFIDENCE) -> tuple[float, float]:
-    """Give Wilson's interval of a share of n, which need not be whole."""
+def score_shares(
+    shares: np.ndarray | float, n: float, level: float = CONFIDENCE
+) -> tuple[np.ndarray, np.ndarray]:
+    """Give the ends of Wilson's intervals of shares of n, which need not be whole."""
     z = float(norm.isf((1 - level) / 2))
-    middle, scale = share + z**2 / (2 * n), 1 + z**2 / n
-    half = z * float(np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2)))
-    return max(0.0, (middle - half) / scale), min(1.0, (middle + half) / scale)
+    middle, scale = shares + z**2 / (2 * n), 1 + z**2 / n
+    half = z * np.sqrt(shares * (1 - np.asarray(shares)) / n + z**2 / (4 * n**2))
+    return np.maximum(0.0, (middle - half) / scale), np.minimum(1.0, (middle + half) / scale)

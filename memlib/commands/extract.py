@@ -12,8 +12,8 @@ from pathlib import Path
 from memlib.commands.inputs import load_model, model_arguments, settings_arguments, settings_of
 from memlib.commands.progress import Report
 from memlib.extraction import read_generations
-from memlib.extraction.attack_settings import DRAWING, GUIDANCE, AttackSettings
-from memlib.extraction.stages import FOLDER, attack_run
+from memlib.extraction.stages import DRAWING, FOLDER, GUIDANCE, AttackSettings, attack_run
+from memlib.sources import inherited
 
 NAME = "extract"
 USUAL = AttackSettings()
@@ -36,7 +36,7 @@ def run(asked: argparse.Namespace, report: Report) -> None:
     """Draw what is missing of the run and name its folder."""
     settings = settings_of(asked, USUAL, ("method", *DRAWING, *GUIDANCE))
     denoiser = load_model(asked.model, asked.label, asked.device)
-    *_, folder = attack_run(denoiser, settings, asked.output, report.stage)
+    *_, folder = attack_run(denoiser, settings, asked.output, report.stage, roots=inherited())
     images = len(read_generations(folder))
     report.result(
         {"folder": str(folder), "images": images, "method": settings.method},

@@ -14,6 +14,7 @@ from memlib.denoisers import NetworkDenoiser, load_denoiser
 from memlib.images import ImageSet, load_images
 from memlib.images.transform import FITS
 from memlib.options import Options
+from memlib.sources import inherited
 from memlib.workspace import Sources, Workspace, open_workspace
 
 S = TypeVar("S", bound=Options)
@@ -84,7 +85,9 @@ def settings_of(asked: argparse.Namespace, usual: S, names: Sequence[str]) -> S:
 def load_model(model: str, label: int | None, device: str | None) -> NetworkDenoiser:
     """The model on a device; ValueError for a device that is not there."""
     try:
-        return load_denoiser(model, torch.device(device) if device else None, label=label)
+        return load_denoiser(
+            model, torch.device(device) if device else None, label=label, roots=inherited()
+        )
     except (
         RuntimeError,
         AssertionError,
@@ -131,6 +134,7 @@ def load(
             limit,
             fit=of.fit,
             mirror=of.mirror,
+            roots=inherited(),
             callback=report.stage("Reading images"),
         )
 

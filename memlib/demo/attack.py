@@ -30,7 +30,7 @@ from memlib.extraction import (
     training_set,
 )
 from memlib.extraction.control import same_test
-from memlib.extraction.cost import guidance_cost
+from memlib.extraction.cost import fitting_cost, guidance_cost
 from memlib.extraction.matches import CRITERIA, TrainingSet
 from memlib.neighbours import duplicates
 from memlib.progress import Stages
@@ -159,8 +159,8 @@ def attack_tables() -> dict[str, pd.DataFrame]:
         table = match(found, training)
         copy = CRITERIA["ratio"].holds(table["ratio"].to_numpy())
         guided = found.manifest.get("surrogate")
-        cost = guidance_cost(denoiser, guided) if guided else None
-        attack = Attack.of(name, found, table, copy, training.groups, own, cost)
+        timed = (guidance_cost(denoiser, guided), fitting_cost(denoiser, guided)) if guided else ()
+        attack = Attack.of(name, found, table, copy, training.groups, own, *timed)
         if name == UNCONDITIONAL:
             own = attack.image[:OWN]
         attacks.append(attack)

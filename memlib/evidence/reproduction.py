@@ -115,8 +115,10 @@ def different(groups: Tensor | np.ndarray, chosen: np.ndarray) -> int:
 
 
 def at_most(samples: int, hits: int = 0, confidence: float = 0.95) -> float:
-    """The largest share of copies among all the model draws that `hits` of `samples` leave possible
-    (one-sided Clopper-Pearson).
+    """Give the largest share of copies among all the model draws that `hits` of `samples` allow.
+
+    One-sided (Clopper-Pearson): every "at most" of pages, tables and sentences is this bound with
+    95% confidence. Brackets hold two-sided intervals.
     """
     return float(
         binomtest(hits, samples, alternative="less").proportion_ci(confidence, "exact").high

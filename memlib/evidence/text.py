@@ -26,7 +26,9 @@ def short(value: float) -> str:
 
 
 def share(count: int, of: int) -> str:
-    """Write a rate in percent; beside a rate of 0 its upper bound: "0 (at most 0.29%)"."""
+    """Write a rate in percent; beside a rate of 0 its upper bound (`at_most`: 95%, one-sided):
+    "0 (at most 0.29%)".
+    """
     return f"{count / of:.1%}" if count else f"0 (at most {100 * at_most(of):.2g}%)"
 
 

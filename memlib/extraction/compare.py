@@ -20,8 +20,9 @@ class Attack:
     copies, -1 for none.
 
     `own` (N,) says the same of the images that its surrogate was fitted to, where they are known;
-    an unconditional run has none. `guidance` is the measured cost of a guidance step in network
-    forwards (`guidance_cost`); without it the surrogate's count of arithmetic operations stands in.
+    an unconditional run has none. `guidance` and `fitting` are the costs of a guidance step and of
+    the surrogate in network forwards, as timed on this device (`guidance_cost`, `fitting_cost`);
+    without them the surrogate's own counts of arithmetic operations stand in.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Attack:
     image: Tensor
     own: Tensor | None = None
     guidance: float | None = None
+    fitting: float | None = None
 
     @classmethod
     def of(
@@ -41,10 +43,11 @@ class Attack:
         groups: Tensor,
         own: Tensor | None = None,
         guidance: float | None = None,
+        fitting: float | None = None,
     ) -> "Attack":
         """Take the image each generation copies from its table of matches."""
         image = copied_image(table, copy, groups)
-        return cls(name, generations, copy, image, own, guidance)
+        return cls(name, generations, copy, image, own, guidance, fitting)
 
     @property
     def surrogate(self) -> dict[str, Any] | None:
@@ -59,7 +62,8 @@ class Attack:
         if self.surrogate is None:
             return 0.0
         drawn = self.surrogate["settings"]["generated"] * self.steps
-        return float(drawn + self.surrogate["evaluations"])
+        fitting = self.surrogate["evaluations"] if self.fitting is None else self.fitting
+        return float(drawn + fitting)
 
     @property
     def steps(self) -> int:

@@ -1,4 +1,4 @@
-"""What a guidance step costs on a device, in network forwards."""
+"""What guidance and the training of its classifier cost on a device, in network forwards."""
 
 import statistics
 import time
@@ -6,13 +6,16 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
 
 from memlib.denoisers import Denoiser
 from memlib.extraction.classifier import TimeResNet
-from memlib.extraction.generations import PART
+from memlib.extraction.training import BATCH
 
-REPEATS = 7
-_measured: dict[tuple[object, ...], float] = {}
+REPEATS = 5
+Ratios = tuple[float, float]  # times of a guidance step and of an update, over that of a forward
+_measured: dict[tuple[object, ...], Ratios] = {}
 
 
 def guidance_cost(denoiser: Denoiser, surrogate: Mapping[str, Any]) -> float:
@@ -20,28 +23,80 @@ def guidance_cost(denoiser: Denoiser, surrogate: Mapping[str, Any]) -> float:
     the network, both for a part of 64 images.
 
     `surrogate` is its description, as a run's manifest has it. A classifier of the same size with
-    random weights is timed, alternately with the network; the median of seven ratios is kept for
+    random weights is timed, alternately with the network; the median of five ratios is kept for
     the model, the classifier and the device.
     """
+    return _ratios(denoiser, surrogate)[0]
+
+
+def fitting_cost(denoiser: Denoiser, surrogate: Mapping[str, Any]) -> float:
+    """Say what a surrogate cost beyond drawing its images, in network forwards of one image:
+
+        N (one forward describes an image) + updates * 64 * time(update) / time(forward)
+
+    An update of the classifier (forward, backward and AdamW, 64 images) is timed like a guidance
+    step. A distilled surrogate trains two classifiers, and what the first says of each batch is
+    charged like a guidance step, which takes longer. Features that are not the model's own are not
+    charged.
+    """
+    settings = surrogate["settings"]
+    guidance, update = _ratios(denoiser, surrogate)
+    if settings["kind"] == "distilled":
+        update = 2 * update + guidance
+    described = settings["generated"] if settings["features"] == "denoiser" else 0
+    return float(described + settings["updates"] * BATCH * update)
+
+
+def _guidance(classifier: TimeResNet, images: Tensor) -> Callable[[], None]:
+    classifier.eval().requires_grad_(False)
+
+    def step() -> None:
+        y = images.clone().requires_grad_()
+        torch.autograd.grad(classifier(y, 1.0).log_softmax(1)[:, 0].sum(), y)
+
+    return step
+
+
+def _training(classifier: TimeResNet, images: Tensor) -> Callable[[], None]:
+    optimiser = torch.optim.AdamW(classifier.parameters(), fused=images.device.type != "mps")
+    level = torch.ones(len(images), device=images.device)
+    target = torch.zeros(len(images), dtype=torch.long, device=images.device)
+
+    def update() -> None:
+        optimiser.zero_grad()
+        cross_entropy(classifier(images, level), target).backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+
+    return update
+
+
+def _ratios(denoiser: Denoiser, surrogate: Mapping[str, Any]) -> Ratios:
     layout, classes = surrogate["settings"]["layout"], len(surrogate["kept"])
     key = (denoiser.digest, str(denoiser.device), layout, classes)
     if key not in _measured:
         blocks, width = TimeResNet.LAYOUTS[layout]
-        network = TimeResNet(denoiser.shape[0], classes, blocks, width)
-        network = network.to(denoiser.device).eval().requires_grad_(False)
-        images = torch.zeros(PART, *denoiser.shape, device=denoiser.device)
-
-        def guide() -> None:
-            with torch.enable_grad():
-                y = images.clone().requires_grad_()
-                torch.autograd.grad(network(y, 1.0).log_softmax(1)[:, 0].sum(), y)
+        images = torch.zeros(BATCH, *denoiser.shape, device=denoiser.device)
 
         def forward() -> None:
             with torch.no_grad():
                 denoiser(images, 1.0)
 
-        ratios = [_seconds(guide) / _seconds(forward) for _ in range(REPEATS + 1)]
-        _measured[key] = statistics.median(ratios[1:])  # the first pair warms up
+        with torch.enable_grad():
+            works = [
+                work(
+                    TimeResNet(denoiser.shape[0], classes, blocks, width).to(images.device), images
+                )
+                for work in (_guidance, _training)
+            ]
+            times = [
+                [_seconds(each) for each in (*works, forward)] for _ in range(REPEATS + 1)
+            ]  # the first round warms up
+        guided, trained, passed = zip(*times[1:], strict=True)
+        guidance, update = (
+            statistics.median(one / other for one, other in zip(work, passed, strict=True))
+            for work in (guided, trained)
+        )
+        _measured[key] = guidance, update
     return _measured[key]
 
 

@@ -3,12 +3,10 @@
 import numpy as np
 import pandas as pd
 import streamlit as st
-import torch
 
 from memlib.evidence import clusters, comparisons
 from memlib.images import HELD_OUT
 from memlib.measures import MEASURES
-from memlib.neighbours import NEAR_DUPLICATE
 from memlib.workspace import Workspace
 from pages.evidence.panels import disagreement_panel, missing_panel, sampling, scatter_panel
 from pages.evidence.tables import quality_panel
@@ -50,8 +48,7 @@ def main() -> None:
     values, _, order = measured(loaded)
     truth = ground_truth(loaded)
     sampling(loaded)
-    alike = neighbours.groups(loaded, neighbours.Alike("pixels", NEAR_DUPLICATE, False))
-    groups = torch.from_numpy(alike)
+    groups = neighbours.near_duplicates(loaded)
     counts = np.zeros(len(loaded.images), int) if truth is None else truth.counts
     if truth is not None:
         summary(loaded, truth, groups)

@@ -3,8 +3,7 @@
 import streamlit as st
 
 from memlib.extraction import read_generations
-from memlib.extraction.attack_settings import DRAWING, GUIDANCE, METHODS, AttackSettings
-from memlib.extraction.stages import attack_run
+from memlib.extraction.stages import DRAWING, GUIDANCE, METHODS, AttackSettings, attack_run
 from memlib.images import to_pixels
 from memlib.progress import Progress
 from memlib.workspace import Workspace

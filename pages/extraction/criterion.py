@@ -161,5 +161,8 @@ def headline(
 
 
 def _interval(which: np.ndarray) -> str:
+    """Write how sure a rate is: its interval, or for a rate of 0 what it may be at most."""
+    if not which.any():
+        return f"with 95% confidence at most {at_most(len(which)):.2%}, one-sided"
     low, high = wilson(int(which.sum()), len(which))
     return f"95% interval {low:.1%} to {high:.1%}"

@@ -22,7 +22,7 @@ from memlib.extraction import (
     read_manifest,
     similarities,
 )
-from memlib.extraction.cost import guidance_cost
+from memlib.extraction.cost import fitting_cost, guidance_cost
 from memlib.extraction.matches import TrainingSet
 from memlib.workspace import Workspace
 from pages.figures.style import CONFIG, GROUP_COLOURS, LEGEND, literal
@@ -70,8 +70,11 @@ def comparison(
         replace(
             attack,
             own=_own_images(attack, drawn),
-            guidance=guidance_cost(loaded.denoiser, attack.surrogate) if attack.surrogate else None,
+            guidance=guidance_cost(loaded.denoiser, attack.surrogate),
+            fitting=fitting_cost(loaded.denoiser, attack.surrogate),
         )
+        if attack.surrogate
+        else attack
         for attack in everyone
     ]
     fewest = min(len(attack.copy) for attack in everyone)
@@ -89,10 +92,10 @@ def comparison(
         budget = min(float(attack.evaluations()[-1]) for attack in known)
         st.subheader(f"At {budget:,.0f} network forwards each")
         st.caption(
-            "All costs are counted, in network forwards: the images a surrogate was fitted to, "
-            "their description, its classifier's training, and a guidance step as timed on this "
-            "device. *Different images* are found by the guided generations alone, *with own "
-            "images* by them and the images the surrogate was fitted to."
+            "All costs are counted, in network forwards: the images a surrogate was fitted to and "
+            "their description; and, as timed on this device, its classifier's training and the "
+            "guidance steps. *Different images* are found by the guided generations alone, *with "
+            "own images* by them and the images the surrogate was fitted to."
         )
         st.dataframe(
             compared(known, forwards=budget),
@@ -158,7 +161,7 @@ _COLUMNS = {
     "network forwards": st.column_config.NumberColumn(format="localized"),
     HELD_OUT_RATE: st.column_config.TextColumn(
         help="Generations the same test calls copies of images the model never saw: its false "
-        "positives; for none the upper end of the 95% interval.",
+        "positives. At most: with 95% confidence, one-sided.",
     ),
 }
 

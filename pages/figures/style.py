@@ -1,10 +1,12 @@
 """One style for every figure: colours, the legend, what the tool bar offers, text as text."""
 
 import html
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
+import streamlit as st
 
 GREY = "#8a8696"  # seen on light and dark
 GROUP_COLOURS = ("#a63a8c", "#e0704f", "#4a8fa8", GREY, "#5a8f62", "#c9a13b")
@@ -17,14 +19,22 @@ CONFIG = {
 TEXTS = {"name", "text", "hovertext", "ticktext", "title", "label", "prefix", "x", "y"}
 
 
-def literal(figure: go.Figure) -> dict[str, Any]:
+def literal(figure: go.Figure | Callable[[], go.Figure], key: tuple = ()) -> Any:
     """Return a figure whose every text is drawn as it is written.
 
     Plotly reads <b>, <a href=...> and &amp; in names, labels and titles, and names come from
     outside. Every figure is drawn through here; only templates of the hover text are left as they
-    are.
+    are. Where `figure` makes one, it does so once a process for each `key`, which names all
+    that it depends on: what says the same as before is not drawn again.
     """
+    if not isinstance(figure, go.Figure):
+        return _kept(key, figure)
     return {name: _literal(part, name) for name, part in figure.to_dict().items()}
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _kept(key: tuple, _make: Callable[[], go.Figure]) -> go.Figure:
+    return go.Figure(literal(_make()))  # which Streamlit need not check again
 
 
 def _literal(part: Any, name: str) -> Any:

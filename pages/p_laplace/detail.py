@@ -1,17 +1,21 @@
 """The selected image: its maps over p and noise level, its numbers, K against noise level."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
-import streamlit as st
 
 from memlib.images import HELD_OUT
-from memlib.measures import LEVELS, Row
+from memlib.measures import LEVELS
 from memlib.measures.result import interval
-from pages.figures.curves import statistic_curves
-from pages.figures.style import CONFIG, literal
+from pages.figures.style import GROUP_COLOURS
 from pages.p_laplace.sphere_view import CURVES, MEASURE, Sphere
-from pages.ranking.facts import facts
+from pages.ranking.look import Look, band
+from pages.ranking.ranked import large
 from pages.ranking.view import Picture
+from pages.widgets.explorer import Detail, Entry, Line, Lines, Number
+from pages.widgets.player import Axis
 
 LOSS = (
     "|noise - n|² a dimension, of the same forwards. At the default radius this is the "
@@ -19,67 +23,112 @@ LOSS = (
 )
 
 
-def detail(
-    view: Sphere, picture: Picture, row: pd.Series, table: pd.DataFrame, found: dict[float, Row]
-) -> None:
-    """Draw the selected image: maps over p and noise level, numbers, and K against noise level.
+@dataclass(frozen=True)
+class SphereLook(Look):
+    """What the page says of measured images; maps are computed for the selected one alone."""
 
-    `row` is its line of the whole `table`, `found` its rows with maps by noise level.
-    """
-    st.text(picture.name)
-    view.player(picture, found, "p-map")
-    numbers = st.columns(4)
-    numbers[0].metric(
-        "Minus reference" if view.minus_reference else f"K, p = {view.p:g}",
-        f"{row['value']:.4f}",
-        help=MEASURE.definition,
-    )
-    bound = "; for the difference an upper bound" if view.minus_reference else ""
-    low, high = interval(
-        {"value": row["value"], "stderr": row["stderr"]}, MEASURE.read(view.parameters).degrees
-    )
-    range_ = "" if np.isnan(low) else f" 95% interval: {low:.4f} to {high:.4f}."
-    numbers[1].metric(
-        "Standard error",
-        "unknown" if np.isnan(row["stderr"]) else f"± {row['stderr']:.4f}",
-        help=f"From the spread between pairs of directions{bound}.{range_}",
-    )
-    numbers[2].metric(
-        "Rank",
-        f"{row['rank']:,} of {len(table):,}",
-        help="Among all measured images, whatever the filters; 1 is the most memorised.",
-    )
-    numbers[3].metric(f"Loss{view.minus}", f"{row['loss']:.4f}", help=LOSS)
-    facts(row, view.loaded)
-    curves = {
-        f"p = {power:g}": [result[f"K_{power:g}"] for result in found.values()] for power in CURVES
-    }
-    st.plotly_chart(
-        literal(
-            statistic_curves(
-                np.array(list(found)),
-                curves,
-                view.sigma,
-                held_out_band(view, table),
-                f"K{view.minus}",
-            )
-        ),
-        key="p-curve",
-        config=CONFIG,
-        alt="K against noise level for several p",
-    )
+    view: Sphere
 
+    @property
+    def key(self) -> tuple:
+        return (*super().key, *(hash(frozenset(rows)) for rows in self.levels.values()))
 
-def held_out_band(view: Sphere, table: pd.DataFrame) -> tuple[str, np.ndarray, np.ndarray] | None:
-    """K at p = 1 of the held-out images at the levels where all of them are measured."""
-    if "group" not in table or not (table["group"] == HELD_OUT).any():
-        return None
-    held_out = table.loc[table["group"] == HELD_OUT, "id"]
-    columns = {}
-    for level in LEVELS:
-        rows = view.at(level).stored()
-        if all(image in rows for image in held_out):
-            columns[level] = [rows[image]["K_1"] for image in held_out]
-    if len(columns) < 2:
-        return None
-    return "held-out images, p = 1", np.array(list(columns)), np.array(list(columns.values())).T
+    @property
+    def shown(self) -> tuple:
+        return (self.view.p, self.view.fine, self.view.radius)
+
+    @property
+    def axis(self) -> str:
+        return self.view.title
+
+    @property
+    def levels(self) -> dict[float, dict[str, dict]]:
+        """The measured rows at each ranked noise level, by id."""
+        found = {level: self.view.at(level).stored() for level in LEVELS}
+        return {level: rows for level, rows in found.items() if rows}
+
+    def line(self, value: float) -> str:
+        return f"{value:.4f}"
+
+    def numbers(self) -> Sequence[Number]:
+        view = self.view
+        bound = "; for the difference an upper bound" if view.minus_reference else ""
+        return [
+            Number(
+                "Minus reference" if view.minus_reference else f"K, p = {view.p:g}",
+                MEASURE.definition,
+            ),
+            Number("Standard error", f"From the spread between pairs of directions{bound}."),
+            Number(
+                "Rank", "Among all measured images, whatever the filters; 1 is the most memorised."
+            ),
+            Number(f"Loss{view.minus}", LOSS),
+        ]
+
+    def entry(self, row: pd.Series) -> Entry:
+        value, error = float(row["value"]), float(row["stderr"])
+        degrees = MEASURE.read(self.view.parameters).degrees
+        low, high = interval({"value": value, "stderr": error}, degrees)
+        image = str(row["id"])
+        known = {level: rows[image] for level, rows in self.levels.items() if image in rows}
+        return Entry(
+            id=image,
+            name=str(row["name"]),
+            facts=self.told(row),
+            value=value,
+            numbers=[
+                (f"{value:.4f}", ""),
+                (
+                    "unknown" if np.isnan(error) else f"± {error:.4f}",
+                    "" if np.isnan(low) else f"95% interval: {low:.4f} to {high:.4f}.",
+                ),
+                (f"{row['rank']:,} of {len(self.table):,}", ""),
+                (f"{row['loss']:.4f}", ""),
+            ],
+            x=list(known),
+            curves=[[float(one[f"K_{power:g}"]) for one in known.values()] for power in CURVES],
+        )
+
+    def curve(self) -> Lines:
+        view, levels = self.view, self.levels
+        values = [
+            row[f"K_{power:g}"]
+            for rows in levels.values()
+            for row in rows.values()
+            for power in CURVES
+        ]
+        series = [f"p = {power:g}" for power in CURVES]
+        return Lines(
+            alt="K against noise level for several p",
+            titles=("noise level σ", f"K{view.minus}"),
+            series=list(zip(series, GROUP_COLOURS, strict=False)),
+            x=list(levels),
+            reach=(float(np.min(values)), float(np.max(values))),
+            band=self._held_out(),
+            at=view.sigma,
+        )
+
+    def _held_out(self) -> Line | None:
+        """K at p = 1 of the held-out images at the levels where all of them are measured."""
+        if "group" not in self.table or not (self.table["group"] == HELD_OUT).any():
+            return None
+        held_out = self.table.loc[self.table["group"] == HELD_OUT, "id"]
+        columns = {
+            level: [rows[image]["K_1"] for image in held_out]
+            for level, rows in self.levels.items()
+            if all(image in rows for image in held_out)
+        }
+        if len(columns) < 2:
+            return None
+        low, high = band(np.array(list(columns.values())).T)
+        return Line("held-out images, p = 1, 10 to 90%", list(columns), high, low)
+
+    def axes(self) -> Sequence[Axis]:
+        return self.view.axes()
+
+    def detail(self, picture: Picture) -> Detail | None:
+        found = self.view.known_maps(picture)
+        if found is None:
+            return None
+        curves = [[row[f"K_{power:g}"] for row in found.values()] for power in CURVES]
+        return Detail(self.view.kinds(found), curves, list(found), large(picture))

@@ -3,20 +3,21 @@ owes to simpler ones.
 """
 
 import numpy as np
-import pandas as pd
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
-from memlib.measures import LEVELS, POWERS, PLaplaceSettings
+from memlib.measures import LEVELS, POWERS, PLaplaceSettings, Row
 from memlib.measures.plaplace import RANKING
 from memlib.runs import result_table
 from memlib.workspace import Workspace
-from pages.p_laplace.detail import detail
+from pages.p_laplace.detail import SphereLook
 from pages.p_laplace.panels import closer_look
 from pages.p_laplace.separation import against_loss, separation
 from pages.p_laplace.sphere_view import MEASURE, PAGE, Sphere
+from pages.ranking.look import measured_key
 from pages.ranking.measuring import measuring
 from pages.ranking.overview import overview
-from pages.ranking.ranked import Ranked, ranked_images
+from pages.ranking.ranked import ranked_images
 from pages.ranking.settings import settings_controls
 from pages.ranking.table import table_and_source
 from pages.session import workspace
@@ -38,12 +39,11 @@ def main() -> None:
         "around. The p-Laplace adds up how much flows inward through a sphere around it: 1 for a "
         "perfectly memorised image, 0 where the model sees nothing there."
     )
-    view = settings(loaded)
-    measuring(view)
-    rows = {
-        image: {**row, "value": row[f"K_{view.p:g}"], "stderr": row[f"stderr_{view.p:g}"]}
-        for image, row in view.stored().items()
-    }
+    left, right = st.columns(2)
+    view = settings(loaded, left)
+    with right:
+        measuring(view)
+    rows = ranked_rows(view)
     if not rows:
         st.info(
             "Nothing has been measured with these settings yet. Choose images above and measure "
@@ -51,16 +51,46 @@ def main() -> None:
             icon=":material/hourglass_empty:",
         )
         return
-    ranked = browse(view, result_table(loaded.images, rows, MEASURE.direction))
-    if ranked is not None:
-        overview(ranked, view.title, f"K, p = {view.p:g},")
-        against_loss(view, ranked)
-        separation(view, ranked)
-        table_and_source(view, ranked, view.title, "p-laplace")
+    key = ("table", view.token, view.p, measured_key(loaded.images, rows))
+    table = workspace.once(key, lambda: result_table(loaded.images, rows, MEASURE.direction))
+    look = SphereLook(view, table, rows)
+    ranked = ranked_images(PAGE, look)
+    if ranked is None:
+        return
+    picture = ranked.picture
+    closer_look(view, picture, np.asarray(table["value"]))
+    overview(look, ranked, f"K, p = {view.p:g},")
+    against_loss(view, ranked)
+    separation(view, ranked)
+    table_and_source(view, ranked, view.title, "p-laplace")
+    missing = view.unmapped(picture)
+    ranked.finish(
+        look,
+        f"Maps at {len(missing)} noise levels",
+        view.map_forwards(len(missing)),
+        lambda progress: view.take(picture, missing, progress, **view.with_maps),
+        "Stopping keeps the finished noise levels.",
+    )
 
 
-def settings(loaded: Workspace) -> Sphere:
-    """Draw what is ranked and how it is measured. ValueError where values do not fit together."""
+def ranked_rows(view: Sphere) -> dict[str, Row]:
+    """The measured rows by id, with K at the ranked p as their value."""
+    rows = view.stored()
+
+    def make() -> dict[str, Row]:
+        return {
+            image: {**row, "value": row[f"K_{view.p:g}"], "stderr": row[f"stderr_{view.p:g}"]}
+            for image, row in rows.items()
+        }
+
+    key = ("ranked", view.token, view.p, measured_key(view.loaded.images, rows))
+    return workspace.once(key, make)
+
+
+def settings(loaded: Workspace, room: DeltaGenerator) -> Sphere:
+    """Draw what is ranked and, in the `room`, how it is measured. ValueError where values do not
+    fit together.
+    """
     denoiser = loaded.denoiser
     levels = [sigma for sigma in LEVELS if denoiser.sigma_floor <= sigma <= denoiser.sigma_max] or [
         denoiser.sigma_max
@@ -79,8 +109,8 @@ def settings(loaded: Workspace) -> Sphere:
     row.segmented_control(
         "Noise level σ", sigma.options, required=True, key=sigma.key(), format_func=sigma.words
     )
-    with st.expander("Settings", icon=":material/tune:"):
-        columns = st.columns(5)
+    with room.expander("Settings", icon=":material/tune:"):
+        columns = [*st.columns(3), *st.columns(2)]
         chosen = settings_controls(PAGE, USUAL, ("directions", "center", "seed"), columns)
         fine = columns[3].number_input(
             "Directions for maps",
@@ -103,18 +133,18 @@ def settings(loaded: Workspace) -> Sphere:
         loaded,
         MEASURE.name,
         chosen.parameters,
-        minus_reference(loaded),
+        minus_reference(loaded, row),
         POWER.value(),
         int(fine) // 2 * 2,
     )
     return view.at(sigma.value(), float(radius))
 
 
-def minus_reference(loaded: Workspace) -> bool:
+def minus_reference(loaded: Workspace, row: DeltaGenerator) -> bool:
     """Draw whether the reference's value is subtracted."""
     if loaded.reference is None:
         return False
-    st.segmented_control(
+    row.segmented_control(
         "Show",
         SHOWN.options,
         required=True,
@@ -123,22 +153,6 @@ def minus_reference(loaded: Workspace) -> bool:
         "not remember it. Its value can be taken away.",
     )
     return SHOWN.value() == MINUS
-
-
-def browse(view: Sphere, table: pd.DataFrame) -> Ranked | None:
-    """Draw the gallery, the selected image and a closer look at it; None where no image passes.
-
-    No fragment: a click in one would not end the work going on in it.
-    """
-    ranked = ranked_images(PAGE, view, table, lambda value: f"{value:.4f}")
-    if ranked is None:
-        return None
-    with ranked.side:
-        found = view.maps(ranked.picture)
-        if found:
-            detail(view, ranked.picture, ranked.row, table, found)
-    closer_look(view, ranked.picture, np.asarray(table["value"]))
-    return ranked
 
 
 main()

@@ -1,16 +1,18 @@
 """What K owes to the denoising loss, and which groups each p and noise level separates."""
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 from scipy.stats import spearmanr
 
+from memlib.evidence import auc_text, clusters
 from memlib.images import HELD_OUT
 from memlib.measures import LEVELS, POWERS
-from memlib.statistics import auc_interval
 from pages.figures.spread import against_control
 from pages.figures.style import CONFIG, literal
 from pages.p_laplace.sphere_view import PAGE, Sphere
 from pages.ranking.ranked import Ranked
+from pages.session import neighbours, workspace
 from pages.session.messages import plain
 
 SEPARATED = PAGE.one_of("separate", list[str](), "", of_model=True)
@@ -22,15 +24,11 @@ def against_loss(view: Sphere, ranked: Ranked) -> None:
     st.subheader("Against the denoising loss")
     left, right = st.columns([3, 2], gap="medium")
     with left:
+        control = f"denoising loss of the same forwards{view.minus}"
         st.plotly_chart(
             literal(
-                against_control(
-                    table,
-                    "loss",
-                    view.title,
-                    f"denoising loss of the same forwards{view.minus}",
-                    ".4f",
-                )
+                lambda: against_control(table, "loss", view.title, control, ".4f"),
+                ("loss", *ranked.key),
             ),
             key="loss-chart",
             config=CONFIG,
@@ -58,8 +56,8 @@ def against_loss(view: Sphere, ranked: Ranked) -> None:
 
 
 def separation(view: Sphere, ranked: Ranked) -> None:
-    """Draw how well each p and level separates each group from the held-out images, with bootstrap
-    intervals, among the images that pass the filters.
+    """Draw how well each p and level separates each group from the held-out images, with intervals
+    over clusters, among the images that pass the filters.
     """
     table, said = ranked.table, ranked.said
     kinds = kinds_of(table)
@@ -81,13 +79,22 @@ def separation(view: Sphere, ranked: Ranked) -> None:
         format_func=plain,
         key=choice.key(),
     )
+    images = view.loaded.images
+    labels = clusters(images, neighbours.near_duplicates(view.loaded))
     kind_of = dict(zip(table["id"], kinds, strict=True))
-    lines = [line for level in LEVELS if (line := _line(view.at(level), kind_of, choice.value()))]
+    kind = np.array([kind_of.get(image, "") for image in images.ids])
+    sides = kind == choice.value(), kind == HELD_OUT
+    views = [view.at(level) for level in LEVELS]
+    known = tuple((one.token, hash(frozenset(one.stored()))) for one in views)
+    lines = workspace.once(
+        ("separation", choice.value(), known, *ranked.key),
+        lambda: [line for one in views if (line := _line(one, *sides, labels))],
+    )
     st.dataframe(lines, hide_index=True, height="content", alt="AUC by p and noise level")
     st.caption(
-        f"Area under the ROC curve among {said}, and its 95% bootstrap interval over images. The "
-        "direction of each number is fixed by its definition. Levels that are not measured are "
-        "left out."
+        f"Area under the ROC curve among {said}, and its 95% interval. Near-duplicates and "
+        "variants of one drawing count as one image. The direction of each number is fixed by its "
+        "definition. Levels that are not measured are left out."
     )
 
 
@@ -114,18 +121,21 @@ def ordered_kinds(kinds: pd.Series, table: pd.DataFrame) -> list[str]:
     return [kind for kind in order if kind != HELD_OUT]
 
 
-def _line(view: Sphere, kind_of: dict[str, str], group: str) -> dict[str, str] | None:
-    """AUC and interval of each number at the view's level; None where too few are measured."""
-    rows = view.stored()
-    ours = [row for image, row in rows.items() if kind_of.get(image) == group]
-    theirs = [row for image, row in rows.items() if kind_of.get(image) == HELD_OUT]
-    if len(ours) < 2 or len(theirs) < 2:
+def _line(
+    view: Sphere, above: np.ndarray, below: np.ndarray, labels: np.ndarray
+) -> dict[str, str] | None:
+    """AUC and interval of each number at the view's level, for masks (N,) of images and their
+    cluster labels; None where too few are measured.
+    """
+    rows, ids = view.stored(), view.loaded.images.ids
+    known = np.array([image in rows for image in ids])
+    if (above & known).sum() < 2 or (below & known).sum() < 2:
         return None
     numbers = [(f"K, p = {power:g}{view.minus}", f"K_{power:g}", 1) for power in POWERS]
     line = {"σ": f"{view.sigma:g}"}
     for name, column, sign in [*numbers, (f"denoising loss{view.minus}", "loss", -1)]:
-        auc, low, high = auc_interval(
-            [sign * row[column] for row in ours], [sign * row[column] for row in theirs]
+        values = np.array(
+            [sign * rows[image][column] if image in rows else np.nan for image in ids]
         )
-        line[name] = f"{auc:.3f} ({low:.3f} to {high:.3f})"
+        line[name] = auc_text(values, above, below, labels)
     return line

@@ -2,6 +2,7 @@
 maps.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -63,38 +64,70 @@ class Sphere(View):
         all measured.
         """
         missing = [view for view in spheres.values() if not view.has(picture, **changes)]
-
-        def measure(progress: Progress) -> None:
-            for place, view in enumerate(missing):
-                progress(place, len(missing))
-                view.row(picture, **changes)
-
-        forwards = len(missing) * self.fine * len(self.models)
-        seconds = workspace.seconds(self.loaded.denoiser, forwards) if missing else 0.0
         if missing and not long_work(
             what.format(len(missing)),
-            seconds,
-            measure,
+            workspace.seconds(self.loaded.denoiser, self.map_forwards(len(missing))),
+            lambda progress: self.take(picture, missing, progress, **changes),
             keeps=f"Stopping keeps the finished {keeps}.",
         ):
             return None
         return {place: view.row(picture, **changes) for place, view in spheres.items()}
 
-    def maps(self, picture: Picture) -> dict[float, Row] | None:
-        """The picture's rows with maps for all p, by noise level: the ranked one and others around
-        it, inside the model's range.
+    def take(
+        self,
+        picture: Picture,
+        spheres: Sequence[Self],
+        progress: Progress,
+        **changes: Any,
+    ) -> None:
+        """Measure the picture on some spheres."""
+        for place, view in enumerate(spheres):
+            progress(place, len(spheres))
+            view.row(picture, **changes)
+
+    def map_forwards(self, spheres: int) -> int:
+        """Network forwards of a picture on so many spheres, with the directions of its maps."""
+        return spheres * self.fine * len(self.models)
+
+    @property
+    def map_levels(self) -> list[float]:
+        """The noise levels of one image's maps: the ranked one and others around it, inside the
+        model's range.
         """
         denoiser = self.loaded.denoiser
         low, high = max(0.1, denoiser.sigma_floor * 1.01), min(5.0, denoiser.sigma_max * 0.99)
         around = np.geomspace(low, high, STEPS - 1) if low < high else np.array([])
-        levels = sorted({float(f"{level:.3g}") for level in around} | {self.sigma})
-        spheres = {level: self.at(level) for level in levels}
-        asked = {"p": list(FINE), "directions": self.fine, "keep_maps": True}
-        return self.measured(picture, spheres, "Maps at {} noise levels", "noise levels", **asked)
+        return sorted({float(f"{level:.3g}") for level in around} | {self.sigma})
 
-    def player(self, picture: Picture, found: dict[float, Row], key: str) -> None:
-        """The picture's maps, with sliders over p and noise level."""
-        levels, rows, minus = list(found), list(found.values()), self.minus_reference
+    @property
+    def mapped(self) -> dict[float, Self]:
+        """The spheres of one image's maps, by noise level."""
+        return {level: self.at(level) for level in self.map_levels}
+
+    @property
+    def with_maps(self) -> dict[str, Any]:
+        """What is asked for one image's maps beyond the ranking's settings."""
+        return {"p": list(FINE), "directions": self.fine, "keep_maps": True}
+
+    def unmapped(self, picture: Picture) -> list[Self]:
+        """The spheres on which the picture's maps are not measured yet."""
+        return [view for view in self.mapped.values() if not view.has(picture, **self.with_maps)]
+
+    def known_maps(self, picture: Picture) -> dict[float, Row] | None:
+        """The picture's rows with maps for all p, by noise level; None where one is missing."""
+        if self.unmapped(picture):
+            return None
+        asked = self.with_maps
+        return {level: view.row(picture, **asked) for level, view in self.mapped.items()}
+
+    def maps(self, picture: Picture) -> dict[float, Row] | None:
+        """The same, measured now; None where the visitor did not let it finish."""
+        what = "Maps at {} noise levels"
+        return self.measured(picture, self.mapped, what, "noise levels", **self.with_maps)
+
+    def kinds(self, found: dict[float, Row]) -> list[Kind]:
+        """The maps over p and noise level, as two kinds: the flux and the local cosine."""
+        rows, minus = list(found.values()), self.minus_reference
         flux = map_tools.smooth(
             np.stack([row["maps"] for row in rows], 1), SMOOTHING
         )  # (p, level, H, W)
@@ -105,7 +138,7 @@ class Sphere(View):
             for power in FINE
             for level, row in found.items()
         ]
-        kinds = [
+        return [
             Kind(
                 "Flux",
                 flux,
@@ -127,8 +160,15 @@ class Sphere(View):
                 "that nothing is left open here, whether it is remembered or plain.",
             ),
         ]
-        axes = [
+
+    def axes(self) -> list[Axis]:
+        """The sliders over p and noise level, at what is ranked."""
+        levels = self.map_levels
+        return [
             Axis("p", [f"{power:g}" for power in FINE], FINE.index(self.p)),
             Axis("Noise level σ", [f"{level:g}" for level in levels], levels.index(self.sigma)),
         ]
-        player(rgb(picture.image), kinds, axes, key=key, alt=picture.name)
+
+    def player(self, picture: Picture, found: dict[float, Row], key: str) -> None:
+        """The picture's maps, with sliders over p and noise level."""
+        player(rgb(picture.image), self.kinds(found), self.axes(), key=key, alt=picture.name)

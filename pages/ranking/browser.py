@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from memlib.runs import Filter, Rows
 from pages.ranking.facts import short
@@ -120,8 +121,10 @@ class Browser:
         descending = (sort.direction >= 0) == (self.order.value() == MOST)
         return Query(where, sort, descending, self.show.value() == MAPS)
 
-    def controls(self, maps: bool = False) -> None:
-        """Draw the row of filters and of the order; `maps` offers to show maps in the gallery."""
+    def controls(self, maps: DeltaGenerator | bool = False) -> None:
+        """Draw the row of filters and of the order; `maps` offers to show maps in the gallery, here
+        or in a row of its own.
+        """
         row = st.container(horizontal=True, vertical_alignment="bottom")
         if len(self.rows.metadata) > 1:
             row.selectbox("Filter by", self.column.options, key=self.column.key(), width=130)
@@ -141,15 +144,15 @@ class Browser:
                 key=self.sort.key(),
                 width=200,
             )
-        choices = [(self.order, "Order"), *([(self.show, "Show")] if maps else [])]
-        for choice, asked in choices:
-            row.segmented_control(
-                plain(asked),
-                choice.options,
-                format_func=choice.words,
-                required=True,
-                key=choice.key(),
-            )
+        for place, choice, asked in ((row, self.order, "Order"), (maps, self.show, "Gallery")):
+            if place is not False:
+                (row if place is True else place).segmented_control(
+                    plain(asked),
+                    choice.options,
+                    format_func=choice.words,
+                    required=True,
+                    key=choice.key(),
+                )
 
     def look(self, query: Query, chosen: str | None) -> Seen | None:
         """The page that is open, and the image that is selected: `chosen` where it passes, else the
@@ -196,21 +199,26 @@ class Browser:
         on_select: Callable[[str], None] = selection.choose,
     ) -> None:
         """Draw the page's pictures (N, H, W, 3) as cards; `line` writes a value on a card."""
+        with st.container(height=height, border=False):
+            gallery(
+                pictures,
+                self.cards(seen, line, ranks),
+                seen.selected,
+                key=f"{self.page.name}.gallery",
+                on_select=on_select,
+            )
+
+    def cards(
+        self, seen: Seen, line: Callable[[float], str], ranks: Sequence[int] | None = None
+    ) -> list[Card]:
+        """The cards of the open page."""
         values = seen.table[seen.query.sort.column]
-        cards = [
+        return [
             _card(row, line(float(value)), ranks[place] if ranks is not None else None)
             for place, (value, (_, row)) in enumerate(
                 zip(values, seen.table.iterrows(), strict=True)
             )
         ]
-        with st.container(height=height, border=False):
-            gallery(
-                pictures,
-                cards,
-                seen.selected,
-                key=f"{self.page.name}.gallery",
-                on_select=on_select,
-            )
 
     def _word(self, order: str) -> str:
         """What an order is called for the chosen number."""

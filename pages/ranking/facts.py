@@ -1,7 +1,6 @@
 """What is known of an image beside its numbers: its name, its group, its metadata."""
 
 import pandas as pd
-import streamlit as st
 
 from memlib.workspace import Workspace
 
@@ -11,12 +10,11 @@ def short(name: str) -> str:
     return str(name).rsplit("/", 1)[-1].rsplit(".", 1)[0]
 
 
-def facts(row: pd.Series, loaded: Workspace) -> None:
-    """Draw what the image set's metadata says of the image in a row."""
+def facts(row: pd.Series, loaded: Workspace) -> str:
+    """Return what the image set's metadata says of the image in a row."""
     known = [
         f"{name} {row[name]:g}" if isinstance(row[name], (int, float)) else f"{name} {row[name]}"
         for name in loaded.images.metadata
         if name in row and row[name] not in ("", None)
     ]
-    if known:
-        st.text(" · ".join(known))
+    return " · ".join(known)

@@ -1,39 +1,28 @@
-"""All images that pass the filters at once: how a number is spread, and how it grows with
-copies.
-"""
+"""All images that pass the filters at once: how a number grows with copies."""
 
 import pandas as pd
 import streamlit as st
 
-from pages.figures.spread import dose_response, histogram
+from pages.figures.spread import dose_response
 from pages.figures.style import CONFIG, literal
+from pages.ranking.look import Look
 from pages.ranking.ranked import Ranked
+from pages.session.messages import plain
 
 
-def overview(ranked: Ranked, axis: str, title: str) -> None:
-    """Draw the spread of the values by group, and the value against the number of copies.
+def overview(look: Look, ranked: Ranked, title: str) -> None:
+    """Draw the value against the number of copies, where the image set knows it.
 
-    `axis` names the values with their unit, `title` without it.
+    `title` names the values without their unit.
     """
-    table, said = ranked.table, ranked.said
-    left, right = st.columns(2, gap="medium")
-    with left:
-        st.subheader("Spread")
-        st.plotly_chart(
-            literal(histogram(table, "group" if "group" in table else None, ranked.value, axis)),
-            key="spread",
-            config=CONFIG,
-            alt=f"Histogram of {axis} by group, {said}",
-        )
-        ranked.note()
+    table, said, axis = ranked.table, ranked.said, look.axis
     copies = table["copies"] if "copies" in table else pd.Series(dtype=float)
     if pd.api.types.is_numeric_dtype(copies) and copies.nunique() > 1:
-        with right:
-            st.subheader(f"{title} against number of copies")
-            st.plotly_chart(
-                literal(dose_response(table, axis)),
-                key="dose",
-                config=CONFIG,
-                alt=f"{axis} against number of copies, {said}",
-            )
-            ranked.note()
+        st.subheader(f"{plain(title)} against number of copies")
+        st.plotly_chart(
+            literal(lambda: dose_response(table, axis), ("dose", *ranked.key)),
+            key="dose",
+            config=CONFIG,
+            alt=f"{axis} against number of copies, {said}",
+        )
+        ranked.note()

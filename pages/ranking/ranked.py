@@ -1,36 +1,42 @@
-"""Measured images in the browser: the gallery on the left, room for the selected one on the
-right.
-"""
+"""Measured images in the browser: the gallery, and the selected image beside it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
-import numpy as np
 import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from memlib import ImageSet
 from memlib.runs import TableRows
+from pages.figures.pictures import LARGEST, reduced, rgb
 from pages.ranking.browser import Browser, Seen, Sort
-from pages.ranking.view import Picture, View
-from pages.session import selection
+from pages.ranking.look import Look, spread
+from pages.ranking.view import Picture
+from pages.session import selection, workspace
+from pages.session.long_work import long_work
 from pages.session.state import Page
+from pages.widgets.explorer import Bars, explorer, page_of_images
 
+AT_ONCE = 600  # network forwards of one image's maps that start by themselves
 MOST_VALUES = 100  # a metadata column with more values is no choice
 
 
 @dataclass(frozen=True)
 class Ranked:
-    """What a page of ranked images shows: the images that pass the filters, the selected one, and
-    the room beside the gallery.
+    """What a page of ranked images shows: the images that pass the filters and the selected one.
+
+    `key` tells the images that pass, with all that is known of them, apart from others; `room` is
+    where work on the selected image is shown.
     """
 
     seen: Seen
     table: pd.DataFrame  # of the images that pass
     row: pd.Series  # of the selected image
     picture: Picture
-    side: DeltaGenerator
+    key: tuple
+    room: DeltaGenerator
 
     @property
     def said(self) -> str:
@@ -42,50 +48,92 @@ class Ranked:
         if self.seen.passing < self.seen.total:
             st.caption(f"Of the {self.said} that pass the filters.")
 
-    @property
-    def value(self) -> float:
-        """The selected image's value."""
-        return float(self.row["value"])
+    def finish(
+        self, look: Look, label: str, forwards: int, work: Callable[..., object], keeps: str = ""
+    ) -> None:
+        """Compute what is still missing of the selected image, last in a run: the page is there
+        already, and choosing something else ends the work.
+
+        It starts by itself where it takes few network forwards, on a slow machine as on a fast one.
+        """
+        if look.detail(self.picture) is None:
+            seconds = workspace.seconds(look.view.loaded.denoiser, forwards)
+            with self.room:
+                if long_work(label, seconds, work, ask=forwards > AT_ONCE, keeps=keeps):
+                    st.rerun()
 
 
-def ranked_images(
-    page: Page,
-    view: View,
-    table: pd.DataFrame,
-    line: Callable[[float], str],
-    maps: Callable[[list[str]], np.ndarray] | None = None,
-) -> Ranked | None:
-    """Draw the filters and the gallery of a ranked table; None where no image passes.
+def ranked_images(page: Page, look: Look, maps: DeltaGenerator | bool = False) -> Ranked | None:
+    """Draw the filters, the gallery and the selected image; None where no image passes.
 
-    `page` owns the choices, `line` writes a value on a card, `maps` gives pictures (N, H, W, 3) of
-    the maps of some ids.
+    `page` owns the choices; `maps` is the row that offers to show maps in the gallery.
     """
-    images = view.loaded.images
-    rows = TableRows(table, filterable(table, images))
+    images = look.view.loaded.images
+    rows = workspace.once(
+        ("rows", *look.key), lambda: TableRows(look.table, filterable(look.table, images))
+    )
     browser = Browser(page, rows, [Sort("value", "Value", +1)])
-    browser.controls(maps is not None)
+    browser.controls(maps)
     query = browser.query()
     seen = browser.look(query, selection.chosen())
     if seen is None:
         st.info("No image passes these filters.", icon=":material/filter_alt_off:")
         return None
-    passing = rows.passing(query.where)
+    key = (*look.key, query.where)
+    passing = workspace.once(("passing", *key), lambda: rows.passing(query.where))
     if seen.passing < seen.total:
         st.caption(
             f"{seen.said} pass the filters. The charts, the table and the downloads below hold "
             "these alone; ranks count all measured images."
         )
-    left, right = st.columns([5, 6], gap="medium")
-    with left:
-        if maps is not None and query.maps:
-            pictures = maps([str(image) for image in seen.table["id"]])
-        else:
-            pictures = images.thumbnails(seen.table["index"].tolist())
-        browser.gallery(seen, pictures, line, seen.table["rank"].tolist())
-        browser.turn(seen)
     row = browser.row(seen)
+    bars = workspace.once(("spread", *key), lambda: spread(passing, look.axis, seen.said))
     picture = Picture(str(row["id"]), str(row["name"]), images[int(row["index"])])
-    return Ranked(seen, passing, row, picture, right)
+    explorer(
+        _page(look, browser, seen, row, bars, key),
+        picture.id,
+        look.details(picture),
+        key=f"{page.name}.explorer",
+        token="/".join(map(str, (look.view.token, look.shown))),
+        on_select=selection.choose,
+    )
+    browser.turn(seen)
+    return Ranked(seen, passing, row, picture, key, st.container())
+
+
+def _page(
+    look: Look, browser: Browser, seen: Seen, row: pd.Series, bars: Bars | None, key: tuple
+) -> dict[str, Any]:
+    """The open page of the gallery for the explorer, and the selected image if it is elsewhere."""
+    shown = seen.table
+    if row["id"] not in set(shown["id"]):
+        shown = pd.concat([shown, row.to_frame().T.astype(shown.dtypes)])
+    images, query = look.view.loaded.images, seen.query
+
+    def make() -> dict[str, Any]:
+        return page_of_images(
+            images.thumbnails(shown["index"].tolist()),
+            browser.cards(seen, look.line, seen.table["rank"].tolist()),
+            [look.entry(one) for _, one in shown.iterrows()],
+            look.numbers(),
+            look.curve(),
+            bars,
+            look.map([str(image) for image in shown["id"]]),
+            look.axes(),
+            shape=images.shape[1:],
+            missing=look.missing,
+            show_maps=query.maps,
+        )
+
+    place = (query.descending, query.maps, tuple(shown["id"]), len(seen.table))
+    return workspace.once(("page", *key, *place), make)
+
+
+def large(picture: Picture, thumbnail: int = 64) -> Any:
+    """The picture (H, W, 3) where a gallery's is smaller than itself, else None."""
+    if max(picture.image.shape[1:]) <= thumbnail:
+        return None
+    return reduced(rgb(picture.image), LARGEST)
 
 
 def filterable(table: pd.DataFrame, images: ImageSet) -> list[str]:

@@ -2,7 +2,8 @@
 image.
 """
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -14,7 +15,7 @@ from memlib.measures import MEASURES, Row, difference
 from memlib.progress import Progress, part
 from memlib.workspace import Workspace
 from pages.session import workspace
-from pages.session.measured import measured
+from pages.session.measured import is_measured, measured
 from pages.session.messages import plain, show_error
 from pages.session.state import OneOf
 
@@ -55,6 +56,12 @@ class View:
         settings = MEASURES[self.measure].read(self.parameters)
         return len(self.models) * settings.forwards(self.loaded.denoiser)
 
+    @property
+    def token(self) -> str:
+        """Tells apart what is measured: equal where models, measure and settings are."""
+        models = "/".join(model.digest for model in self.models)
+        return f"{self.measure}/{models}/{json.dumps(self.parameters, sort_keys=True)}"
+
     def known(self, model: NetworkDenoiser, **changes: Any) -> Mapping[str, Row]:
         """One model's rows that are there already, by id, with some parameters changed; of other
         images too.
@@ -65,7 +72,14 @@ class View:
 
     def stored(self) -> dict[str, Row]:
         """Rows of the image set that are there already of all models, by id, in its order."""
-        first, *others = (self.known(model) for model in self.models)
+        found = [self.known(model) for model in self.models]
+        images = self.loaded.images
+        ids = tuple((len(rows), hash(frozenset(rows))) for rows in found)
+        key = ("stored", self.token, images.digest, ids)
+        return workspace.once(key, lambda: self._stored(found))
+
+    def _stored(self, found: Sequence[Mapping[str, Row]]) -> dict[str, Row]:
+        first, *others = found
         rows = (
             {image: first[image] for image in self.loaded.images.ids if image in first}
             if first
@@ -81,7 +95,8 @@ class View:
 
     def has(self, picture: Picture, **changes: Any) -> bool:
         """Whether `row` would find everything stored."""
-        return all(picture.id in self.known(model, **changes) for model in self.models)
+        asked = {**self.parameters, **changes}
+        return all(is_measured(model, picture.id, self.measure, asked) for model in self.models)
 
     def row(self, picture: Picture, progress: Progress | None = None, **changes: Any) -> Row:
         """One image's row, with some parameters changed, measured now where it has to be."""

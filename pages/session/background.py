@@ -12,8 +12,8 @@ from typing import Any, Protocol
 import streamlit as st
 
 from memlib.denoisers import NetworkDenoiser
-from memlib.extraction.attack_settings import AttackSettings
 from memlib.extraction.describe import resolved
+from memlib.extraction.stages import AttackSettings
 from memlib.runs import FOLDER, Run, create_run, run_name
 from memlib.tasks import Progress, Task, start, tasks
 from memlib.workspace import Workspace
@@ -68,7 +68,7 @@ def begin(arguments: Sequence[str], title: str, link: str) -> None:
     if active() is not None:
         _refuse(BUSY)
         return
-    start(arguments, title, {"link": link})
+    start(arguments, title, {"link": link}, roots=roots())
     BEGUN.set(True)
 
 
@@ -111,7 +111,8 @@ def measure(view: Asked, chosen: Sequence[int], title: str) -> None:
             create_run(folder, model, images, *asked, indices=indices, sources=source)
             folders.append(str(folder))
         device = str(view.loaded.denoiser.device)
-        start(["measure", "--device", device, "--resume", *folders], title, {"link": "runs"})
+        resume = ["measure", "--device", device, "--resume", *folders]
+        start(resume, title, {"link": "runs"}, roots=roots())
     except (ValueError, OSError) as error:
         for folder in made:  # nothing was measured: nothing is left behind
             shutil.rmtree(folder, ignore_errors=True)

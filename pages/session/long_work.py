@@ -19,15 +19,15 @@ def long_work(
     work: Callable[[Progress], object],
     *,
     icon: str = ":material/play_arrow:",
-    ask: bool = False,
+    ask: bool | None = None,
     keeps: str = "",
 ) -> bool:
     """Do `work`, which is told where to count what is done; returns whether it was finished.
 
-    It starts by itself where it takes little time, else by a button named `label`; always by the
-    button where `ask` is set. `keeps` says what stopping keeps.
+    It starts by a button named `label` where `ask` is set, else by itself; where that is left open,
+    by itself if it takes little time. `keeps` says what stopping keeps.
     """
-    ask = ask or seconds > AT_ONCE
+    ask = seconds > AT_ONCE if ask is None else ask
     place = st.empty()
     with place.container():
         if ask:

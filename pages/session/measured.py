@@ -40,6 +40,14 @@ def _rows() -> Rows:
     return Rows()
 
 
+def is_measured(
+    denoiser: NetworkDenoiser, image: str, measure: str, parameters: Mapping[str, Any]
+) -> bool:
+    """Whether `measured` would find the row of an image, of this session or of another."""
+    alike = (denoiser.digest, MEASURES[measure].run, parameters)
+    return image in workspace.results().rows(*alike) or _rows().get(*alike, image) is not None
+
+
 def measured(
     denoiser: NetworkDenoiser,
     picture: Tensor,

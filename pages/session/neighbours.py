@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 import torch
+from torch import Tensor
 
 from memlib import ImageSet, nearest
 from memlib.audit.lookalikes import lookalikes
@@ -60,11 +61,7 @@ def matches(loaded: Workspace, samples: ImageSet) -> pd.DataFrame:
 def _matches(
     _samples: ImageSet, _loaded: Workspace, samples: str, images: str, others: bytes
 ) -> pd.DataFrame:
-    return match_samples(
-        _samples,
-        _loaded.images,
-        torch.from_numpy(groups(_loaded, Alike("pixels", NEAR_DUPLICATE, False))),
-    )
+    return match_samples(_samples, _loaded.images, near_duplicates(_loaded))
 
 
 @dataclass(frozen=True)
@@ -81,6 +78,11 @@ class Alike:
 def groups(loaded: Workspace, alike: Alike) -> np.ndarray:
     """The near-duplicate group of each image: the smallest index in it."""
     return _groups(loaded.images, loaded.images.digest, alike.by, alike.threshold, alike.mirrored)
+
+
+def near_duplicates(loaded: Workspace) -> Tensor:
+    """The near-duplicate group of each image, (N,), at the usual threshold."""
+    return torch.from_numpy(groups(loaded, Alike("pixels", NEAR_DUPLICATE, False)))
 
 
 @st.cache_data(max_entries=8, show_spinner="Looking for near-duplicates")

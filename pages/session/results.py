@@ -2,9 +2,9 @@
 how fast the model is.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import streamlit as st
@@ -18,6 +18,7 @@ from memlib.runs import Results, Run, forward_seconds, provenance, read_run, ser
 from memlib.workspace import Workspace
 from pages.session.state import Kept
 
+T = TypeVar("T")
 RESULTS: Kept[Results] = Kept("results", Results)  # bounded in memory
 ADOPTED: Kept[dict[tuple, dict]] = Kept("adopted", dict)  # manifests, by series and image set
 
@@ -89,3 +90,18 @@ def manifest(loaded: Workspace, measure: str, parameters: Mapping[str, Any]) -> 
 @st.cache_resource(max_entries=4, show_spinner=False)
 def _run(folder: str, changed: float) -> tuple[dict, dict]:
     return read_run(Path(folder))
+
+
+def once(key: tuple, make: Callable[[], T]) -> T:
+    """Return what `make` makes for a key, made once a process and shared by all sessions: what
+    depends on no visitor. Nobody may change it.
+
+    The key names everything it is made of: what it is, digests, settings, ids.
+    """
+    made: T = _made(key, make)
+    return made
+
+
+@st.cache_resource(max_entries=128, show_spinner=False)
+def _made(key: tuple, _make: Callable[[], Any]) -> Any:
+    return _make()

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from memlib.bundled import DEMO
+from memlib.denoisers.weights import read_json
 from memlib.extraction import (
     CRITERIA,
     UNCONDITIONAL,
@@ -23,18 +24,18 @@ from memlib.extraction import (
     read_manifest,
     training_set,
 )
-from memlib.extraction.attack_settings import AttackSettings
 from memlib.extraction.control import SameTest, same_test
 from memlib.extraction.describe import describer
 from memlib.extraction.matches import TrainingSet
 from memlib.extraction.stages import (
     FOLDER as FOLDER,  # the pages' name for it, which a test can put elsewhere
 )
+from memlib.extraction.stages import AttackSettings
 from memlib.measures import MEASURES
 from memlib.neighbours import duplicates, unrelated_threshold
 from memlib.workspace import Workspace
 from pages.session import workspace
-from pages.session.paths import roots
+from pages.session.paths import readable, roots
 
 BUNDLED_RUNS = DEMO / "extraction"
 TITLES = {
@@ -72,7 +73,8 @@ def stored_runs(loaded: Workspace) -> dict[str, Path]:
     found = {}
     for place in places:
         try:
-            if read_manifest(place.parent)["plan"]["model"] == loaded.denoiser.digest:
+            manifest = read_manifest(place.parent, roots=readable(FOLDER))
+            if manifest["plan"]["model"] == loaded.denoiser.digest:
                 found[place.parent.name] = place.parent
         except ValueError:
             continue  # another program's folder, or one of a later version
@@ -88,12 +90,12 @@ def stamp(folder: Path) -> str:
 
 @st.cache_resource(max_entries=8, show_spinner="Reading the generated images")
 def generations_of(folder: str, changed: str) -> Generations:
-    return read_generations(Path(folder))
+    return read_generations(Path(folder), roots=readable(FOLDER))
 
 
 @st.cache_resource(max_entries=4, show_spinner="Reading the generated images")
 def imported_of(source: str, changed: str, digest: str, _like: Any) -> Generations:
-    return imported(source, _like)
+    return imported(source, _like, roots=roots())
 
 
 @st.cache_data(max_entries=8, show_spinner="Looking for near-duplicates among the training images")
@@ -207,9 +209,9 @@ def surrogate_of(loaded: Workspace, manifest: dict[str, Any]) -> Surrogate | Non
         *FOLDER.glob("surrogate-*/surrogate.json"),
     ]:
         try:
-            if json.loads(place.read_text())["digest"] == wanted:
-                return load_surrogate(place.parent, loaded.denoiser)
-        except (ValueError, KeyError):
+            if read_json(place).get("digest") == wanted:
+                return load_surrogate(place.parent, loaded.denoiser, roots=readable(FOLDER))
+        except ValueError:
             continue
     return None
 

@@ -27,6 +27,7 @@ from pages.session.paths import stamped as stamped
 from pages.session.results import adopt_bundled
 from pages.session.results import keep as keep
 from pages.session.results import manifest as manifest
+from pages.session.results import once as once
 from pages.session.results import png_sizes as png_sizes
 from pages.session.results import results as results
 from pages.session.results import seconds as seconds
@@ -117,6 +118,7 @@ def read_images(sources: Sources, source: str, limit: int | None = None) -> Imag
         fit=sources.fit,
         mirror=sources.mirror,
         token=_token(),
+        roots=roots(),
         callback=report,
     )
     slot.empty()

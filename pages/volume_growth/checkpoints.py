@@ -1,7 +1,6 @@
 """One image over the checkpoints of the training run: when did the model start to remember it?"""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import streamlit as st
@@ -20,7 +19,7 @@ from pages.session import workspace
 from pages.session.long_work import long_work
 from pages.session.measured import measured
 from pages.session.messages import plain, show_error
-from pages.session.paths import confine
+from pages.session.paths import roots
 from pages.volume_growth.growth_view import MEASURE, PAGE, Growth
 
 DEMO_RUN = {
@@ -56,7 +55,7 @@ def checkpoints_panel(view: Growth, picture: Picture) -> None:
         return
     try:
         if folder:
-            paths = find_checkpoints(Path(confine(folder)))
+            paths = find_checkpoints(folder, roots=roots())
             names, states = (
                 [path.name for path in paths],
                 [workspace.checkpoint(str(path)) for path in paths],

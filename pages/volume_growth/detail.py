@@ -1,98 +1,144 @@
 """The selected image: its map, its numbers, and its growth over the noise levels."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
-import streamlit as st
 
 from memlib.images import HELD_OUT
-from memlib.measures import Row
 from memlib.measures.result import interval
-from pages.figures.curves import growth_curve
-from pages.figures.style import CONFIG, literal
-from pages.ranking.facts import facts
+from pages.figures.pictures import colour_range
+from pages.figures.style import GROUP_COLOURS
+from pages.ranking.look import Look, band
+from pages.ranking.ranked import large
 from pages.ranking.view import Picture
+from pages.session import workspace
 from pages.volume_growth.growth_view import MEASURE, MINUS, RAW, WITHOUT, Growth
+from pages.widgets.explorer import Detail, Entry, Line, Lines, Number
+from pages.widgets.player import Axis, Kind
 
 TITLES = {RAW: "Log growth", MINUS: "Minus reference", WITHOUT: "Beyond PNG size"}
 
 
-def detail(
-    view: Growth,
-    picture: Picture,
-    row: pd.Series,
-    table: pd.DataFrame,
-    rows: dict[str, Row],
-    limits: tuple[float, float],
-) -> None:
-    """Draw the selected image: map, numbers and curve.
+@dataclass(frozen=True)
+class GrowthLook(Look):
+    """What the page says of measured images, whose rows have the last map and the curve."""
 
-    `row` is its line of the whole `table`, `rows` those of all measured images, `limits` the
-    colour range of the maps.
-    """
-    result = view.detailed(picture)  # first: picture, name and numbers change together
-    st.text(picture.name)
-    view.player(picture, result, "map", limits)
-    numbers(view, row, result, len(table))
-    facts(row, view.loaded)
-    band = None
-    if "group" in table and (table["group"] == HELD_OUT).any():
-        held_out = table.loc[table["group"] == HELD_OUT, "id"]
-        curves = np.stack([rows[image]["curve"] for image in held_out])
-        band = ("held-out images", view.sigmas, curves)
-    st.plotly_chart(
-        literal(
-            growth_curve(
-                {"this image": (view.sigmas, result["curve"])},
-                None if view.minus_reference else view.loaded.denoiser.dimension,
-                band,
-            )
-        ),
-        key="curve",
-        config=CONFIG,
-        alt="Growth accumulated over the noise levels",
-    )
+    view: Growth
 
+    @property
+    def shown(self) -> tuple:
+        return (self.view.shown, self.view.smoothing)
 
-def numbers(view: Growth, row: pd.Series, result: Row, measured: int) -> None:
-    """Draw the selected image's numbers; `result` is its row with the draws, `measured` counts all
-    measured images.
-    """
-    columns = st.columns(4)
-    sums = "is that of the growth itself" if view.shown == WITHOUT else "sums to it"
-    columns[0].metric(
-        TITLES[view.shown],
-        f"{row['value']:,.0f}",
-        help=f"{MEASURE.definition} In nats; the map {sums}.",
-    )
-    degrees = MEASURE.read(view.parameters).degrees
-    low, high = interval(
-        {"value": row["value"], "stderr": row["stderr"], "draws": result["draws"]}, degrees
-    )
-    range_ = "" if np.isnan(low) else f" 95% interval: {low:,.0f} to {high:,.0f}."
-    columns[1].metric(
-        "Standard error",
-        "unknown" if np.isnan(row["stderr"]) else f"± {row['stderr']:,.0f}",
-        help="Of the estimate, from the spread between probes; one probe has none. Probes are "
-        "shared by all images, so ranks are steadier than single values." + range_,
-    )
-    columns[2].metric(
-        "Rank",
-        f"{row['rank']:,} of {measured:,}",
-        help="Among all measured images, whatever the filters; 1 is the most memorised.",
-    )
-    if view.shown == RAW:
-        levels = view.parameters["sigma_max"] / view.parameters["sigma_min"]
-        ceiling = view.loaded.denoiser.dimension * np.log(levels)
-        columns[3].metric(
-            "Of the ceiling",
-            f"{row['value'] / ceiling:.1%}",
-            help=f"No exact model can exceed the growth of an isolated point, {ceiling:,.0f} nats "
-            "= d ln(σ max / σ min). A trained network can: it corrects the noise more "
-            "steeply than any distribution of images allows.",
+    @property
+    def axis(self) -> str:
+        return self.view.axis
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """The colour range of the maps, of the first images of the set."""
+
+        def make() -> tuple[float, float]:
+            some = np.stack([row["map"] for row in list(self.rows.values())[:256]])
+            return colour_range(self.view.smooth(some), self.view.minus_reference)
+
+        return workspace.once(("limits", *self.key), make)
+
+    def line(self, value: float) -> str:
+        return f"{value:,.0f}"
+
+    def numbers(self) -> Sequence[Number]:
+        view = self.view
+        sums = "is that of the growth itself" if view.shown == WITHOUT else "sums to it"
+        told = [
+            Number(TITLES[view.shown], f"{MEASURE.definition} In nats; the map {sums}."),
+            Number(
+                "Standard error",
+                "Of the estimate, from the spread between probes; one probe has none. Probes are "
+                "shared by all images, so ranks are steadier than single values.",
+            ),
+            Number(
+                "Rank", "Among all measured images, whatever the filters; 1 is the most memorised."
+            ),
+        ]
+        if view.shown != RAW:
+            about = "From the model's log likelihood at the lowest noise level."
+            return [*told, Number("Bits per dimension", about)]
+        about = (
+            f"No exact model can exceed the growth of an isolated point, {self.ceiling:,.0f} nats "
+            "= d ln(σ max / σ min). A trained network can: it corrects the noise more steeply than "
+            "any distribution of images allows."
         )
-    else:
-        columns[3].metric(
-            "Bits per dimension",
-            f"{row['bits_per_dimension']:.2f}",
-            help="From the model's log likelihood at the lowest noise level.",
+        return [*told, Number("Of the ceiling", about)]
+
+    @property
+    def ceiling(self) -> float:
+        """The growth of an isolated point over the whole range of noise levels."""
+        asked = self.view.parameters
+        levels = asked["sigma_max"] / asked["sigma_min"]
+        return float(self.view.loaded.denoiser.dimension * np.log(levels))
+
+    def entry(self, row: pd.Series) -> Entry:
+        found, value, error = self.rows[row["id"]], float(row["value"]), float(row["stderr"])
+        told = {"value": value, "stderr": error, "draws": found["draws"]}
+        low, high = interval(told, MEASURE.read(self.view.parameters).degrees)
+        last = (
+            f"{value / self.ceiling:.1%}"
+            if self.view.shown == RAW
+            else f"{row['bits_per_dimension']:.2f}"
         )
+        return Entry(
+            id=str(row["id"]),
+            name=str(row["name"]),
+            facts=self.told(row),
+            value=value,
+            numbers=[
+                (f"{value:,.0f}", ""),
+                (
+                    "unknown" if np.isnan(error) else f"± {error:,.0f}",
+                    "" if np.isnan(low) else f"95% interval: {low:,.0f} to {high:,.0f}.",
+                ),
+                (f"{row['rank']:,} of {len(self.table):,}", ""),
+                (last, ""),
+            ],
+            curves=[[0.0, *found["curve"].tolist()]],
+            texts=self.view.texts(found),
+        )
+
+    def curve(self) -> Lines:
+        view, sigmas = self.view, self.view.sigmas
+        curves = np.stack([row["curve"] for row in self.rows.values()])
+        behind = None
+        if "group" in self.table and (self.table["group"] == HELD_OUT).any():
+            held_out = self.table.loc[self.table["group"] == HELD_OUT, "id"]
+            held = np.stack([self.rows[image]["curve"] for image in held_out])
+            low, high = band(np.concatenate([np.zeros((len(held), 1)), held], 1))
+            behind = Line("held-out images, 10 to 90%", sigmas.tolist(), high, low)
+        rule = None
+        if not view.minus_reference:
+            ceiling = view.loaded.denoiser.dimension * np.log(sigmas / sigmas[0])
+            rule = Line("ceiling: an isolated point", sigmas.tolist(), ceiling.tolist())
+        return Lines(
+            alt="Growth accumulated over the noise levels",
+            titles=("noise level σ", "growth so far, nats"),
+            series=[("this image", GROUP_COLOURS[0])],
+            x=sigmas.tolist(),
+            reach=(float(curves.min()), float(curves.max())),
+            band=behind,
+            rule=rule,
+        )
+
+    def map(self, ids: Sequence[str]) -> Kind | None:
+        view = self.view
+        heat = view.smooth(np.stack([self.rows[image]["map"] for image in ids]))
+        return Kind(view.what, heat, self.limits, MEASURE.unit, view.minus_reference)
+
+    def axes(self) -> Sequence[Axis]:
+        return [self.view.levels]
+
+    def detail(self, picture: Picture) -> Detail | None:
+        if not self.view.has(picture, keep_maps=True):
+            return None
+        kinds = self.view.kinds(self.view.detailed(picture), self.limits)
+        return Detail(kinds, picture=large(picture))

@@ -1,14 +1,18 @@
 """Partial memorisation: does the map find what the variants of a drawing share?"""
 
-import numpy as np
+from collections.abc import Mapping
+
 import pandas as pd
 import streamlit as st
 
-from memlib.images import ImageSet
+from memlib.measures import Row
 from memlib.measures.maps import family_aucs
 from pages.ranking.ranked import Ranked
+from pages.session import workspace
 from pages.session.messages import plain
 from pages.volume_growth.growth_view import Growth
+
+GROWN = ("growth", "growth minus reference")  # the maps that know a model
 
 
 def partial_panel(view: Growth, ranked: Ranked) -> None:
@@ -17,7 +21,6 @@ def partial_panel(view: Growth, ranked: Ranked) -> None:
 
     Maps are those of the images that pass the filters; masks are made of whole families.
     """
-    passing = set(ranked.table["id"])
     images, reference = view.loaded.images, view.loaded.reference
     if (
         "family" not in images.metadata or view.loaded.denoiser.shape != images.shape
@@ -26,25 +29,10 @@ def partial_panel(view: Growth, ranked: Ranked) -> None:
     models = {"growth": view.loaded.denoiser} | (
         {"reference": reference} if reference is not None else {}
     )
-    maps = {
-        name: {
-            image: rows[image]["map"] for image in images.ids if image in rows and image in passing
-        }
-        for name, rows in ((name, view.known(model)) for name, model in models.items())
-    }
-    other = maps.pop("reference", {})
-    if other:
-        maps["growth minus reference"] = {
-            image: heat - other[image] for image, heat in maps["growth"].items() if image in other
-        }
-    key = (
-        images.digest,
-        *(tuple(images.metadata.get(column, ())) for column in ("family", "copies")),
-        *(model.digest for model in models.values()),
-        str(view.parameters),
-        *(frozenset(found) for found in maps.values()),
-    )
-    table = _table(images, maps, view.smoothing, key) if all(maps.values()) else None
+    rows = {name: view.known(model) for name, model in models.items()}
+    known = tuple((models[name].digest, hash(frozenset(found))) for name, found in rows.items())
+    key = ("families", view.token, view.smoothing, known, *ranked.key)
+    table = workspace.once(key, lambda: _table(view, ranked, rows))
     if table is None:
         return
     st.subheader("Partly remembered")
@@ -64,7 +52,7 @@ def partial_panel(view: Growth, ranked: Ranked) -> None:
     }
     verdicts = []
     for (name, region), value in auc.items():
-        if name in maps:
+        if name in GROWN:
             baseline = max(auc["flatness", region], auc["typicality", region])
             beats = "beats" if value > baseline else "**does not beat**"
             verdicts.append(
@@ -80,8 +68,21 @@ def partial_panel(view: Growth, ranked: Ranked) -> None:
     st.markdown("\n".join(f"- {verdict}" for verdict in verdicts))
 
 
-@st.cache_data(max_entries=16, show_spinner=False)
 def _table(
-    _images: ImageSet, _maps: dict[str, dict[str, np.ndarray]], smoothing: int, key: tuple
+    view: Growth, ranked: Ranked, rows: Mapping[str, Mapping[str, Row]]
 ) -> pd.DataFrame | None:
-    return family_aucs(_images, _maps, smoothing)
+    images, passing = view.loaded.images, set(ranked.table["id"])
+    maps = {
+        name: {
+            image: found[image]["map"]
+            for image in images.ids
+            if image in found and image in passing
+        }
+        for name, found in rows.items()
+    }
+    other = maps.pop("reference", {})
+    if other:
+        maps[GROWN[1]] = {
+            image: heat - other[image] for image, heat in maps[GROWN[0]].items() if image in other
+        }
+    return family_aucs(images, maps, view.smoothing) if all(maps.values()) else None

@@ -50,24 +50,38 @@ class Growth(View):
         """Maps (..., H, W) averaged as the page asks."""
         return maps.smooth(heat, self.smoothing)
 
-    def player(
-        self, picture: Picture, row: Row, key: str, limits: tuple[float, float] | None = None
-    ) -> None:
-        """Draw image, map and overlay of one picture, with a slider over the noise levels and the
-        map's standard error.
-        """
-        places = np.unique(
-            np.linspace(0, len(row["maps"]) - 1, SLIDER_LEVELS).round().astype(int)
-        ).tolist()
-        names = [f"{self.sigmas[place + 1]:.3g}" for place in places]
-        heat = self.smooth(row["maps"][places])
-        texts = [
+    @property
+    def what(self) -> str:
+        """What the maps show."""
+        return "Growth minus the reference's" if self.minus_reference else "Growth"
+
+    @property
+    def places(self) -> list[int]:
+        """The levels of the ladder at which the noise-level slider stops."""
+        last = len(self.sigmas) - 2
+        stops = np.linspace(0, last, SLIDER_LEVELS).round().astype(int)
+        return [int(place) for place in np.unique(stops)]
+
+    @property
+    def levels(self) -> Axis:
+        """The noise-level slider; it starts at the end."""
+        return Axis(
+            "Counted up to noise level σ",
+            [f"{self.sigmas[place + 1]:.3g}" for place in self.places],
+        )
+
+    def texts(self, row: Row) -> list[str]:
+        """What is said of the map at each position of the slider."""
+        return [
             f"{row['curve'][place]:,.0f} {MEASURE.unit} up to σ = {name}"
-            for place, name in zip(places, names, strict=True)
+            for place, name in zip(self.places, self.levels.names, strict=True)
         ]
-        what = "Growth minus the reference's" if self.minus_reference else "Growth"
+
+    def kinds(self, row: Row, limits: tuple[float, float] | None = None) -> list[Kind]:
+        """The maps of one picture at every position of the slider, and their standard error."""
+        heat = self.smooth(row["maps"][self.places])
         limits = limits or colour_range(heat[-1], self.minus_reference)
-        kinds = [Kind(what, heat, limits, MEASURE.unit, self.minus_reference, texts)]
+        kinds = [Kind(self.what, heat, limits, MEASURE.unit, self.minus_reference, self.texts(row))]
         if np.isfinite(row["map_stderr"]).all():
             bound = "; for the difference an upper bound" if self.minus_reference else ""
             note = (
@@ -82,10 +96,13 @@ class Growth(View):
                     note=note,
                 )
             )
-        player(
-            rgb(picture.image),
-            kinds,
-            [Axis("Counted up to noise level σ", names)],
-            key=key,
-            alt=picture.name,
-        )
+        return kinds
+
+    def player(
+        self, picture: Picture, row: Row, key: str, limits: tuple[float, float] | None = None
+    ) -> None:
+        """Draw image, map and overlay of one picture, with a slider over the noise levels and the
+        map's standard error.
+        """
+        kinds = self.kinds(row, limits)
+        player(rgb(picture.image), kinds, [self.levels], key=key, alt=picture.name)

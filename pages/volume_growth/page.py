@@ -3,24 +3,22 @@ and the table.
 """
 
 import numpy as np
-import pandas as pd
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from memlib.measures import GrowthSettings, Row
 from memlib.measures.simplicity import without
-from memlib.runs import result_table
 from memlib.workspace import Workspace
-from pages.figures.pictures import colour, colour_range
+from pages.ranking.look import measured_key
 from pages.ranking.measuring import measuring
 from pages.ranking.overview import overview
-from pages.ranking.ranked import Ranked, ranked_images
+from pages.ranking.ranked import ranked_images
 from pages.ranking.settings import settings_controls
 from pages.ranking.table import table_and_source
 from pages.ranking.view import SMOOTHING
 from pages.session import workspace
-from pages.session.long_work import long_work
 from pages.session.messages import plain, show_error
-from pages.volume_growth.detail import detail
+from pages.volume_growth.detail import GrowthLook
 from pages.volume_growth.families import partial_panel
 from pages.volume_growth.growth_view import MEASURE, MINUS, PAGE, RAW, WITHOUT, Growth
 from pages.volume_growth.panels import closer_look
@@ -43,8 +41,9 @@ def main() -> None:
         "The more a small volume around an image grows on its way to the latent, the more of the "
         "latent space leads to that image, and the more easily the model reproduces it."
     )
+    left, right = st.columns(2)
     try:
-        parameters = settings(loaded).parameters
+        parameters = settings(loaded, left).parameters
     except ValueError as error:
         show_error(error)
         return
@@ -54,9 +53,11 @@ def main() -> None:
             "cut there.",
             icon=":material/content_cut:",
         )
-    shown, smoothing = comparison(loaded)
+    row = st.container(horizontal=True, vertical_alignment="bottom")
+    shown, smoothing = comparison(loaded, row)
     view = Growth(loaded, MEASURE.name, parameters, shown == MINUS, shown, smoothing)
-    measuring(view)
+    with right:
+        measuring(view)
     rows = view.stored()
     if not rows:
         st.info(
@@ -66,28 +67,37 @@ def main() -> None:
         )
         return
     growths = np.array([row["value"] for row in rows.values()])
-    rows = without_png_size(loaded, rows) if shown == WITHOUT else rows
-    table = with_controls(view, result_table(loaded.images, rows, MEASURE.direction))
-    ranked = browse(view, table, rows, growths)
-    if ranked is not None:
-        overview(ranked, view.axis, "Growth")
-        against_simpler(view, ranked)
-        partial_panel(view, ranked)
-        table_and_source(view, ranked, shown, "volume-growth")
+    rows = without_png_size(view, rows) if shown == WITHOUT else rows
+    table = with_controls(view, rows)
+    look = GrowthLook(view, table, rows)
+    ranked = ranked_images(PAGE, look, row)
+    if ranked is None:
+        return
+    picture = ranked.picture
+    closer_look(view, picture, growths)
+    overview(look, ranked, "Growth")
+    against_simpler(view, ranked)
+    partial_panel(view, ranked)
+    table_and_source(view, ranked, shown, "volume-growth")
+    ranked.finish(
+        look,
+        "Map of this image",
+        view.forwards,
+        lambda progress: view.detailed(picture, progress),
+    )
 
 
-def settings(loaded: Workspace) -> GrowthSettings:
+def settings(loaded: Workspace, room: DeltaGenerator) -> GrowthSettings:
     """Draw the settings of the measure. ValueError where they do not fit together."""
     usual = GrowthSettings().for_model(loaded.denoiser)
-    with st.expander("Settings", icon=":material/tune:"):
-        return settings_controls(PAGE, usual, SETTINGS, st.columns(len(SETTINGS)))
+    with room.expander("Settings", icon=":material/tune:"):
+        return settings_controls(PAGE, usual, SETTINGS, [*st.columns(3), *st.columns(2)])
 
 
-def comparison(loaded: Workspace) -> tuple[str, int]:
+def comparison(loaded: Workspace, row: DeltaGenerator) -> tuple[str, int]:
     """What of the growth is shown: all of it, or what a reference or the picture's simplicity does
     not explain; and the maps' smoothing.
     """
-    row = st.container(horizontal=True, vertical_alignment="bottom")
     shown = SHOWN if loaded.reference else SHOWN.among([RAW, WITHOUT], RAW)
     row.segmented_control(
         "Show",
@@ -112,38 +122,15 @@ def comparison(loaded: Workspace) -> tuple[str, int]:
     return shown.value(), SMOOTH.value()
 
 
-def without_png_size(loaded: Workspace, rows: dict[str, Row]) -> dict[str, Row]:
+def without_png_size(view: Growth, rows: dict[str, Row]) -> dict[str, Row]:
     """The rows with what the size of the PNG explains taken out of their values."""
-    place = {image: index for index, image in enumerate(loaded.images.ids)}
-    sizes = workspace.png_sizes(loaded.images, [place[image] for image in rows])
-    return without(rows, sizes)
+    images = view.loaded.images
 
+    def make() -> dict[str, Row]:
+        place = {image: index for index, image in enumerate(images.ids)}
+        return without(rows, workspace.png_sizes(images, [place[image] for image in rows]))
 
-def browse(
-    view: Growth, table: pd.DataFrame, rows: dict[str, Row], growths: np.ndarray
-) -> Ranked | None:
-    """Draw the gallery, the selected image and a closer look at it; None where no image passes.
-
-    No fragment: a click in one would not end the work going on in it.
-    """
-    some = np.stack([row["map"] for row in list(rows.values())[:256]])
-    limits = colour_range(view.smooth(some), view.minus_reference)
-
-    def maps(ids: list[str]) -> np.ndarray:
-        heat = view.smooth(np.stack([rows[image]["map"] for image in ids]))
-        return colour(heat, *limits, view.minus_reference)
-
-    ranked = ranked_images(PAGE, view, table, lambda value: f"{value:,.0f}", maps)
-    if ranked is None:
-        return None
-    picture = ranked.picture
-    with ranked.side:
-        if view.has(picture, keep_maps=True) or long_work(
-            "Map of this image", view.seconds, lambda progress: view.detailed(picture, progress)
-        ):
-            detail(view, picture, ranked.row, table, rows, limits)
-    closer_look(view, picture, growths)
-    return ranked
+    return workspace.once(("without", view.token, measured_key(images, rows)), make)
 
 
 main()

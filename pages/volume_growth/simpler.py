@@ -1,5 +1,6 @@
 """Volume growth against simpler numbers, which a plain picture moves as well."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -7,12 +8,13 @@ import pandas as pd
 import streamlit as st
 from scipy.stats import spearmanr
 
-from memlib.measures import MEASURES
+from memlib.measures import MEASURES, Row
 from memlib.measures.likelihood import bits_per_dimension
 from memlib.progress import Progress
-from memlib.runs import measure_images
+from memlib.runs import measure_images, result_table
 from pages.figures.spread import against_control
 from pages.figures.style import CONFIG, literal
+from pages.ranking.look import measured_key
 from pages.ranking.ranked import Ranked
 from pages.session import workspace
 from pages.session.long_work import long_work
@@ -33,22 +35,38 @@ DEFINITIONS = {
 }
 
 
-def with_controls(view: Growth, table: pd.DataFrame) -> pd.DataFrame:
-    """The table with what is known of each image at no cost: its log likelihood, its size as a PNG,
-    and the controls that are stored.
+def with_controls(view: Growth, rows: Mapping[str, Row]) -> pd.DataFrame:
+    """The table of measured images with what is known of each at no cost: its log likelihood, its
+    size as a PNG, and the controls that are stored.
     """
-    denoiser, results = view.loaded.denoiser, workspace.results()
+    denoiser, results, images = view.loaded.denoiser, workspace.results(), view.loaded.images
+    controls = {
+        name: results.rows(denoiser.digest, name, MEASURES[name].defaults(denoiser))
+        for name in MEASURED
+    }
     own = replace(view, minus_reference=False).stored()
+    known = tuple(hash(frozenset(found)) for found in controls.values())
+    key = ("table", view.token, view.shown, measured_key(images, rows), known)
+    return workspace.once(key, lambda: _with_controls(view, rows, own, controls))
+
+
+def _with_controls(
+    view: Growth,
+    rows: Mapping[str, Row],
+    own: Mapping[str, Row],
+    controls: Mapping[str, Mapping[str, Row]],
+) -> pd.DataFrame:
+    denoiser, images = view.loaded.denoiser, view.loaded.images
+    table = result_table(images, rows, MEASURE.direction)
     table["log_likelihood"] = [
         own[image]["value"] + own[image]["log_prior"] for image in table["id"]
     ]
     table["bits_per_dimension"] = bits_per_dimension(table["log_likelihood"], denoiser.dimension)
-    table["png_bytes"] = workspace.png_sizes(view.loaded.images, table["index"].tolist())
-    for name in MEASURED:
-        rows = results.rows(denoiser.digest, name, MEASURES[name].defaults(denoiser))
-        if any(image in rows for image in table["id"]):
+    table["png_bytes"] = workspace.png_sizes(images, table["index"].tolist())
+    for name, found in controls.items():
+        if any(image in found for image in table["id"]):
             table[name] = [
-                rows[image]["value"] if image in rows else np.nan for image in table["id"]
+                found[image]["value"] if image in found else np.nan for image in table["id"]
             ]
     return table
 
@@ -70,9 +88,11 @@ def against_simpler(view: Growth, ranked: Ranked) -> None:
         return
     left, right = st.columns([3, 2], gap="medium")
     with left:
+        axis = f"{view.shown.lower()}, {MEASURE.unit}"
         st.plotly_chart(
             literal(
-                against_control(table, name, f"{view.shown.lower()}, {MEASURE.unit}", TITLES[name])
+                lambda: against_control(table, name, axis, TITLES[name]),
+                ("control", name, *ranked.key),
             ),
             key="control-chart",
             config=CONFIG,

@@ -106,6 +106,12 @@ export function floats(text) {
   return new Float32Array(Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0)).buffer)
 }
 
+/** Values that `quantised` of base.py sent as 16 bits between the ends of a range. */
+export function quantised(text, [low, high]) {
+  const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0))
+  return Float32Array.from(new Uint16Array(bytes.buffer), (q) => low + q / 65535 * (high - low))
+}
+
 export function download(url, name) {
   const link = make("a")
   Object.assign(link, { href: url, download: name })

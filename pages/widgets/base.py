@@ -30,6 +30,17 @@ def packed(values: np.ndarray) -> str:
     return base64.b64encode(np.ascontiguousarray(values, dtype="<f4").tobytes()).decode()
 
 
+def quantised(values: np.ndarray) -> dict[str, Any]:
+    """Pack values in 16 bits between their smallest and largest, as `quantised` of base.js takes
+    them: off by at most 1/131070 of the range. What is not finite becomes the smallest.
+    """
+    finite = values[np.isfinite(values)]
+    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
+    share = (np.nan_to_num(values, nan=low) - low) / max(high - low, 1e-30)
+    whole = (np.clip(share, 0, 1) * 65535).round().astype("<u2")
+    return {"values": base64.b64encode(whole.tobytes()).decode(), "range": [low, high]}
+
+
 def check_pictures(pictures: np.ndarray, what: str) -> None:
     """Raise ValueError unless `pictures` is (N, H, W, 3) uint8 with N > 0."""
     fits = pictures.dtype == np.uint8 and pictures.ndim == 4 and pictures.shape[-1] == 3

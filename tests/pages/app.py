@@ -2,7 +2,9 @@
 before it.
 """
 
+import json
 from pathlib import Path
+from typing import Any
 
 from streamlit.testing.v1 import AppTest
 
@@ -27,3 +29,21 @@ def opened(page: str = DEFAULT, **url: str) -> AppTest:
 def press(at: AppTest, label: str) -> AppTest:
     """Click the button with this label."""
     return next(button for button in at.button if button.label == label).click().run()
+
+
+def explored(at: AppTest) -> dict[str, Any]:
+    """What the explorer of a ranked page is sent."""
+    sent = (json.loads(element.proto.json) for element in at.get("bidi_component"))
+    return next(data for data in sent if "page" in data)
+
+
+def shown(at: AppTest) -> dict[str, Any]:
+    """The entry of the image that the explorer of a ranked page shows."""
+    data = explored(at)
+    return next(one for one in data["page"]["entries"] if one["id"] == data["selected"])
+
+
+def rank(at: AppTest) -> str:
+    """The rank it says that image has: "8 of 1,164"."""
+    labels = [number["label"] for number in explored(at)["page"]["numbers"]]
+    return str(shown(at)["numbers"][labels.index("Rank")][0])

@@ -10,9 +10,11 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from memlib import load_images
+from memlib.evidence import at_most
 from memlib.extraction import read_generations
-from memlib.extraction.attack_settings import AttackSettings
+from memlib.extraction.stages import AttackSettings
 from memlib.images import to_pixels
+from pages.extraction import methods_compared
 from pages.session import stored_runs as attacks
 from tests.memlib.denoisers.test_loaders_models import tiny_ldm
 from tests.pages.app import opened, press
@@ -34,6 +36,19 @@ def page(**url: str) -> AppTest:
 def generations(at: AppTest) -> pd.DataFrame:
     """The table of all generated images."""
     return next(frame.value for frame in at.dataframe if "second_distance" in frame.value)
+
+
+def test_at_most_is_one_bound_on_the_whole_page() -> None:
+    """A rate of 0 is bounded one-sided, in the metric, in its help and in the table's words."""
+    at = page(run="side", view="Methods compared")
+    assert not at.exception
+    metric = next(one for one in at.metric if one.label == "Called copies of held-out images")
+    bound = f"at most {at_most(1024):.2%}"
+    assert metric.delta == bound
+    assert bound in metric.help
+    assert "to 0.4%" not in metric.help  # the two-sided end
+    assert "one-sided" in metric.help
+    assert "one-sided" in methods_compared._COLUMNS[methods_compared.HELD_OUT_RATE]["help"]
 
 
 def choose(at: AppTest, method: str, **numbers: float) -> AppTest:

@@ -16,7 +16,10 @@ from streamlit.testing.v1 import AppTest
 
 from memlib import load_denoiser, load_images, p_laplace
 from memlib.bundled import DEMO
+from memlib.demo.report import run_of
 from memlib.denoisers.loading import find_checkpoints
+from memlib.evidence import auc_text, clusters, rungs
+from memlib.neighbours import duplicates
 from memlib.runs import CHUNK, read_run
 from memlib.workspace import Sources
 from pages.figures import pictures
@@ -24,7 +27,7 @@ from pages.session import address
 from pages.session import downloads as exports
 from pages.widgets import player as player_module
 from tests.conftest import tiny_unet
-from tests.pages.app import opened, press
+from tests.pages.app import explored, opened, press, rank, shown
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(path.parent.name for path in (ROOT / "pages").glob("*/page.py"))
@@ -55,14 +58,14 @@ def test_the_first_page_opens_filled_with_all_demo_images_ranked() -> None:
     table = ranking(at)
     assert len(table) == 1164
     assert table["value"].is_monotonic_decreasing
-    assert any("of 1,164" in metric.value for metric in at.metric)
+    assert rank(at) == "1 of 1,164"
 
 
 def test_the_image_in_the_url_is_the_one_shown_and_a_wrong_one_does_no_harm() -> None:
     chosen = ranking(opened()).iloc[700]
     at = opened(image=chosen["id"])
-    assert any(text.value == chosen["name"] for text in at.text)
-    assert any(metric.value.startswith(f"{chosen['rank']:,} of") for metric in at.metric)
+    assert shown(at)["name"] == chosen["name"]
+    assert rank(at).startswith(f"{chosen['rank']:,} of")
     assert not opened(image="nonsense", steps="-4", low="abc", order="sideways").exception
 
 
@@ -70,7 +73,7 @@ def test_filters_keep_the_ranks_of_the_whole_set() -> None:
     at = opened()
     at.text_input(key="volume_growth.search").set_value("held-out/").run()
     assert not at.exception
-    assert any("of 1,164" in metric.value for metric in at.metric)
+    assert "of 1,164" in rank(at)
     at.text_input(key="volume_growth.search").set_value("no such name").run()
     assert any("No image passes" in info.value for info in at.info)
 
@@ -405,6 +408,18 @@ def test_every_p_laplace_panel_opens_from_its_link(panel: str, words: str) -> No
     assert any(words in text.value for text in at.markdown)
 
 
+@pytest.mark.parametrize("kind", ["copied x 32", "family x 6"])
+def test_the_aucs_of_the_p_laplace_page_count_clusters_as_evidence_does(kind: str) -> None:
+    at = opened("p_laplace", separate=kind, fine="2")
+    table = next(frame.value for frame in at.dataframe if "σ" in frame.value).set_index("σ")
+    images = load_images("demo")
+    above, labels = rungs(images) == kind.replace(" x ", " x"), clusters(images, duplicates(images))
+    rows = run_of("p-laplace-0.5", images)
+    for name, column, sign in (("K, p = 1", "K_1", 1), ("denoising loss", "loss", -1)):
+        values = sign * np.array([row[column] for row in rows])
+        assert table.loc["0.5", name] == auc_text(values, above, images.held_out, labels)
+
+
 def write_groups(folder: Path, groups: list[str]) -> str:
     """Pictures of 8 x 8 in a folder with metadata.csv."""
     folder.mkdir()
@@ -584,6 +599,7 @@ def test_an_address_gives_back_what_was_loaded(
 def test_minus_the_reference_is_said_of_every_number_it_is_taken_from() -> None:
     at = opened("p_laplace", of="Minus reference", fine="2")
     assert not at.exception
-    assert any(metric.label == "Loss, minus reference" for metric in at.metric)
+    labels = [number["label"] for number in explored(at)["page"]["numbers"]]
+    assert "Loss, minus reference" in labels
     table = next(frame.value for frame in at.dataframe if "σ" in frame.value)
     assert all(name == "σ" or name.endswith(", minus reference") for name in table)

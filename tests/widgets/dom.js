@@ -78,7 +78,16 @@ class Element {
   scrollIntoView() {}
 
   getContext() {
-    return this.context ??= { drawn: [], drawImage: (...all) => this.context.drawn.push(all) }
+    const pixels = (w, h) => ({ data: new Uint8ClampedArray(4 * w * h) })
+    return this.context ??= {
+      drawn: [],
+      drawImage: (...all) => this.context.drawn.push(all),
+      createImageData: pixels,
+      getImageData: (_x, _y, w, h) => pixels(w, h),
+      putImageData() {},
+      fillRect() {},
+      clearRect() {},
+    }
   }
 }
 

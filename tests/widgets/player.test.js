@@ -2,7 +2,7 @@ import assert from "node:assert/strict"
 import { test } from "node:test"
 import "./dom.js"
 import { brightness } from "../../pages/widgets/colours.js"
-import { asked, factor, place, pointed, positions } from "../../pages/widgets/player.js"
+import { asked, factor, place, pointed, positions } from "../../pages/widgets/maps.js"
 import { boundary } from "../../pages/widgets/wipe.js"
 
 test("three pictures stand side by side by a whole factor", () => {

@@ -8,7 +8,7 @@ import pytest
 
 from memlib.commands import extract, reproduce
 from memlib.commands.inputs import settings_of
-from memlib.extraction.attack_settings import DRAWING, GUIDANCE, METHODS, AttackSettings
+from memlib.extraction.stages import DRAWING, GUIDANCE, METHODS, AttackSettings
 from tests.memlib.measures.test_settings import WRONG
 
 OTHER: dict[str, Any] = {

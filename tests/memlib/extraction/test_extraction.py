@@ -34,6 +34,7 @@ from memlib.extraction import (
     Attack,
     Generations,
     compared,
+    cost,
     generate_run,
     imported,
     load_surrogate,
@@ -48,7 +49,7 @@ from memlib.extraction import (
 )
 from memlib.extraction.classifier import TimeResNet
 from memlib.extraction.control import SameTest, same_test
-from memlib.extraction.cost import guidance_cost
+from memlib.extraction.cost import fitting_cost, guidance_cost
 from memlib.extraction.describe import describer, resolved
 from memlib.extraction.sscd import SSCD
 from memlib.extraction.surrogate import cluster
@@ -576,10 +577,18 @@ def test_a_surrogate_is_charged_for_its_own_images_and_credited_with_what_they_f
         Attack("side", guided, image.numpy() >= 0, image, own),
         Attack("unknown", guided, image.numpy() >= 0, image),
         Attack("timed", guided, image.numpy() >= 0, image, own, guidance=2.0),
+        Attack("training timed", guided, image.numpy() >= 0, image, own, fitting=25.0),
     ]
-    assert [one.forwards for one in attacks] == [5, 7.5, 7.5, 15]
+    assert [one.forwards for one in attacks] == [5, 7.5, 7.5, 15, 7.5]
+    assert [one.set_up for one in attacks] == [0, 30, 30, 30, 45]
     table = compared(attacks, forwards=60).set_index("method")
-    assert table["generations"].to_dict() == {"plain": 6, "side": 4, "unknown": 4, "timed": 2}
+    assert table["generations"].to_dict() == {
+        "plain": 6,
+        "side": 4,
+        "unknown": 4,
+        "timed": 2,
+        "training timed": 2,
+    }
     assert table.loc[["plain", "side"], "unique"].tolist() == [3, 2]
     assert table.loc[["plain", "side"], "with own images"].tolist() == [3, 4]
     assert np.isnan(table.at["unknown", "with own images"])
@@ -591,6 +600,24 @@ def test_a_guidance_step_is_timed_against_a_forward_once(dataset: FiniteDataset)
     found = guidance_cost(dataset, surrogate)
     assert 0 < found < math.inf
     assert guidance_cost(dataset, surrogate) == found
+
+
+def test_training_the_classifier_is_charged_as_timed_like_guidance(
+    dataset: FiniteDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An update of 64 images takes 1.5 forwards of each, a guidance step .5."""
+    settings = {"layout": "narrow", "features": "denoiser", "generated": 10, "updates": 7}
+    surrogate = {"settings": settings | {"kind": "side"}, "kept": list(range(5))}
+    found = fitting_cost(dataset, surrogate)
+    assert 10 < found < math.inf
+    assert fitting_cost(dataset, surrogate) == found
+    monkeypatch.setattr(cost, "_ratios", lambda *_: (0.5, 1.5))
+    assert guidance_cost(dataset, surrogate) == 0.5
+    assert fitting_cost(dataset, surrogate) == 10 + 7 * 64 * 1.5
+    distilled = surrogate | {"settings": settings | {"kind": "distilled"}}
+    assert fitting_cost(dataset, distilled) == 10 + 7 * 64 * 3.5
+    foreign = surrogate | {"settings": settings | {"kind": "side", "features": "sscd:file"}}
+    assert fitting_cost(dataset, foreign) == 7 * 64 * 1.5
 
 
 # --- scores ---------------------------------------------------------------------------------------
