@@ -8,6 +8,7 @@ from memlib.measures.measure import Measure
 from memlib.measures.plaplace import LEVELS, POWERS, PLaplace, PLaplaceSettings, p_laplace
 from memlib.measures.redraw import Redraw, RedrawSettings, redraw
 from memlib.measures.registry import MEASURES
+from memlib.measures.reproduction_rate import ReproductionRate, reproduction_rate
 from memlib.measures.result import Result, Row, difference
 from memlib.measures.settings import Settings
 from memlib.measures.volume import GrowthSettings, VolumeGrowth, volume_growth
@@ -29,6 +30,7 @@ __all__ = [
     "PLaplaceSettings",
     "Redraw",
     "RedrawSettings",
+    "ReproductionRate",
     "Result",
     "Row",
     "Settings",
@@ -40,5 +42,6 @@ __all__ = [
     "log_likelihood",
     "p_laplace",
     "redraw",
+    "reproduction_rate",
     "volume_growth",
 ]

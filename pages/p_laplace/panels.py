@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from memlib.measures import maps as map_tools
+from memlib.evidence import maps as map_tools
 from memlib.progress import Progress, part
 from pages.figures.curves import radius_curves
 from pages.figures.maps import maps_in_a_row

@@ -8,8 +8,8 @@ from typing import Any, Self
 
 import numpy as np
 
+from memlib.evidence import maps as map_tools
 from memlib.measures import MEASURES, PLaplaceSettings, Row
-from memlib.measures import maps as map_tools
 from memlib.progress import Progress
 from pages.figures.pictures import colour_range, rgb
 from pages.ranking.view import SMOOTHED, SMOOTHING, Picture, View

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from memlib.measures import MEASURES, GrowthSettings, Row, maps
+from memlib.evidence import maps
+from memlib.measures import MEASURES, GrowthSettings, Row
 from memlib.progress import Progress
 from pages.figures.pictures import colour_range, rgb
 from pages.ranking.view import SMOOTHING, Picture, View
