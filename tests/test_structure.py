@@ -23,7 +23,7 @@ LIBRARY = (
     ("flow", "neighbours"),
     ("images",),
     ("denoisers",),
-    ("bundled", "device", "importance", "progress", "seeds", "statistics"),
+    ("bundled", "device", "importance", "options", "progress", "seeds", "statistics"),
 )
 
 # Names that stand in two packages and mean the same noun of each

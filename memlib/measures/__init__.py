@@ -14,8 +14,9 @@ from memlib.measures.reproduction_rate import (
     reproduction_rate,
 )
 from memlib.measures.result import Result, Row, difference
-from memlib.measures.settings import Option, Settings
+from memlib.measures.settings import Settings
 from memlib.measures.volume import GrowthSettings, VolumeGrowth, volume_growth
+from memlib.options import Option
 
 __all__ = [
     "LEVELS",

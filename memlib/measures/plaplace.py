@@ -32,7 +32,8 @@ from memlib.denoisers.base import Denoiser
 from memlib.measures.flux import boundary, volume
 from memlib.measures.measure import Measure
 from memlib.measures.result import Result, Row, standard_error
-from memlib.measures.settings import AtOneLevel, option
+from memlib.measures.settings import AtOneLevel
+from memlib.options import option
 from memlib.progress import Progress
 from memlib.seeds import generator
 

@@ -9,6 +9,7 @@ import numpy as np
 import streamlit as st
 
 from memlib.evidence import maps as map_tools
+from memlib.progress import Progress, part
 from pages.figures.curves import radius_curves
 from pages.figures.maps import maps_in_a_row
 from pages.figures.pictures import coarse, colour_range
@@ -117,13 +118,9 @@ def volume_panel(view: Sphere, picture: Picture) -> None:
     ]
     missing = [way for way in ways if not view.has(picture, **way)]
 
-    def measure(progress: Callable[[float], object]) -> None:
+    def measure(progress: Progress) -> None:
         for place, way in enumerate(missing):
-
-            def part(share: float, place: int = place) -> None:
-                progress((place + share) / len(missing))
-
-            view.row(picture, part, **way)
+            view.row(picture, part(progress, place, 1, len(missing)), **way)
 
     forwards = len(missing) * SECOND * len(view.models)
     if missing and not long_work(

@@ -8,6 +8,7 @@ import numpy as np
 import streamlit as st
 
 from memlib.measures import GrowthSettings
+from memlib.progress import Progress, part
 from pages.figures.curves import frame_curve, growth_curve
 from pages.figures.maps import maps_in_a_row
 from pages.figures.pictures import coarse, colour_range
@@ -98,9 +99,9 @@ def compare_panel(view: Growth, picture: Picture) -> None:
     sides = [(view, picture), (asked, other)]
     waiting = [(shown, which) for shown, which in sides if not shown.has(which, keep_maps=True)]
 
-    def measure(progress: Callable[[float], object]) -> None:
+    def measure(progress: Progress) -> None:
         for done, (shown, which) in enumerate(waiting):
-            shown.detailed(which, lambda share, done=done: progress((done + share) / len(waiting)))  # type: ignore[misc]
+            shown.detailed(which, part(progress, done, 1, len(waiting)))
 
     if waiting and not long_work(
         "Measure both", sum(shown.seconds for shown, _ in waiting), measure
