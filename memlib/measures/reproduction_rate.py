@@ -31,8 +31,9 @@ from memlib.importance import effective_size, pareto_shape, skewed_interval
 from memlib.led_paths import lead, let_go
 from memlib.measures.measure import Measure
 from memlib.measures.result import Result, Row
-from memlib.measures.settings import Settings, noise_level, option
+from memlib.measures.settings import Settings, noise_level
 from memlib.neighbours import nearest
+from memlib.options import option
 from memlib.progress import Progress
 
 PILOT = 16  # paths that only choose the level

@@ -5,11 +5,12 @@ rare.
 import streamlit as st
 
 from memlib.measures import MEASURES, rate_in_words
+from memlib.progress import Progress
 from memlib.workspace import Workspace
 from pages.figures.maps import maps_in_a_row
 from pages.figures.pictures import coarse, colour_range
 from pages.figures.style import CONFIG, literal
-from pages.ranking.view import Picture, Progress
+from pages.ranking.view import Picture
 from pages.session import workspace
 from pages.session.long_work import long_work
 from pages.session.measured import is_measured, measured
