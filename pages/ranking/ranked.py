@@ -56,7 +56,7 @@ class Ranked:
 
         It starts by itself where it takes few network forwards, on a slow machine as on a fast one.
         """
-        if look.detail(self.picture) is None:
+        if not look.is_mapped(self.picture):
             seconds = workspace.seconds(look.view.loaded.denoiser, forwards)
             with self.room:
                 if long_work(label, seconds, work, ask=forwards > AT_ONCE, keeps=keeps):
