@@ -1,6 +1,7 @@
 """How long the pages of the app take in Chromium, beside the smallest script on the same machine.
 
-`make bench` prints one table; `python -m tests.benchmarks.pages / /p_laplace` that of some pages. Every time is a median of TIMES, with the quarter of the times below
+`make bench` prints one table, `python -m tests.benchmarks.pages / /p_laplace` that of some pages.
+Every time is a median of TIMES, with the quarter of the times below
 and above it, and its ratio to a floor of the same run: for a first view and a switch of pages that
 of a bare script's first view, for everything else a bare script's round trip.
 """
