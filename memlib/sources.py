@@ -23,7 +23,14 @@ DATA_SET = re.compile(
 )
 
 Roots = Sequence[Path] | None  # None allows every place
+CONFINED = "AFTERIMAGE_CONFINED"  # the roots that a process gives to a command it starts
 Found = tuple[int, int] | None  # when a file changed (ns) and its bytes; None for no file
+
+
+def inherited() -> Roots:
+    """The roots that the process which started this one gave it; None where it gave none."""
+    listed = os.environ.get(CONFINED)
+    return None if listed is None else [Path(root) for root in listed.split(os.pathsep) if root]
 
 
 def on_hub(source: str) -> bool:
@@ -134,6 +141,6 @@ def _resolved(path: str | Path, typed: str) -> Path:
         found.is_file()  # raises what later use would
     except (OSError, RuntimeError, ValueError) as error:  # no such user, too long, a zero byte
         raise ValueError(
-            f"There is no folder or file {typed[:200]!r}: it cannot be used as a path."
+            f"There is no file or folder {typed[:200]!r}: it cannot be used as a path."
         ) from error
     return found

@@ -21,6 +21,8 @@ from typing import Any, Literal
 
 from filelock import FileLock, Timeout
 
+from memlib.sources import CONFINED, Roots
+
 FOLDER = Path(".afterimage") / "tasks"  # below the working directory
 STARTING = 120.0  # seconds a process may take before it holds its lock
 KEPT = 20  # ended tasks that are not forgotten
@@ -64,19 +66,16 @@ class Task:
         return _read(self.folder / "task.json")
 
     def progress(self) -> Progress:
-        end, last, began = (
-            _read(self.folder / "end.json"),
-            _read(self.folder / "progress.json"),
-            self.details.get("began", 0.0),
-        )
-        numbers = {name: float(last.get(name, 0.0)) for name in ("done", "total")}
+        end, last = _read(self.folder / "end.json"), _read(self.folder / "progress.json")
+        began = _number(self.details, "began")
+        numbers = {name: _number(last, name) for name in ("done", "total")}
         if end:
             states: dict[int, State] = {0: "done", 130: "stopped"}
             return Progress(
-                states.get(end["code"], "failed"),
+                states.get(int(_number(end, "code", 1)), "failed"),
                 **numbers,
-                text=str(end["text"]),
-                seconds=float(end["at"]) - began,
+                text=str(end.get("text", "")),
+                seconds=_number(end, "at") - began,
             )
         seconds = time.time() - began
         if self._held():
@@ -85,7 +84,7 @@ class Task:
                 **numbers,
                 text=str(last.get("text", "")),
                 seconds=seconds,
-                left=last.get("left"),
+                left=_number(last, "left") if last.get("left") is not None else None,
             )
         if not last and seconds < STARTING:
             return Progress("starting", seconds=seconds)
@@ -131,9 +130,16 @@ class Task:
 
 
 def start(
-    arguments: Sequence[str], title: str, about: dict[str, Any] | None = None, root: Path = FOLDER
+    arguments: Sequence[str],
+    title: str,
+    about: dict[str, Any] | None = None,
+    root: Path = FOLDER,
+    *,
+    roots: Roots = None,
 ) -> Task:
-    """Start `python -m memlib ARGUMENTS` as a process of its own, in this working directory."""
+    """Start `python -m memlib ARGUMENTS` as a process of its own, in this working directory. With
+    `roots` it opens no model, images or run outside of these folders.
+    """
     root.mkdir(parents=True, exist_ok=True)
     task = Task(root / f"{time.time_ns():020d}-{secrets.token_hex(3)}")
     task.folder.mkdir()
@@ -145,6 +151,8 @@ def start(
     environment = os.environ | {
         "PYTHONPATH": os.pathsep.join(filter(None, [modules, os.environ.get("PYTHONPATH", "")]))
     }
+    if roots is not None:
+        environment[CONFINED] = os.pathsep.join(map(str, roots))
     with (task.folder / "log.txt").open("wb") as log:
         subprocess.Popen(
             [sys.executable, "-m", "memlib", *arguments, "--task", str(task.folder.resolve())],
@@ -166,10 +174,17 @@ def tasks(root: Path = FOLDER) -> list[Task]:
 
 def _read(file: Path) -> dict[str, Any]:
     try:
-        found: dict[str, Any] = json.loads(file.read_text())
-        return found
-    except (OSError, ValueError):
+        found = json.loads(file.read_text())
+    except (OSError, ValueError, RecursionError):
         return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _number(found: dict[str, Any], name: str, otherwise: float = 0.0) -> float:
+    """A number of a file that somebody may have edited."""
+    value = found.get(name)
+    usable = isinstance(value, (int, float)) and abs(value) < 1e15
+    return float(value) if usable and value is not None else otherwise
 
 
 def _write(file: Path, value: dict[str, Any]) -> None:

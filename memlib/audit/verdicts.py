@@ -18,7 +18,7 @@ from typing import Any
 import pandas as pd
 import sqlalchemy as sa
 
-from memlib.audit.database import arguments, finite, reason
+from memlib.audit.database import arguments, check_entry, finite, reason
 
 VERDICTS = ("memorised", "partly memorised", "not memorised", "unsure")
 LONGEST_NOTE, LONGEST_NAME = 4000, 100
@@ -277,8 +277,8 @@ class Verdicts:
     def _read(self, query: sa.Select, names: Sequence[str]) -> pd.DataFrame:
         try:
             with self._engine.connect() as connection:
-                rows = [tuple(row) for row in connection.execute(query)]
-        except sa.exc.SQLAlchemyError as error:
+                rows = [check_entry(names, tuple(row)) for row in connection.execute(query)]
+        except (sa.exc.SQLAlchemyError, ValueError, TypeError, RecursionError) as error:
             raise Unsaved(f"The verdicts cannot be read: {reason(error)}. Try again.") from error
         return pd.DataFrame(
             {
@@ -295,7 +295,7 @@ def effective(entries: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     stack: list[Mapping[str, Any]] = []
     for line in entries:
         if line["undoes"]:
-            stack.pop()
+            del stack[-1:]
         else:
             stack.append(line)
     return stack

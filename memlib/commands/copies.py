@@ -10,6 +10,7 @@ from torch import Tensor
 from memlib.evidence import match_samples, reproductions, statement
 from memlib.extraction import CRITERIA, imported, read_generations
 from memlib.images import ImageSet
+from memlib.sources import inherited
 
 
 def copies_arguments(parser: argparse.ArgumentParser, otherwise: str) -> None:
@@ -39,9 +40,9 @@ def read_samples(source: Path, images: ImageSet) -> ImageSet:
     images.
     """
     return (
-        read_generations(source).images
+        read_generations(source, roots=inherited()).images
         if (source / "manifest.json").exists()
-        else imported(source, images).images
+        else imported(source, images, roots=inherited()).images
     )
 
 

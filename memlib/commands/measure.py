@@ -30,6 +30,7 @@ from memlib.runs import (
     run_name,
 )
 from memlib.runs.measuring import Engine
+from memlib.sources import inherited
 from memlib.workspace import Sources, Workspace
 
 NAME = "measure"
@@ -131,7 +132,7 @@ def run(asked: argparse.Namespace, report: Report) -> None:
             loaded = load(sources_of(asked), device, report, asked.limit)
             one = _new(asked, loaded, threads)
         else:
-            one = Run(folder)
+            one = Run(folder, roots=inherited())
             loaded = _again(one, device, report)
         _measure(one, loaded, engine, threads, report)
 
@@ -204,7 +205,7 @@ def _measure(
         loaded.images,
         engine=engine,
         threads=threads,
-        progress=lambda done, total: report.progress(done, total, title),
+        progress=report.stage(title),
     ):
         pass
     done = one.again().done

@@ -128,10 +128,11 @@ def class_count(source: str | Path | Source, *, roots: Roots = None) -> int:
     return _classes(_check_network(_locate(Source.of(source, roots)).config))
 
 
-def find_checkpoints(folder: Path) -> list[Path]:
+def find_checkpoints(folder: str | Path, *, roots: Roots = None) -> list[Path]:
     """The models in the sub-folders of a training run's folder, in the order of the numbers in
-    their names.
+    their names. With `roots`, a sub-folder that is a link out of these folders is a ValueError.
     """
+    source = Source(folder, roots)
 
     def natural(path: Path) -> list[tuple[bool, int, str]]:
         return [
@@ -139,15 +140,18 @@ def find_checkpoints(folder: Path) -> list[Path]:
             for part in re.split(r"(\d+)", path.name)
         ]
 
+    place = source.path
+    if place is None or not place.is_dir():
+        raise ValueError(f"There is no folder {source.typed[:200]!r}.")
     found = [
         path
-        for path in folder.iterdir()
-        if path.is_dir()
-        and any((path / part / "config.json").is_file() for part in ("unet", "transformer", "."))
+        for path in place.iterdir()
+        if source.file(path).is_dir()
+        and any(source.has(path / part / "config.json") for part in ("unet", "transformer", "."))
     ]
     if not found:
         raise ValueError(
-            f"{folder.name!r} holds no checkpoints: none of its sub-folders is a diffusers model."
+            f"{place.name!r} holds no checkpoints: none of its sub-folders is a diffusers model."
         )
     return sorted(found, key=natural)
 

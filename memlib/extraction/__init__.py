@@ -16,8 +16,9 @@ from memlib.extraction.generations import (
     read_manifest,
 )
 from memlib.extraction.matches import CRITERIA, copied_image, match, similarities, training_set
+from memlib.extraction.saved import load_surrogate
 from memlib.extraction.scores import ExtractionScores, extraction_scores, unique_curve, wilson
-from memlib.extraction.surrogate import KINDS, Clusters, Surrogate, fit_surrogate, load_surrogate
+from memlib.extraction.surrogate import KINDS, Clusters, Surrogate, fit_surrogate
 from memlib.extraction.trajectory import Trajectory, posterior, trajectory
 
 __all__ = [

@@ -11,7 +11,7 @@ import json
 import os
 import re
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -21,13 +21,19 @@ import torch
 from torch import Tensor
 
 from memlib.denoisers import Denoiser
+from memlib.denoisers.weights import read_json
 from memlib.extraction.attack import draw_clusters, extract
+from memlib.extraction.saved import check_details
 from memlib.extraction.surrogate import Surrogate
 from memlib.flow import sample
 from memlib.images import ImageSet, load_images, of_pixels, to_pixels
+from memlib.images.arrays import Array
+from memlib.progress import Progress, part
+from memlib.sources import Roots, Source
 
 FORMAT = 1
 PART = 64
+LARGEST = 2**32  # bytes of the images of a run
 UNCONDITIONAL = "unconditional"
 
 
@@ -95,14 +101,14 @@ def generate_run(
     steps: int = 50,
     seed: int = 0,
     first: int = 0,
-    progress: Callable[[float], object] | None = None,
+    progress: Progress | None = None,
 ) -> Iterator[tuple[int, int]]:
     """Draw images `first` to first + n - 1 into a folder, parts that are there left out; yields
     (done, total) after each part.
 
     Parts have fixed ends, so a run that was stopped, or is made longer, is bit for bit the run
-    without a break. An exception raised by `progress` keeps the finished parts. Raises ValueError
-    where the folder holds a run of another plan.
+    without a break. `progress(done, total)` counts images, and fractions of them; an exception it
+    raises keeps the finished parts. Raises ValueError where the folder holds a run of another plan.
     """
     plan = plan_of(denoiser, surrogate, strength, steps, seed, first)
     manifest = folder / "manifest.json"
@@ -134,14 +140,10 @@ def generate_run(
     for start in range(0, n, PART):
         file, count = folder / f"part-{start // PART:06d}.npz", min(PART, n - start)
         if not file.exists() or _length(file) < count:
-
-            def report(done: float, total: float, start: int = start, count: int = count) -> None:
-                if progress:
-                    progress((start + count * done / total) / n)
-
+            told = part(progress, start, count, n)
             if surrogate is None:
                 images = sample(
-                    denoiser, count, steps=steps, seed=seed, first=first + start, callback=report
+                    denoiser, count, steps=steps, seed=seed, first=first + start, callback=told
                 )
             else:
                 images = extract(
@@ -152,35 +154,23 @@ def generate_run(
                     steps=steps,
                     seed=seed,
                     first=first + start,
-                    callback=report,
+                    callback=told,
                 ).images
             _write(file, to_pixels(denoiser.decode(images)), zipfile.ZIP_DEFLATED)
         yield start + count, n
 
 
-def read_generations(folder: Path) -> Generations:
-    """The images a run has finished; ValueError where it is damaged, empty or of another format."""
-    manifest = read_manifest(folder)
-    if (folder / "images.npz").exists():
-        images = load_images(folder / "images.npz")
+def read_generations(folder: Path, *, roots: Roots = None) -> Generations:
+    """Open the images a run has finished. With `roots` no file outside of these folders is read.
+
+    Raises ValueError where the run is damaged, empty or of another format.
+    """
+    source = Source(folder, roots)
+    manifest = read_manifest(folder, roots=roots)
+    if source.has(folder / "images.npz"):
+        images = load_images(folder / "images.npz", roots=roots)
     else:
-        parts = []
-        for place, file in enumerate(sorted(folder.glob("part-*.npz"))):
-            if file.name != f"part-{place:06d}.npz":
-                break
-            try:
-                with np.load(file, allow_pickle=False) as data:
-                    parts.append(data["images"])
-            except (OSError, ValueError, KeyError, zipfile.BadZipFile, EOFError) as error:
-                raise ValueError(
-                    f"The part {file.name} of the run {folder.name!r} is damaged; delete it to "
-                    "draw it again."
-                ) from error
-            if len(parts[-1]) < PART:
-                break
-        if not parts:
-            raise ValueError(f"The run {folder.name!r} has no images yet.")
-        images = of_pixels(manifest.get("name", folder.name), np.concatenate(parts))
+        images = of_pixels(str(manifest.get("name", folder.name)), _parts(source, folder))
     clusters = None
     if "surrogate" in manifest:
         plan = Plan(**manifest["plan"])
@@ -190,10 +180,38 @@ def read_generations(folder: Path) -> Generations:
     return Generations(images, clusters, manifest)
 
 
-def imported(source: str | Path, like: ImageSet) -> Generations:
+def _parts(source: Source, folder: Path) -> np.ndarray:
+    """The pixels (N, H, W, C) of the parts of a run up to the first that is not full."""
+    parts: list[np.ndarray] = []
+    size = 0
+    for place, file in enumerate(source.listed(folder, ".npz")):
+        if file.name != f"part-{place:06d}.npz":
+            break
+        try:
+            found = Array(source.file(file))
+            if len(found.names) > PART or (parts and found.shape[1:] != parts[0].shape[1:]):
+                raise ValueError
+            size += found.bytes
+            if size > LARGEST:
+                raise ValueError
+            parts.append(found.pixels())
+        except (OSError, ValueError) as error:
+            raise ValueError(
+                f"The part {file.name} of the run {folder.name!r} is damaged; delete it to draw it "
+                "again."
+            ) from error
+        if len(parts[-1]) < PART:
+            break
+    if not parts:
+        raise ValueError(f"The run {folder.name!r} has no images yet.")
+    return np.concatenate(parts)
+
+
+def imported(source: str | Path, like: ImageSet, *, roots: Roots = None) -> Generations:
     """Images generated elsewhere, brought to the shape of the training images."""
     channels, height, width = like.shape
-    images = load_images(source, size=width if height == width else None, channels=channels)
+    size = width if height == width else None
+    images = load_images(source, size=size, channels=channels, roots=roots)
     if images.shape != like.shape:
         raise ValueError(
             f"The generated images are {images.shape}, the training images {like.shape}."
@@ -210,20 +228,17 @@ def _check_plan(plan: Plan) -> None:
             raise ValueError(f"{name} is {value!r:.60}")
 
 
-def read_manifest(folder: Path) -> dict[str, Any]:
+def read_manifest(folder: Path, *, roots: Roots = None) -> dict[str, Any]:
+    """Read what a run draws. Raises ValueError where its manifest is missing or damaged."""
+    file = Source(folder, roots).file(folder / "manifest.json")
     try:
-        manifest: dict[str, Any] = json.loads((folder / "manifest.json").read_text())
+        manifest = read_json(file)
         if manifest.get("format") != FORMAT:
-            raise ValueError(f"its format is {manifest.get('format')!r} instead of {FORMAT}")
+            raise ValueError(f"its format is {manifest.get('format')!r:.40} instead of {FORMAT}")
         _check_plan(Plan(**manifest["plan"]))
-    except (
-        OSError,
-        ValueError,
-        KeyError,
-        TypeError,
-        AttributeError,
-        RecursionError,
-    ) as error:
+        if "surrogate" in manifest:
+            check_details(manifest["surrogate"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(
             f"The run in {folder.name!r} cannot be read: {' '.join(str(error).split())[:100]}."
         ) from error
@@ -260,9 +275,8 @@ def _write(file: Path, pixels: np.ndarray, compression: int) -> None:
 
 def _length(file: Path) -> int:
     try:
-        with np.load(file, allow_pickle=False) as data:
-            return len(data["images"])
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile, EOFError):
+        return len(Array(file).names)
+    except (OSError, ValueError):
         return 0  # damaged: drawn again
 
 

@@ -16,8 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn.functional import normalize
 from torch.utils.flop_counter import FlopCounterMode
@@ -259,7 +258,7 @@ def fit_surrogate(
         chance=float(torch.bincount(labels).max() / len(labels)),
         evaluations=spent,
         step_cost=step / own,
-        digest=_digest(classifier, settings),
+        digest=digest_of(classifier, settings),
     )
 
 
@@ -280,46 +279,6 @@ def _accuracy(
         )
         for level in levels
     }
-
-
-def load_surrogate(folder: Path, denoiser: Denoiser) -> Surrogate:
-    """A surrogate that was saved; ValueError where it is damaged or does not fit the denoiser."""
-    try:
-        details = json.loads((folder / "surrogate.json").read_text())
-        settings, kept = details["settings"], torch.tensor(details["kept"])
-        blocks, width = TimeResNet.LAYOUTS[settings["layout"]]
-        classifier = TimeResNet(
-            denoiser.shape[0], len(kept), blocks, width, details["kind"] != "time-independent"
-        )
-        classifier.load_state_dict(load_file(folder / "classifier.safetensors"))
-        clusters = Clusters(
-            *(torch.tensor(details[name]) for name in ("cohesion", "sizes", "kept", "labels"))
-        )
-        accuracy = {float(level): float(value) for level, value in details["accuracy"].items()}
-        classifier = classifier.to(denoiser.device).eval().requires_grad_(False)
-        return Surrogate(
-            classifier,
-            clusters,
-            details["kind"],
-            settings,
-            accuracy,
-            details["chance"],
-            details["evaluations"],
-            details["step_cost"],
-            _digest(classifier, settings),
-        )
-    except (
-        OSError,
-        ValueError,
-        KeyError,
-        TypeError,
-        AttributeError,
-        RuntimeError,
-        SafetensorError,
-    ) as error:
-        raise ValueError(
-            f"The surrogate in {folder.name!r} cannot be read: {str(error).splitlines()[0]}."
-        ) from error
 
 
 def _operations(work: Callable[[], object]) -> float:
@@ -343,7 +302,7 @@ def _learn(classifier: TimeResNet, y: Tensor) -> None:
     classifier.requires_grad_(False)
 
 
-def _digest(classifier: TimeResNet, settings: dict[str, Any]) -> str:
+def digest_of(classifier: TimeResNet, settings: dict[str, Any]) -> str:
     total = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     for name, value in sorted(classifier.state_dict().items()):
         total.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())

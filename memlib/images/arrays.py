@@ -51,6 +51,23 @@ class Array(Decoded):
         self.metadata = {"label": labels} if labels else {}
         self.names = [f"{printable(path.stem)}[{place}]" for place in range(self._shape[0])]
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the array."""
+        return self._shape
+
+    @property
+    def bytes(self) -> int:
+        """How many bytes the array takes."""
+        return math.prod(self._shape) * self._dtype.itemsize
+
+    def pixels(self) -> np.ndarray:
+        """All pictures at once, uint8 (N, H, W, C). Raises ValueError for pictures of numbers."""
+        if self._dtype != np.uint8:
+            raise ValueError("holds no pixels")
+        every = [self.picture(place) for place in range(self._shape[0])]
+        return np.stack(every).transpose(0, 2, 3, 1)
+
     def picture(self, place: int) -> Pixels:
         if self._mapped is not None:
             pixels = np.array(self._mapped[place])

@@ -16,13 +16,14 @@ from memlib.images.imageset import ImageSet
 from memlib.images.pictures import Decoded, Pictures
 from memlib.images.tables import HubData, Parquet
 from memlib.images.transform import Pixels, Transform, check_count, describe
+from memlib.sources import Roots, Source
 
 REPORT = 64  # pictures between two reports of progress
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
 
 
 def load_images(
-    source: str | Path,
+    source: str | Path | Source,
     size: int | None = None,
     channels: int | None = None,
     limit: int | None = None,
@@ -30,6 +31,7 @@ def load_images(
     fit: str = "crop",
     mirror: bool = False,
     token: str | None = None,
+    roots: Roots = None,
     callback: Callable[[int, int], object] | None = None,
 ) -> ImageSet:
     """Open an image set.
@@ -46,6 +48,8 @@ def load_images(
     first pictures only. An .npz holds an array `images`, a .npy is one: uint8 (N, H, W, 3) or (N,
     H, W), or float (N, C, H, W) in [-1, 1].
 
+    With `roots` no file outside of these folders is read, whatever links there are.
+
     Every picture is decoded once, for its id; of large sets the result is kept on disk.
     `callback(done, total)` counts pictures; what it raises stops the work, and what was done is
     kept. Files that are no usable picture are left out and listed in `skipped`. Raises ValueError
@@ -56,14 +60,15 @@ def load_images(
         check_count(limit, MOST_PICTURES, "The limit")
     # a source that takes long to list is reported too, so that it can be stopped
     tick = (lambda: callback(0, 1)) if callback else None
+    source = Source.of(source, roots)
     pictures, name = _open(source, token, tick)
     index = _index(pictures, transform, limit, name, callback)
     return _assemble(
         pictures,
         index,
         transform,
-        "Emoji" if str(source) == "demo" else name,
-        getattr(pictures, "source", str(source)),
+        "Emoji" if source.typed == "demo" else name,
+        getattr(pictures, "source", source.typed),
     )
 
 
@@ -109,17 +114,14 @@ def _assemble(
     )
 
 
-def _open(source: str | Path, token: str | None, tick: Tick | None) -> tuple[Pictures, str]:
-    path = DEMO / "images.zip" if str(source) == "demo" else Path(source)
-    try:
-        is_folder, is_file = path.is_dir(), path.is_file()
-    except (OSError, ValueError):  # a name too long, or with a zero byte
-        is_folder = is_file = False
-    if is_folder:
-        tables = sorted(path.glob("*.parquet")) or sorted(path.glob("data/*.parquet"))
+def _open(source: Source, token: str | None, tick: Tick | None) -> tuple[Pictures, str]:
+    path = DEMO / "images.zip" if source.typed == "demo" else source.path
+    if path is not None and path.is_dir():
+        found = source.listed(path, ".parquet") or source.listed(path / "data", ".parquet")
+        tables = [source.file(table) for table in found]
         return (Parquet(tables, path.name, tick) if tables else Folder(path, tick)), path.name
-    if not is_file:
-        return HubData(str(source), token), str(source)
+    if path is None or not path.is_file():
+        return HubData(source.typed, token), source.typed
     kind = path.name.lower()
     if kind.endswith(ARCHIVES):
         return Archive(path, tick), path.name

@@ -113,7 +113,7 @@ class Run(Stored):
 
     def again(self) -> "Run":
         """The run as it is now."""
-        return Run(self.folder)
+        return Run(self.folder, roots=self.roots)
 
     def pending(self) -> list[int]:
         """Chunks that are not stored, in order."""

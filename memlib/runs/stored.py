@@ -12,6 +12,7 @@ import pyarrow as pa
 from memlib.measures import MEASURES, Measure, Row
 from memlib.runs.files import META, read, rows_of_group, schema_of, shape_of, values_of
 from memlib.runs.manifest import read_manifest
+from memlib.sources import Roots, Source
 
 OF_IMAGE = ("position", "index", "id", "name")  # position in the run, index in the image set
 # 1 for the most memorised of a whole run; equal values in the order of their positions
@@ -21,8 +22,13 @@ RANK = "rank"
 class Stored:
     """The results of a run as they are in its folder."""
 
-    def __init__(self, folder: Path) -> None:
-        """Open a run; ValueError where it is damaged, of another version or none."""
+    def __init__(self, folder: Path, *, roots: Roots = None) -> None:
+        """Open a run; ValueError where it is damaged, of another version or none, and with `roots`
+        where a file of it is outside of these folders.
+        """
+        self.roots = roots
+        if roots is not None:
+            folder = Path(Source(folder, roots).tree().place)
         self.folder, self.manifest = folder, read_manifest(folder)
         self.count, self.chunk, self.part = (
             int(self.manifest[name]) for name in ("count", "chunk", "part")

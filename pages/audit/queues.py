@@ -9,10 +9,11 @@ import streamlit as st
 
 from memlib.audit.queue import ABSENT, match_names, match_pictures, read_names
 from memlib.images.decode import LARGEST_FILE, SUFFIXES
+from memlib.sources import Source
 from pages.audit.casebook import Casebook
 from pages.audit.choices import FOLDER, FOUND, MATCHED
-from pages.session import workspace
 from pages.session.messages import plain, show_error
+from pages.session.paths import roots
 from pages.session.selection import BY_HAND
 
 MOST = 5000  # pictures read from a folder
@@ -105,8 +106,9 @@ def _matched(book: Casebook, files: list, folder: str) -> pd.DataFrame:
 
 
 def _folder(path: str) -> list[tuple[str, bytes]]:
-    place = Path(workspace.confine(path))
-    if not place.is_dir():
+    source = Source(path, roots())
+    place = source.path
+    if place is None or not place.is_dir():
         raise ValueError(f"{path[:200]!r} is not a folder.")
     files = [
         file
@@ -118,10 +120,9 @@ def _folder(path: str) -> list[tuple[str, bytes]]:
             f"{path[:200]!r} holds {len(files):,} pictures, more than {MOST:,}; choose a smaller "
             "folder."
         )
-    for file in files:
-        workspace.confine(str(file))  # a link may lead elsewhere
+    opened = {file.relative_to(place).as_posix(): source.file(file) for file in files}
     return [
-        (file.relative_to(place).as_posix(), file.read_bytes())
-        for file in files
+        (name, file.read_bytes())
+        for name, file in opened.items()
         if file.stat().st_size <= LARGEST_FILE
     ]

@@ -2,14 +2,15 @@
 maps.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
 
+from memlib.evidence import maps as map_tools
 from memlib.measures import MEASURES, PLaplaceSettings, Row
-from memlib.measures import maps as map_tools
+from memlib.progress import Progress
 from pages.figures.pictures import colour_range, rgb
 from pages.ranking.view import SMOOTHED, SMOOTHING, Picture, View
 from pages.session import workspace
@@ -76,12 +77,12 @@ class Sphere(View):
         self,
         picture: Picture,
         spheres: Sequence[Self],
-        progress: Callable[[float], object],
+        progress: Progress,
         **changes: Any,
     ) -> None:
         """Measure the picture on some spheres."""
         for place, view in enumerate(spheres):
-            progress(place / len(spheres))
+            progress(place, len(spheres))
             view.row(picture, **changes)
 
     def map_forwards(self, spheres: int) -> int:

@@ -16,8 +16,9 @@ from pages.runs.about import about, comes_from, missing
 from pages.runs.detail import detail, spread
 from pages.runs.downloads import downloads
 from pages.runs.run_view import PAGE, Look, has_maps, look, ranks
-from pages.session import background, selection, workspace
+from pages.session import background, selection
 from pages.session.messages import guarded, show_error
+from pages.session.paths import readable, roots
 from pages.session.state import Kept
 
 # seconds in which the browser draws the gallery: what follows would be drawn together with it, and
@@ -93,7 +94,7 @@ def choose(found: dict[str, Path]) -> Run | None:
         help="A run made elsewhere, below the folders this app may read.",
     ).strip()
     if typed:
-        return Run(Path(workspace.stamped(typed)[0]))
+        return Run(Path(typed), roots=roots())
     if not found:
         return None
     asked = st.query_params.get(OPENED)
@@ -107,7 +108,7 @@ def choose(found: dict[str, Path]) -> Run | None:
         format_func=lambda name: f"{name}{', bundled' if found[name].is_relative_to(DEMO) else ''}",
         width=420,
     )
-    return Run(found[str(choice.value())])
+    return Run(found[str(choice.value())], roots=readable(FOLDER))
 
 
 def browse(view: Look) -> None:

@@ -9,13 +9,15 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from memlib.evidence import maps
 from memlib.images import ImageSet
-from memlib.measures import Measure, maps
-from memlib.runs import Filter, Numbers, Run
+from memlib.measures import Measure
+from memlib.runs import FOLDER, Filter, Numbers, Run
 from pages.figures.pictures import colour, colour_range
 from pages.ranking.browser import Browser, Query, Seen, Sort
 from pages.ranking.view import SMOOTHING
 from pages.session import selection, workspace
+from pages.session.paths import readable
 from pages.session.state import Page
 
 PAGE = Page("runs")
@@ -26,7 +28,7 @@ EVERYTHING = Filter()
 @st.cache_resource(max_entries=4, show_spinner=False)
 def numbers_of(folder: str, stamp: str) -> Numbers:
     """The queries on a run's numbers, as the run is now."""
-    return Numbers(Run(Path(folder)))
+    return Numbers(Run(Path(folder), roots=readable(FOLDER)))
 
 
 @st.cache_data(max_entries=64, show_spinner=False)

@@ -6,6 +6,7 @@ import os
 import sys
 from pathlib import Path
 
+from memlib.bundled import DEMO
 from memlib.denoisers.loading import model_stamp
 from memlib.sources import Source
 
@@ -19,6 +20,11 @@ def roots() -> list[Path]:
     ]
     named = [Path(part) for part in sys.argv[1:]] if Path(sys.argv[0]).name == "app.py" else []
     return [folder.resolve() for folder in (Path.cwd(), *named, *listed) if folder.is_dir()]
+
+
+def readable(*more: Path) -> list[Path]:
+    """The roots, what ships with the project, and folders that the app itself writes."""
+    return [*roots(), DEMO, *more]
 
 
 def confine(source: str) -> str:

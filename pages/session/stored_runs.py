@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from memlib.bundled import DEMO
+from memlib.denoisers.weights import read_json
 from memlib.extraction import (
     CRITERIA,
     UNCONDITIONAL,
@@ -29,12 +30,12 @@ from memlib.extraction.matches import TrainingSet
 from memlib.extraction.stages import (
     FOLDER as FOLDER,  # the pages' name for it, which a test can put elsewhere
 )
-from memlib.extraction.stages import Settings
+from memlib.extraction.stages import AttackSettings
 from memlib.measures import MEASURES
 from memlib.neighbours import duplicates, unrelated_threshold
 from memlib.workspace import Workspace
 from pages.session import workspace
-from pages.session.paths import roots
+from pages.session.paths import readable, roots
 
 BUNDLED_RUNS = DEMO / "extraction"
 TITLES = {
@@ -72,7 +73,8 @@ def stored_runs(loaded: Workspace) -> dict[str, Path]:
     found = {}
     for place in places:
         try:
-            if read_manifest(place.parent)["plan"]["model"] == loaded.denoiser.digest:
+            manifest = read_manifest(place.parent, roots=readable(FOLDER))
+            if manifest["plan"]["model"] == loaded.denoiser.digest:
                 found[place.parent.name] = place.parent
         except ValueError:
             continue  # another program's folder, or one of a later version
@@ -88,12 +90,12 @@ def stamp(folder: Path) -> str:
 
 @st.cache_resource(max_entries=8, show_spinner="Reading the generated images")
 def generations_of(folder: str, changed: str) -> Generations:
-    return read_generations(Path(folder))
+    return read_generations(Path(folder), roots=readable(FOLDER))
 
 
 @st.cache_resource(max_entries=4, show_spinner="Reading the generated images")
 def imported_of(source: str, changed: str, digest: str, _like: Any) -> Generations:
-    return imported(source, _like)
+    return imported(source, _like, roots=roots())
 
 
 @st.cache_data(max_entries=8, show_spinner="Looking for near-duplicates among the training images")
@@ -192,7 +194,7 @@ def _same_test(
     return same_test(_found.images, _training, mirrored)
 
 
-def cost(loaded: Workspace, settings: Settings) -> float:
+def cost(loaded: Workspace, settings: AttackSettings) -> float:
     """About how many seconds a new attack takes; what is already stored is not taken off."""
     return workspace.seconds(loaded.denoiser, settings.forwards)
 
@@ -207,9 +209,9 @@ def surrogate_of(loaded: Workspace, manifest: dict[str, Any]) -> Surrogate | Non
         *FOLDER.glob("surrogate-*/surrogate.json"),
     ]:
         try:
-            if json.loads(place.read_text())["digest"] == wanted:
-                return load_surrogate(place.parent, loaded.denoiser)
-        except (ValueError, KeyError):
+            if read_json(place).get("digest") == wanted:
+                return load_surrogate(place.parent, loaded.denoiser, roots=readable(FOLDER))
+        except ValueError:
             continue
     return None
 

@@ -118,6 +118,7 @@ def read_images(sources: Sources, source: str, limit: int | None = None) -> Imag
         fit=sources.fit,
         mirror=sources.mirror,
         token=_token(),
+        roots=roots(),
         callback=report,
     )
     slot.empty()

@@ -101,7 +101,7 @@ def comparison(loaded: Workspace, row: DeltaGenerator) -> tuple[str, int]:
     """
     shown = SHOWN if loaded.reference else SHOWN.among([RAW, WITHOUT], RAW)
     row.segmented_control(
-        "Show",
+        "Value shown",
         shown.options,
         format_func=plain,
         required=True,

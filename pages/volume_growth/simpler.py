@@ -1,6 +1,6 @@
 """Volume growth against simpler numbers, which a plain picture moves as well."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +10,7 @@ from scipy.stats import spearmanr
 
 from memlib.measures import MEASURES, Row
 from memlib.measures.likelihood import bits_per_dimension
+from memlib.progress import Progress
 from memlib.runs import measure_images, result_table
 from pages.figures.spread import against_control
 from pages.figures.style import CONFIG, literal
@@ -128,16 +129,17 @@ def _measure(view: Growth, table: pd.DataFrame, name: str) -> None:
     missing = table["index"] if name not in table else table.loc[table[name].isna(), "index"]
     st.caption(f"{measure.definition} {len(missing):,} images are not measured yet.")
 
-    def measure_them(progress: Callable[[float], object]) -> None:
-        for done, total in measure_images(
+    def measure_them(progress: Progress) -> None:
+        for _ in measure_images(
             denoiser,
             view.loaded.images,
             [int(index) for index in missing],
             name,
             measure.defaults(denoiser),
             workspace.results(),
+            progress,
         ):
-            progress(done / total)
+            pass
 
     if long_work(
         "Measure this control",

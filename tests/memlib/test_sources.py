@@ -1,21 +1,29 @@
 """Loaders confine what they open, and what they opened is what caches are stamped with."""
 
+import io
 import json
 import os
 import shutil
 import tracemalloc
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import diffusers
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
-from memlib import load_denoiser
+from memlib import load_denoiser, load_images, tasks
 from memlib.bundled import DEMO
-from memlib.denoisers.loading import model_digest, model_stamp
-from memlib.extraction import read_manifest
+from memlib.commands import inputs
+from memlib.commands.progress import Report
+from memlib.denoisers.loading import find_checkpoints, model_digest, model_stamp
+from memlib.extraction import imported, read_generations, read_manifest
 from memlib.runs import Run
-from memlib.sources import Source
+from memlib.sources import CONFINED, Source, inherited
 from memlib.workspace import Sources
 
 Save = Callable[..., Path]
@@ -151,3 +159,123 @@ def test_an_attack_with_another_kind_of_plan_is_a_sentence(wrong: dict, tmp_path
     (tmp_path / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(ValueError, match="cannot be read"):
         read_manifest(tmp_path)
+
+
+def linked(place: Path) -> None:
+    """Move a file out of the root it is in, and leave a link to it."""
+    outside = place.parents[1] / f"outside-{place.name}"
+    shutil.move(place, outside)
+    place.symlink_to(outside)
+
+
+def pictures(folder: Path, kind: str) -> Path:
+    """The same pictures as an image set of a kind; the file of it that could be a link."""
+    folder.mkdir()
+    pixels = np.zeros((2, 8, 8, 3), np.uint8)
+    stream = io.BytesIO()
+    Image.fromarray(pixels[0]).save(stream, "PNG")
+    if kind == "folder":
+        (folder / "a.png").write_bytes(stream.getvalue())
+        (folder / "b.png").write_bytes(stream.getvalue())
+        return folder / "b.png"
+    file = folder / f"a.{kind}"
+    if kind == "zip":
+        with zipfile.ZipFile(file, "w") as archive:
+            archive.writestr("a.png", stream.getvalue())
+    elif kind == "npz":
+        np.savez(file, images=pixels)
+    elif kind == "npy":
+        np.save(file, pixels)
+    else:
+        pq.write_table(pa.table({"image": pa.array([stream.getvalue()])}), file)
+    return file
+
+
+@pytest.mark.parametrize("kind", ["zip", "npz", "npy", "parquet"])
+def test_an_image_set_that_is_a_link_out_of_the_roots_is_refused(kind: str, tmp_path: Path) -> None:
+    place = pictures(tmp_path / "root", kind)
+    assert load_images(place, roots=[tmp_path / "root"])
+    linked(place)
+    assert load_images(place)
+    with pytest.raises(ValueError, match="outside the folders"):
+        load_images(place, roots=[tmp_path / "root"])
+    if kind == "parquet":  # one of a folder of tables
+        with pytest.raises(ValueError, match="leads out"):
+            load_images(tmp_path / "root", roots=[tmp_path / "root"])
+
+
+def test_a_picture_that_is_a_link_out_of_its_folder_is_left_out(tmp_path: Path) -> None:
+    place = pictures(tmp_path / "root", "folder")
+    linked(place)
+    assert load_images(tmp_path / "root", roots=[tmp_path / "root"]).names == ["a.png"]
+    with pytest.raises(ValueError, match="outside the folders"):
+        load_images(tmp_path, roots=[tmp_path / "root"])
+
+
+def test_checkpoints_that_are_links_out_of_the_roots_are_refused(
+    tmp_path: Path, save_model: Save
+) -> None:
+    save_model(diffusers.DDPMScheduler(), "run/step-1")
+    outside = save_model(diffusers.DDPMScheduler(), "outside")
+    assert [path.name for path in find_checkpoints(tmp_path / "run")] == ["step-1"]
+    (tmp_path / "run" / "step-2").symlink_to(outside)
+    assert len(find_checkpoints(tmp_path / "run")) == 2
+    with pytest.raises(ValueError, match="leads out"):
+        find_checkpoints(tmp_path / "run", roots=[tmp_path / "run"])
+
+
+@pytest.mark.parametrize("stolen", ["manifest.json", "images.npz"])
+def test_generations_that_are_links_out_of_the_roots_are_refused(
+    stolen: str, tmp_path: Path
+) -> None:
+    run = tmp_path / "side"
+    shutil.copytree(DEMO / "extraction/side", run)
+    assert len(read_generations(run, roots=[run]))
+    linked(run / stolen)
+    assert len(read_generations(run))
+    with pytest.raises(ValueError, match=r"leads out|outside the folders"):
+        read_generations(run, roots=[run])
+
+
+def test_pictures_of_another_program_are_confined_too(tmp_path: Path) -> None:
+    place = pictures(tmp_path / "root", "zip")
+    like = load_images(place)
+    with pytest.raises(ValueError, match="outside the folders"):
+        imported(place, like, roots=[tmp_path / "elsewhere"])
+
+
+@pytest.mark.parametrize("stolen", ["manifest.json", "numbers.parquet"])
+def test_a_run_whose_files_are_links_out_of_the_roots_is_refused(
+    stolen: str, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(next((DEMO / "runs").iterdir()), run)
+    assert Run(run, roots=[run]).again().done
+    linked(run / stolen)
+    assert Run(run).done
+    with pytest.raises(ValueError, match="leads out"):
+        Run(run, roots=[run])
+
+
+def test_a_command_that_a_page_starts_is_confined_as_the_page_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = pictures(tmp_path / "root", "zip")
+    seen: dict = {}
+    monkeypatch.setattr(tasks.subprocess, "Popen", lambda *_, **more: seen.update(more))
+    tasks.start(["show"], "title", root=tmp_path / "tasks", roots=[tmp_path / "root"])
+    assert inherited() is None
+    monkeypatch.setenv(CONFINED, seen["env"][CONFINED])
+    assert inherited() == [tmp_path / "root"]
+    wanted = Sources(images=str(place), reference="")
+
+    def images_alone(sources: Sources, _: object, images_of: Callable) -> object:
+        return images_of(sources, sources.images)
+
+    monkeypatch.setattr(inputs, "open_workspace", images_alone)
+    assert inputs.load(wanted, "cpu", Report(as_json=True))
+    monkeypatch.setenv(CONFINED, str(tmp_path / "elsewhere"))
+    with pytest.raises(ValueError, match="outside the folders"):
+        inputs.load(wanted, "cpu", Report(as_json=True))
+    with pytest.raises(ValueError, match="outside the folders"):
+        inputs.load_model(str(place), None, "cpu")
