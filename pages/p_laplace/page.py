@@ -57,11 +57,6 @@ def main() -> None:
     if ranked is None:
         return
     picture = ranked.picture
-    closer_look(view, picture, np.asarray(table["value"]))
-    overview(look, ranked, f"K, p = {view.p:g},")
-    against_loss(view, ranked)
-    separation(view, ranked)
-    table_and_source(view, ranked, view.title, "p-laplace")
     missing = view.unmapped(picture)
     ranked.finish(
         look,
@@ -70,6 +65,11 @@ def main() -> None:
         lambda progress: view.take(picture, missing, progress, **view.with_maps),
         "Stopping keeps the finished noise levels.",
     )
+    closer_look(view, picture, np.asarray(table["value"]))
+    overview(look, ranked, f"K, p = {view.p:g},")
+    against_loss(view, ranked)
+    separation(view, ranked)
+    table_and_source(view, ranked, view.title, "p-laplace")
 
 
 def ranked_rows(view: Sphere) -> dict[str, Row]:

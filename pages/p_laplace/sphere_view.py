@@ -113,15 +113,10 @@ class Sphere(View):
         """The spheres on which the picture's maps are not measured yet."""
         return [view for view in self.mapped.values() if not view.has(picture, **self.with_maps)]
 
-    def known_maps(self, picture: Picture) -> dict[float, Row] | None:
-        """The picture's rows with maps for all p, by noise level; None where one is missing."""
-        if self.unmapped(picture):
-            return None
-        asked = self.with_maps
-        return {level: view.row(picture, **asked) for level, view in self.mapped.items()}
-
     def maps(self, picture: Picture) -> dict[float, Row] | None:
-        """The same, measured now; None where the visitor did not let it finish."""
+        """The picture's rows with maps for all p, by noise level, measured now where they have to
+        be; None where the visitor did not let it finish.
+        """
         what = "Maps at {} noise levels"
         return self.measured(picture, self.mapped, what, "noise levels", **self.with_maps)
 

@@ -36,8 +36,8 @@ DEFINITIONS = {
 
 
 def with_controls(view: Growth, rows: Mapping[str, Row]) -> pd.DataFrame:
-    """The table of measured images with what is known of each at no cost: its log likelihood, its
-    size as a PNG, and the controls that are stored.
+    """The table of measured images with what is known of each at no cost: its log likelihood, and
+    the controls that are stored.
     """
     denoiser, results, images = view.loaded.denoiser, workspace.results(), view.loaded.images
     controls = {
@@ -56,19 +56,29 @@ def _with_controls(
     own: Mapping[str, Row],
     controls: Mapping[str, Mapping[str, Row]],
 ) -> pd.DataFrame:
-    denoiser, images = view.loaded.denoiser, view.loaded.images
-    table = result_table(images, rows, MEASURE.direction)
+    denoiser = view.loaded.denoiser
+    table = result_table(view.loaded.images, rows, MEASURE.direction)
     table["log_likelihood"] = [
         own[image]["value"] + own[image]["log_prior"] for image in table["id"]
     ]
     table["bits_per_dimension"] = bits_per_dimension(table["log_likelihood"], denoiser.dimension)
-    table["png_bytes"] = workspace.png_sizes(images, table["index"].tolist())
     for name, found in controls.items():
         if any(image in found for image in table["id"]):
             table[name] = [
                 found[image]["value"] if image in found else np.nan for image in table["id"]
             ]
     return table
+
+
+def with_png_sizes(view: Growth, ranked: Ranked) -> Ranked:
+    """The same with each image's size as a PNG, for which every picture is read."""
+
+    def make() -> pd.DataFrame:
+        places = ranked.table["index"].tolist()
+        sizes = workspace.png_sizes(view.loaded.images, places)
+        return ranked.table.assign(png_bytes=sizes)
+
+    return replace(ranked, table=workspace.once(("png", *ranked.key), make))
 
 
 def against_simpler(view: Growth, ranked: Ranked) -> None:
