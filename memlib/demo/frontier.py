@@ -7,12 +7,15 @@ import pandas as pd
 from scipy.stats import spearmanr
 
 from memlib import MEASURES, ImageSet, load_denoiser, load_images
-from memlib.progress import Stages
+from memlib.extraction.stages import Tell
 from memlib.runs import Results, measure_images
 
-IMAGES = 96  # drawn at random: a long run over all of them takes hours on a laptop
-# another seed: its probes share nothing with the short runs
-LONG = {"steps": 48, "probes": 8, "seed": 1}
+IMAGES = 192  # drawn at random: a long run over all of them takes hours on a laptop
+LONG = {
+    "steps": 100,
+    "probes": 16,
+    "seed": 1,
+}  # another seed: its probes share nothing with the short runs
 SHORT = (
     (3, 1),
     (6, 1),
@@ -29,7 +32,7 @@ SHORT = (
 )
 
 
-def write_frontier(target: Path, work: Path, stages: Stages) -> None:
+def write_frontier(target: Path, work: Path, tell: Tell) -> None:
     """Write steps, probes, forwards and Spearman's rank correlation with the long run, over all
     images and the uncopied ones.
 
@@ -40,12 +43,12 @@ def write_frontier(target: Path, work: Path, stages: Stages) -> None:
     state = work / f"frontier-{load_denoiser('demo').digest}.npy"
     if not state.exists():
         work.mkdir(parents=True, exist_ok=True)
-        np.save(state, values(images, chosen, LONG, stages))
+        np.save(state, values(images, chosen, LONG, tell))
     truth = np.load(state)
     uncopied = np.array([images.metadata["copies"][index] in ("0", "1") for index in chosen])
     lines = []
     for steps, probes in SHORT:
-        short = values(images, chosen, {"steps": steps, "probes": probes, "seed": 0}, stages)
+        short = values(images, chosen, {"steps": steps, "probes": probes, "seed": 0}, tell)
         lines.append(
             {
                 "steps": steps,
@@ -61,12 +64,12 @@ def write_frontier(target: Path, work: Path, stages: Stages) -> None:
 
 
 def values(
-    images: ImageSet, chosen: list[int], parameters: dict[str, int], stages: Stages
+    images: ImageSet, chosen: list[int], parameters: dict[str, int], tell: Tell
 ) -> np.ndarray:
     """Volume growth of the chosen images over the default noise range."""
     denoiser, results = load_denoiser("demo"), Results()
     asked = {**MEASURES["volume_growth"].defaults(denoiser), **parameters}
     for done, total in measure_images(denoiser, images, chosen, "volume_growth", asked, results):
-        stages(f"{asked['steps']} steps, {asked['probes']} probes")(done, total)
+        tell(done, total, f"{asked['steps']} steps, {asked['probes']} probes")
     rows = results.rows(denoiser.digest, "volume_growth", asked)
     return np.array([rows[images.ids[index]]["value"] for index in chosen])
