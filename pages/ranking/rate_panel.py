@@ -11,7 +11,7 @@ from pages.figures.maps import maps_in_a_row
 from pages.figures.pictures import coarse, colour_range
 from pages.figures.style import CONFIG, literal
 from pages.ranking.view import Picture
-from pages.session import workspace
+from pages.session import results as computed
 from pages.session.long_work import long_work
 from pages.session.measured import is_measured, measured
 
@@ -32,7 +32,7 @@ def rate_panel(loaded: Workspace, picture: Picture) -> None:
 
     if not is_measured(denoiser, picture.id, MEASURE.name, asked.parameters):
         forwards = asked.forwards(denoiser)
-        seconds = workspace.seconds(denoiser, forwards)
+        seconds = computed.seconds(denoiser, forwards)
         st.caption(f"{forwards:,} network forwards.")
         if not long_work(
             "Estimate the rate",
