@@ -104,7 +104,7 @@ def quality_panel(
         picked = _table(table, chosen)
     with right:
         _curves(values, table, picked or _first_of_each(table), above, below)
-    st.markdown(plain(best_of(table)))
+    st.markdown(best_of(table))
     # of all measures, each with its own defaults
     details = workspace.manifest(loaded, "volume_growth", {})
     kept = {name: value for name, value in details.items() if name != "measure"}
