@@ -19,6 +19,7 @@ from memlib.measures import (
     FrameGrowth,
     PLaplace,
     Redraw,
+    ReproductionRate,
     VolumeGrowth,
     denoising_loss,
     flipd,
@@ -26,6 +27,7 @@ from memlib.measures import (
     log_likelihood,
     p_laplace,
     redraw,
+    reproduction_rate,
     volume_growth,
 )
 from memlib.neighbours import Neighbours, adaptive_ratio, duplicates, match_ratio, nearest
@@ -42,6 +44,7 @@ __all__ = [
     "Neighbours",
     "PLaplace",
     "Redraw",
+    "ReproductionRate",
     "Surrogate",
     "VolumeGrowth",
     "adaptive_ratio",
@@ -59,6 +62,7 @@ __all__ = [
     "nearest",
     "p_laplace",
     "redraw",
+    "reproduction_rate",
     "sample",
     "volume_growth",
 ]

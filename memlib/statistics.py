@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.stats import binom, norm
-from sklearn.metrics import roc_curve
 
 Values = Sequence[float] | np.ndarray
 Labels = Sequence[object] | np.ndarray
@@ -23,6 +22,8 @@ def roc(values: Values, others: Values) -> tuple[np.ndarray, np.ndarray]:
     """Give false and true positive rates, from (0, 0) to (1, 1), of calling positive what is at
     least a falling threshold.
     """
+    from sklearn.metrics import roc_curve  # takes seconds: only where it is needed
+
     labels = np.repeat([1, 0], [len(values), len(others)])
     false, true, _ = roc_curve(labels, np.concatenate([values, others]), drop_intermediate=False)
     return false, true

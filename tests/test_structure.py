@@ -19,10 +19,11 @@ LIBRARY = (
     ("evidence",),
     ("extraction", "landscapes", "runs", "tasks", "workspace"),
     ("measures",),
+    ("led_paths",),
     ("flow", "neighbours"),
     ("images",),
     ("denoisers",),
-    ("bundled", "device", "progress", "seeds", "statistics"),
+    ("bundled", "device", "importance", "options", "progress", "seeds", "statistics"),
 )
 
 # Names that stand in two packages and mean the same noun of each

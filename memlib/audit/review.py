@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import cohen_kappa_score, confusion_matrix
 
 from memlib.audit.verdicts import VERDICTS
 from memlib.images import ImageSet
@@ -68,6 +67,8 @@ def agreements(history: pd.DataFrame) -> list[Agreement]:
     """Cohen's kappa of every two reviewers who decided the same images, (agreed - chance) / (1 -
     chance).
     """
+    from sklearn.metrics import cohen_kappa_score, confusion_matrix  # takes seconds to import
+
     given = history[history["stands"] & history["verdict"].notna()].sort_values("id")
     found = []
     for first, second in combinations(sorted(given["reviewer"].unique()), 2):

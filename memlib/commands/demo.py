@@ -26,6 +26,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(asked: argparse.Namespace, report: Report) -> None:
     """Build what is missing and print the tables of the demo."""
-    build(asked.work, report.progress)
+    build(asked.work, report.stage)
     for title, table in tables().items():
         report.table(title, table, f"{title}\n{table.to_string(index=False)}\n")

@@ -1,8 +1,10 @@
 """Options that several commands share: which model, which images, where to compute."""
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 
@@ -11,8 +13,11 @@ from memlib.commands.progress import Report
 from memlib.denoisers import NetworkDenoiser, load_denoiser
 from memlib.images import ImageSet, load_images
 from memlib.images.transform import FITS
+from memlib.options import Options
 from memlib.sources import inherited
 from memlib.workspace import Sources, Workspace, open_workspace
+
+S = TypeVar("S", bound=Options)
 
 
 def model_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,6 +54,32 @@ def image_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--group", default="", help='the column the images are grouped by, or "folder"'
     )
+
+
+SHORT = {"count": "-n"}  # options that have a short form too
+
+
+def settings_arguments(
+    parser: argparse.ArgumentParser | argparse._ArgumentGroup, usual: Options, names: Sequence[str]
+) -> None:
+    """Add an option for each named setting, as its class declares it; `usual` has the defaults."""
+    for name in names:
+        known, default = usual.options()[name], getattr(usual, name)
+        about = known.help[:1].lower() + known.help[1:].rstrip(".")
+        shown = f"{default:g}" if isinstance(default, float) else default
+        parser.add_argument(
+            *[flag for flag in (SHORT.get(name), f"--{name}") if flag],
+            type=known.kind,
+            default=default,
+            choices=known.choices or None,
+            metavar=None if known.choices else name.upper(),
+            help=f"{about} (default: {shown})",
+        )
+
+
+def settings_of(asked: argparse.Namespace, usual: S, names: Sequence[str]) -> S:
+    """The usual settings with what was asked for; ValueError for values that are not allowed."""
+    return usual.changed({name: getattr(asked, name) for name in names})
 
 
 def load_model(model: str, label: int | None, device: str | None) -> NetworkDenoiser:
@@ -104,7 +135,7 @@ def load(
             fit=of.fit,
             mirror=of.mirror,
             roots=inherited(),
-            callback=lambda done, total: report.progress(done, total, "Reading images"),
+            callback=report.stage("Reading images"),
         )
 
     return open_workspace(

@@ -205,7 +205,7 @@ def _measure(
         loaded.images,
         engine=engine,
         threads=threads,
-        progress=lambda done, total: report.progress(done, total, title),
+        progress=report.stage(title),
     ):
         pass
     done = one.again().done

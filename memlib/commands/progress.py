@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 from tqdm import tqdm
 
+from memlib.progress import Progress
 from memlib.tasks import Task
 
 EVERY = 1.0  # seconds between two reports of progress that are written down
@@ -51,6 +52,10 @@ class Report:
             self.task.tell(done, total, text, self._left(done, total, text, now))
             if self.task.asked_to_stop and not last:
                 raise Stopped(text)
+
+    def stage(self, text: str) -> Progress:
+        """The progress of a stage that `text` names."""
+        return lambda done, total: self.progress(done, total, text)
 
     def _left(self, done: float, total: float, text: str, now: float) -> float | None:
         """Seconds until the end of what is counted, at the speed so far; what was there when it

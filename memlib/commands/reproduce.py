@@ -10,37 +10,29 @@ import argparse
 from pathlib import Path
 
 from memlib.commands.copies import copies_arguments, matched, read_samples
-from memlib.commands.inputs import image_arguments, load, model_arguments, sources_of
+from memlib.commands.inputs import (
+    image_arguments,
+    load,
+    model_arguments,
+    settings_arguments,
+    settings_of,
+    sources_of,
+)
 from memlib.commands.progress import Report
 from memlib.evidence import copied, reproduced
 from memlib.extraction import UNCONDITIONAL, read_generations
-from memlib.extraction.stages import FOLDER, Settings, attack_run
+from memlib.extraction.stages import DRAWING, FOLDER, AttackSettings, attack_run
 from memlib.neighbours import duplicates
 from memlib.spreadsheet import csv
 
 NAME = "reproduce"
-DRAWN = 1024
+USUAL = AttackSettings(method=UNCONDITIONAL, count=1024)
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    usual = Settings(UNCONDITIONAL)
     model_arguments(parser)
     image_arguments(parser)
-    parser.add_argument(
-        "-n", "--count", type=int, default=DRAWN, help=f"pictures to draw (default: {DRAWN})"
-    )
-    parser.add_argument(
-        "--steps",
-        type=int,
-        default=usual.steps,
-        help=f"network forwards a picture, DDIM (default: {usual.steps})",
-    )
-    parser.add_argument(
-        "--seed",
-        type=int,
-        default=usual.seed,
-        help=f"picture i depends on the seed and on i alone (default: {usual.seed})",
-    )
+    settings_arguments(parser, USUAL, DRAWING)
     copies_arguments(parser, f"they are drawn, and kept below {FOLDER}")
     parser.add_argument(
         "--output",
@@ -54,16 +46,15 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(asked: argparse.Namespace, report: Report) -> None:
     """Draw what is missing, match, and say what came back."""
-    settings = Settings(UNCONDITIONAL, n=asked.count, steps=asked.steps, seed=asked.seed)
-    settings.check()
+    settings = settings_of(asked, USUAL, DRAWING)
     loaded = load(sources_of(asked), asked.device, report, asked.limit)
     images = loaded.images
     if asked.samples:
         samples = read_samples(asked.samples, images)
     else:
-        *_, folder = attack_run(loaded.denoiser, settings, FOLDER, report.progress)
+        *_, folder = attack_run(loaded.denoiser, settings, FOLDER, report.stage)
         samples = read_generations(folder).images.subset(range(asked.count))  # more may be there
-    report.progress(0, 1, "Matching with the training images")
+    report.stage("Matching with the training images")(0, 1)
     matches, _, said = matched(
         samples, images, duplicates(images), asked.criterion, asked.threshold
     )

@@ -32,8 +32,8 @@ from memlib.extraction import (
 from memlib.extraction.control import same_test
 from memlib.extraction.cost import fitting_cost, guidance_cost
 from memlib.extraction.matches import CRITERIA, TrainingSet
-from memlib.extraction.stages import Tell
 from memlib.neighbours import duplicates
+from memlib.progress import Stages
 
 UNGUIDED, OWN, GUIDED, SWEPT = 4096, 2048, 1024, 256  # images
 CLUSTERS, COHESION, STRENGTH, UPDATES = 100, 0.95, 10.0, 1000
@@ -46,25 +46,25 @@ BANDS = {
 }  # of AMS and UMS
 
 
-def attack(target: Path, work: Path, tell: Tell) -> None:
+def attack(target: Path, work: Path, stages: Stages) -> None:
     """Draw the unconditional run, SIDE and permuted labels, and pack them into `target`; finished
     parts in `work` are kept.
     """
     denoiser = load_denoiser("demo")
-    draw(work / UNCONDITIONAL, denoiser, UNGUIDED, tell)
+    draw(work / UNCONDITIONAL, denoiser, UNGUIDED, stages)
     for kind in ("side", "permuted"):
-        guided = surrogate(denoiser, work, kind, COHESION, tell)
-        draw(work / kind, denoiser, GUIDED, tell, guided, STRENGTH)
+        guided = surrogate(denoiser, work, kind, COHESION, stages)
+        draw(work / kind, denoiser, GUIDED, stages, guided, STRENGTH)
     for name in (UNCONDITIONAL, "side", "permuted"):
         pack(work / name, target / name, BITS)
-    surrogate(denoiser, work, "side", COHESION, tell).save(target / "side", half=True)
+    surrogate(denoiser, work, "side", COHESION, stages).save(target / "side", half=True)
 
 
 def draw(
     folder: Path,
     denoiser: Denoiser,
     n: int,
-    tell: Tell,
+    stages: Stages,
     guided: Surrogate | None = None,
     strength: float = 0.0,
 ) -> None:
@@ -76,10 +76,12 @@ def draw(
     for done, total in generate_run(
         folder, denoiser, n, surrogate=guided, strength=strength, first=OWN if guided else 0
     ):
-        tell(done, total, f"{folder.name}, images")
+        stages(f"{folder.name}, images")(done, total)
 
 
-def surrogate(denoiser: Denoiser, work: Path, kind: str, cohesion: float, tell: Tell) -> Surrogate:
+def surrogate(
+    denoiser: Denoiser, work: Path, kind: str, cohesion: float, stages: Stages
+) -> Surrogate:
     """Fitted to the first unconditional images, its weights rounded to half precision as they are
     bundled.
     """
@@ -89,7 +91,7 @@ def surrogate(denoiser: Denoiser, work: Path, kind: str, cohesion: float, tell: 
 
         def report(done: float, total: float) -> None:
             if done % 100 == 0:
-                tell(done, total, f"{folder.name}, updates")
+                stages(f"{folder.name}, updates")(done, total)
 
         fit_surrogate(
             denoiser,
@@ -104,7 +106,7 @@ def surrogate(denoiser: Denoiser, work: Path, kind: str, cohesion: float, tell: 
     return load_surrogate(folder, denoiser)
 
 
-def sweep(target: Path, work: Path, tell: Tell) -> None:
+def sweep(target: Path, work: Path, stages: Stages) -> None:
     """The curve over strength, for the paper's cohesion threshold and a tighter one, from the same
     starting noise.
     """
@@ -121,8 +123,8 @@ def sweep(target: Path, work: Path, tell: Tell) -> None:
                 folder,
                 denoiser,
                 SWEPT,
-                tell,
-                surrogate(denoiser, work, kind, cohesion, tell),
+                stages,
+                surrogate(denoiser, work, kind, cohesion, stages),
                 strength,
             )
         runs[kind, cohesion, strength] = folder

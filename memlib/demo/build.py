@@ -10,26 +10,26 @@ from memlib.demo.frontier import write_frontier
 from memlib.demo.pictures import build_images
 from memlib.demo.training import train
 from memlib.extraction import read_generations
-from memlib.extraction.stages import Tell
 from memlib.images import ImageSet
 from memlib.measures import LEVELS
+from memlib.progress import Stages
 from memlib.runs import create_run, held_out_sample, measure_run
 
 
 def measure(
     folder: Path,
-    tell: Tell,
+    stages: Stages,
     model: str,
     measure: str = "volume_growth",
     indices: Sequence[int] | None = None,
 ) -> None:
     """A run of one measure at its default settings, over all images or the chosen ones."""
-    measured(folder, tell, load_denoiser(model), load_images("demo"), measure, indices)
+    measured(folder, stages, load_denoiser(model), load_images("demo"), measure, indices)
 
 
 def measured(
     folder: Path,
-    tell: Tell,
+    stages: Stages,
     denoiser: Denoiser,
     images: ImageSet,
     measure: str,
@@ -46,10 +46,10 @@ def measured(
         arrays=arrays,
     )
     for done, total in measure_run(run, denoiser, images):
-        tell(done, total, folder.name)
+        stages(folder.name)(done, total)
 
 
-def measure_all(folder: Path, tell: Tell) -> None:
+def measure_all(folder: Path, stages: Stages) -> None:
     """The runs the app opens with, those that are not there yet."""
     held_out = held_out_sample(load_images("demo"))
     plan: dict[str, tuple] = {
@@ -65,10 +65,10 @@ def measure_all(folder: Path, tell: Tell) -> None:
         plan[f"p-laplace-{sigma:g}"] = ("demo", f"k_1_at_{sigma:g}")
         plan[f"p-laplace-{sigma:g}-reference"] = ("demo-reference", f"k_1_at_{sigma:g}")
     for name, arguments in plan.items():
-        measure(folder / name, tell, *arguments)
+        measure(folder / name, stages, *arguments)
 
 
-def measure_generated(folder: Path, tell: Tell) -> None:
+def measure_generated(folder: Path, stages: Stages) -> None:
     """Growth and K_1 of the generated images, their numbers alone: maps of thousands of images
     would not stay small.
     """
@@ -79,22 +79,22 @@ def measure_generated(folder: Path, tell: Tell) -> None:
             "volume-growth": "volume_growth",
             "p-laplace-0.5": "k_1_at_0.5",
         }.items():
-            measured(folder / f"{name}-{method}", tell, denoiser, images, measure, arrays=False)
+            measured(folder / f"{name}-{method}", stages, denoiser, images, measure, arrays=False)
 
 
-def build(work: Path, tell: Tell) -> None:
+def build(work: Path, stages: Stages) -> None:
     """Everything below assets/demo; what takes long keeps its state in `work`.
 
-    `tell(done, total, stage)` is told the progress.
+    `stages(stage)` returns what counts the progress of a stage.
     """
     if not (DEMO / "images.zip").exists():
         build_images(DEMO / "images.zip")
     if not (DEMO / "model").exists():
-        train(DEMO / "images.zip", DEMO, work, tell)
+        train(DEMO / "images.zip", DEMO, work, stages)
     if not (DEMO / "extraction" / "strengths.csv").exists():
-        attack(DEMO / "extraction", work / "extraction", tell)
-        sweep(DEMO / "extraction", work / "extraction", tell)
-    measure_all(DEMO / "runs", tell)
-    measure_generated(DEMO / "runs", tell)
+        attack(DEMO / "extraction", work / "extraction", stages)
+        sweep(DEMO / "extraction", work / "extraction", stages)
+    measure_all(DEMO / "runs", stages)
+    measure_generated(DEMO / "runs", stages)
     if not (DEMO / "frontier.csv").exists():
-        write_frontier(DEMO / "frontier.csv", work, tell)
+        write_frontier(DEMO / "frontier.csv", work, stages)

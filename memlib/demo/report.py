@@ -8,9 +8,9 @@ from memlib.bundled import DEMO
 from memlib.demo.attack import attack_tables
 from memlib.demo.pictures import COPIES
 from memlib.evidence import auc_text, clusters, ladder, match_samples, reproductions, rungs
+from memlib.evidence.maps import family_aucs
 from memlib.extraction import UNCONDITIONAL, read_generations
 from memlib.measures import LEVELS, POWERS
-from memlib.measures.maps import family_aucs
 from memlib.measures.result import Row
 from memlib.neighbours import duplicates
 from memlib.runs import read_run

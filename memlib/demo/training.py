@@ -11,7 +11,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from memlib.demo.pictures import SIZE, training_rows
-from memlib.extraction.stages import Tell
+from memlib.progress import Stages
 
 STEPS = 15_000
 BATCH = 32
@@ -119,7 +119,7 @@ def load_state(file: Path, weights: list, averages: list, optimiser: torch.optim
         return int(state.metadata()["step"])
 
 
-def train(images: Path, folder: Path, work: Path, tell: Tell) -> None:
+def train(images: Path, folder: Path, work: Path, stages: Stages) -> None:
     """Train and save `model` and the earlier states named in CHECKPOINTS as pipeline folders below
     `folder`.
     """
@@ -130,7 +130,7 @@ def train(images: Path, folder: Path, work: Path, tell: Tell) -> None:
         if step in marks:
             save_pipeline(network, folder / marks[step])
         if step % 100 == 0:
-            tell(step, STEPS, f"training, loss {np.mean(losses):.4f}")
+            stages(f"training, loss {np.mean(losses):.4f}")(step, STEPS)
             losses.clear()
 
 

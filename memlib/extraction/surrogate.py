@@ -17,7 +17,6 @@ from typing import Any
 
 import torch
 from safetensors.torch import save_file
-from sklearn.cluster import KMeans
 from torch import Tensor
 from torch.nn.functional import normalize
 from torch.utils.flop_counter import FlopCounterMode
@@ -146,9 +145,10 @@ def cluster(features: Tensor, clusters: int, cohesion: float, seed: int = 0) -> 
     ValueError where fewer than two remain.
     """
     if not 2 <= clusters <= len(features):
-        raise ValueError(
-            f"There must be 2 to {len(features)} clusters, as many as images, not {clusters}."
-        )
+        most = len(features)
+        raise ValueError(f"There must be 2 to {most} clusters, as many as images, not {clusters}.")
+    from sklearn.cluster import KMeans  # takes seconds: only where it is needed
+
     found = KMeans(clusters, n_init=4, algorithm="elkan", random_state=seed).fit(features.numpy())
     centroids, labels = (
         torch.from_numpy(found.cluster_centers_).float(),

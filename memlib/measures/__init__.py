@@ -8,9 +8,15 @@ from memlib.measures.measure import Measure
 from memlib.measures.plaplace import LEVELS, POWERS, PLaplace, PLaplaceSettings, p_laplace
 from memlib.measures.redraw import Redraw, RedrawSettings, redraw
 from memlib.measures.registry import MEASURES
+from memlib.measures.reproduction_rate import (
+    ReproductionRate,
+    rate_in_words,
+    reproduction_rate,
+)
 from memlib.measures.result import Result, Row, difference
-from memlib.measures.settings import Option, Settings
+from memlib.measures.settings import Settings
 from memlib.measures.volume import GrowthSettings, VolumeGrowth, volume_growth
+from memlib.options import Option
 
 __all__ = [
     "LEVELS",
@@ -28,6 +34,7 @@ __all__ = [
     "PLaplaceSettings",
     "Redraw",
     "RedrawSettings",
+    "ReproductionRate",
     "Result",
     "Row",
     "Settings",
@@ -38,6 +45,8 @@ __all__ = [
     "frame_growth",
     "log_likelihood",
     "p_laplace",
+    "rate_in_words",
     "redraw",
+    "reproduction_rate",
     "volume_growth",
 ]

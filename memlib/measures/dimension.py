@@ -11,8 +11,9 @@ from torch import Tensor
 from memlib.denoisers.base import Denoiser
 from memlib.measures.measure import Measure
 from memlib.measures.result import Result, standard_error
-from memlib.measures.settings import AtOneLevel, option
+from memlib.measures.settings import AtOneLevel
 from memlib.measures.volume import diagonal
+from memlib.options import option
 from memlib.progress import Progress
 from memlib.seeds import rademacher
 

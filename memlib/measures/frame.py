@@ -25,7 +25,8 @@ from memlib.denoisers.base import Denoiser
 from memlib.flow import ladder
 from memlib.measures.measure import Measure
 from memlib.measures.result import Result
-from memlib.measures.settings import Ranged, option
+from memlib.measures.settings import Ranged
+from memlib.options import option
 from memlib.progress import Progress
 from memlib.seeds import generator
 

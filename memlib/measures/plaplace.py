@@ -32,12 +32,12 @@ from memlib.denoisers.base import Denoiser
 from memlib.measures.flux import boundary, volume
 from memlib.measures.measure import Measure
 from memlib.measures.result import Result, Row, standard_error
-from memlib.measures.settings import AtOneLevel, option
+from memlib.measures.settings import AtOneLevel
+from memlib.options import option
 from memlib.progress import Progress
 from memlib.seeds import generator
 
 POWERS, LEVELS = (1.0, 1.5, 2.0, 3.0), (0.2, 0.5, 1.0, 2.0)  # of the ranking
-RANKING = 16  # directions
 NOISED = 0x6E6F  # keeps the noised centre's draw apart from the directions'
 
 
@@ -45,7 +45,7 @@ NOISED = 0x6E6F  # keeps the noised centre's draw apart from the directions'
 class PLaplaceSettings(AtOneLevel):
     """What the p-Laplace is asked to do.
 
-    `directions` are those of one image looked at closely; the ranking of many takes RANKING.
+    The defaults are for one image looked at closely; the ranking of many takes RANKED.
     """
 
     p: tuple[float, ...] = option(
@@ -97,6 +97,9 @@ class PLaplaceSettings(AtOneLevel):
     @property
     def degrees(self) -> int:
         return self.directions // 2 - 1
+
+
+RANKED = PLaplaceSettings(p=POWERS, directions=16)  # of many images, at each of LEVELS
 
 
 @dataclass(frozen=True)
@@ -245,7 +248,7 @@ def p_laplace(
 
 def _entries(sigma: float) -> list[Measure]:
     """K_p for every p at one noise level, and the denoising loss of the same forwards."""
-    settings = PLaplaceSettings(sigma=sigma, p=POWERS, directions=RANKING)
+    settings = replace(RANKED, sigma=sigma)
     statistics = [
         Measure(
             name=f"k_{p:g}_at_{sigma:g}",

@@ -19,7 +19,8 @@ from memlib.denoisers.base import Denoiser
 from memlib.flow import generate, ladder
 from memlib.measures.measure import Measure
 from memlib.measures.result import Result, standard_error
-from memlib.measures.settings import Settings, noise_level, option
+from memlib.measures.settings import Settings, noise_level
+from memlib.options import option
 from memlib.progress import Progress
 from memlib.seeds import generator
 from memlib.statistics import score_shares

@@ -7,7 +7,16 @@ from importlib import import_module
 
 from memlib.measures.measure import Measure
 
-MODULES = ("volume", "frame", "redraw", "likelihood", "dimension", "loss", "plaplace")
+MODULES = (
+    "reproduction_rate",
+    "volume",
+    "frame",
+    "redraw",
+    "likelihood",
+    "dimension",
+    "loss",
+    "plaplace",
+)
 
 MEASURES: dict[str, Measure] = {
     entry.name: entry

@@ -25,10 +25,11 @@ class Result:
 
     value: Tensor  # (B,)
     stderr: Tensor  # (B,) NaN where a single draw tells nothing of it
-    map: Tensor | None  # (B, H, W), sums to the value
+    map: Tensor | None  # (B, H, W), sums to the value, or what `mapped` names instead
     draws: Tensor | None  # (B, n, parts)
     evaluations: int  # network forwards an image
 
+    mapped: ClassVar[str] = "value"  # what the map sums to
     kept: ClassVar[tuple[str, ...]] = ("value", "stderr", "map", "draws")
 
     @property
@@ -98,8 +99,11 @@ def interval(
 ) -> tuple[float, float]:
     """The ends of the 95% interval of one number of a row; NaN where its error is unknown.
 
-    `degrees` are those of the settings; where the row keeps its draws they are told by these.
+    `degrees` are those of the settings; where the row keeps its draws they are told by these. A
+    measure that keeps the ends of its own interval, `low` and `high`, has told them.
     """
+    if column == "value" and {"low", "high"} <= row.keys():
+        return float(row["low"]), float(row["high"])
     if column == "value" and row.get("draws") is not None:
         draws = torch.from_numpy(np.asarray(row["draws"]))
         told = float(degrees_of_freedom(draws))

@@ -26,7 +26,8 @@ from memlib.denoisers.base import Denoiser
 from memlib.flow import corrected_step, ladder, ode_step, quadrature
 from memlib.measures.measure import Measure
 from memlib.measures.result import Result, standard_error
-from memlib.measures.settings import Ranged, option
+from memlib.measures.settings import Ranged
+from memlib.options import option
 from memlib.progress import Progress
 from memlib.seeds import rademacher
 

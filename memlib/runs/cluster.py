@@ -8,7 +8,7 @@ where the run was started, batch by batch.
 
 import os
 import socket
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from torch import Tensor
 
 from memlib.denoisers import Denoiser, NetworkDenoiser, pick_device
 from memlib.measures import Row
+from memlib.progress import Progress
 from memlib.runs.results import measure_pictures
 
 PACKAGE = (
@@ -70,7 +71,7 @@ class OnRay:
         measure: str,
         parameters: Mapping[str, Any],
         batches: Iterator[tuple[int, Tensor]],
-        tick: Callable[[float], object],
+        tick: Progress,
     ) -> Iterator[tuple[int, list[Row]]]:
         try:
             import ray
@@ -106,7 +107,7 @@ class OnRay:
         measure: str,
         parameters: Mapping[str, Any],
         batches: Iterator[tuple[int, Tensor]],
-        tick: Callable[[float], object],
+        tick: Progress,
     ) -> Iterator[tuple[int, list[Row]]]:
         nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
         gpus = any(node.get("GPU", 0) >= 1 for node in nodes)
@@ -160,7 +161,7 @@ class OnRay:
                             left = next(batches, None)
                     if rows is not None:
                         yield rows
-                tick(0.0)
+                tick(0, 1)
         finally:
             for worker in workers:
                 ray.kill(worker)

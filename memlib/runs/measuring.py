@@ -4,7 +4,7 @@ business.
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -25,9 +25,9 @@ FOLDER = Path(".afterimage") / "runs"  # below the working directory, where the 
 class Engine(Protocol):
     """Measures batches of pictures and yields (number of the batch, its rows), in any order.
 
-    `batches` yields (number, pictures) and is read no further than there is work for. `tick(share)`
-    is to be called often, with the share that is done of the batch in hand (0 where that is not
-    known); what it raises ends the work.
+    `batches` yields (number, pictures) and is read no further than there is work for. `tick`
+    is to be called often, with what is done of the batch in hand (0 where that is not known); what
+    it raises ends the work.
     """
 
     def __call__(
@@ -36,7 +36,7 @@ class Engine(Protocol):
         measure: str,
         parameters: Mapping[str, Any],
         batches: Iterator[tuple[int, Tensor]],
-        tick: Callable[[float], object],
+        tick: Progress,
     ) -> Iterator[tuple[int, list[Row]]]: ...
 
 
@@ -45,16 +45,11 @@ def in_this_process(
     measure: str,
     parameters: Mapping[str, Any],
     batches: Iterator[tuple[int, Tensor]],
-    tick: Callable[[float], object],
+    tick: Progress,
 ) -> Iterator[tuple[int, list[Row]]]:
     """The engine that needs nothing."""
     for number, pictures in batches:
-        yield (
-            number,
-            measure_pictures(
-                denoiser, pictures, measure, parameters, lambda done, total: tick(done / total)
-            ),
-        )
+        yield number, measure_pictures(denoiser, pictures, measure, parameters, tick)
 
 
 def distinct(images: ImageSet, indices: Sequence[int] | None = None) -> list[int]:
@@ -148,11 +143,11 @@ def measure_run(
             for chunk in pending:
                 yield chunk, images.batch(places[position] for position in run.places(chunk))
 
-        def tick(share: float) -> None:
+        def tick(part: float, whole: float) -> None:
             if progress:
-                progress(min(run.count, done + share * run.chunk), run.count)
+                progress(min(run.count, done + part / whole * run.chunk), run.count)
 
-        tick(0.0)
+        tick(0, 1)
         for chunk, rows in engine(denoiser, run.measures[0].name, run.parameters, batches(), tick):
             own = [places[position] for position in run.places(chunk)]
             columns: dict[str, list[Any]] = {
@@ -167,4 +162,4 @@ def measure_run(
             run.store(chunk, columns, rows)
             done += len(own)
             yield done, run.count
-            tick(0.0)
+            tick(0, 1)

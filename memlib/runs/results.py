@@ -7,7 +7,7 @@ depends on: model, measure and parameters, together a series, and the image's id
 import json
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -19,7 +19,7 @@ from torch import Tensor
 from memlib.denoisers import Denoiser
 from memlib.images import ImageSet
 from memlib.measures import MEASURES, Row
-from memlib.progress import Progress
+from memlib.progress import Progress, part
 
 # images measured together: large enough to fill a CPU, small enough that stopping loses little
 CHUNK = 16
@@ -109,12 +109,12 @@ def measure_images(
     measure: str,
     parameters: Mapping[str, Any],
     results: Results,
-    progress: Callable[[float], object] | None = None,
+    progress: Progress | None = None,
 ) -> Iterator[tuple[int, int]]:
     """Measure images[indices], or their latents, in chunks, skip what `results` has, and store each
     chunk before yielding (done, total).
 
-    `progress` is called with the share of the work that is done, several times a chunk; an
+    `progress(done, total)` counts images, and fractions of them, several times a chunk; an
     exception it raises stops the work and keeps the finished chunks.
     """
     alike = (denoiser.digest, MEASURES[measure].run, parameters)
@@ -124,12 +124,8 @@ def measure_images(
     )
     for start in range(0, len(todo), CHUNK):
         chunk = todo[start : start + CHUNK]
-
-        def report(done: float, total: float, start: int = start, count: int = len(chunk)) -> None:
-            if progress:
-                progress((start + count * done / total) / len(todo))
-
-        rows = measure_pictures(denoiser, images.batch(chunk), measure, parameters, report)
+        told = part(progress, start, len(chunk), len(todo))
+        rows = measure_pictures(denoiser, images.batch(chunk), measure, parameters, told)
         results.add(*alike, dict(zip((images.ids[index] for index in chunk), rows, strict=True)))
         yield start + len(chunk), len(todo)
 
@@ -141,7 +137,7 @@ def measure_one(
     measure: str,
     parameters: Mapping[str, Any],
     results: Results,
-    progress: Callable[[float], object] | None = None,
+    progress: Progress | None = None,
 ) -> Row:
     """The row of one image (C, H, W) known by its id `name`: from `results`, or measured and put
     there.
@@ -150,12 +146,7 @@ def measure_one(
     known = results.rows(*alike)
     if name in known:
         return known[name]
-
-    def report(done: float, total: float) -> None:
-        if progress:
-            progress(done / total)
-
-    (row,) = measure_pictures(denoiser, image[None], measure, parameters, report)
+    (row,) = measure_pictures(denoiser, image[None], measure, parameters, progress)
     results.add(*alike, {name: row})
     return row
 

@@ -2,7 +2,7 @@
 disagree.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -13,6 +13,7 @@ from memlib.evidence import disagreement, rank_agreement, ranks
 from memlib.extraction.generations import PART, generate_run, plan_of
 from memlib.extraction.stages import folder_of
 from memlib.measures import MEASURES
+from memlib.progress import Progress
 from memlib.runs import measure_images
 from memlib.workspace import Workspace
 from pages.figures.pictures import enlarged, rgb
@@ -53,7 +54,7 @@ def sampling(loaded: Workspace) -> None:
             f"{wanted - 1:,}; they are kept in {plain(folder)}."
         )
 
-        def draw(progress: Callable[[float], object]) -> None:
+        def draw(progress: Progress) -> None:
             for _ in generate_run(folder, loaded.denoiser, wanted, steps=STEPS, progress=progress):
                 pass
 
@@ -256,7 +257,7 @@ def missing_panel(loaded: Workspace, values: pd.DataFrame) -> None:
         ).tolist()
         parameters = measure.defaults(loaded.denoiser)
 
-        def work(progress: Callable[[float], object]) -> None:
+        def work(progress: Progress) -> None:
             for _ in measure_images(
                 loaded.denoiser,
                 loaded.images,

@@ -3,7 +3,6 @@
 import io
 import json
 import zipfile
-from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
@@ -14,6 +13,7 @@ from PIL import Image
 from memlib.extraction import Generations
 from memlib.images import to_pixels
 from memlib.measures import MEASURES
+from memlib.progress import Progress, part
 from memlib.runs import measure_images
 from memlib.spreadsheet import csv
 from memlib.workspace import Workspace
@@ -83,17 +83,18 @@ def _measure_missing(loaded: Workspace, generations: Generations, table: pd.Data
     if missing.empty:
         return
 
-    def measure(progress: Callable[[float], object]) -> None:
-        for part, one in enumerate(measures):
-            for done, total in measure_images(
+    def measure(progress: Progress) -> None:
+        for place, one in enumerate(measures):
+            for _ in measure_images(
                 loaded.denoiser,
                 generations.images,
                 [place_of(row) for _, row in missing.iterrows()],
                 one.name,
                 one.defaults(loaded.denoiser),
                 workspace.results(),
+                part(progress, place, 1, len(measures)),
             ):
-                progress((part + done / total) / len(measures))
+                pass
 
     st.caption(f"Growth and K_1 of {len(missing):,} generated images are not known yet.")
     forwards = sum(one.forwards(loaded.denoiser) for one in measures)

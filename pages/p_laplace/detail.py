@@ -126,9 +126,11 @@ class SphereLook(Look):
     def axes(self) -> Sequence[Axis]:
         return self.view.axes()
 
-    def detail(self, picture: Picture) -> Detail | None:
-        found = self.view.known_maps(picture)
-        if found is None:
-            return None
+    def is_mapped(self, picture: Picture) -> bool:
+        return not self.view.unmapped(picture)
+
+    def detail(self, picture: Picture) -> Detail:
+        asked = self.view.with_maps
+        found = {level: one.row(picture, **asked) for level, one in self.view.mapped.items()}
         curves = [[row[f"K_{power:g}"] for row in found.values()] for power in CURVES]
         return Detail(self.view.kinds(found), curves, list(found), large(picture))

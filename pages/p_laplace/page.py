@@ -6,8 +6,8 @@ import numpy as np
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from memlib.measures import LEVELS, POWERS, PLaplaceSettings, Row
-from memlib.measures.plaplace import RANKING
+from memlib.measures import LEVELS, POWERS, Row
+from memlib.measures.plaplace import RANKED
 from memlib.runs import result_table
 from memlib.workspace import Workspace
 from pages.p_laplace.detail import SphereLook
@@ -22,7 +22,6 @@ from pages.ranking.settings import settings_controls
 from pages.ranking.table import table_and_source
 from pages.session import workspace
 
-USUAL = PLaplaceSettings(p=POWERS, directions=RANKING)
 POWER = PAGE.one_of("p", POWERS, 1.0, words=lambda p: f"{p:g}")
 LEVEL = PAGE.one_of("sigma", LEVELS, LEVELS[1], words=lambda sigma: f"{sigma:g}", of_model=True)
 FINE_DIRECTIONS = PAGE.number("fine", 32, 2, 1024)
@@ -58,11 +57,6 @@ def main() -> None:
     if ranked is None:
         return
     picture = ranked.picture
-    closer_look(view, picture, np.asarray(table["value"]))
-    overview(look, ranked, f"K, p = {view.p:g},")
-    against_loss(view, ranked)
-    separation(view, ranked)
-    table_and_source(view, ranked, view.title, "p-laplace")
     missing = view.unmapped(picture)
     ranked.finish(
         look,
@@ -71,6 +65,11 @@ def main() -> None:
         lambda progress: view.take(picture, missing, progress, **view.with_maps),
         "Stopping keeps the finished noise levels.",
     )
+    closer_look(view, picture, np.asarray(table["value"]))
+    overview(look, ranked, f"K, p = {view.p:g},")
+    against_loss(view, ranked)
+    separation(view, ranked)
+    table_and_source(view, ranked, view.title, "p-laplace")
 
 
 def ranked_rows(view: Sphere) -> dict[str, Row]:
@@ -111,7 +110,7 @@ def settings(loaded: Workspace, room: DeltaGenerator) -> Sphere:
     )
     with room.expander("Settings", icon=":material/tune:"):
         columns = [*st.columns(3), *st.columns(2)]
-        chosen = settings_controls(PAGE, USUAL, ("directions", "center", "seed"), columns)
+        chosen = settings_controls(PAGE, RANKED, ("directions", "center", "seed"), columns)
         fine = columns[3].number_input(
             "Directions for maps",
             2,
@@ -145,7 +144,7 @@ def minus_reference(loaded: Workspace, row: DeltaGenerator) -> bool:
     if loaded.reference is None:
         return False
     row.segmented_control(
-        "Show",
+        "Value shown",
         SHOWN.options,
         required=True,
         key=SHOWN.key(),

@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from memlib.measures import maps as map_tools
+from memlib.evidence import maps as map_tools
+from memlib.progress import Progress, part
 from pages.figures.curves import radius_curves
 from pages.figures.maps import maps_in_a_row
 from pages.figures.pictures import coarse, colour_range
 from pages.figures.style import CONFIG, literal
 from pages.p_laplace.sphere_view import CURVES, MEASURE, PAGE, Sphere
+from pages.ranking.rate_panel import rate_panel
 from pages.ranking.redraw_panel import redraw_panel
 from pages.ranking.view import SMOOTHED, SMOOTHING, Picture, panel_and_picture
 from pages.session import workspace
@@ -32,6 +34,7 @@ def closer_look(view: Sphere, picture: Picture, values: np.ndarray) -> None:
         "Radius": radius_panel,
         "Low-noise map": volume_panel,
         "Redraw": lambda view, picture: redraw_panel(view.loaded, picture),
+        "How often": lambda view, picture: rate_panel(view.loaded, picture),
     }
     chosen, own = panel_and_picture(view.loaded, PAGE.maybe_one_of("look", list(panels)))
     if own is not None:
@@ -115,13 +118,9 @@ def volume_panel(view: Sphere, picture: Picture) -> None:
     ]
     missing = [way for way in ways if not view.has(picture, **way)]
 
-    def measure(progress: Callable[[float], object]) -> None:
+    def measure(progress: Progress) -> None:
         for place, way in enumerate(missing):
-
-            def part(share: float, place: int = place) -> None:
-                progress((place + share) / len(missing))
-
-            view.row(picture, part, **way)
+            view.row(picture, part(progress, place, 1, len(missing)), **way)
 
     forwards = len(missing) * SECOND * len(view.models)
     if missing and not long_work(

@@ -2,14 +2,15 @@
 maps.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
 
+from memlib.evidence import maps as map_tools
 from memlib.measures import MEASURES, PLaplaceSettings, Row
-from memlib.measures import maps as map_tools
+from memlib.progress import Progress
 from pages.figures.pictures import colour_range, rgb
 from pages.ranking.view import SMOOTHED, SMOOTHING, Picture, View
 from pages.session import workspace
@@ -76,12 +77,12 @@ class Sphere(View):
         self,
         picture: Picture,
         spheres: Sequence[Self],
-        progress: Callable[[float], object],
+        progress: Progress,
         **changes: Any,
     ) -> None:
         """Measure the picture on some spheres."""
         for place, view in enumerate(spheres):
-            progress(place / len(spheres))
+            progress(place, len(spheres))
             view.row(picture, **changes)
 
     def map_forwards(self, spheres: int) -> int:
@@ -112,15 +113,10 @@ class Sphere(View):
         """The spheres on which the picture's maps are not measured yet."""
         return [view for view in self.mapped.values() if not view.has(picture, **self.with_maps)]
 
-    def known_maps(self, picture: Picture) -> dict[float, Row] | None:
-        """The picture's rows with maps for all p, by noise level; None where one is missing."""
-        if self.unmapped(picture):
-            return None
-        asked = self.with_maps
-        return {level: view.row(picture, **asked) for level, view in self.mapped.items()}
-
     def maps(self, picture: Picture) -> dict[float, Row] | None:
-        """The same, measured now; None where the visitor did not let it finish."""
+        """The picture's rows with maps for all p, by noise level, measured now where they have to
+        be; None where the visitor did not let it finish.
+        """
         what = "Maps at {} noise levels"
         return self.measured(picture, self.mapped, what, "noise levels", **self.with_maps)
 

@@ -68,21 +68,20 @@ class Look:
         """The sliders of the maps."""
         raise NotImplementedError
 
-    def detail(self, picture: Picture) -> Detail | None:
-        """The maps of one image along the sliders, None where they have to be computed first."""
+    def is_mapped(self, picture: Picture) -> bool:
+        """Whether the maps of one image along the sliders are computed."""
+        raise NotImplementedError
+
+    def detail(self, picture: Picture) -> Detail:
+        """The maps of one image along the sliders, computed before."""
         raise NotImplementedError
 
     def details(self, picture: Picture) -> dict[str, dict[str, Any]]:
         """The same by id, as the explorer takes it, made once a process."""
-        if self.detail(picture) is None:
+        if not self.is_mapped(picture):
             return {}
         key = ("detail", self.view.token, self.shown, picture.id)
-
-        def make() -> dict[str, Any]:
-            found = self.detail(picture)
-            return {} if found is None else details_of(found)
-
-        return {picture.id: workspace.once(key, make)}
+        return {picture.id: workspace.once(key, lambda: details_of(self.detail(picture)))}
 
     def told(self, row: pd.Series) -> str:
         """What the image set's metadata says of an image."""

@@ -78,7 +78,7 @@ def _measure(view: View, chosen: Sequence[int]) -> None:
                 view.measure,
                 view.parameters,
                 workspace.results(),
-                lambda share: bar.progress(share, f"Measuring, {share:.0%}"),
+                lambda done, total: bar.progress(done / total, f"Measuring, {done / total:.0%}"),
             ):
                 bar.progress(done / total, f"{done:,} of {total:,} images measured{of}")
     except ValueError as error:

@@ -51,15 +51,16 @@ class Ranked:
     def finish(
         self, look: Look, label: str, forwards: int, work: Callable[..., object], keeps: str = ""
     ) -> None:
-        """Compute what is still missing of the selected image, last in a run: the page is there
-        already, and choosing something else ends the work.
+        """Compute the maps that the selected image lacks: it is on the screen already, and
+        choosing something else ends the work.
 
         It starts by itself where it takes few network forwards, on a slow machine as on a fast one.
         """
-        if look.detail(self.picture) is None:
+        if not look.is_mapped(self.picture):
             seconds = workspace.seconds(look.view.loaded.denoiser, forwards)
             with self.room:
-                if long_work(label, seconds, work, ask=forwards > AT_ONCE, keeps=keeps):
+                done = long_work(label, seconds, work, ask=forwards > AT_ONCE, keeps=keeps)
+                if done and look.is_mapped(self.picture):  # not where there is no room to keep them
                     st.rerun()
 
 

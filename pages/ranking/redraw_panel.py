@@ -7,12 +7,13 @@ import torch
 from memlib.images import to_pixels
 from memlib.measures import MEASURES, Row
 from memlib.measures.redraw import RedrawSettings, levels_of
+from memlib.progress import Progress
 from memlib.runs import held_out_sample, measure_images
 from memlib.workspace import Workspace
 from pages.figures.curves import return_curve
 from pages.figures.pictures import data_url, enlarge, framed
 from pages.figures.style import CONFIG, literal
-from pages.ranking.view import Picture, Progress
+from pages.ranking.view import Picture
 from pages.session import workspace
 from pages.session.long_work import long_work
 from pages.session.measured import measured
@@ -46,9 +47,9 @@ def redraw_panel(loaded: Workspace, picture: Picture) -> None:
         if picture.id not in results.rows(denoiser.digest, MEASURE.run, asked[sigma])
     ]
 
-    def draw(progress: object) -> None:
+    def draw(progress: Progress) -> None:
         for place, sigma in enumerate(missing):
-            progress(place / len(missing))  # type: ignore[operator]
+            progress(place, len(missing))
             measured(denoiser, picture.image, picture.id, MEASURE.name, asked[sigma])
 
     if missing:

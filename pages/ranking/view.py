@@ -3,7 +3,7 @@ image.
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from memlib.denoisers import NetworkDenoiser
 from memlib.measures import MEASURES, Row, difference
+from memlib.progress import Progress, part
 from memlib.workspace import Workspace
 from pages.session import workspace
 from pages.session.measured import is_measured, measured
@@ -20,8 +21,6 @@ from pages.session.state import OneOf
 
 SMOOTHING = 3  # maps are drawn averaged over boxes of so many pixels, on every page
 SMOOTHED = "Averaged over 3 x 3 pixels; the sum stays."
-
-Progress = Callable[[float], object] | None
 
 
 @dataclass(frozen=True)
@@ -99,17 +98,13 @@ class View:
         asked = {**self.parameters, **changes}
         return all(is_measured(model, picture.id, self.measure, asked) for model in self.models)
 
-    def row(self, picture: Picture, progress: Progress = None, **changes: Any) -> Row:
+    def row(self, picture: Picture, progress: Progress | None = None, **changes: Any) -> Row:
         """One image's row, with some parameters changed, measured now where it has to be."""
         asked, models = {**self.parameters, **changes}, self.models
         rows = []
         for place, model in enumerate(models):
-
-            def report(share: float, place: int = place) -> None:
-                if progress:
-                    progress((place + share) / len(models))
-
-            rows.append(measured(model, picture.image, picture.id, self.measure, asked, report))
+            told = part(progress, place, 1, len(models))
+            rows.append(measured(model, picture.image, picture.id, self.measure, asked, told))
         return rows[0] if len(rows) == 1 else difference(*rows)
 
     def with_parameters(self, **parameters: Any) -> Self:

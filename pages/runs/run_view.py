@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from memlib.evidence import maps
 from memlib.images import ImageSet
-from memlib.measures import Measure, maps
+from memlib.measures import Measure
 from memlib.runs import FOLDER, Filter, Numbers, Run
 from pages.figures.pictures import colour, colour_range
 from pages.ranking.browser import Browser, Query, Seen, Sort

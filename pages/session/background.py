@@ -13,7 +13,7 @@ import streamlit as st
 
 from memlib.denoisers import NetworkDenoiser
 from memlib.extraction.describe import resolved
-from memlib.extraction.stages import Settings
+from memlib.extraction.stages import AttackSettings
 from memlib.runs import FOLDER, Run, create_run, run_name
 from memlib.tasks import Progress, Task, start, tasks
 from memlib.workspace import Workspace
@@ -121,21 +121,19 @@ def measure(view: Asked, chosen: Sequence[int], title: str) -> None:
         BEGUN.set(True)
 
 
-def extract(loaded: Workspace, settings: Settings, title: str) -> None:
+def extract(loaded: Workspace, settings: AttackSettings, title: str) -> None:
     """Do an attack in the background. A callback of a button."""
     try:
-        settings.check()
         settings = replace(settings, features=resolved(settings.features, roots()))
         sources = _whole(loaded, loaded.sources.model)
     except ValueError as error:
         _refuse(str(error))
         return
-    asked = {"count" if name == "n" else name: value for name, value in asdict(settings).items()}
     options = {
         "model": sources["model"],
         "label": sources["label"],
         "device": loaded.denoiser.device,
-    } | asked
+    } | settings.parameters
     begin(
         ["extract", *(f"--{name}={value}" for name, value in options.items() if value is not None)],
         title,

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import streamlit as st
 
+from memlib.progress import Progress
 from pages.session import downloads as exports
 from pages.session.messages import show_error
 
@@ -15,14 +16,13 @@ AT_ONCE = 30.0  # seconds of work that starts by itself; choosing something else
 def long_work(
     label: str,
     seconds: float,
-    work: Callable[[Callable[[float], object]], object],
+    work: Callable[[Progress], object],
     *,
     icon: str = ":material/play_arrow:",
     ask: bool | None = None,
     keeps: str = "",
 ) -> bool:
-    """Do `work`, which is handed a function that takes its share done; returns whether it was
-    finished.
+    """Do `work`, which is told where to count what is done; returns whether it was finished.
 
     It starts by a button named `label` where `ask` is set, else by itself; where that is left open,
     by itself if it takes little time. `keeps` says what stopping keeps.
@@ -39,8 +39,12 @@ def long_work(
         bar = st.progress(0.0, label)
         if ask:
             st.button("Stop", icon=":material/stop:", key=f"stop-{label}", help=keeps or None)
+
+        def told(done: float, total: float) -> None:
+            bar.progress(min(1.0, done / total), f"{label}, {done / total:.0%}")
+
         try:
-            work(lambda share: bar.progress(min(1.0, share), f"{label}, {share:.0%}"))
+            work(told)
         except ValueError as error:
             show_error(error)
             return False

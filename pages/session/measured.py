@@ -3,7 +3,7 @@ server finds what another one computed.
 """
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import streamlit as st
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from memlib.denoisers import NetworkDenoiser
 from memlib.measures import MEASURES, Row
+from memlib.progress import Progress
 from memlib.runs import Results, measure_one
 from pages.session import workspace
 
@@ -53,7 +54,7 @@ def measured(
     image: str,
     measure: str,
     parameters: Mapping[str, Any],
-    progress: Callable[[float], object] | None = None,
+    progress: Progress | None = None,
 ) -> Row:
     """Return the row of one picture (C, H, W) with the id `image`, measured now if no session of
     the server has it; afterwards it is among this session's results.

@@ -30,7 +30,7 @@ from memlib.extraction.matches import TrainingSet
 from memlib.extraction.stages import (
     FOLDER as FOLDER,  # the pages' name for it, which a test can put elsewhere
 )
-from memlib.extraction.stages import Settings
+from memlib.extraction.stages import AttackSettings
 from memlib.measures import MEASURES
 from memlib.neighbours import duplicates, unrelated_threshold
 from memlib.workspace import Workspace
@@ -194,7 +194,7 @@ def _same_test(
     return same_test(_found.images, _training, mirrored)
 
 
-def cost(loaded: Workspace, settings: Settings) -> float:
+def cost(loaded: Workspace, settings: AttackSettings) -> float:
     """About how many seconds a new attack takes; what is already stored is not taken off."""
     return workspace.seconds(loaded.denoiser, settings.forwards)
 

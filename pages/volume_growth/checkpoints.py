@@ -9,6 +9,7 @@ from memlib.denoisers import NetworkDenoiser
 from memlib.denoisers.loading import find_checkpoints
 from memlib.evidence.onset import chance, onset
 from memlib.measures import Row, difference
+from memlib.progress import Progress, part
 from memlib.runs import held_out_sample, measure_images
 from pages.figures.maps import over_training
 from pages.figures.pictures import coarse, colour_range
@@ -131,9 +132,9 @@ def _rows(view: Growth, picture: Picture, states: list[State]) -> list[Row] | No
         if picture.id not in results.rows(digest, MEASURE.run, view.parameters)
     ]
 
-    def measure(progress: Callable[[float], object]) -> None:
+    def measure(progress: Progress) -> None:
         for place, load in enumerate(missing):
-            progress(place / len(missing))
+            progress(place, len(missing))
             measured(load(), picture.image, picture.id, MEASURE.name, view.parameters)
 
     if missing and not long_work(
@@ -162,12 +163,12 @@ def _band(view: Growth, states: list[State]) -> np.ndarray | None:
         if not set(ids) <= set(results.rows(digest, MEASURE.run, view.parameters))
     ]
 
-    def measure(progress: Callable[[float], object]) -> None:
+    def measure(progress: Progress) -> None:
         for place, load in enumerate(missing):
-            for done, total in measure_images(
-                load(), images, held_out, MEASURE.name, view.parameters, results
-            ):
-                progress((place + done / total) / len(missing))
+            told = part(progress, place, 1, len(missing))
+            asked = (MEASURE.name, view.parameters, results)
+            for _ in measure_images(load(), images, held_out, *asked, told):
+                pass
 
     if missing and not long_work(
         "Measure held-out images at every checkpoint",

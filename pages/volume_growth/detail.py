@@ -137,8 +137,9 @@ class GrowthLook(Look):
     def axes(self) -> Sequence[Axis]:
         return [self.view.levels]
 
-    def detail(self, picture: Picture) -> Detail | None:
-        if not self.view.has(picture, keep_maps=True):
-            return None
+    def is_mapped(self, picture: Picture) -> bool:
+        return self.view.has(picture, keep_maps=True)
+
+    def detail(self, picture: Picture) -> Detail:
         kinds = self.view.kinds(self.view.detailed(picture), self.limits)
         return Detail(kinds, picture=large(picture))

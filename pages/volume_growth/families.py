@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import pandas as pd
 import streamlit as st
 
+from memlib.evidence.maps import family_aucs
 from memlib.measures import Row
-from memlib.measures.maps import family_aucs
 from pages.ranking.ranked import Ranked
 from pages.session import workspace
 from pages.session.messages import plain

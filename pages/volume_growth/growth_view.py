@@ -4,9 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from memlib.measures import MEASURES, GrowthSettings, Row, maps
+from memlib.evidence import maps
+from memlib.measures import MEASURES, GrowthSettings, Row
+from memlib.progress import Progress
 from pages.figures.pictures import colour_range, rgb
-from pages.ranking.view import SMOOTHING, Picture, Progress, View
+from pages.ranking.view import SMOOTHING, Picture, View
 from pages.session import workspace
 from pages.session.state import Page
 from pages.widgets.player import Axis, Kind, player
@@ -31,7 +33,7 @@ class Growth(View):
         """What the shown values are, with their unit."""
         return f"{self.shown.lower() if self.shown != RAW else 'log growth'}, {MEASURE.unit}"
 
-    def detailed(self, picture: Picture, progress: Progress = None) -> Row:
+    def detailed(self, picture: Picture, progress: Progress | None = None) -> Row:
         """One image's row with the maps at every level."""
         return self.row(picture, progress, keep_maps=True)
 

@@ -22,7 +22,7 @@ from pages.volume_growth.detail import GrowthLook
 from pages.volume_growth.families import partial_panel
 from pages.volume_growth.growth_view import MEASURE, MINUS, PAGE, RAW, WITHOUT, Growth
 from pages.volume_growth.panels import closer_look
-from pages.volume_growth.simpler import against_simpler, with_controls
+from pages.volume_growth.simpler import against_simpler, with_controls, with_png_sizes
 
 SETTINGS = ("sigma_min", "sigma_max", "steps", "probes", "seed")
 SHOWN = PAGE.one_of("of", (RAW, MINUS, WITHOUT), RAW)
@@ -74,17 +74,18 @@ def main() -> None:
     if ranked is None:
         return
     picture = ranked.picture
-    closer_look(view, picture, growths)
-    overview(look, ranked, "Growth")
-    against_simpler(view, ranked)
-    partial_panel(view, ranked)
-    table_and_source(view, ranked, shown, "volume-growth")
     ranked.finish(
         look,
         "Map of this image",
         view.forwards,
         lambda progress: view.detailed(picture, progress),
     )
+    closer_look(view, picture, growths)
+    overview(look, ranked, "Growth")
+    ranked = with_png_sizes(view, ranked)
+    against_simpler(view, ranked)
+    partial_panel(view, ranked)
+    table_and_source(view, ranked, shown, "volume-growth")
 
 
 def settings(loaded: Workspace, room: DeltaGenerator) -> GrowthSettings:
@@ -100,7 +101,7 @@ def comparison(loaded: Workspace, row: DeltaGenerator) -> tuple[str, int]:
     """
     shown = SHOWN if loaded.reference else SHOWN.among([RAW, WITHOUT], RAW)
     row.segmented_control(
-        "Show",
+        "Value shown",
         shown.options,
         format_func=plain,
         required=True,

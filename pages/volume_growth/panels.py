@@ -8,10 +8,12 @@ import numpy as np
 import streamlit as st
 
 from memlib.measures import GrowthSettings
+from memlib.progress import Progress, part
 from pages.figures.curves import frame_curve, growth_curve
 from pages.figures.maps import maps_in_a_row
 from pages.figures.pictures import coarse, colour_range
 from pages.figures.style import CONFIG, literal
+from pages.ranking.rate_panel import rate_panel
 from pages.ranking.redraw_panel import redraw_panel
 from pages.ranking.settings import settings_controls
 from pages.ranking.view import Picture, View, panel_and_picture
@@ -32,6 +34,7 @@ def closer_look(view: Growth, picture: Picture, values: np.ndarray) -> None:
     """
     panels: dict[str, Callable[[Growth, Picture], None]] = {
         "Redraw": lambda view, picture: redraw_panel(view.loaded, picture),
+        "How often": lambda view, picture: rate_panel(view.loaded, picture),
         "Over training": checkpoints_panel,
         "Compare": compare_panel,
         "Exact map": exact_panel,
@@ -96,9 +99,9 @@ def compare_panel(view: Growth, picture: Picture) -> None:
     sides = [(view, picture), (asked, other)]
     waiting = [(shown, which) for shown, which in sides if not shown.has(which, keep_maps=True)]
 
-    def measure(progress: Callable[[float], object]) -> None:
+    def measure(progress: Progress) -> None:
         for done, (shown, which) in enumerate(waiting):
-            shown.detailed(which, lambda share, done=done: progress((done + share) / len(waiting)))  # type: ignore[misc]
+            shown.detailed(which, part(progress, done, 1, len(waiting)))
 
     if waiting and not long_work(
         "Measure both", sum(shown.seconds for shown, _ in waiting), measure

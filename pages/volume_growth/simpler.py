@@ -1,6 +1,6 @@
 """Volume growth against simpler numbers, which a plain picture moves as well."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +10,7 @@ from scipy.stats import spearmanr
 
 from memlib.measures import MEASURES, Row
 from memlib.measures.likelihood import bits_per_dimension
+from memlib.progress import Progress
 from memlib.runs import measure_images, result_table
 from pages.figures.spread import against_control
 from pages.figures.style import CONFIG, literal
@@ -35,8 +36,8 @@ DEFINITIONS = {
 
 
 def with_controls(view: Growth, rows: Mapping[str, Row]) -> pd.DataFrame:
-    """The table of measured images with what is known of each at no cost: its log likelihood, its
-    size as a PNG, and the controls that are stored.
+    """The table of measured images with what is known of each at no cost: its log likelihood, and
+    the controls that are stored.
     """
     denoiser, results, images = view.loaded.denoiser, workspace.results(), view.loaded.images
     controls = {
@@ -55,19 +56,29 @@ def _with_controls(
     own: Mapping[str, Row],
     controls: Mapping[str, Mapping[str, Row]],
 ) -> pd.DataFrame:
-    denoiser, images = view.loaded.denoiser, view.loaded.images
-    table = result_table(images, rows, MEASURE.direction)
+    denoiser = view.loaded.denoiser
+    table = result_table(view.loaded.images, rows, MEASURE.direction)
     table["log_likelihood"] = [
         own[image]["value"] + own[image]["log_prior"] for image in table["id"]
     ]
     table["bits_per_dimension"] = bits_per_dimension(table["log_likelihood"], denoiser.dimension)
-    table["png_bytes"] = workspace.png_sizes(images, table["index"].tolist())
     for name, found in controls.items():
         if any(image in found for image in table["id"]):
             table[name] = [
                 found[image]["value"] if image in found else np.nan for image in table["id"]
             ]
     return table
+
+
+def with_png_sizes(view: Growth, ranked: Ranked) -> Ranked:
+    """The same with each image's size as a PNG, for which every picture is read."""
+
+    def make() -> pd.DataFrame:
+        places = ranked.table["index"].tolist()
+        sizes = workspace.png_sizes(view.loaded.images, places)
+        return ranked.table.assign(png_bytes=sizes)
+
+    return replace(ranked, table=workspace.once(("png", *ranked.key), make))
 
 
 def against_simpler(view: Growth, ranked: Ranked) -> None:
@@ -118,16 +129,17 @@ def _measure(view: Growth, table: pd.DataFrame, name: str) -> None:
     missing = table["index"] if name not in table else table.loc[table[name].isna(), "index"]
     st.caption(f"{measure.definition} {len(missing):,} images are not measured yet.")
 
-    def measure_them(progress: Callable[[float], object]) -> None:
-        for done, total in measure_images(
+    def measure_them(progress: Progress) -> None:
+        for _ in measure_images(
             denoiser,
             view.loaded.images,
             [int(index) for index in missing],
             name,
             measure.defaults(denoiser),
             workspace.results(),
+            progress,
         ):
-            progress(done / total)
+            pass
 
     if long_work(
         "Measure this control",

@@ -5,9 +5,10 @@ module whose server needs a folder or settings of its own has an `address` of it
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Playwright, expect, sync_playwright
 
 from tests.browser.server import PATIENCE, ROOT, served
 
@@ -19,8 +20,8 @@ def address() -> Iterator[str]:
         yield found
 
 
-@pytest.fixture(scope="package")
-def browser() -> Iterator[Browser]:
+@contextmanager
+def launched(playwright: Playwright) -> Iterator[Browser]:
     """The Chromium of the system, or else Playwright's own."""
     found = next(
         (
@@ -33,10 +34,16 @@ def browser() -> Iterator[Browser]:
     flags = ["--disable-gpu", "--disable-background-networking"]
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         flags.append("--no-sandbox")
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=found, args=flags)
+    chromium = playwright.chromium.launch(executable_path=found, args=flags)
+    yield chromium
+    chromium.close()
+
+
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    """One Chromium for all tests."""
+    with sync_playwright() as playwright, launched(playwright) as chromium:
         yield chromium
-        chromium.close()
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from hypothesis import strategies as some
 
 from memlib import GaussianMixture, load_images
 from memlib.measures import MEASURES, Settings
-from memlib.measures.settings import Option
+from memlib.options import Option
 from memlib.runs import create_run, read_run
 
 KINDS = sorted({type(measure.settings) for measure in MEASURES.values()}, key=lambda k: k.__name__)

@@ -119,3 +119,9 @@ def test_every_control_of_a_setting_has_the_limits_and_the_default_that_it_decla
             assert (choice.low, choice.high) == (option.low, option.high)  # type: ignore[attr-defined]
             assert choice.usual == getattr(usual, name)
             assert choice.name == (option.address or name)
+
+
+@pytest.mark.parametrize("page", ["volume_growth", "p_laplace"])
+def test_no_two_controls_of_a_page_have_one_name(page: str) -> None:
+    labels = [group.label for group in opened(page, fine="2").button_group]
+    assert len(set(labels)) == len(labels)

@@ -2,12 +2,16 @@
 
 import base64
 import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 
 from memlib.bundled import DEMO
 from memlib.runs import read_run
+from pages.ranking import ranked
+from pages.session import results, workspace
 from pages.widgets.base import quantised
 from pages.widgets.explorer import Entry, Lines, page_of_images
 from pages.widgets.gallery import Card
@@ -94,3 +98,27 @@ def test_an_explorer_says_what_does_not_fit() -> None:
             shape=(4, 4),
             missing="",
         )
+
+
+def test_opening_the_app_does_not_wait_for_what_only_some_pages_need() -> None:
+    code = (
+        "import sys; import memlib, memlib.evidence, memlib.audit, memlib.extraction, memlib.runs;"
+        "print([name for name in ('sklearn',) if name in sys.modules])"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == "[]"
+
+
+def test_the_explorer_does_not_wait_for_the_sizes_of_pictures(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    order: list[str] = []
+    sizes, draw = results.png_sizes, ranked.explorer
+    monkeypatch.setattr(workspace, "png_sizes", lambda *a: order.append("sizes") or sizes(*a))
+    monkeypatch.setattr(
+        ranked, "explorer", lambda *a, **k: order.append("explorer") or draw(*a, **k)
+    )
+    results._made.clear()
+    opened()
+    assert order[0] == "explorer"
+    assert "sizes" in order

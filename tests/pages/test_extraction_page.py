@@ -12,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 from memlib import load_images
 from memlib.evidence import at_most
 from memlib.extraction import read_generations
+from memlib.extraction.stages import AttackSettings
 from memlib.images import to_pixels
 from pages.extraction import methods_compared
 from pages.session import stored_runs as attacks
@@ -50,14 +51,17 @@ def test_at_most_is_one_bound_on_the_whole_page() -> None:
     assert "one-sided" in methods_compared._COLUMNS[methods_compared.HELD_OUT_RATE]["help"]
 
 
-def start(at: AppTest, method: str, **numbers: float) -> AppTest:
+def choose(at: AppTest, method: str, **numbers: float) -> AppTest:
     next(group for group in at.button_group if group.label == "Method").set_value(method).run()
     for label, value in numbers.items():
         next(box for box in at.number_input if box.label == label.replace("_", " ")).set_value(
             value
         )
-    at.run()
-    return press(at, "Start")
+    return at.run()
+
+
+def start(at: AppTest, method: str, **numbers: float) -> AppTest:
+    return press(choose(at, method, **numbers), "Start")
 
 
 def test_the_demo_opens_with_its_stored_attack_and_the_held_out_control_beside_it() -> None:
@@ -155,9 +159,10 @@ def test_an_attack_on_an_own_model_is_drawn_stored_compared_and_resumed(
 def test_settings_that_cannot_be_used_are_one_sentence(model_and_images: tuple[str, str]) -> None:
     model, images = model_and_images
     at = page(model=model, images=images)
-    start(at, "side", Images_to_draw=4, Model_samples=4, Clusters=50, Steps=2)
+    choose(at, "side", Images_to_draw=4, Model_samples=4, Clusters=50, Steps=2)
     assert not at.exception
     assert any("clusters" in error.value for error in at.error)
+    assert next(button for button in at.button if button.label == "Start").disabled
 
 
 def test_images_generated_elsewhere_are_matched_and_bad_ones_are_one_sentence(
@@ -233,3 +238,17 @@ def test_extraction_shows_pairs_after_p_was_chosen_on_the_page_of_p_laplace() ->
     at.switch_page("pages/extraction/page.py").run()
     assert not at.exception
     assert at.button_group(key="extraction.look").value == "Pairs"
+
+
+def test_the_settings_of_an_attack_stand_in_the_address_and_have_their_limits() -> None:
+    at = opened("extraction", method="permuted", strength="2.5", steps="9999")
+    assert not at.exception
+    assert at.button_group(key="extraction.method").value == "permuted"
+    assert at.number_input(key="extraction.strength").value == 2.5
+    assert at.number_input(key="extraction.steps").value == AttackSettings.steps
+    assert not at.number_input(key="extraction.clusters").disabled
+    at.number_input(key="extraction.clusters").set_value(2000).run()
+    assert any("clusters" in error.value for error in at.error)  # more than images to divide
+    at.button_group(key="extraction.method").set_value("Unconditional").run()
+    assert not at.error
+    assert at.number_input(key="extraction.clusters").disabled

@@ -5,7 +5,6 @@ and go on where they stopped.
 import argparse
 import json
 from collections.abc import Callable
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ from memlib.commands import COMMANDS, demo, extract
 from memlib.commands.progress import Report
 from memlib.evidence import match_samples, reproductions
 from memlib.extraction import UNCONDITIONAL, fit_surrogate, read_generations
-from memlib.extraction.stages import Settings, attack_run
+from memlib.extraction.stages import AttackSettings, attack_run
 from memlib.images import to_pixels
 from memlib.tasks import Task
 from tests.conftest import tiny_unet
@@ -103,7 +102,9 @@ def test_the_options_of_extract_are_the_settings_of_the_page() -> None:
     parser = argparse.ArgumentParser()
     extract.arguments(parser)
     asked = vars(parser.parse_args([]))
-    assert Settings(**{field.name: asked[field.name] for field in fields(Settings)}) == Settings()
+    assert AttackSettings(**{name: asked[name] for name in AttackSettings.options()}) == (
+        AttackSettings()
+    )
 
 
 @pytest.mark.parametrize("method", ["unconditional", "side", "permuted"])
@@ -116,7 +117,17 @@ def test_what_extract_draws_stands_in_the_folder_of_the_page_and_is_not_drawn_ag
     (line,) = results(out)
     assert (line["images"], line["method"]) == (5, method)
     assert drawn == ([5] if method == UNCONDITIONAL else [24, 5])
-    settings = Settings(method, 5, 2.0, 2, 3, own=24, clusters=3, cohesion=-1.0, updates=4)
+    settings = AttackSettings(
+        method=method,
+        count=5,
+        strength=2.0,
+        steps=2,
+        seed=3,
+        own=24,
+        clusters=3,
+        cohesion=-1.0,
+        updates=4,
+    )
     assert [*attack_run(load_denoiser("model"), settings)][-1] == Path(
         line["folder"]
     )  # as the page does it
@@ -155,7 +166,7 @@ def test_runs_are_kept_where_it_is_said(say: Say, place: Path) -> None:
 @pytest.mark.parametrize(
     ("asked", "word"),
     [
-        (["-n", "0"], "images"),
+        (["-n", "0"], "count"),
         (["--steps", "0"], "steps"),
         (["--seed", "-1"], "seed"),
         (["--strength", "nan"], "strength"),

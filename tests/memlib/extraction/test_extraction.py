@@ -441,8 +441,8 @@ def test_an_image_does_not_depend_on_the_batch_it_was_drawn_in(
 def test_a_run_that_is_stopped_resumed_and_made_longer_is_the_run_without_a_break(
     dataset: FiniteDataset, surrogate: Surrogate, tmp_path: Path
 ) -> None:
-    def stop(share: float) -> None:
-        if share > 0.55:
+    def stop(done: float, total: float) -> None:
+        if done > 0.55 * total:
             raise KeyboardInterrupt
 
     settings = {"surrogate": surrogate, "strength": 2.0, "steps": 5, "seed": 3, "first": 64}

@@ -20,6 +20,7 @@ from memlib.measures import (
 )
 from memlib.measures.dimension import DimensionSettings, flipd
 from memlib.measures.loss import LossSettings, denoising_loss
+from memlib.measures.plaplace import LEVELS, POWERS, RANKED
 
 FUNCTIONS = {
     volume_growth: GrowthSettings,
@@ -130,6 +131,14 @@ def test_every_setting_has_a_name_and_limits(kind: type[Settings]) -> None:
         assert known.title and known.help, name
         assert known.kind not in (int, float) or known.high < float("inf"), name
     assert all(field.kw_only for field in dataclasses.fields(kind))
+
+
+def test_the_ranking_of_every_level_asks_for_the_same() -> None:
+    for sigma in LEVELS:
+        for p in POWERS:
+            assert MEASURES[f"k_{p:g}_at_{sigma:g}"].settings == dataclasses.replace(
+                RANKED, sigma=sigma
+            )
 
 
 def test_whole_numbers_and_fractions_have_one_canonical_form() -> None:

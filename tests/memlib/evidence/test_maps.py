@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from memlib import load_images
-from memlib.measures import maps
+from memlib.evidence import maps
 
 
 @pytest.mark.parametrize("width", [1, 3, 5])

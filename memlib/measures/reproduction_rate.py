@@ -1,0 +1,317 @@
+"""The reproduction rate: how often the model draws an image, even where sampling would never show
+it.
+
+With the stochastic sampler, sample(..., eta=1), y_0 the picture it ends at,
+
+    R(x) = P[ rms(y_0 - x) < tolerance, and no other training image is nearer ].
+
+Paths are led towards x and weighted by w = p / q, the density of the sampler over that of the led
+paths (memlib.led_paths). At a level they are let go: the plain sampler takes them to the end. For
+any level,
+
+    R(x) = E_q[ w 1{copy} ],
+
+without bias. For the ideal memoriser w loses its variance as the steps become small, so a rate of
+1e-6 needs no more paths than one of 1e-1; that is what counting cannot do. -E log w is the
+denoising loss of x above the level, weighted, and E 1{copy} is how surely x returns from below it.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from memlib.denoisers.base import Denoiser
+from memlib.flow import descending
+from memlib.images import ImageSet
+from memlib.importance import effective_size, pareto_shape, skewed_interval
+from memlib.led_paths import lead, let_go
+from memlib.measures.measure import Measure
+from memlib.measures.result import Result, Row
+from memlib.measures.settings import Settings, noise_level
+from memlib.neighbours import nearest
+from memlib.options import option
+from memlib.progress import Progress
+
+PILOT = 16  # paths that only choose the level
+SOUND = 0.7  # the largest Pareto shape of terms whose mean can be trusted (Vehtari et al.)
+FEWEST = 8  # effective paths that an estimate needs
+MARKOV = 20  # P[estimate >= 20 R] <= 1/20, whatever the weights
+NONE_SEEN = 3.0  # -ln .05: with no copy among n paths, less than 3 / n of them are, at 95%
+REACH = 5.0  # nats: where log weights spread more, paths do not estimate a rate
+STEADY = 2.5  # nats: where they spread less, they bound it
+
+
+@dataclass(frozen=True, kw_only=True)
+class RateSettings(Settings):
+    """What the reproduction rate is asked to do."""
+
+    tolerance: float = option(
+        0.1,
+        "Copy below",
+        "Root mean square difference a value, in [-1, 1] units, below which a picture is a copy.",
+        low=1e-6,
+        high=2.0,
+        address="tolerance",
+    )
+    steps: int = option(
+        50,
+        "Steps",
+        "Of the stochastic sampler whose rate this is. Other steps, another rate.",
+        low=2,
+        high=1000,
+        address="steps",
+    )
+    paths: int = option(
+        64,
+        "Paths",
+        "Weighted paths an image. More give a narrower interval.",
+        low=8,
+        high=2**16,
+        address="paths",
+    )
+    levels: tuple[float, ...] | None = noise_level(
+        None,
+        "Let go at σ",
+        "Noise levels a path may be let go at; a pilot chooses among them.",
+        most=64,
+        optional=True,
+    )
+
+    def forwards(self, denoiser: Denoiser) -> int:
+        return (PILOT + self.paths) * self.steps
+
+    @property
+    def degrees(self) -> int:
+        return self.paths - 1
+
+
+@dataclass(frozen=True)
+class ReproductionRate(Result):
+    """Rates of B images: `value` is log10 of the rate, `stderr` its standard error in decades.
+
+    `low` and `high` are the ends of its 95% interval. Where `sign` is +1, the weights are not
+    sound: value and low are a lower limit at 95% by Markov's inequality, and high is 0, which says
+    nothing. Where it is -1, no path came back: value and high are an upper limit, low is NaN.
+    `map` says which pixels make the image rare: it sums to `surprise`, not to the value.
+    """
+
+    low: Tensor  # (B,)
+    high: Tensor  # (B,)
+    sign: Tensor  # (B,) 0, +1 "at least", -1 "less than"
+    released: Tensor  # (B,) the noise level the paths were let go at
+    khat: Tensor  # (B,) Pareto shape of the largest terms; NaN where they are equal
+    copies: Tensor  # (B,) share of the paths that came back
+    surprise: Tensor  # (B,) nats: the mean over paths of -log w, w of each path's own gain
+
+    mapped: ClassVar[str] = "surprise"
+    kept: ClassVar[tuple[str, ...]] = (
+        "value",
+        "stderr",
+        "low",
+        "high",
+        "sign",
+        "released",
+        "khat",
+        "copies",
+        "surprise",
+        "map",
+    )
+
+    @property
+    def bound(self) -> list[str]:
+        """How to read each value: "" as it is, "at least" or "less than"."""
+        words = {0: "", 1: "at least", -1: "less than"}
+        return [words[int(sign)] for sign in self.sign]
+
+    @property
+    def interval(self) -> tuple[Tensor, Tensor]:
+        return self.low, self.high
+
+
+@torch.no_grad()
+def reproduction_rate(
+    denoiser: Denoiser,
+    images: Tensor,
+    *,
+    tolerance: float = RateSettings.tolerance,
+    among: ImageSet | Tensor | None = None,
+    steps: int = RateSettings.steps,
+    paths: int = RateSettings.paths,
+    levels: Sequence[float] | None = None,
+    seed: int = RateSettings.seed,
+    callback: Progress | None = None,
+) -> ReproductionRate:
+    """Estimate log10 of the rate at which images (B, C, H, W) come back, (16 + paths) * steps
+    forwards each.
+
+    A picture is a copy where its root mean square difference to the image is below `tolerance`; of
+    pictures, decoded, where the denoiser lives in a latent space. With `among`, the training
+    images (N, C, H, W), it must also be the nearest of them, so that rates of different images add
+    up. The rate is that of `sample(denoiser, n, steps=steps, eta=1)` and of no other sampler.
+
+    16 pilot paths choose, for each image, the level where the others are let go: of `levels`, or
+    of all the sampler's, the one where the relative variance of w 1{copy} is predicted smallest,
+    exp(var log w) over the share of paths whose D is within the tolerance. The interval is Hall's
+    (1992) for the mean of a skewed sample. The noise of path i depends on (seed, i) alone: it is
+    shared by all images. `callback(done, total)` counts forwards of one path.
+
+    Raises ValueError for settings that are not allowed and images that do not fit.
+    """
+    asked = RateSettings(
+        tolerance=tolerance,
+        steps=steps,
+        paths=paths,
+        levels=tuple(levels) if levels else None,
+        seed=seed,
+    )
+    x, sigmas = denoiser.check(images), descending(denoiser, steps)
+    total, done = len(x) * 2 * steps, 0
+
+    def tell() -> None:
+        nonlocal done
+        done += 1
+        if callback:
+            callback(min(done, total), total)
+
+    rows = []
+    for number, image in enumerate(x):
+        done = 2 * steps * number
+        pilot = []
+        for led in lead(denoiser, image, sigmas, range(paths, paths + PILOT), seed):
+            near = _rms(led.denoised - image) < tolerance
+            pilot.append((led.log_weight, near.double().mean()))
+            tell()
+        level = _choose(pilot, sigmas, asked)
+        for let in lead(denoiser, image, sigmas, range(paths), seed, until=level):
+            led = let
+            tell()
+        ends = let_go(denoiser, led, sigmas, seed, tell)
+        terms = torch.where(
+            _copies(denoiser, ends, image, tolerance, among), led.log_weight, -torch.inf
+        )
+        rows.append((*_estimate(terms, led.log_weight), float(sigmas[level]), led.surprise))
+    numbers = torch.tensor([row[:-1] for row in rows], dtype=torch.float64)
+    value, stderr, low, high, sign, khat, copies, released = numbers.T.float()
+    surprise = torch.stack([row[-1] for row in rows]).float().cpu()
+    return ReproductionRate(
+        value=value,
+        stderr=stderr,
+        map=surprise,
+        draws=None,
+        evaluations=asked.forwards(denoiser),
+        low=low,
+        high=high,
+        sign=sign,
+        released=released,
+        khat=khat,
+        copies=copies,
+        surprise=surprise.sum((1, 2)),
+    )
+
+
+def _choose(pilot: Sequence[tuple[Tensor, Tensor]], sigmas: Tensor, asked: RateSettings) -> int:
+    """Choose the level to let go at, from the log weights of the pilot's paths and the share of
+    them that D says are copies, level by level.
+
+    Where no level promises an estimate, the lowest is taken whose weights are still steady: no copy
+    from there bounds the rate.
+    """
+    allowed = (
+        range(len(pilot))
+        if asked.levels is None
+        else sorted({int((sigmas[:-1] - level).abs().argmin()) for level in asked.levels})
+    )
+    variance = {k: float(pilot[k][0].var()) for k in allowed}
+    cost = {k: variance[k] - math.log(max(float(pilot[k][1]), 1e-300)) for k in allowed}
+    best = min(allowed, key=lambda k: cost[k])
+    if cost[best] < REACH**2:
+        return best
+    steady = [k for k in allowed if variance[k] < STEADY**2 and not pilot[k][1]]
+    return steady[-1] if steady else best
+
+
+def _copies(
+    denoiser: Denoiser,
+    ends: Tensor,
+    image: Tensor,
+    tolerance: float,
+    among: ImageSet | Tensor | None,
+) -> Tensor:
+    """Which of the pictures (P, C, H, W) are copies of the image, (P,) bool on the CPU."""
+    pictures, own = denoiser.decode(ends).cpu(), denoiser.decode(image[None]).cpu()
+    distance = _rms(pictures - own)
+    copy = distance < tolerance
+    if among is not None and copy.any():
+        closest = nearest(pictures[copy], among, 1).distance[:, 0]
+        copy[copy.clone()] = distance[copy] <= closest + 1e-5
+    return copy
+
+
+def _rms(difference: Tensor) -> Tensor:
+    return difference.square().mean((1, 2, 3)).sqrt()
+
+
+def _estimate(
+    terms: Tensor, weights: Tensor
+) -> tuple[float, float, float, float, float, float, float]:
+    """Value, standard error, low, high, sign, Pareto shape and share of copies, from the logs of
+    the terms w 1{copy} and of all weights (P,).
+    """
+    decade, count = math.log(10), len(terms)
+    share = float(terms.isfinite().double().mean())
+    if not share:
+        limit = min(0.0, (float(weights.max()) + math.log(NONE_SEEN / count)) / decade)
+        return limit, math.nan, math.nan, limit, -1, math.nan, share
+    top = float(terms.max())
+    scaled = (terms - top).exp().numpy()
+    mean, khat = float(scaled.mean()), pareto_shape(scaled)
+    value = min(0.0, (math.log(mean) + top) / decade)
+    error = float(scaled.std(ddof=1)) / mean / math.sqrt(count)
+    effective = effective_size(scaled)
+    if effective < FEWEST or (khat > SOUND and effective < count / 2):
+        limit = value - math.log10(MARKOV)
+        return limit, error / decade, limit, 0.0, 1, khat, share
+    low, high = ((math.log(max(end, 1e-300)) + top) / decade for end in skewed_interval(scaled))
+    return value, error / decade, min(low, 0.0), min(high, 0.0), 0, khat, share
+
+
+def rate_in_words(row: Row) -> str:
+    """Say a row's rate as one in how many pictures, with its interval; a share where it is high."""
+    if row["sign"]:
+        word = "at least" if row["sign"] > 0 else "less than"
+        return f"{word} once in {_pictures(row['value'])} pictures"
+    if row["value"] > -1:
+        value, low, high = (10 ** row[name] for name in ("value", "low", "high"))
+        return f"in {value:.0%} of the pictures (95%: {low:.0%} to {high:.0%})"
+    low, high = _pictures(row["high"]), _pictures(row["low"])
+    return f"about once in {_pictures(row['value'])} pictures (95%: {low} to {high})"
+
+
+def _pictures(log_rate: float) -> str:
+    """How many pictures hold one copy, to two digits."""
+    return f"{float(f'{10**-log_rate:.2g}'):,.0f}"
+
+
+ENTRIES = (
+    Measure(
+        name="reproduction_rate",
+        title="Reproduction rate",
+        function=reproduction_rate,
+        settings=RateSettings(),
+        direction=+1,
+        unit="log10 of copies a picture",
+        definition="How often the stochastic sampler draws a copy of the image. -5 means one in "
+        "100,000 pictures. Paths are led towards the image, weighted for it, and let go where it "
+        "becomes sure.",
+        formula=r"\log_{10} \operatorname{E}_q\left[\frac{p}{q}\, \mathbf{1}\{\operatorname{rms}"
+        r"(y_0 - x) < 0.1\}\right]",
+        limits="It is the rate of this sampler, with these steps, and of this criterion of a copy. "
+        "Where the weights are not sound it is a limit, not an estimate.",
+        citation="Afterimage; importance sampling of the reverse chain, intervals after Hall 1992, "
+        "Pareto shape after Vehtari et al., arXiv 1507.02646",
+    ),
+)
