@@ -52,9 +52,9 @@ def rate_panel(loaded: Workspace, picture: Picture) -> None:
         0: "",
     }[int(row["sign"])]
     st.caption(
-        f"Of the stochastic sampler with {asked.parameters['steps']} steps; a copy is a picture "
+        f"Of the stochastic sampler with {asked.parameters['steps']:,} steps; a copy is a picture "
         f"within {asked.parameters['tolerance']:g} of the image (root mean square). "
-        f"{asked.parameters['paths']} paths, let go at σ = {row['released']:.2g}, of which "
+        f"{asked.parameters['paths']:,} paths, let go at σ = {row['released']:.2g}, of which "
         f"{row['copies']:.0%} came back. {limit}"
     )
     heat = coarse(row["map"])
