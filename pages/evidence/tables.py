@@ -14,7 +14,7 @@ from memlib.statistics import FEWEST
 from memlib.workspace import Workspace
 from pages.figures.quality import roc_curves
 from pages.figures.style import CONFIG, literal
-from pages.session import workspace
+from pages.session import results as computed
 from pages.session.downloads import table_buttons
 from pages.session.messages import plain
 
@@ -110,7 +110,7 @@ def quality_panel(
         _curves(values, table, picked or _first_of_each(table), above, below)
     right.markdown(best_of(table))
     # of all measures, each with its own defaults
-    details = workspace.manifest(loaded, "volume_growth", {})
+    details = computed.manifest(loaded, "volume_growth", {})
     kept = {name: value for name, value in details.items() if name != "measure"}
     with right:
         table_buttons(table, kept | {"parameters": {"compared": chosen, **asked}}, "evidence")
