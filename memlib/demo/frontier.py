@@ -7,15 +7,12 @@ import pandas as pd
 from scipy.stats import spearmanr
 
 from memlib import MEASURES, ImageSet, load_denoiser, load_images
-from memlib.extraction.stages import Tell
+from memlib.progress import Stages
 from memlib.runs import Results, measure_images
 
 IMAGES = 192  # drawn at random: a long run over all of them takes hours on a laptop
-LONG = {
-    "steps": 100,
-    "probes": 16,
-    "seed": 1,
-}  # another seed: its probes share nothing with the short runs
+# another seed: its probes share nothing with the short runs
+LONG = {"steps": 100, "probes": 16, "seed": 1}
 SHORT = (
     (3, 1),
     (6, 1),
@@ -32,7 +29,7 @@ SHORT = (
 )
 
 
-def write_frontier(target: Path, work: Path, tell: Tell) -> None:
+def write_frontier(target: Path, work: Path, stages: Stages) -> None:
     """Write steps, probes, forwards and Spearman's rank correlation with the long run, over all
     images and the uncopied ones.
 
@@ -43,12 +40,12 @@ def write_frontier(target: Path, work: Path, tell: Tell) -> None:
     state = work / f"frontier-{load_denoiser('demo').digest}.npy"
     if not state.exists():
         work.mkdir(parents=True, exist_ok=True)
-        np.save(state, values(images, chosen, LONG, tell))
+        np.save(state, values(images, chosen, LONG, stages))
     truth = np.load(state)
     uncopied = np.array([images.metadata["copies"][index] in ("0", "1") for index in chosen])
     lines = []
     for steps, probes in SHORT:
-        short = values(images, chosen, {"steps": steps, "probes": probes, "seed": 0}, tell)
+        short = values(images, chosen, {"steps": steps, "probes": probes, "seed": 0}, stages)
         lines.append(
             {
                 "steps": steps,
@@ -64,12 +61,12 @@ def write_frontier(target: Path, work: Path, tell: Tell) -> None:
 
 
 def values(
-    images: ImageSet, chosen: list[int], parameters: dict[str, int], tell: Tell
+    images: ImageSet, chosen: list[int], parameters: dict[str, int], stages: Stages
 ) -> np.ndarray:
     """Volume growth of the chosen images over the default noise range."""
     denoiser, results = load_denoiser("demo"), Results()
     asked = {**MEASURES["volume_growth"].defaults(denoiser), **parameters}
     for done, total in measure_images(denoiser, images, chosen, "volume_growth", asked, results):
-        tell(done, total, f"{asked['steps']} steps, {asked['probes']} probes")
+        stages(f"{asked['steps']} steps, {asked['probes']} probes")(done, total)
     rows = results.rows(denoiser.digest, "volume_growth", asked)
     return np.array([rows[images.ids[index]]["value"] for index in chosen])
