@@ -26,9 +26,6 @@ LIBRARY = (
     ("bundled", "device", "importance", "options", "progress", "seeds", "statistics"),
 )
 
-# Names that stand in two packages and mean the same noun of each
-ALIKE = {"attack", "files", "loading", "pictures", "report", "training"}
-
 
 def name(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
@@ -97,7 +94,7 @@ def test_no_two_modules_of_memlib_have_one_name() -> None:
         and path.parent.name != "commands"
         and path != ROOT / "memlib" / "measures" / "evidence.py"
     )
-    assert {stem for stem, count in found.items() if count > 1} <= ALIKE
+    assert {stem for stem, count in found.items() if count > 1} == set()
 
 
 def test_scripts_and_styles_stand_in_files_of_their_own() -> None:

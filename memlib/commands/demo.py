@@ -10,7 +10,7 @@ from pathlib import Path
 
 from memlib.commands.progress import Report
 from memlib.demo.build import build
-from memlib.demo.report import tables
+from memlib.demo.findings import tables
 
 NAME = "demo"
 

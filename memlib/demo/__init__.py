@@ -11,6 +11,6 @@ Each stage writes what the next one reads below assets/demo, and is skipped wher
                        images
 5. frontier.csv        how short runs of volume growth rank images against a long one
 
-and prints what the demo shows (memlib.demo.report). The drawings are Google's Noto emoji
+and prints what the demo shows (memlib.demo.findings). The drawings are Google's Noto emoji
 (Apache-2.0), as packed by emoji-datasource-google 16.0.0 (MIT).
 """

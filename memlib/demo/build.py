@@ -5,10 +5,10 @@ from pathlib import Path
 
 from memlib import MEASURES, Denoiser, load_denoiser, load_images
 from memlib.bundled import DEMO
-from memlib.demo.attack import attack, sweep
+from memlib.demo.emoji import build_images
 from memlib.demo.frontier import write_frontier
-from memlib.demo.pictures import build_images
-from memlib.demo.training import train
+from memlib.demo.model import train
+from memlib.demo.side import attack, sweep
 from memlib.extraction import read_generations
 from memlib.images import ImageSet
 from memlib.measures import LEVELS

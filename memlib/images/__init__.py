@@ -3,7 +3,7 @@ ids that outlive file names.
 """
 
 from memlib.images.imageset import HELD_OUT, ImageSet
-from memlib.images.loading import load_images, of_pixels
+from memlib.images.opening import load_images, of_pixels
 from memlib.images.tensors import to_pixels, to_unit
 from memlib.images.transform import Transform
 

@@ -27,7 +27,8 @@ from filelock import FileLock, Timeout
 from memlib.denoisers import Denoiser
 from memlib.images.cache import cache_folder
 from memlib.measures import Row
-from memlib.runs.files import (
+from memlib.runs.manifest import LARGEST, LARGEST_CHUNK, PART, check_same, circumstances
+from memlib.runs.parts import (
     literal,
     quoted,
     read,
@@ -38,7 +39,6 @@ from memlib.runs.files import (
     write_json,
     write_tables,
 )
-from memlib.runs.manifest import LARGEST, LARGEST_CHUNK, PART, check_same, circumstances
 from memlib.runs.stored import RANK, Stored
 
 ROWS = 2**12  # rows of numbers in a row group of a whole run: what is read for a page of them

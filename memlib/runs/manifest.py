@@ -18,7 +18,7 @@ import torch
 from memlib.denoisers import Denoiser
 from memlib.images import ImageSet
 from memlib.measures import MEASURES
-from memlib.runs.files import plainly
+from memlib.runs.parts import plainly
 from memlib.runs.results import CHUNK
 
 FORMAT = 2

@@ -14,9 +14,9 @@ from memlib.denoisers import Denoiser
 from memlib.images import ImageSet
 from memlib.measures import MEASURES, Row
 from memlib.progress import Progress
-from memlib.runs.files import META
 from memlib.runs.folder import Run
 from memlib.runs.manifest import provenance
+from memlib.runs.parts import META
 from memlib.runs.results import CHUNK, measure_pictures
 
 FOLDER = Path(".afterimage") / "runs"  # below the working directory, where the app looks

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
-from memlib.runs.files import META, literal
 from memlib.runs.folder import Run, engine_settings
+from memlib.runs.parts import META, literal
 from memlib.runs.rows import ALL, Filter
 from memlib.runs.stored import OF_IMAGE, RANK
 

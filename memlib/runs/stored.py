@@ -10,8 +10,8 @@ import numpy as np
 import pyarrow as pa
 
 from memlib.measures import MEASURES, Measure, Row
-from memlib.runs.files import META, read, rows_of_group, schema_of, shape_of, values_of
 from memlib.runs.manifest import read_manifest
+from memlib.runs.parts import META, read, rows_of_group, schema_of, shape_of, values_of
 from memlib.sources import Roots, Source
 
 OF_IMAGE = ("position", "index", "id", "name")  # position in the run, index in the image set

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page, expect
 from memlib import load_denoiser, load_images
 from memlib.images import to_pixels
 from memlib.runs import Run, create_run, folder
-from memlib.runs.files import META
+from memlib.runs.parts import META
 from tests.browser.server import PATIENCE, ROOT, served
 from tests.browser.trips import CLOCK, at_rest, bare_round_trip, quiet
 

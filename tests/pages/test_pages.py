@@ -16,7 +16,7 @@ from streamlit.testing.v1 import AppTest
 
 from memlib import load_denoiser, load_images, p_laplace
 from memlib.bundled import DEMO
-from memlib.demo.report import run_of
+from memlib.demo.findings import run_of
 from memlib.denoisers.loading import find_checkpoints
 from memlib.evidence import auc_text, clusters, rungs
 from memlib.neighbours import duplicates

@@ -14,10 +14,10 @@ from sklearn.metrics import roc_auc_score
 
 from memlib import MEASURES, ImageSet, load_denoiser, load_images, p_laplace, sample, volume_growth
 from memlib.bundled import DEMO
-from memlib.demo.attack import GUIDED, OWN, UNGUIDED
-from memlib.demo.pictures import COPIES, choose_groups, training_rows
-from memlib.demo.report import family_table, p_laplace_table, run_of, tables
-from memlib.demo.training import CHECKPOINTS, new_scheduler, training
+from memlib.demo.emoji import COPIES, choose_groups, training_rows
+from memlib.demo.findings import family_table, p_laplace_table, run_of, tables
+from memlib.demo.model import CHECKPOINTS, new_scheduler, training
+from memlib.demo.side import GUIDED, OWN, UNGUIDED
 from memlib.evidence import match_samples, reproductions
 from memlib.extraction import (
     UNCONDITIONAL,
@@ -248,8 +248,8 @@ def test_checkpoints_load_as_reference_models_and_licences_are_shipped() -> None
 def test_training_resumes_where_it_stopped_and_sees_the_same_batches(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("memlib.demo.training.BATCH", 2)
-    monkeypatch.setattr("memlib.demo.training.SAVE_EVERY", 2)
+    monkeypatch.setattr("memlib.demo.model.BATCH", 2)
+    monkeypatch.setattr("memlib.demo.model.SAVE_EVERY", 2)
     rows = torch.from_numpy(to_pixels(torch.zeros(4, 3, 32, 32))).permute(0, 3, 1, 2)
     straight = [loss for _, loss, _ in training(rows, tmp_path / "a.safetensors", steps=4)]
     first = training(rows, tmp_path / "b.safetensors", steps=4)

@@ -24,10 +24,10 @@ import torch
 from PIL import Image
 
 from memlib import load_images
-from memlib.images import HELD_OUT, ImageSet, cache, loading
+from memlib.images import HELD_OUT, ImageSet, cache, opening
 from memlib.images.pictures import Decoded
 
-PACKAGE = Path(loading.__file__).parents[1]
+PACKAGE = Path(opening.__file__).parents[1]
 
 
 def picture(seed: int = 0, side: int = 8) -> Image.Image:
@@ -233,7 +233,7 @@ def test_held_out_images_stand_beside_the_others_and_copies_among_them_count_as_
 def test_a_large_set_is_read_from_its_index_the_second_time(
     folder: Path, monkeypatch: pytest.MonkeyPatch, own_cache: Path
 ) -> None:
-    monkeypatch.setattr(loading, "INDEXED", 3)
+    monkeypatch.setattr(opening, "INDEXED", 3)
     first = load_images(folder)
     assert len(list(own_cache.glob("index-*.parquet"))) == 1
 
@@ -241,7 +241,7 @@ def test_a_large_set_is_read_from_its_index_the_second_time(
         raise AssertionError("decoded again")
 
     with monkeypatch.context() as patched:
-        patched.setattr(loading, "_add", refuse)
+        patched.setattr(opening, "_add", refuse)
         again = load_images(folder)
     assert (again.ids, again.names, again.digest) == (first.ids, first.names, first.digest)
     assert torch.equal(again[3], first[3])
@@ -255,8 +255,8 @@ def test_a_large_set_is_read_from_its_index_the_second_time(
 def test_reading_that_was_stopped_goes_on_where_it_stopped(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loading, "INDEXED", 3)
-    monkeypatch.setattr(loading, "REPORT", 1)
+    monkeypatch.setattr(opening, "INDEXED", 3)
+    monkeypatch.setattr(opening, "REPORT", 1)
     expected = load_images(folder, limit=6).ids
     seen: list[int] = []
 
@@ -277,7 +277,7 @@ def test_reading_that_was_stopped_goes_on_where_it_stopped(
 def test_a_set_of_pictures_that_differ_in_size_is_refused_every_time(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loading, "INDEXED", 3)
+    monkeypatch.setattr(opening, "INDEXED", 3)
     (folder / "class-1" / "3.png").write_bytes(png(3, 9))
     for _ in range(2):
         with pytest.raises(ValueError, match="differ in size"):
@@ -301,7 +301,7 @@ class Endless(Decoded):
 @pytest.mark.slow
 def test_a_million_images_are_indexed_without_holding_them(monkeypatch: pytest.MonkeyPatch) -> None:
     million = Endless(1_000_000)
-    monkeypatch.setattr(loading, "_open", lambda source, token, tick: (million, "million"))
+    monkeypatch.setattr(opening, "_open", lambda source, token, tick: (million, "million"))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     found = load_images("million")
     assert len(found) == 1_000_000
@@ -464,4 +464,4 @@ def test_an_image_set_knows_which_of_its_images_were_held_out(folder: Path) -> N
         for file in PACKAGE.rglob("*.py")
         if re.search(r"""[=[(] ?["']held-out["']""", file.read_text())
     }
-    assert spelled <= {"images/imageset.py", "demo/pictures.py"}, "the literal is spelled once"
+    assert spelled <= {"images/imageset.py", "demo/emoji.py"}, "the literal is spelled once"

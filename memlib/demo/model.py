@@ -10,7 +10,7 @@ from diffusers import DDPMPipeline, DDPMScheduler, UNet2DModel
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from memlib.demo.pictures import SIZE, training_rows
+from memlib.demo.emoji import SIZE, training_rows
 from memlib.progress import Stages
 
 STEPS = 15_000

@@ -5,8 +5,8 @@ import pandas as pd
 
 from memlib import ImageSet, load_images
 from memlib.bundled import DEMO
-from memlib.demo.attack import attack_tables
-from memlib.demo.pictures import COPIES
+from memlib.demo.emoji import COPIES
+from memlib.demo.side import attack_tables
 from memlib.evidence import auc_text, clusters, ladder, match_samples, reproductions, rungs
 from memlib.evidence.maps import family_aucs
 from memlib.extraction import UNCONDITIONAL, read_generations
