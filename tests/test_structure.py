@@ -115,3 +115,10 @@ UNSAFE = (
 def test_nothing_is_loaded_that_could_run_and_no_text_becomes_markup() -> None:
     found = {name(path): re.search(UNSAFE, path.read_text()) for path in [*SOURCES, *ASSETS]}
     assert not {path: match[0] for path, match in found.items() if match}
+
+
+def test_the_workspace_hands_on_nothing_that_stands_in_another_module() -> None:
+    """`from a import b as b`: who needs b imports it from a."""
+    for node in ast.walk(ast.parse((ROOT / "pages/session/workspace.py").read_text())):
+        if isinstance(node, ast.ImportFrom):
+            assert not [alias.name for alias in node.names if alias.asname == alias.name]

@@ -39,6 +39,7 @@ OPTIONS = ("pills", "segmented_control", "radio")  # whose options are Markdown 
 SPELLED = ("label", "body", "text", "caption", "help", "delta")  # keywords of Markdown
 NEVER = ("write", "table", "html", "iframe", "link_button")  # they guess, or make links
 SAFE = ("plain", "len", "int", "float", "round", "duration", "number", "navigation")  # calls
+SAFE += ("base_rate", "best_of", "rate_in_words")  # sentences of numbers
 KEEPS = ("join", "capitalize", "lower", "replace", "split", "format")  # of safe text: safe text
 HOLDS = ("list", "sorted", "tuple", "next", "iter", "str", "enumerate", "dict", "items", "values")
 NUMBER = re.compile(r".*[,dgef%n]$")  # a format that raises for text
@@ -138,6 +139,8 @@ class House:
             case ast.FormattedValue(value=value, format_spec=form):
                 spec = "".join(getattr(one, "value", "") for one in getattr(form, "values", []))
                 return bool(NUMBER.match(str(spec))) or ok(value)
+            case ast.UnaryOp(operand=one):
+                return ok(one)
             case ast.BinOp(left=left, right=right):
                 return ok(left, right)
             case ast.IfExp(body=one, orelse=other):

@@ -11,11 +11,8 @@ from memlib.progress import Stages
 from memlib.runs import Results, measure_images
 
 IMAGES = 192  # drawn at random: a long run over all of them takes hours on a laptop
-LONG = {
-    "steps": 100,
-    "probes": 16,
-    "seed": 1,
-}  # another seed: its probes share nothing with the short runs
+# another seed: its probes share nothing with the short runs
+LONG = {"steps": 100, "probes": 16, "seed": 1}
 SHORT = (
     (3, 1),
     (6, 1),

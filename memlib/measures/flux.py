@@ -35,14 +35,16 @@ def boundary(
     seed: int,
     callback: Progress | None,
 ) -> Estimate:
-    """K_p as the sum over coordinates i of mean_j(|g_j|^(p-2) g_ji u_ji) / (d mean_j u_ji^2), j
-    over pairs u and -u.
+    """K_p as mean_j(|g_j|^(p-2) g_j . u_j) over pairs u and -u, and its map.
+
+    Coordinate i of the map is mean_j(|g_j|^(p-2) g_ji u_ji) / (d mean_j u_ji^2): dividing by the
+    chance size of u_i takes out most of the map's noise. Its sum would be K_p with 1.3 to 2.8 times
+    the error of the plain mean, and biased, so the map is scaled to sum to the plain mean.
     """
     count, d, pairs = len(x), denoiser.dimension, len(half)
     square = (
         (half**2).mean(0) if pairs >= FEW else torch.full_like(half[0], 1 / d)
     )  # mean of u_i^2, (d,)
-    share = 1 / (d * square)
     sums = x.new_zeros(len(powers), count, d)
     terms = x.new_zeros(len(powers), count, pairs)
     cosine, loss = x.new_zeros(count, *denoiser.shape[1:]), x.new_zeros(count)
@@ -56,7 +58,7 @@ def boundary(
         length = g.flatten(2).norm(dim=2).clamp(min=LEAST)
         weight = torch.stack([length ** (one - 2) for one in powers])  # (P, directions, B)
         sums += torch.einsum("pnb,nbi->pbi", weight, product)
-        term = weight * (product @ share)
+        term = weight * product.sum(2)
         terms[:, :, start : start + step] = (
             term.view(len(powers), 2, len(unit), count).mean(1).transpose(1, 2)
         )
@@ -65,13 +67,22 @@ def boundary(
         loss += away.flatten(2).square().sum(2).sum(0) / (2 * pairs * d)
         if callback:
             callback(min(start + step, pairs), pairs)
-    ratio = sums / (2 * pairs * square)  # (P, B, d)
-    value = (ratio / d).sum(2, keepdim=True)
-    draws = terms
-    if pairs >= FEW:  # the denominator's own error, to first order
-        draws = value + terms - torch.einsum("pbi,ni->pbn", ratio * share, half**2)
-    heat = (ratio / d).view(len(powers), *x.shape).sum(2)
-    return heat, draws[..., None], cosine / (2 * pairs), loss
+    heat = (sums / (2 * pairs * d * square)).view(len(powers), *x.shape).sum(2)
+    return summing_to(heat, terms.mean(2)), terms[..., None], cosine / (2 * pairs), loss
+
+
+def summing_to(heat: Tensor, value: Tensor) -> Tensor:
+    """Scale maps (P, B, H, W) so that each sums to its `value` (P, B).
+
+    Where the sum is far from the value, relatively, the difference is spread evenly instead: close
+    to 0 there is no scale.
+    """
+    total = heat.sum((-2, -1))
+    scale = value / total
+    near = (scale > 0.5) & (scale < 2)
+    scaled = heat * torch.where(near, scale, 1.0)[..., None, None]
+    missing = torch.where(near, 0.0, value - total) / heat[0, 0].numel()
+    return scaled + missing[..., None, None]
 
 
 def _patch_cosines(g: Tensor, u: Tensor) -> Tensor:

@@ -131,8 +131,8 @@ class PLaplace(Result):
         return self.value
 
     def row(self, index: int) -> Row:
-        """K_p, its standard error, flux and divergence a number for every p, under names like
-        K_1.5; maps where they were asked for.
+        """K_p, its standard error and the pairs' terms, flux and divergence for every p, under
+        names like K_1.5; maps where they were asked for.
         """
         row: Row = {}
         axis: Tensor
@@ -145,6 +145,10 @@ class PLaplace(Result):
             axis = values if self.several else values[None]
             row |= {f"{name}_{p:g}": float(axis[place, index]) for place, p in enumerate(self.p)}
         row = {"value": row[f"K_{self.p[0]:g}"], "stderr": row[f"stderr_{self.p[0]:g}"], **row}
+        if self.draws is not None:
+            terms = (self.draws if self.several else self.draws[None])[:, index].numpy()
+            row |= {f"draws_{p:g}": terms[place].copy() for place, p in enumerate(self.p)}
+            row["draws"] = row[f"draws_{self.p[0]:g}"]
         if self.loss is not None:
             row["loss"] = float(self.loss[index])
         if self.keep_maps and self.map is not None:
@@ -172,12 +176,13 @@ def p_laplace(
     """K_p of images (B, C, H, W) in [-1, 1] at noise level sigma, with its map; `directions`
     network forwards an image.
 
-    "boundary" takes the flux at `directions` points c + r u in antithetic pairs, u and -u. From FEW
-    pairs on it divides every coordinate's mean of |g|^(p-2) g_i u_i by its mean of u_i^2, in place
-    of the 1 / d it has on average: an isolated point then has a flat map. (Of fewer pairs such a
-    ratio has no finite variance.) "volume" averages the divergence itself, by central differences
-    along random signs at directions / 2 points inside the ball (Hutchinson): the same quantity a
-    second way, with less noise a pixel.
+    "boundary" takes the flux at `directions` points c + r u in antithetic pairs, u and -u: K_p is
+    the mean over them. From FEW pairs on the map divides every coordinate's mean of
+    |g|^(p-2) g_i u_i by its mean of u_i^2, in place of the 1 / d it has on average, and is scaled
+    to sum to K_p: an isolated point then has a flat map. (Of fewer pairs such a ratio has no finite
+    variance.) "volume" averages the divergence itself, by central differences along random signs
+    at directions / 2 points inside the ball (Hutchinson): the same quantity a second way, with
+    less noise a pixel.
 
     `radius` is sigma sqrt(d) by default. `center="noised"` puts the sphere around x + sigma n, one
     n for all images. All values of a sequence `p` come from the same forwards. Directions are drawn

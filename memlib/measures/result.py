@@ -116,16 +116,21 @@ def difference(row: Mapping[str, Any], reference: Mapping[str, Any]) -> Row:
     """The row of a model minus the row of a reference model for the same image, parameters and
     seed.
 
-    Numbers and maps are subtracted. The standard error is that of the difference of the draws where
-    they are kept; other standard errors are added in quadrature, an upper bound where shared draws
-    err alike.
+    Numbers and maps that both rows have are subtracted. Where draws are kept, under "draws" and
+    names like "draws_1.5", the standard error of that name is that of their differences: seeds are
+    shared, so what errs alike cancels. Other standard errors are added in quadrature, an upper
+    bound.
     """
     result: Row = {
         name: np.hypot(value, reference[name]) if "stderr" in name else value - reference[name]
         for name, value in row.items()
+        if name in reference
     }
-    if "draws" in result and row["stderr"]:
-        result["stderr"] = float(
-            standard_error(torch.from_numpy(np.asarray(result["draws"]))[None])
-        )
+    kept = [name for name in result if name.startswith("draws")]
+    if kept:
+        apart = standard_error(torch.from_numpy(np.stack([result[name] for name in kept])))
+        for name, error in zip(kept, apart.tolist(), strict=True):
+            exact = "stderr" + name.removeprefix("draws")
+            if row[exact]:
+                result[exact] = error
     return result

@@ -24,8 +24,8 @@ from pages.figures.pictures import (
     thumbnail,
 )
 from pages.session import neighbours as nearby
-from pages.session import workspace
-from pages.session.measure_tables import measured as measured
+from pages.session import results as computed
+from pages.session.measure_tables import measured
 from pages.session.messages import number
 from pages.session.neighbours import Alike
 
@@ -105,7 +105,7 @@ class Casebook:
 
 
 def casebook(loaded: Workspace, flagged: Flagged | None, alike: Alike) -> Casebook:
-    results = workspace.results()
+    results = computed.results()
     values, errors, standing = measured(loaded)
     made = nearby.generations(loaded)
     counts = {
@@ -298,7 +298,7 @@ def _growth_maps(loaded: Workspace) -> tuple[dict[str, np.ndarray], dict[str, np
     """The growth maps with default settings that are there, of the model and of its reference, by
     image id.
     """
-    measure, results = MEASURES["volume_growth"], workspace.results()
+    measure, results = MEASURES["volume_growth"], computed.results()
     found = []
     for model in (loaded.denoiser, loaded.reference):
         rows = (

@@ -36,7 +36,7 @@ from pages.ranking.browser import Browser
 from pages.session import neighbours as nearby
 from pages.session import selection, workspace
 from pages.session.address import renamed
-from pages.session.messages import guarded, plain, show_error
+from pages.session.messages import guarded, show_error
 from pages.widgets.desk import State, desk
 
 BEHIND, AHEAD, SOON = (
@@ -159,7 +159,7 @@ def by_measure(book: Casebook) -> tuple[list[int], Flagged | None]:
         help=f"It starts where {FALSE_POSITIVES:.0%} of the held-out images are flagged, or "
         f"{FLAGGED:.0%} of all where none are held out. Held-out images are not queued.",
     )
-    st.caption(plain(base_rate(value, threshold * direction, kept_out)))
+    st.caption(str(base_rate(value, threshold * direction, kept_out)))
     reach = np.flatnonzero((value >= threshold * direction) & ~kept_out)
     return reach[np.argsort(-value[reach], kind="stable")].tolist(), Flagged(name, float(threshold))
 

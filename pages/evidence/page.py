@@ -9,7 +9,7 @@ from memlib.images import HELD_OUT
 from memlib.measures import MEASURES
 from memlib.workspace import Workspace
 from pages.evidence.panels import disagreement_panel, missing_panel, sampling, scatter_panel
-from pages.evidence.tables import quality_panel
+from pages.evidence.tables import nothing_to_compare, quality_panel
 from pages.evidence.truth import ground_truth, reproduced_gallery, summary
 from pages.figures.quality import auc_against_cost
 from pages.figures.spread import against_count
@@ -48,14 +48,18 @@ def main() -> None:
     values, _, order = measured(loaded)
     truth = ground_truth(loaded)
     sampling(loaded)
-    groups = neighbours.near_duplicates(loaded)
     counts = np.zeros(len(loaded.images), int) if truth is None else truth.counts
-    if truth is not None:
-        summary(loaded, truth, groups)
-        reproduced_gallery(loaded, counts)
-    sides = comparisons(loaded.images, counts, groups)
-    asked = truth.asked if truth else {}
-    table = quality_panel(loaded, values, sides, clusters(loaded.images, groups), asked)
+    table = None
+    if truth is None and not loaded.images.held_out.any():
+        nothing_to_compare()  # nor do near-duplicates count for anything yet
+    else:
+        groups = neighbours.near_duplicates(loaded)
+        if truth is not None:
+            summary(loaded, truth, groups)
+            reproduced_gallery(loaded, counts)
+        sides = comparisons(loaded.images, counts, groups)
+        asked = truth.asked if truth else {}
+        table = quality_panel(loaded, values, sides, clusters(loaded.images, groups), asked)
     if table is not None:
         cost_and_counts(loaded, values, table, counts)
     scatter_panel(loaded, values, order, counts)

@@ -21,8 +21,8 @@ from pages.figures.quality import correlations
 from pages.figures.spread import paired_values
 from pages.figures.style import CONFIG, literal
 from pages.session import neighbours as nearby
+from pages.session import results as computed
 from pages.session import stored_runs as attacks
-from pages.session import workspace
 from pages.session.long_work import long_work
 from pages.session.messages import number, plain
 
@@ -60,7 +60,7 @@ def sampling(loaded: Workspace) -> None:
 
         if left and long_work(
             "Draw them" if not stored else "Draw more",
-            workspace.seconds(loaded.denoiser, left * STEPS),
+            computed.seconds(loaded.denoiser, left * STEPS),
             draw,
             icon=":material/brush:",
             ask=True,
@@ -264,7 +264,7 @@ def missing_panel(loaded: Workspace, values: pd.DataFrame) -> None:
                 chosen,
                 name,
                 parameters,
-                workspace.results(),
+                computed.results(),
                 progress,
             ):
                 pass
@@ -273,9 +273,7 @@ def missing_panel(loaded: Workspace, values: pd.DataFrame) -> None:
             f"{measure.forwards(loaded.denoiser):,} network forwards an image. The images are "
             "chosen at random among those without a value."
         )
-        seconds = workspace.seconds(
-            loaded.denoiser, len(chosen) * measure.forwards(loaded.denoiser)
-        )
+        seconds = computed.seconds(loaded.denoiser, len(chosen) * measure.forwards(loaded.denoiser))
         if long_work(
             "Measure them", seconds, work, ask=True, keeps="Stopping keeps the finished images."
         ):

@@ -14,14 +14,14 @@ from memlib.statistics import FEWEST
 from memlib.workspace import Workspace
 from pages.figures.quality import roc_curves
 from pages.figures.style import CONFIG, literal
-from pages.session import workspace
+from pages.session import results as computed
 from pages.session.downloads import table_buttons
 from pages.session.messages import plain
 
 Sides = tuple[np.ndarray, np.ndarray]  # masks (N,) of the images above and below
 CURVES = 6  # shown at once at most
 COLUMNS = {
-    "title": st.column_config.TextColumn("Measure", width=190),
+    "title": st.column_config.TextColumn("Measure", width=260),
     "AUC": st.column_config.ProgressColumn(
         "AUC",
         width=85,
@@ -33,13 +33,13 @@ COLUMNS = {
     ),
     "interval": st.column_config.TextColumn(
         "95% interval",
-        width=95,
+        width=115,
         help="Near-duplicates and variants of one drawing count as one image (Newcombe's score "
         "interval over clusters).",
     ),
     "apart": st.column_config.TextColumn(
         "Difference from the first",
-        width=150,
+        width=165,
         help="AUC less the highest AUC, with a 95% interval. Both are of the same images, so this "
         "is more precise than the two intervals are.",
     ),
@@ -56,9 +56,18 @@ COLUMNS = {
         f"interval. It needs {FEWEST} different images of the second kind.",
     ),
     "forwards": st.column_config.NumberColumn(
-        "Forwards", width=62, help="Network forwards an image."
+        "Forwards", width=70, help="Network forwards an image."
     ),
 }
+
+
+def nothing_to_compare() -> None:
+    """Say why there is no table of measures."""
+    st.info(
+        "There is nothing to compare: no image came back, and no group called held-out is in "
+        "the image set.",
+        icon=":material/info:",
+    )
 
 
 def quality_panel(
@@ -73,11 +82,7 @@ def quality_panel(
     `labels` (N,) name the cluster of each image, `asked` is how copies were counted.
     """
     if not sides:
-        st.info(
-            "There is nothing to compare: no image came back, and no group called held-out is in "
-            "the image set.",
-            icon=":material/info:",
-        )
+        nothing_to_compare()
         return None
     st.subheader("Which measure says so")
     chosen = st.segmented_control(
@@ -99,16 +104,16 @@ def quality_panel(
             icon=":material/info:",
         )
         return None
-    left, right = st.columns([2, 1], gap="medium")
+    picked = _table(table, chosen)
+    left, right = st.columns([3, 2], gap="medium")
     with left:
-        picked = _table(table, chosen)
-    with right:
         _curves(values, table, picked or _first_of_each(table), above, below)
-    st.markdown(plain(best_of(table)))
+    right.markdown(best_of(table))
     # of all measures, each with its own defaults
-    details = workspace.manifest(loaded, "volume_growth", {})
+    details = computed.manifest(loaded, "volume_growth", {})
     kept = {name: value for name, value in details.items() if name != "measure"}
-    table_buttons(table, kept | {"parameters": {"compared": chosen, **asked}}, "evidence")
+    with right:
+        table_buttons(table, kept | {"parameters": {"compared": chosen, **asked}}, "evidence")
     return table
 
 

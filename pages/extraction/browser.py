@@ -54,12 +54,9 @@ def browse(
         st.caption(f"{said} pass the filters. The table and the downloads below hold these alone.")
     left, right = st.columns([6, 5], gap="medium")
     with left:
-        picked = _gallery(loaded, generations, seen, rule)
+        _gallery(loaded, generations, seen, rule)
         browser.turn(seen)
     row = browser.row(seen)
-    if picked != seen.selected:
-        row = table[table["number"].astype(str) == picked].iloc[0]
-        choose(loaded, row)
     with right:
         detail(loaded, generations, row, rule)
     path(loaded, generations, row)
@@ -111,24 +108,26 @@ def chosen(loaded: Workspace, table: pd.DataFrame) -> str | None:
     return asked if (numbers == asked).any() else None
 
 
-def choose(loaded: Workspace, row: pd.Series) -> None:
-    """Select a generated image, and with it its nearest training image in the whole session."""
-    GENERATION.set(str(int(row["number"])))
-    selection.choose(loaded.images.ids[int(row["nearest"])])
+def choose(loaded: Workspace, number: int, nearest: int) -> None:
+    """Select a generated image by its number, and its nearest training image, by its place, in the
+    whole session.
+    """
+    GENERATION.set(str(number))
+    selection.choose(loaded.images.ids[nearest])
 
 
-def _gallery(loaded: Workspace, generations: Generations, seen: Seen, rule: Copies) -> str:
-    """Draw the page's pairs; returns the number of the selected one."""
+def _gallery(loaded: Workspace, generations: Generations, seen: Seen, rule: Copies) -> None:
+    """Draw the page's pairs; a click selects one."""
+    nearest = dict(zip(seen.table["number"], seen.table["nearest"], strict=True))
     cards = [_pair(loaded, generations, row, rule) for _, row in seen.table.iterrows()]
     with st.container(height=760, border=False):
-        picked = pairs(
+        pairs(
             cards,
             int(seen.selected),
             key="pairs",
             alt="Generated images beside their nearest training images",
-            width=64,
+            on_select=lambda number: choose(loaded, number, int(nearest[number])),
         )
-    return seen.selected if picked is None else str(picked)
 
 
 def _pair(loaded: Workspace, generations: Generations, row: pd.Series, rule: Copies) -> Pair:

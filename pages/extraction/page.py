@@ -18,8 +18,8 @@ from pages.extraction.criterion import PAGE, Copies, criterion_row, headline
 from pages.extraction.methods_compared import comparison
 from pages.extraction.search import search
 from pages.extraction.table import table_and_exports
+from pages.session import paths, workspace
 from pages.session import stored_runs as attacks
-from pages.session import workspace
 from pages.session.messages import show_error
 from pages.widgets.replay import replay
 
@@ -84,7 +84,7 @@ def chosen_run(loaded: Workspace, source: str) -> tuple[str, Generations] | None
     """Draw the choice of a run; returns its name and its images, None where there is none."""
     try:
         if source:
-            place, stamp = workspace.stamped(source)
+            place, stamp = paths.stamped(source)
             return f"Imported: {source}", attacks.imported_of(
                 place, stamp, loaded.images.digest, loaded.images
             )

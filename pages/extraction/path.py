@@ -11,7 +11,8 @@ from memlib.extraction import Generations, Surrogate, Trajectory, trajectory
 from memlib.workspace import Workspace
 from pages.figures.pictures import rgb
 from pages.ranking.facts import short
-from pages.session import stored_runs, workspace
+from pages.session import results as computed
+from pages.session import stored_runs
 from pages.session.long_work import long_work
 from pages.widgets.trajectory import trajectory as draw_trajectory
 
@@ -97,7 +98,7 @@ def _drawn_again(
         while len(kept) > KEPT:
             kept.pop(next(iter(kept)))
 
-    seconds = workspace.seconds(loaded.denoiser, int(plan.steps * 1.2)) + len(members) / 2e4
+    seconds = computed.seconds(loaded.denoiser, int(plan.steps * 1.2)) + len(members) / 2e4
     return kept[key] if long_work("Draw its path again", seconds, draw) else None
 
 

@@ -20,8 +20,8 @@ from memlib.workspace import Workspace
 from pages.extraction.criterion import Copies
 from pages.extraction.detail import place_of
 from pages.session import downloads as exports
+from pages.session import results as computed
 from pages.session import stored_runs as attacks
-from pages.session import workspace
 from pages.session.long_work import long_work
 from pages.session.messages import plain
 
@@ -91,7 +91,7 @@ def _measure_missing(loaded: Workspace, generations: Generations, table: pd.Data
                 [place_of(row) for _, row in missing.iterrows()],
                 one.name,
                 one.defaults(loaded.denoiser),
-                workspace.results(),
+                computed.results(),
                 part(progress, place, 1, len(measures)),
             ):
                 pass
@@ -100,7 +100,7 @@ def _measure_missing(loaded: Workspace, generations: Generations, table: pd.Data
     forwards = sum(one.forwards(loaded.denoiser) for one in measures)
     if long_work(
         "Measure the generated images",
-        workspace.seconds(loaded.denoiser, len(missing) * forwards),
+        computed.seconds(loaded.denoiser, len(missing) * forwards),
         measure,
         ask=True,
         keeps="Stopping keeps the finished images.",

@@ -10,9 +10,13 @@ from memlib.statistics import roc
 from pages.figures.pictures import SIGNED_SCALE
 from pages.figures.style import GREY, GROUP_COLOURS
 
+LEGEND_LINE = 20  # pixels
+
 
 def roc_curves(curves: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> go.Figure:
-    """A curve for each named (values, values of the others), bigger being positive."""
+    """A curve for each named (values, values of the others), bigger being positive; the names stand
+    below the curves.
+    """
     figure = go.Figure()
     for tint, (name, sides) in zip(GROUP_COLOURS, curves.items(), strict=False):
         false, true = roc(*sides)
@@ -37,10 +41,11 @@ def roc_curves(curves: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> go.Figure
     )
     figure.update_xaxes(title="false positive rate", range=[-0.01, 1.01])
     figure.update_yaxes(title="true positive rate", range=[-0.01, 1.02])
+    below = LEGEND_LINE * len(curves)
     figure.update_layout(
-        height=430,
-        margin={"l": 0, "r": 0, "t": 10, "b": 0},
-        legend={"x": 1, "y": 0.02, "xanchor": "right", "yanchor": "bottom"},
+        height=360 + below,
+        margin={"l": 0, "r": 0, "t": 10, "b": 55 + below},
+        legend={"x": 0, "y": 0, "yref": "container", "yanchor": "bottom"},
     )
     return figure
 

@@ -52,7 +52,11 @@ class SphereLook(Look):
 
     def numbers(self) -> Sequence[Number]:
         view = self.view
-        bound = "; for the difference an upper bound" if view.minus_reference else ""
+        bound = (
+            "; for the difference from the paired terms, or an upper bound where a run lacks them"
+            if view.minus_reference
+            else ""
+        )
         return [
             Number(
                 "Minus reference" if view.minus_reference else f"K, p = {view.p:g}",

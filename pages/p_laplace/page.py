@@ -20,6 +20,7 @@ from pages.ranking.overview import overview
 from pages.ranking.ranked import ranked_images
 from pages.ranking.settings import settings_controls
 from pages.ranking.table import table_and_source
+from pages.session import results as computed
 from pages.session import workspace
 
 POWER = PAGE.one_of("p", POWERS, 1.0, words=lambda p: f"{p:g}")
@@ -51,7 +52,7 @@ def main() -> None:
         )
         return
     key = ("table", view.token, view.p, measured_key(loaded.images, rows))
-    table = workspace.once(key, lambda: result_table(loaded.images, rows, MEASURE.direction))
+    table = computed.once(key, lambda: result_table(loaded.images, rows, MEASURE.direction))
     look = SphereLook(view, table, rows)
     ranked = ranked_images(PAGE, look)
     if ranked is None:
@@ -83,7 +84,7 @@ def ranked_rows(view: Sphere) -> dict[str, Row]:
         }
 
     key = ("ranked", view.token, view.p, measured_key(view.loaded.images, rows))
-    return workspace.once(key, make)
+    return computed.once(key, make)
 
 
 def settings(loaded: Workspace, room: DeltaGenerator) -> Sphere:

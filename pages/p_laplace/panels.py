@@ -18,7 +18,7 @@ from pages.p_laplace.sphere_view import CURVES, MEASURE, PAGE, Sphere
 from pages.ranking.rate_panel import rate_panel
 from pages.ranking.redraw_panel import redraw_panel
 from pages.ranking.view import SMOOTHED, SMOOTHING, Picture, panel_and_picture
-from pages.session import workspace
+from pages.session import results as computed
 from pages.session.long_work import long_work
 from pages.session.messages import plain
 
@@ -125,7 +125,7 @@ def volume_panel(view: Sphere, picture: Picture) -> None:
     forwards = len(missing) * SECOND * len(view.models)
     if missing and not long_work(
         "Compute it both ways",
-        workspace.seconds(view.loaded.denoiser, forwards),
+        computed.seconds(view.loaded.denoiser, forwards),
         measure,
         icon=":material/grid_on:",
     ):

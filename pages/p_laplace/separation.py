@@ -12,7 +12,8 @@ from pages.figures.spread import against_control
 from pages.figures.style import CONFIG, literal
 from pages.p_laplace.sphere_view import PAGE, Sphere
 from pages.ranking.ranked import Ranked
-from pages.session import neighbours, workspace
+from pages.session import neighbours
+from pages.session import results as computed
 from pages.session.messages import plain
 
 SEPARATED = PAGE.one_of("separate", list[str](), "", of_model=True)
@@ -86,7 +87,7 @@ def separation(view: Sphere, ranked: Ranked) -> None:
     sides = kind == choice.value(), kind == HELD_OUT
     views = [view.at(level) for level in LEVELS]
     known = tuple((one.token, hash(frozenset(one.stored()))) for one in views)
-    lines = workspace.once(
+    lines = computed.once(
         ("separation", choice.value(), known, *ranked.key),
         lambda: [line for one in views if (line := _line(one, *sides, labels))],
     )

@@ -13,7 +13,7 @@ from memlib.measures import MEASURES, PLaplaceSettings, Row
 from memlib.progress import Progress
 from pages.figures.pictures import colour_range, rgb
 from pages.ranking.view import SMOOTHED, SMOOTHING, Picture, View
-from pages.session import workspace
+from pages.session import results as computed
 from pages.session.long_work import long_work
 from pages.session.state import Page
 from pages.widgets.player import Axis, Kind, player
@@ -66,7 +66,7 @@ class Sphere(View):
         missing = [view for view in spheres.values() if not view.has(picture, **changes)]
         if missing and not long_work(
             what.format(len(missing)),
-            workspace.seconds(self.loaded.denoiser, self.map_forwards(len(missing))),
+            computed.seconds(self.loaded.denoiser, self.map_forwards(len(missing))),
             lambda progress: self.take(picture, missing, progress, **changes),
             keeps=f"Stopping keeps the finished {keeps}.",
         ):

@@ -12,7 +12,7 @@ from memlib.measures import Row
 from pages.figures.style import group_colours
 from pages.ranking.facts import facts
 from pages.ranking.view import Picture, View
-from pages.session import workspace
+from pages.session import results as computed
 from pages.widgets.explorer import Bars, Detail, Entry, Lines, Number, details_of
 from pages.widgets.player import Axis, Kind
 
@@ -81,7 +81,7 @@ class Look:
         if not self.is_mapped(picture):
             return {}
         key = ("detail", self.view.token, self.shown, picture.id)
-        return {picture.id: workspace.once(key, lambda: details_of(self.detail(picture)))}
+        return {picture.id: computed.once(key, lambda: details_of(self.detail(picture)))}
 
     def told(self, row: pd.Series) -> str:
         """What the image set's metadata says of an image."""

@@ -9,7 +9,8 @@ from memlib import ImageSet
 from memlib.measures import MEASURES
 from memlib.runs import measure_images
 from pages.ranking.view import View
-from pages.session import background, downloads, workspace
+from pages.session import background, downloads
+from pages.session import results as computed
 from pages.session.messages import plain, show_error
 
 SAMPLE, EVERYTHING, CHOSEN = "A random sample", "Everything", "Chosen images"
@@ -27,7 +28,7 @@ def measuring(view: View) -> None:
             return
         chosen = _chosen(images, missing, int(view.parameters["seed"]))
         cost = downloads.duration(
-            workspace.seconds(view.loaded.denoiser, len(chosen) * view.forwards)
+            computed.seconds(view.loaded.denoiser, len(chosen) * view.forwards)
         )
         both = " with the model and its reference" if len(models) > 1 else ""
         st.caption(
@@ -77,7 +78,7 @@ def _measure(view: View, chosen: Sequence[int]) -> None:
                 chosen,
                 view.measure,
                 view.parameters,
-                workspace.results(),
+                computed.results(),
                 lambda done, total: bar.progress(done / total, f"Measuring, {done / total:.0%}"),
             ):
                 bar.progress(done / total, f"{done:,} of {total:,} images measured{of}")

@@ -14,7 +14,8 @@ from pages.figures.pictures import LARGEST, reduced, rgb
 from pages.ranking.browser import Browser, Seen, Sort
 from pages.ranking.look import Look, spread
 from pages.ranking.view import Picture
-from pages.session import selection, workspace
+from pages.session import results as computed
+from pages.session import selection
 from pages.session.long_work import long_work
 from pages.session.state import Page
 from pages.widgets.explorer import Bars, explorer, page_of_images
@@ -57,7 +58,7 @@ class Ranked:
         It starts by itself where it takes few network forwards, on a slow machine as on a fast one.
         """
         if not look.is_mapped(self.picture):
-            seconds = workspace.seconds(look.view.loaded.denoiser, forwards)
+            seconds = computed.seconds(look.view.loaded.denoiser, forwards)
             with self.room:
                 done = long_work(label, seconds, work, ask=forwards > AT_ONCE, keeps=keeps)
                 if done and look.is_mapped(self.picture):  # not where there is no room to keep them
@@ -70,7 +71,7 @@ def ranked_images(page: Page, look: Look, maps: DeltaGenerator | bool = False) -
     `page` owns the choices; `maps` is the row that offers to show maps in the gallery.
     """
     images = look.view.loaded.images
-    rows = workspace.once(
+    rows = computed.once(
         ("rows", *look.key), lambda: TableRows(look.table, filterable(look.table, images))
     )
     browser = Browser(page, rows, [Sort("value", "Value", +1)])
@@ -81,14 +82,14 @@ def ranked_images(page: Page, look: Look, maps: DeltaGenerator | bool = False) -
         st.info("No image passes these filters.", icon=":material/filter_alt_off:")
         return None
     key = (*look.key, query.where)
-    passing = workspace.once(("passing", *key), lambda: rows.passing(query.where))
+    passing = computed.once(("passing", *key), lambda: rows.passing(query.where))
     if seen.passing < seen.total:
         st.caption(
             f"{seen.said} pass the filters. The charts, the table and the downloads below hold "
             "these alone; ranks count all measured images."
         )
     row = browser.row(seen)
-    bars = workspace.once(("spread", *key), lambda: spread(passing, look.axis, seen.said))
+    bars = computed.once(("spread", *key), lambda: spread(passing, look.axis, seen.said))
     picture = Picture(str(row["id"]), str(row["name"]), images[int(row["index"])])
     explorer(
         _page(look, browser, seen, row, bars, key),
@@ -127,7 +128,7 @@ def _page(
         )
 
     place = (query.descending, query.maps, tuple(shown["id"]), len(seen.table))
-    return workspace.once(("page", *key, *place), make)
+    return computed.once(("page", *key, *place), make)
 
 
 def large(picture: Picture, thumbnail: int = 64) -> Any:

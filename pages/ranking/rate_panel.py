@@ -11,7 +11,7 @@ from pages.figures.maps import maps_in_a_row
 from pages.figures.pictures import coarse, colour_range
 from pages.figures.style import CONFIG, literal
 from pages.ranking.view import Picture
-from pages.session import workspace
+from pages.session import results as computed
 from pages.session.long_work import long_work
 from pages.session.measured import is_measured, measured
 
@@ -32,7 +32,7 @@ def rate_panel(loaded: Workspace, picture: Picture) -> None:
 
     if not is_measured(denoiser, picture.id, MEASURE.name, asked.parameters):
         forwards = asked.forwards(denoiser)
-        seconds = workspace.seconds(denoiser, forwards)
+        seconds = computed.seconds(denoiser, forwards)
         st.caption(f"{forwards:,} network forwards.")
         if not long_work(
             "Estimate the rate",
@@ -52,9 +52,9 @@ def rate_panel(loaded: Workspace, picture: Picture) -> None:
         0: "",
     }[int(row["sign"])]
     st.caption(
-        f"Of the stochastic sampler with {asked.parameters['steps']} steps; a copy is a picture "
+        f"Of the stochastic sampler with {asked.parameters['steps']:,} steps; a copy is a picture "
         f"within {asked.parameters['tolerance']:g} of the image (root mean square). "
-        f"{asked.parameters['paths']} paths, let go at σ = {row['released']:.2g}, of which "
+        f"{asked.parameters['paths']:,} paths, let go at σ = {row['released']:.2g}, of which "
         f"{row['copies']:.0%} came back. {limit}"
     )
     heat = coarse(row["map"])

@@ -14,7 +14,7 @@ from pages.figures.curves import return_curve
 from pages.figures.pictures import data_url, enlarge, framed
 from pages.figures.style import CONFIG, literal
 from pages.ranking.view import Picture
-from pages.session import workspace
+from pages.session import results as computed
 from pages.session.long_work import long_work
 from pages.session.measured import measured
 
@@ -25,7 +25,7 @@ RETURNED = RedrawSettings.threshold
 
 def redraw_panel(loaded: Workspace, picture: Picture) -> None:
     """The share of redraws that return to the picture at each noise level, and the pictures."""
-    denoiser, results, levels = loaded.denoiser, workspace.results(), levels_of(loaded.denoiser)
+    denoiser, results, levels = loaded.denoiser, computed.results(), levels_of(loaded.denoiser)
     unit = (
         "in units where black to white is 2"
         if denoiser.shape == denoiser.picture_shape
@@ -53,7 +53,7 @@ def redraw_panel(loaded: Workspace, picture: Picture) -> None:
             measured(denoiser, picture.image, picture.id, MEASURE.name, asked[sigma])
 
     if missing:
-        seconds = workspace.seconds(denoiser, len(missing) * DRAWS * STEPS)
+        seconds = computed.seconds(denoiser, len(missing) * DRAWS * STEPS)
         long_work(
             "Redraw it",
             seconds,
@@ -97,7 +97,7 @@ def _band(loaded: Workspace) -> tuple[str, np.ndarray, np.ndarray] | None:
     """The held-out images' share of returns at each level, from what is stored; a button to measure
     it.
     """
-    images, denoiser, results = loaded.images, loaded.denoiser, workspace.results()
+    images, denoiser, results = loaded.images, loaded.denoiser, computed.results()
     held_out, levels = held_out_sample(images), levels_of(loaded.denoiser)
     if not held_out:
         st.caption(
@@ -115,7 +115,7 @@ def _band(loaded: Workspace) -> tuple[str, np.ndarray, np.ndarray] | None:
             pass
 
     if any(image not in rows for image in ids):
-        seconds = workspace.seconds(
+        seconds = computed.seconds(
             denoiser, len(held_out) * len(levels) * parameters["draws"] * STEPS
         )
         if not long_work(

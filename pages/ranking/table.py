@@ -7,7 +7,8 @@ import streamlit as st
 from memlib.measures import MEASURES
 from pages.ranking.ranked import Ranked
 from pages.ranking.view import View
-from pages.session import downloads, workspace
+from pages.session import downloads
+from pages.session import results as computed
 
 
 def table_and_source(view: View, ranked: Ranked, shown: str, name: str) -> None:
@@ -24,7 +25,7 @@ def table_and_source(view: View, ranked: Ranked, shown: str, name: str) -> None:
         height=280,
         alt=f"Measured images with their values, {seen.said}",
     )
-    details = workspace.manifest(view.loaded, view.measure, view.parameters) | {"shown": shown}
+    details = computed.manifest(view.loaded, view.measure, view.parameters) | {"shown": shown}
     if seen.passing < seen.total:
         details["filter"] = f"{seen.query.where.told()} ({seen.said})"
     if view.minus_reference and view.loaded.reference:

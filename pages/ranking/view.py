@@ -14,7 +14,7 @@ from memlib.denoisers import NetworkDenoiser
 from memlib.measures import MEASURES, Row, difference
 from memlib.progress import Progress, part
 from memlib.workspace import Workspace
-from pages.session import workspace
+from pages.session import results as computed
 from pages.session.measured import is_measured, measured
 from pages.session.messages import plain, show_error
 from pages.session.state import OneOf
@@ -66,7 +66,7 @@ class View:
         """One model's rows that are there already, by id, with some parameters changed; of other
         images too.
         """
-        return workspace.results().rows(
+        return computed.results().rows(
             model.digest, MEASURES[self.measure].run, {**self.parameters, **changes}
         )
 
@@ -76,7 +76,7 @@ class View:
         images = self.loaded.images
         ids = tuple((len(rows), hash(frozenset(rows))) for rows in found)
         key = ("stored", self.token, images.digest, ids)
-        return workspace.once(key, lambda: self._stored(found))
+        return computed.once(key, lambda: self._stored(found))
 
     def _stored(self, found: Sequence[Mapping[str, Row]]) -> dict[str, Row]:
         first, *others = found

@@ -13,7 +13,7 @@ from memlib.denoisers import NetworkDenoiser
 from memlib.measures import MEASURES, Row
 from memlib.progress import Progress
 from memlib.runs import Results, measure_one
-from pages.session import workspace
+from pages.session import results as computed
 
 LIMIT = 128 * 2**20  # bytes of rows, most of them maps
 
@@ -45,7 +45,7 @@ def is_measured(
 ) -> bool:
     """Whether `measured` would find the row of an image, of this session or of another."""
     alike = (denoiser.digest, MEASURES[measure].run, parameters)
-    return image in workspace.results().rows(*alike) or _rows().get(*alike, image) is not None
+    return image in computed.results().rows(*alike) or _rows().get(*alike, image) is not None
 
 
 def measured(
@@ -59,7 +59,7 @@ def measured(
     """Return the row of one picture (C, H, W) with the id `image`, measured now if no session of
     the server has it; afterwards it is among this session's results.
     """
-    alike, results = (denoiser.digest, MEASURES[measure].run, parameters), workspace.results()
+    alike, results = (denoiser.digest, MEASURES[measure].run, parameters), computed.results()
     known = None if image in results.rows(*alike) else _rows().get(*alike, image)
     if known is not None:
         results.add(*alike, {image: known})

@@ -34,7 +34,7 @@ from memlib.extraction.stages import AttackSettings
 from memlib.measures import MEASURES
 from memlib.neighbours import duplicates, unrelated_threshold
 from memlib.workspace import Workspace
-from pages.session import workspace
+from pages.session import results as computed
 from pages.session.paths import readable, roots
 
 BUNDLED_RUNS = DEMO / "extraction"
@@ -156,7 +156,7 @@ def matches(
     for column in ("group", "copies"):
         if column in loaded.images.metadata:
             table[column] = [loaded.images.metadata[column][place] for place in table["nearest"]]
-    results = workspace.results()
+    results = computed.results()
     for column, name in MEASURED.items():
         measure = MEASURES[name]
         rows = results.rows(loaded.denoiser.digest, measure.run, measure.defaults(loaded.denoiser))
@@ -196,7 +196,7 @@ def _same_test(
 
 def cost(loaded: Workspace, settings: AttackSettings) -> float:
     """About how many seconds a new attack takes; what is already stored is not taken off."""
-    return workspace.seconds(loaded.denoiser, settings.forwards)
+    return computed.seconds(loaded.denoiser, settings.forwards)
 
 
 def surrogate_of(loaded: Workspace, manifest: dict[str, Any]) -> Surrogate | None:

@@ -19,18 +19,8 @@ from memlib.denoisers.loading import model_digest
 from memlib.workspace import Sources, Workspace
 from pages.session import address, state
 from pages.session.messages import plain, show_error
-from pages.session.paths import (
-    confine as confine,  # what is loaded, what may be read and what was computed go together
-)
-from pages.session.paths import model_stamped, roots
-from pages.session.paths import stamped as stamped
+from pages.session.paths import model_stamped, roots, stamped
 from pages.session.results import adopt_bundled
-from pages.session.results import keep as keep
-from pages.session.results import manifest as manifest
-from pages.session.results import once as once
-from pages.session.results import png_sizes as png_sizes
-from pages.session.results import results as results
-from pages.session.results import seconds as seconds
 from pages.session.state import Kept
 
 WORKSPACE: Kept[Workspace | None] = Kept("workspace", lambda: None)

@@ -15,6 +15,7 @@ from pages.figures.maps import over_training
 from pages.figures.pictures import coarse, colour_range
 from pages.figures.style import CONFIG, literal
 from pages.ranking.view import Picture
+from pages.session import results as computed
 from pages.session import workspace
 from pages.session.long_work import long_work
 from pages.session.measured import measured
@@ -125,7 +126,7 @@ def _with_reference(view: Growth, states: list[State]) -> list[State]:
 
 def _rows(view: Growth, picture: Picture, states: list[State]) -> list[Row] | None:
     """The picture's row at each checkpoint; None where it was not measured to the end."""
-    results, needed = workspace.results(), _with_reference(view, states)
+    results, needed = computed.results(), _with_reference(view, states)
     missing = [
         load
         for digest, load in needed
@@ -152,7 +153,7 @@ def _band(view: Growth, states: list[State]) -> np.ndarray | None:
     """Values (N, T) of held-out images at the checkpoints, from what is stored; a button to measure
     them.
     """
-    images, results, needed = view.loaded.images, workspace.results(), _with_reference(view, states)
+    images, results, needed = view.loaded.images, computed.results(), _with_reference(view, states)
     held_out = held_out_sample(images)
     if not held_out:
         return None

@@ -13,7 +13,7 @@ from pages.figures.style import GROUP_COLOURS
 from pages.ranking.look import Look, band
 from pages.ranking.ranked import large
 from pages.ranking.view import Picture
-from pages.session import workspace
+from pages.session import results as computed
 from pages.volume_growth.growth_view import MEASURE, MINUS, RAW, WITHOUT, Growth
 from pages.widgets.explorer import Detail, Entry, Line, Lines, Number
 from pages.widgets.player import Axis, Kind
@@ -43,7 +43,7 @@ class GrowthLook(Look):
             some = np.stack([row["map"] for row in list(self.rows.values())[:256]])
             return colour_range(self.view.smooth(some), self.view.minus_reference)
 
-        return workspace.once(("limits", *self.key), make)
+        return computed.once(("limits", *self.key), make)
 
     def line(self, value: float) -> str:
         return f"{value:,.0f}"

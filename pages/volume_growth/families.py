@@ -8,7 +8,7 @@ import streamlit as st
 from memlib.evidence.maps import family_aucs
 from memlib.measures import Row
 from pages.ranking.ranked import Ranked
-from pages.session import workspace
+from pages.session import results as computed
 from pages.session.messages import plain
 from pages.volume_growth.growth_view import Growth
 
@@ -32,7 +32,7 @@ def partial_panel(view: Growth, ranked: Ranked) -> None:
     rows = {name: view.known(model) for name, model in models.items()}
     known = tuple((models[name].digest, hash(frozenset(found))) for name, found in rows.items())
     key = ("families", view.token, view.smoothing, known, *ranked.key)
-    table = workspace.once(key, lambda: _table(view, ranked, rows))
+    table = computed.once(key, lambda: _table(view, ranked, rows))
     if table is None:
         return
     st.subheader("Partly remembered")

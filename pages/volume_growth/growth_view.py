@@ -9,7 +9,7 @@ from memlib.measures import MEASURES, GrowthSettings, Row
 from memlib.progress import Progress
 from pages.figures.pictures import colour_range, rgb
 from pages.ranking.view import SMOOTHING, Picture, View
-from pages.session import workspace
+from pages.session import results as computed
 from pages.session.state import Page
 from pages.widgets.player import Axis, Kind, player
 
@@ -40,7 +40,7 @@ class Growth(View):
     @property
     def seconds(self) -> float:
         """How long one image takes here."""
-        return workspace.seconds(self.loaded.denoiser, self.forwards)
+        return computed.seconds(self.loaded.denoiser, self.forwards)
 
     @property
     def sigmas(self) -> np.ndarray:

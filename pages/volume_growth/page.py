@@ -16,6 +16,7 @@ from pages.ranking.ranked import ranked_images
 from pages.ranking.settings import settings_controls
 from pages.ranking.table import table_and_source
 from pages.ranking.view import SMOOTHING
+from pages.session import results as computed
 from pages.session import workspace
 from pages.session.messages import plain, show_error
 from pages.volume_growth.detail import GrowthLook
@@ -129,9 +130,9 @@ def without_png_size(view: Growth, rows: dict[str, Row]) -> dict[str, Row]:
 
     def make() -> dict[str, Row]:
         place = {image: index for index, image in enumerate(images.ids)}
-        return without(rows, workspace.png_sizes(images, [place[image] for image in rows]))
+        return without(rows, computed.png_sizes(images, [place[image] for image in rows]))
 
-    return workspace.once(("without", view.token, measured_key(images, rows)), make)
+    return computed.once(("without", view.token, measured_key(images, rows)), make)
 
 
 main()

@@ -17,7 +17,7 @@ from pages.ranking.rate_panel import rate_panel
 from pages.ranking.redraw_panel import redraw_panel
 from pages.ranking.settings import settings_controls
 from pages.ranking.view import Picture, View, panel_and_picture
-from pages.session import workspace
+from pages.session import results as computed
 from pages.session.long_work import long_work
 from pages.session.messages import show_error
 from pages.volume_growth.checkpoints import checkpoints_panel
@@ -214,7 +214,7 @@ def paper_panel(view: Growth, picture: Picture) -> None:
     st.caption(f"{forwards:,} network forwards.")
     if not frame.has(picture) and not long_work(
         "Run the paper's procedure",
-        workspace.seconds(denoiser, forwards),
+        computed.seconds(denoiser, forwards),
         lambda progress: frame.row(picture, progress),
         ask=True,
     ):

@@ -16,7 +16,7 @@ from pages.figures.spread import against_control
 from pages.figures.style import CONFIG, literal
 from pages.ranking.look import measured_key
 from pages.ranking.ranked import Ranked
-from pages.session import workspace
+from pages.session import results as computed
 from pages.session.long_work import long_work
 from pages.volume_growth.growth_view import MEASURE, PAGE, Growth
 
@@ -39,7 +39,7 @@ def with_controls(view: Growth, rows: Mapping[str, Row]) -> pd.DataFrame:
     """The table of measured images with what is known of each at no cost: its log likelihood, and
     the controls that are stored.
     """
-    denoiser, results, images = view.loaded.denoiser, workspace.results(), view.loaded.images
+    denoiser, results, images = view.loaded.denoiser, computed.results(), view.loaded.images
     controls = {
         name: results.rows(denoiser.digest, name, MEASURES[name].defaults(denoiser))
         for name in MEASURED
@@ -47,7 +47,7 @@ def with_controls(view: Growth, rows: Mapping[str, Row]) -> pd.DataFrame:
     own = replace(view, minus_reference=False).stored()
     known = tuple(hash(frozenset(found)) for found in controls.values())
     key = ("table", view.token, view.shown, measured_key(images, rows), known)
-    return workspace.once(key, lambda: _with_controls(view, rows, own, controls))
+    return computed.once(key, lambda: _with_controls(view, rows, own, controls))
 
 
 def _with_controls(
@@ -75,10 +75,10 @@ def with_png_sizes(view: Growth, ranked: Ranked) -> Ranked:
 
     def make() -> pd.DataFrame:
         places = ranked.table["index"].tolist()
-        sizes = workspace.png_sizes(view.loaded.images, places)
+        sizes = computed.png_sizes(view.loaded.images, places)
         return ranked.table.assign(png_bytes=sizes)
 
-    return replace(ranked, table=workspace.once(("png", *ranked.key), make))
+    return replace(ranked, table=computed.once(("png", *ranked.key), make))
 
 
 def against_simpler(view: Growth, ranked: Ranked) -> None:
@@ -136,14 +136,14 @@ def _measure(view: Growth, table: pd.DataFrame, name: str) -> None:
             [int(index) for index in missing],
             name,
             measure.defaults(denoiser),
-            workspace.results(),
+            computed.results(),
             progress,
         ):
             pass
 
     if long_work(
         "Measure this control",
-        workspace.seconds(denoiser, len(missing) * measure.forwards(denoiser)),
+        computed.seconds(denoiser, len(missing) * measure.forwards(denoiser)),
         measure_them,
         ask=True,
         keeps="Stopping keeps the finished images.",

@@ -1,13 +1,12 @@
 """A gallery of generated pictures, each beside its nearest and second-nearest training image."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import streamlit as st
 
 from pages.widgets.base import as_sheet, check_pictures
-from pages.widgets.component import Event, widget
+from pages.widgets.component import widget
 
 
 @dataclass(frozen=True)
@@ -26,27 +25,25 @@ _component = widget("pairs")
 
 
 def pairs(
-    rows: Sequence[Pair], selected: int | None, *, key: str, alt: str, width: int = 64
-) -> int | None:
-    """Draw the rows as cards and return the id of the selected one.
+    rows: Sequence[Pair],
+    selected: int | None,
+    *,
+    key: str,
+    alt: str,
+    on_select: Callable[[int], None],
+    width: int = 64,
+) -> None:
+    """Draw the rows as cards, the card `selected` marked if it is among them.
 
-    It is the card that was just clicked, otherwise `selected`; None if that is not among the rows.
-    The page keeps what is returned and gives it back as `selected` in its next run. Pictures are
-    `width` pixels wide at most, by a whole factor where they are smaller. Raises ValueError for
-    pictures of different shapes or numbers.
+    `on_select` is called with the id of a card that the visitor selects, before the page runs
+    again. Pictures are `width` pixels wide at most, by a whole factor where they are smaller.
+    Raises ValueError for pictures of different shapes or numbers.
     """
     shapes = {tuple(picture.shape for picture in row.pictures) for row in rows}
     if len(shapes) > 1 or any(len(set(shape)) != 1 for shape in shapes):
         raise ValueError(
             f"All cards need the same number of pictures of one shape; these have {sorted(shapes)}."
         )
-    clicked = f"{key} clicked"
-
-    def click(event: Event) -> None:
-        st.session_state[clicked] = int(event["id"])
-
-    wanted = st.session_state.get(clicked, selected)
-    chosen = wanted if wanted in {row.id for row in rows} else None
     pictures = [picture for row in rows for picture in row.pictures]
     sent = as_sheet(_checked(pictures), width)
     _component(
@@ -58,13 +55,11 @@ def pairs(
             "each": len(rows[0].pictures) if rows else 0,
             "sheet": sent,
             "scale": max(1, width // sent["width"]),
-            "selected": chosen,
+            "selected": selected if selected in {row.id for row in rows} else None,
             "alt": alt,
         },
-        on_event=click,
+        on_event=lambda event: on_select(int(event["id"])),
     )
-    st.session_state.pop(clicked, None)  # a click counts once, also where a run was cut short
-    return chosen
 
 
 def _checked(pictures: list[np.ndarray]) -> np.ndarray:

@@ -10,7 +10,7 @@ from memlib.measures import MEASURES
 from memlib.runs.device import TRUSTED, Check, check_device, memory
 from pages.figures.style import CONFIG, GREY, GROUP_COLOURS, LEGEND, literal
 from pages.session import downloads as exports
-from pages.session import workspace
+from pages.session import results as computed
 from pages.session.long_work import long_work
 from pages.session.messages import plain
 
@@ -127,7 +127,7 @@ def _costs(denoiser: NetworkDenoiser) -> None:
     for names in runs.values():
         measure = MEASURES[names[0]]
         needed = None if measure.refusal(denoiser) else measure.forwards(denoiser)
-        seconds = workspace.seconds(denoiser, needed) if needed else None
+        seconds = computed.seconds(denoiser, needed) if needed else None
         lines.append(
             {
                 "Measure": ", ".join(MEASURES[name].title for name in names),
@@ -160,7 +160,7 @@ def _device(denoiser: NetworkDenoiser, images: ImageSet) -> None:
 
         if not long_work(
             f"Check the device on {count:,} images",
-            workspace.seconds(denoiser, 4 * count * 6),
+            computed.seconds(denoiser, 4 * count * 6),
             check,
             icon=":material/fact_check:",
             ask=True,

@@ -15,6 +15,7 @@ from memlib import (
     load_images,
     nearest,
     p_laplace,
+    reproduction_rate,
     sample,
     volume_growth,
 )
@@ -121,6 +122,25 @@ def test_sampling_costs_its_forwards(record_property: Callable[[str, object], No
         f"sample: {ratio:.3f} of its bare forwards, {64 / seconds * 3 / 50:.2f} samples a second "
         "at 50 steps"
     )
+    assert ratio < 1.05
+
+
+def test_a_reproduction_rate_costs_its_forwards(
+    record_property: Callable[[str, object], None],
+) -> None:
+    denoiser, image = load_denoiser("demo", "cpu"), load_images("demo").batch([0])
+    some, all_paths = bare_forward(16), bare_forward(48)
+
+    def floor() -> None:
+        for _ in range(4):
+            some()
+            all_paths()
+
+    ratio, _ = ratio_to_floor(
+        lambda: reproduction_rate(denoiser, image, steps=4, paths=48), floor, 1.05
+    )
+    record_property("ratio", ratio)
+    print(f"reproduction rate: {ratio:.3f} of its bare forwards")
     assert ratio < 1.05
 
 

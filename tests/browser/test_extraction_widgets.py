@@ -48,10 +48,10 @@ if show == "pairs":
     rows = [Pair(100 + i, shades(i), words(i), i % 3 == 0) for i in range(48)]
     with st.container(height=400):
         card = st.query_params.get("card")
-        chosen = pairs(rows, int(card) if card else None, key="p", alt="Generated pictures")
-    if chosen is not None:
-        st.query_params["card"] = str(chosen)
-    st.text(f"chosen {chosen}")
+        take = lambda card: st.query_params.update(card=str(card))
+        asked = int(card) if card else None
+        pairs(rows, asked, key="p", alt="Generated pictures", on_select=take)
+    st.text(f"chosen {asked}")
 if show == "replay":
     n = 300
     pictures = plain(*[(i % 256, 100, 0) for i in range(n)])

@@ -92,7 +92,7 @@ def test_what_is_refused_in_the_background_leaves_no_run_folder(
     at = opened("volume_growth", model=model, images=images)
     monkeypatch.setattr(background, "FOLDER", tmp_path / "runs")
 
-    def refused(*_: object) -> None:
+    def refused(*_: object, **__: object) -> None:
         raise OSError("no more processes")
 
     monkeypatch.setattr(background, "start", refused)

@@ -269,6 +269,19 @@ def test_without_copies_the_evidence_page_gives_a_bound_and_no_auc_of_reproducti
     assert "reproduced against not" not in choices.options
 
 
+def test_near_duplicates_are_not_sought_before_there_is_anything_to_compare(
+    model_and_images: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr("pages.session.stored_runs.FOLDER", tmp_path / "drawn")
+    monkeypatch.setattr("pages.session.neighbours.groups", fail)
+    at = opened("evidence", model=model_and_images[0], images=model_and_images[1])
+    assert not at.exception
+    assert any("nothing to compare" in info.value for info in at.info)
+
+
 def test_evidence_of_an_own_model_starts_with_drawing_and_keeps_what_is_drawn(
     model_and_images: tuple[str, str],
     tmp_path: Path,

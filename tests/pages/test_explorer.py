@@ -11,7 +11,7 @@ import pytest
 from memlib.bundled import DEMO
 from memlib.runs import read_run
 from pages.ranking import ranked
-from pages.session import results, workspace
+from pages.session import results
 from pages.widgets.base import quantised
 from pages.widgets.explorer import Entry, Lines, page_of_images
 from pages.widgets.gallery import Card
@@ -114,7 +114,7 @@ def test_the_explorer_does_not_wait_for_the_sizes_of_pictures(
 ) -> None:
     order: list[str] = []
     sizes, draw = results.png_sizes, ranked.explorer
-    monkeypatch.setattr(workspace, "png_sizes", lambda *a: order.append("sizes") or sizes(*a))
+    monkeypatch.setattr(results, "png_sizes", lambda *a: order.append("sizes") or sizes(*a))
     monkeypatch.setattr(
         ranked, "explorer", lambda *a, **k: order.append("explorer") or draw(*a, **k)
     )

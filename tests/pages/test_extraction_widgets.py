@@ -202,7 +202,8 @@ from pages.widgets.pairs import Pair, pairs
 pictures = some(4, 3, 4, 4)
 words = lambda place: (f"distance {place}", "a name")
 rows = [Pair(10 + i, tuple(pictures[i]), words(i), i == 2) for i in range(4)]
-st.text(pairs(rows, st.session_state.get("asked"), key="p", alt="Generated pictures"))
+asked = st.session_state.get("asked")
+pairs(rows, asked, key="p", alt="Generated pictures", on_select=print)
 """
 
 
@@ -220,20 +221,34 @@ def test_the_page_says_which_pair_is_selected_and_one_that_is_not_shown_is_none(
     for asked, answer in ((12, 12), (13, 13), (99, None), (None, None)):
         at.session_state["asked"] = asked
         at.run()
-        assert (at.text[0].value, sent(at)[0]["selected"]) == (str(answer), answer)
+        assert sent(at)[0]["selected"] == answer
 
 
 def test_no_pairs_are_drawn_as_none() -> None:
-    at = run('from pages.widgets.pairs import pairs\nst.text(pairs([], 3, key="p", alt=""))')
-    assert (at.text[0].value, sent(at)[0]["cards"]) == ("None", [])
+    at = run(
+        'from pages.widgets.pairs import pairs\npairs([], 3, key="p", alt="", on_select=print)'
+    )
+    assert (sent(at)[0]["selected"], sent(at)[0]["cards"]) == (None, [])
+
+
+def test_a_selected_pair_is_told_like_that_of_every_widget(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[int] = []
+    heard: list[Any] = []
+    monkeypatch.setattr(
+        "pages.widgets.pairs._component", lambda **arguments: heard.append(arguments["on_event"])
+    )
+    pairs([Pair(7, tuple(some(2, 4, 4)), (), False)], None, key="p", alt="", on_select=told.append)
+    heard[0]({"kind": "selected", "id": 7})
+    assert told == [7]
 
 
 def test_pairs_refuse_cards_of_different_pictures() -> None:
     rows = [Pair(0, tuple(some(3, 4, 4)), (), False), Pair(1, tuple(some(2, 4, 4)), (), False)]
     with pytest.raises(ValueError, match="same number of pictures"):
-        pairs(rows, None, key="p", alt="")
+        pairs(rows, None, key="p", alt="", on_select=print)
     with pytest.raises(ValueError, match="one shape"):
-        pairs([Pair(0, (some(4, 4), some(5, 5)), (), False)], None, key="p", alt="")
+        one = Pair(0, (some(4, 4), some(5, 5)), (), False)
+        pairs([one], None, key="p", alt="", on_select=print)
 
 
 def test_copies_and_the_images_copied_are_counted_as_a_set_counts_them() -> None:

@@ -254,6 +254,7 @@ def test_what_the_png_size_explains_can_be_taken_out() -> None:
     ("panel", "words"),
     [
         ("Redraw", "conditioned on the image"),
+        ("How often", "4,000 network forwards"),
         ("Over training", "Onset: "),
         ("Compare", "σ 0.2 to 157, 12 steps, 2 probes, seed 0"),
         ("Exact map", "All 3,072 directions"),
@@ -295,6 +296,11 @@ def test_the_panels_of_an_own_model_do_their_work(
     press(at, "Redraw it")
     assert not at.exception
     assert sum("σ = " in markdown.value and "%" in markdown.value for markdown in at.markdown) >= 5
+
+    at.button_group(key="volume_growth.closer").set_value("How often").run()
+    press(at, "Estimate the rate")
+    assert not at.exception
+    assert any("once in" in header.value for header in at.subheader)
 
     at.button_group(key="volume_growth.closer").set_value("Over training").run()
     for step in (100, 20):
@@ -399,6 +405,7 @@ def test_the_p_laplace_page_ranks_all_demo_images_for_every_p_and_level() -> Non
         ("Radius", "K = 1 at every radius"),
         ("Low-noise map", "a second way"),
         ("Redraw", "conditioned"),
+        ("How often", "led towards it"),
     ],
 )
 def test_every_p_laplace_panel_opens_from_its_link(panel: str, words: str) -> None:

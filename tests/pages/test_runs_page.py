@@ -126,7 +126,7 @@ def test_page_command_and_background_give_the_same_numbers(
 
         begun: list[list[str]] = []
         monkeypatch.setattr(
-            background, "start", lambda arguments, *_: begun.append(list(arguments))
+            background, "start", lambda arguments, *_, **__: begun.append(list(arguments))
         )
         other = opened(model=model, images=images)
         next(group for group in other.button_group if group.label == "What to measure").set_value(

@@ -10,6 +10,9 @@ import torch
 from torch import Tensor
 
 from memlib import FiniteDataset, GaussianMixture, denoising_loss, p_laplace
+from memlib.measures.flux import FEW, summing_to
+from memlib.measures.result import difference
+from memlib.seeds import generator
 from memlib.statistics import auc_interval
 
 POWERS = (1.0, 1.5, 2.0, 3.0)
@@ -129,6 +132,97 @@ def test_the_map_sums_to_the_value_and_the_draws_average_to_it(
     assert result.heatmap is result.map
 
 
+def unit_directions(d: int, directions: int, seed: int) -> Tensor:
+    """The directions (directions, d) of a seed, in opposite pairs."""
+    half = torch.stack(
+        [torch.randn(d, generator=generator(seed, i)) for i in range(directions // 2)]
+    )
+    half = half / half.norm(dim=1, keepdim=True)
+    return torch.cat([half, -half])
+
+
+def test_k_1_is_the_plain_mean_of_the_cosines_without_bias_and_errs_less_than_a_ratio() -> None:
+    """Dividing each coordinate by its chance size errs 1.3 times as much, and is biased."""
+    spectrum = torch.diag(torch.logspace(-4, 0, 192))[None]
+    gaussian, sigma = GaussianMixture(torch.zeros(1, 3, 8, 8), spectrum), 0.3
+    image = gaussian.sample(1)
+
+    def products(directions: int, seed: int) -> tuple[Tensor, Tensor]:
+        u = unit_directions(192, directions, seed)
+        g = gaussian.noise((image.flatten() + sigma * 192**0.5 * u).view(-1, 3, 8, 8), sigma)
+        unit = g.flatten(1) / g.flatten(1).norm(dim=1, keepdim=True)
+        return u, unit * u
+
+    truth = torch.cat([products(4096, seed)[1].sum(1) for seed in (1000, 1001, 1002)]).mean()
+    found, ratio = torch.empty(300), torch.empty(300)
+    for seed in range(len(found)):
+        u, product = products(16, seed)
+        found[seed] = p_laplace(gaussian, image, sigma, directions=16, seed=seed).value
+        assert float(found[seed]) == pytest.approx(float(product.sum(1).mean()), abs=1e-6)
+        ratio[seed] = (product.mean(0) / (u**2).mean(0)).mean()
+    assert float((found.mean() - truth).abs()) < 3 * float(found.std()) / len(found) ** 0.5
+    errors = [float((each - truth).square().mean().sqrt()) for each in (found, ratio)]
+    assert errors[1] > 1.3 * errors[0]
+
+
+@pytest.mark.parametrize("directions", [2, 8, 16])
+def test_the_map_is_the_self_normalised_one_scaled_to_sum_to_the_value(directions: int) -> None:
+    gaussian = GaussianMixture(torch.zeros(1, 1, 8, 8), torch.diag(torch.logspace(-3, 0, 64))[None])
+    image, sigma = gaussian.sample(1), 0.3
+    u = unit_directions(64, directions, 0)
+    g = gaussian.noise((image.flatten() + sigma * 8 * u).view(-1, 1, 8, 8), sigma).flatten(1)
+    share = (g / g.norm(dim=1, keepdim=True) * u).mean(0)
+    share = share / (u**2).mean(0) if directions // 2 >= FEW else share
+    result = p_laplace(gaussian, image, sigma, directions=directions)
+    expected = (share * result.value / share.sum()).view(1, 8, 8)
+    torch.testing.assert_close(result.map, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_a_map_whose_sum_is_far_from_the_value_is_shifted_not_blown_up() -> None:
+    heat = torch.tensor([[[[1.0, -1.0], [0.5, -0.4]], [[0.2, 0.3], [0.1, 0.4]]]])
+    value = torch.tensor([[2.0, 1.1]])
+    scaled = summing_to(heat, value)
+    torch.testing.assert_close(scaled.sum((-2, -1)), value)
+    torch.testing.assert_close(scaled[0, 1], 1.1 * heat[0, 1])
+    torch.testing.assert_close(scaled[0, 0], heat[0, 0] + 1.9 / 4)
+    assert summing_to(torch.zeros(1, 1, 2, 2), torch.ones(1, 1)).isfinite().all()
+
+
+@pytest.mark.parametrize("p", POWERS)
+def test_the_error_of_a_difference_of_two_models_is_that_of_the_paired_terms(
+    p: float, mixture: GaussianMixture
+) -> None:
+    """Both models see the same directions: what errs alike cancels, for every p of a row."""
+    other = GaussianMixture(
+        mixture.means.view(3, 3, 2, 2) * 1.05,
+        mixture.axes @ torch.diag_embed(mixture.spectra * 1.1) @ mixture.axes.mT,
+    )
+    images, parts = mixture.sample(1), []
+    for seed in range(100):
+        own, reference = (
+            p_laplace(m, images, 0.3, p=POWERS, directions=16, seed=seed).row(0)
+            for m in (mixture, other)
+        )
+        parts.append(difference(own, reference))
+    spread = np.std([part[f"K_{p:g}"] for part in parts])
+    stated = math.sqrt(np.mean([part[f"stderr_{p:g}"] ** 2 for part in parts]))
+    assert stated / spread == pytest.approx(1, abs=0.25)
+    assert stated < own[f"stderr_{p:g}"] / 2
+    assert parts[-1]["stderr"] == parts[-1]["stderr_1"]
+
+
+def test_a_row_without_the_terms_is_still_subtracted_with_an_upper_bound(
+    mixture: GaussianMixture,
+) -> None:
+    """Runs of an earlier version keep the numbers alone."""
+    row = p_laplace(mixture, mixture.sample(1), 0.3, p=POWERS, directions=8).row(0)
+    old = {name: value for name, value in row.items() if not name.startswith("draws")}
+    for one, other in ((row, old), (old, row), (old, old)):
+        found = difference(one, other)
+        assert found["stderr_2"] == pytest.approx(row["stderr_2"] * math.sqrt(2))
+        assert not any(name.startswith("draws") for name in found)
+
+
 @pytest.mark.parametrize(("directions", "slack"), [(4, 0.35), (6, 0.35), (16, 0.35), (64, 0.3)])
 def test_the_standard_error_is_the_spread_over_seeds(directions: int, slack: float) -> None:
     gaussian = GaussianMixture(torch.zeros(1, 1, 8, 8), torch.diag(torch.logspace(-3, 0, 64))[None])
@@ -222,7 +316,6 @@ def test_a_noised_centre_is_another_measurement_and_at_a_small_radius_the_pointw
 
 def noised_centre(images: Tensor) -> Tensor:
     from memlib.measures.plaplace import NOISED
-    from memlib.seeds import generator
 
     return images + 0.5 * torch.randn(images.shape[1:], generator=generator(0, NOISED))
 
@@ -260,7 +353,8 @@ def test_a_row_holds_every_p_and_maps_only_on_request(mixture: GaussianMixture) 
         "flux_2",
         "divergence_1.5",
     } <= set(row)
-    assert not any(isinstance(value, np.ndarray) for value in row.values())
+    arrays = {name: value.shape for name, value in row.items() if isinstance(value, np.ndarray)}
+    assert arrays == dict.fromkeys(["draws", *(f"draws_{p:g}" for p in POWERS)], (4, 1))
     kept = p_laplace(mixture, images, 0.3, p=POWERS, directions=8, keep_maps=True).row(1)
     assert kept["maps"].shape == (4, 2, 2)
     assert kept["local"].shape == (2, 2)
