@@ -88,11 +88,13 @@ def watch(page: Page, place: str, attribute: str | None = None) -> None:
 
 def settled(page: Page, act: Callable[[], object]) -> float:
     """Milliseconds from an act to a server that is done and a page that is drawn."""
-    page.evaluate("""() => window.ran = new Promise((done) => {
+    page.evaluate("""() => {
       const state = document.querySelector("[data-test-script-state]")
-      new MutationObserver((_, all) => { all.disconnect(); done() })
-        .observe(state, { attributes: true, attributeFilter: ["data-test-script-state"] })
-    })""")
+      window.ran = new Promise((done) => {
+        new MutationObserver((_, all) => { all.disconnect(); done() })
+          .observe(state, { attributes: true, attributeFilter: ["data-test-script-state"] })
+      })
+    }""")
     started = time.perf_counter()
     act()
     page.evaluate("window.ran")
@@ -191,7 +193,7 @@ def lines(browser: Browser, folder: Path, pages: dict[str, str]) -> Iterator[Lin
             yield Line(name, "first view", times, view)
         page = browser.new_page(viewport={"width": 1440, "height": 900})
         page.set_default_timeout(4 * PATIENCE)
-        for path in set(EXPLORERS) & set(pages):
+        for path in [one for one in EXPLORERS if one in pages]:
             page.goto(address + path)
             expect(page.get_by_role("option")).to_have_count(48, timeout=4 * PATIENCE)
             yield from in_an_explorer(page, PAGES[path], trip)
