@@ -22,7 +22,7 @@ class Stopped(Exception):
 
 
 class Report:
-    """`progress` counts, `result` says what came of it; text for people on stdout, or one JSON
+    """`progress` counts, `result` prints the result; text for people on stdout, or one JSON
     object a line.
     """
 

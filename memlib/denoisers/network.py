@@ -164,7 +164,7 @@ class NetworkDenoiser(Denoiser):
         return self.schedule.prediction.noise(y, self._output(y, sigma), expand(sigma, y))
 
     def timestep(self, sigma: float | Tensor) -> Tensor:
-        """What the network calls sigma, float64, shape () or (B,); timesteps may be fractional."""
+        """The network timestep of sigma, float64, shape () or (B,); timesteps may be fractional."""
         levels = np.asarray(
             sigma.detach().cpu() if isinstance(sigma, Tensor) else sigma, dtype=np.float64
         )

@@ -1,5 +1,5 @@
 """Measuring many images: results in memory, run folders on disk, where the work is done, and
-queries on what came of it.
+queries on their results.
 """
 
 from memlib.runs.cluster import OnRay

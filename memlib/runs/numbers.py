@@ -1,5 +1,5 @@
-"""The numbers of a run, sorted, filtered and counted where they lie: nothing but the asked rows
-comes into memory.
+"""The numbers of a run, sorted, filtered and counted in their files: only the rows that are asked
+for come into memory.
 """
 
 import io
@@ -41,7 +41,7 @@ class Numbers:
         known = list(types)
         self.ranked = (
             RANK in known
-        )  # the run is whole, and its rows lie in the order of its main number
+        )  # the run is whole, and its rows are in the order of its main number
         self.known = int(
             self._fetch(f"SELECT count({self._column(run.main[0])}) FROM {SOURCE}", {})[0][0]
         )  # values that are not NaN

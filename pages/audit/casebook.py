@@ -244,7 +244,7 @@ def _made(
 ) -> dict[str, Any]:
     near = zip(places.tolist(), distances.tolist(), strict=True)
     items = [
-        _item(pixels[place], f"{name} sample {place:,}", distance, source[place] == index)
+        _item(pixels[place], f"{name}, generated image {place:,}", distance, source[place] == index)
         for place, distance in near
     ]
     return {

@@ -95,7 +95,7 @@ def comparison(
             "All costs are counted, in network forwards: the images a surrogate was fitted to and "
             "their description; and, as timed on this device, its classifier's training and the "
             "guidance steps. *Different images* are found by the guided generations alone, *with "
-            "own images* by them and the images the surrogate was fitted to."
+            "model samples* by them and by the images the surrogate was fitted to."
         )
         st.dataframe(
             compared(known, forwards=budget),
@@ -152,7 +152,7 @@ _COLUMNS = {
         "different images", help="With a bootstrap 95% interval."
     ),
     "with own images": st.column_config.NumberColumn(
-        "with own images",
+        "with model samples",
         help="Different images among these generations and the images the surrogate was fitted "
         "to, which it is charged for. Empty where that unconditional run is not compared.",
     ),

@@ -43,7 +43,7 @@ from tests.memlib.test_safety import grown
 PATIENCE = 10.0  # seconds of computing a file may take
 MEMORY = 1.5e9  # bytes a whole test may add
 WHOLE = int(os.environ.get("AFTERIMAGE_FUZZ", "0"))  # damaged files in all
-USUAL = {"images": 2600, "models": 600, "runs": 200, "attacks": 300, "verdicts": 200, "words": 600}
+USUAL = {"images": 2600, "models": 240, "runs": 200, "attacks": 300, "verdicts": 200, "words": 600}
 ROUNDS = {name: max(count, WHOLE * count // sum(USUAL.values())) for name, count in USUAL.items()}
 
 
