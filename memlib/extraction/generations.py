@@ -48,6 +48,7 @@ class Plan:
     steps: int
     seed: int
     first: int  # number of the first image
+    eta: float = 0.0  # 1 for the stochastic sampler
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,7 @@ def plan_of(
     steps: int = 50,
     seed: int = 0,
     first: int = 0,
+    eta: float = 0.0,
 ) -> Plan:
     return Plan(
         denoiser.digest,
@@ -88,6 +90,7 @@ def plan_of(
         steps,
         seed,
         first,
+        eta,
     )
 
 
@@ -101,6 +104,7 @@ def generate_run(
     steps: int = 50,
     seed: int = 0,
     first: int = 0,
+    eta: float = 0.0,
     progress: Progress | None = None,
 ) -> Iterator[tuple[int, int]]:
     """Draw images `first` to first + n - 1 into a folder, parts that are there left out; yields
@@ -109,12 +113,14 @@ def generate_run(
     Parts have fixed ends, so a run that was stopped, or is made longer, is bit for bit the run
     without a break. `progress(done, total)` counts images, and fractions of them; an exception it
     raises keeps the finished parts. Raises ValueError where the folder holds a run of another plan.
+    `eta` is that of `sample`, and only unguided images are drawn with it.
     """
-    plan = plan_of(denoiser, surrogate, strength, steps, seed, first)
+    if surrogate is not None and eta:
+        raise ValueError("Guided images are drawn by the deterministic sampler; eta must be 0.")
+    plan = plan_of(denoiser, surrogate, strength, steps, seed, first, eta)
     manifest = folder / "manifest.json"
     if manifest.exists():
-        found = read_manifest(folder).get("plan")
-        if found != asdict(plan):
+        if Plan(**read_manifest(folder)["plan"]) != plan:
             raise ValueError(
                 f"The folder {folder.name!r} holds a run of another model or with other settings."
             )
@@ -143,7 +149,13 @@ def generate_run(
             told = part(progress, start, count, n)
             if surrogate is None:
                 images = sample(
-                    denoiser, count, steps=steps, seed=seed, first=first + start, callback=told
+                    denoiser,
+                    count,
+                    steps=steps,
+                    seed=seed,
+                    first=first + start,
+                    eta=eta,
+                    callback=told,
                 )
             else:
                 images = extract(
@@ -221,8 +233,9 @@ def imported(source: str | Path, like: ImageSet, *, roots: Roots = None) -> Gene
 
 def _check_plan(plan: Plan) -> None:
     """Raise ValueError where a plan that was read holds another kind of value than it should."""
+    number, count = (int, float), (int,)
+    kinds = {"strength": number, "eta": number, "steps": count, "seed": count, "first": count}
     for name, value in asdict(plan).items():
-        kinds = {"strength": (int, float), "steps": (int,), "seed": (int,), "first": (int,)}
         known = (str, type(None)) if name == "surrogate" else kinds.get(name, (str,))
         if type(value) not in known or (type(value) in (int, float) and not 0 <= value < 2**63):
             raise ValueError(f"{name} is {value!r:.60}")

@@ -161,7 +161,10 @@ class AttackSettings(Options):
 
 def folder_of(plan: Plan, root: Path = FOLDER) -> Path:
     """Where a run of this plan is kept."""
-    return root / _key(asdict(plan))
+    known = asdict(plan)
+    if not plan.eta:
+        del known["eta"]  # the place of the deterministic runs, stored before there were others
+    return root / _key(known)
 
 
 def attack_run(

@@ -29,11 +29,11 @@ from memlib.runs import (
     Results,
     Run,
     create_run,
-    files,
     folder,
     measure_images,
     measure_run,
     measuring,
+    parts,
     read_run,
 )
 from memlib.workspace import Sources
@@ -170,7 +170,7 @@ def test_chosen_images_each_picture_once_and_numbers_alone(
 def test_arrays_of_any_images_are_found_in_parts_and_in_chunks(
     images: ImageSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(files, "GROUP", 800)  # a few images a row group
+    monkeypatch.setattr(parts, "GROUP", 800)  # a few images a row group
     run = run_of(tmp_path / "run", images)
     steps = measure_run(run, denoiser(), images)
     for _ in range(11):

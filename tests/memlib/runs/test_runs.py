@@ -59,8 +59,8 @@ def test_stopping_keeps_the_finished_chunks(
     monkeypatch.setattr(module, "CHUNK", 4)
     results = Results()
 
-    def stop(share: float) -> None:
-        if share > 0.5:
+    def stop(done: float, total: float) -> None:
+        if done > total / 2:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -74,7 +74,13 @@ def test_progress_rises_to_one(denoiser: GaussianMixture, images: ImageSet) -> N
     shares: list[float] = []
     list(
         measure_images(
-            denoiser, images, range(10), "volume_growth", PARAMETERS, Results(), shares.append
+            denoiser,
+            images,
+            range(10),
+            "volume_growth",
+            PARAMETERS,
+            Results(),
+            lambda done, total: shares.append(done / total),
         )
     )
     assert shares == sorted(shares)
