@@ -10,11 +10,11 @@ from pages.session.messages import guarded
 
 ICON = (
     Path(__file__).parent / "assets" / "icon.svg"
-)  # our own: an icon by name is fetched from afar
+)  # a file of ours: an icon given by name would be fetched from the network
 
 
 def page(name: str, title: str, icon: str, about: str, default: bool = False) -> StreamlitPage:
-    """A page by the name of its folder, which is also its address."""
+    """Return the page in folder `name`, which is also its address."""
     return st.Page(
         f"pages/{name}/page.py",
         url_path=name,
@@ -26,7 +26,7 @@ def page(name: str, title: str, icon: str, about: str, default: bool = False) ->
 
 
 def pages() -> list[StreamlitPage]:
-    """Every page, in the order of the navigation."""
+    """List every page in the order of the navigation."""
     return [
         page(
             "workspace",
@@ -52,7 +52,8 @@ def pages() -> list[StreamlitPage]:
             "landscapes",
             "Landscapes",
             "landscape",
-            "Mixtures of the plane, where every measure has an exact value beside its estimate.",
+            "Mixtures in the plane, where the exact value of every measure is known and shown "
+            "beside its estimate.",
         ),
         page(
             "extraction",
@@ -65,13 +66,13 @@ def pages() -> list[StreamlitPage]:
             "audit",
             "Audit",
             "fact_check",
-            "Flagged images one by one, with everything known of each: look, decide, export.",
+            "Flagged images one by one, with everything known about each: look, decide, export.",
         ),
         page(
             "evidence",
             "Evidence",
             "balance",
-            "Which measure predicts what the model really reproduces.",
+            "Which measure best predicts what the model reproduces.",
         ),
         page(
             "runs",
@@ -95,7 +96,8 @@ def main() -> None:
     opened = st.navigation(pages())
     with guarded():
         state.arrive(opened.url_path)
-        # What loading shows must not move the page below it, whose parts would be drawn anew.
+        # A container, so that messages while loading do not move the page below and redraw its
+        # parts.
         with st.container():
             workspace.restore()
         sidebar.show_in_sidebar()

@@ -1,5 +1,5 @@
-"""One case as an auditor sees it: the image, its maps, every measure, its near-duplicates, the
-closest generations.
+"""One case as an auditor sees it: the image, its maps, every measure, its near-duplicates and the
+closest generated images.
 """
 
 import hashlib
@@ -29,22 +29,20 @@ from pages.session.measure_tables import measured
 from pages.session.messages import number
 from pages.session.neighbours import Alike
 
-TWINS = (
-    6  # nearest others of the image set, and closest generations of each kind, shown with a case
-)
-OF_RANGE = 256  # maps that set the colours' range
+TWINS = 6  # nearest images of the set, and closest generated images of each run, shown with a case
+OF_RANGE = 256  # maps from which the colour range is computed
 
 
 @dataclass(frozen=True)
 class Flagged:
-    """Why images are in the queue: they reach a threshold of a measure."""
+    """The measure and threshold by which images are in the queue."""
 
     measure: str
     threshold: float
 
 
 class Number(NamedTuple):
-    """One measure of one image."""
+    """The value of one measure for one image."""
 
     name: str
     value: float
@@ -55,8 +53,8 @@ class Number(NamedTuple):
 
 @dataclass(frozen=True)
 class Casebook:
-    """Everything known of the loaded images: values, errors and ranks (N, measures), near-duplicate
-    groups, copies drawn of each.
+    """Everything known about the loaded images: values, standard errors and ranks (N, measures),
+    near-duplicate groups (N,), and how often each was reproduced (N,).
     """
 
     loaded: Workspace
@@ -79,7 +77,7 @@ class Casebook:
         ]
 
     def evidence(self, index: int, flagged: Flagged | None = None) -> dict[str, Any]:
-        """What a verdict on the image is given on."""
+        """Return the evidence for a verdict on the image, as it is stored with the verdict."""
         flagged = flagged or self.flagged
         return {
             "model": self.loaded.denoiser.digest,
@@ -95,7 +93,7 @@ class Casebook:
         }
 
     def mates(self, index: int) -> list[int]:
-        """The other images of the near-duplicate group."""
+        """List the other images of the near-duplicate group."""
         ids = self.loaded.images.ids
         return [
             int(place)
@@ -130,9 +128,9 @@ def casebook(loaded: Workspace, flagged: Flagged | None, alike: Alike) -> Casebo
 def described(
     book: Casebook, indices: Sequence[int], soon: Sequence[int] = ()
 ) -> list[dict[str, Any]]:
-    """The fixed part of some cases, as the desk draws it.
+    """Return the parts of some cases that do not change, as the desk draws them.
 
-    What is near the cases that come `soon` is looked up along with them.
+    The neighbours of the cases that come `soon` are looked up at the same time.
     """
     if not indices:
         return []
@@ -169,7 +167,7 @@ def described(
 
 
 def _pixels(pool: ImageSet, places: Iterable[int]) -> dict[int, np.ndarray]:
-    """Some pictures as uint8 (H, W, 3), converted together."""
+    """Return some images as uint8 (n, H, W, 3), converted together."""
     chosen = sorted(places)
     return dict(zip(chosen, rgb(pool.batch(chosen)), strict=True))
 
@@ -264,7 +262,9 @@ def _item(pixels: np.ndarray, name: str, distance: float, marked: Any) -> dict[s
 
 
 def _maps(loaded: Workspace, indices: Sequence[int]) -> dict[int, list[dict[str, Any]]]:
-    """Growth, and growth minus the reference's, each in one range for all cases."""
+    """Return the map of growth and that of growth minus the reference's, each with one colour range
+    for all cases.
+    """
     own, other = _growth_maps(loaded)
     kinds = [("Growth", own, False)]
     if other:
@@ -295,7 +295,7 @@ def _maps(loaded: Workspace, indices: Sequence[int]) -> dict[int, list[dict[str,
 
 
 def _growth_maps(loaded: Workspace) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """The growth maps with default settings that are there, of the model and of its reference, by
+    """Return the stored growth maps with default settings, of the model and of its reference, by
     image id.
     """
     measure, results = MEASURES["volume_growth"], computed.results()

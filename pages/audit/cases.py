@@ -1,6 +1,4 @@
-"""The cases of a queue in the browser of images: which pass its filters, in what order, and all of
-them in a gallery.
-"""
+"""The cases of a queue in the image browser: filters, order, and a gallery of all that pass."""
 
 import numpy as np
 import streamlit as st
@@ -21,7 +19,7 @@ PLACE = Sort("place", "Queue", -1, ("From the first", "From the last"))
 
 
 def browser_of(book: Casebook, queue: list[int]) -> Browser:
-    """The browser of a queue's cases, in the order of the queue or of any measure."""
+    """Return the image browser of a queue's cases, in the order of the queue or of any measure."""
     table = queue_table(queue, book.loaded.images, book.values)
     measures = [
         Sort(name, measure.title, measure.direction)
@@ -33,7 +31,7 @@ def browser_of(book: Casebook, queue: list[int]) -> Browser:
 
 
 def passing(browser: Browser) -> list[int]:
-    """The indices of all cases that pass the filters, in the order asked for."""
+    """Return the indices of all cases that pass the filters, in the chosen order."""
     query = browser.query()
     count = browser.rows.count(query.where)
     table = browser.rows.page(query.sort.column, query.descending, 0, count, query.where)
@@ -41,7 +39,7 @@ def passing(browser: Browser) -> list[int]:
 
 
 def overview(book: Casebook, browser: Browser, review: Review, at: str) -> None:
-    """Draw the cases page by page with their verdicts; a click takes the desk to one."""
+    """Draw the cases page by page with their verdicts; a click opens one on the desk."""
     seen = browser.look(browser.query(), at)
     if seen is None:
         return
@@ -55,4 +53,4 @@ def overview(book: Casebook, browser: Browser, review: Review, at: str) -> None:
     pictures = book.loaded.images.thumbnails(seen.table["index"].tolist())
     gallery(pictures, cards, seen.selected, key="audit.gallery", on_select=selection.choose)
     browser.turn(seen)
-    st.caption(f"{seen.said} pass the filters. Click on one to take the desk to it.")
+    st.caption(f"{seen.said} pass the filters. Click one to open it on the desk.")

@@ -1,4 +1,4 @@
-"""What a visitor chooses on the audit page, and what the page keeps of it."""
+"""What a visitor chooses on the audit page, and what the page remembers."""
 
 from typing import Any
 
@@ -38,12 +38,12 @@ MATCHED: Kept[tuple[Any, pd.DataFrame]] = Kept("imported", lambda: (None, pd.Dat
 REPORT: Kept[tuple[Any, bytes]] = Kept("audit_report", lambda: (None, b""))  # of what, and it
 EVIDENCE: Kept[dict[int, dict[str, Any]]] = Kept("audit_evidence", dict)  # by verdict
 OUTDATED: Kept[dict[tuple, list[str]]] = Kept("audit_stale", dict)  # by verdict and casebook
-DESK = Kept("desk_state", State)  # what the browser said last
+DESK = Kept("desk_state", State)  # the last message from the browser
 ANSWER: Kept[dict[str, Any]] = Kept(
     "desk_answer", lambda: {"number": 0, "processed": [], "lost": "", "problem": ""}
 )
 
 
 def threshold(measure: str) -> Number[float]:
-    """From which value of a measure on an image is flagged."""
+    """Return the choice of the threshold at which a measure flags an image."""
     return PAGE.number(f"threshold_{measure}", 0.0, 0.0, 0.0, of_model=True)

@@ -1,4 +1,4 @@
-"""What stands below the desk: all cases, exports, agreement, a case's history, near-duplicates."""
+"""The panels below the desk: all cases, exports, agreement, a case's history, near-duplicates."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -31,7 +31,7 @@ from pages.session.messages import plain
 def after_the_desk(
     book: Casebook, browser: Browser, queue: list[int], seen: Review, case: str
 ) -> None:
-    """One panel at a time."""
+    """Draw one panel at a time."""
     panels: dict[str, Callable[[], None]] = {
         OVERVIEW: lambda: overview(book, browser, seen, case),
         EXPORT: lambda: _export(book, queue, seen),
@@ -50,10 +50,10 @@ def _export(book: Casebook, queue: list[int], seen: Review) -> None:
     images = book.loaded.images
     row = st.container(horizontal=True, vertical_alignment="center")
     everything = row.toggle(
-        "Also verdicts of others on cases I have not decided",
-        help="Looking at them ends your blindness on those cases.",
+        "Include others' verdicts on cases I have not decided",
+        help="Once you have seen them, your verdicts on those cases are no longer blind.",
     )
-    only = row.toggle("Only this queue", value=True)
+    only = row.toggle("This queue only", value=True)
     pictures = row.toggle("Pictures in the report", value=True)
     whole = seen.history if everything else seen.visible
     history = whole[whole["image"].isin({images.ids[index] for index in queue})] if only else whole
@@ -80,7 +80,7 @@ def _export(book: Casebook, queue: list[int], seen: Review) -> None:
         lambda: exports.as_csv(table, details),
         f"{name}.csv",
         "text/csv",
-        "A line for each verdict.",
+        "One line per verdict.",
     )
     offer(
         "Parquet",
@@ -94,24 +94,22 @@ def _export(book: Casebook, queue: list[int], seen: Review) -> None:
         lambda: as_json(table, history, details),
         f"{name}.json",
         "application/json",
-        "The verdicts, and the whole history with the changes that "
-        "were taken back or did not stand.",
+        "The verdicts, and the whole history, including changes that were undone or superseded.",
     )
     offer(
         "Images to remove or modify",
         lambda: exports.csv(actions),
         f"{name}-actions.csv",
         "text/csv",
-        "Ids and names: memorised images to remove from the training "
-        "set, partly memorised ones to modify, disputed ones to "
-        "settle, and their undecided near-duplicates to look at. "
-        "That is what the volume-growth paper proposes doing before "
-        "training again.",
+        "Ids and names: memorised images to remove from the training set, partly memorised ones "
+        "to modify, disputed ones to settle, and their undecided near-duplicates to look at. "
+        "The volume-growth paper proposes this before training again.",
     )
     if buttons.button(
         "Make the report",
         icon=":material/summarize:",
-        help="One HTML file that opens offline and prints; save it as PDF from the browser.",
+        help="One HTML file that opens offline and can be printed or saved as PDF from the "
+        "browser.",
     ):
         with st.spinner("Making the report"):
             shown = queue if only else None
@@ -119,14 +117,20 @@ def _export(book: Casebook, queue: list[int], seen: Review) -> None:
             REPORT.set((of, made))
     made_of, made = REPORT.get()
     if made_of == of:  # and not of another model, other images or another reviewer
-        offer("Report", made, f"{name}.html", "text/html", "As it was when it was made.")
+        offer(
+            "Report",
+            made,
+            f"{name}.html",
+            "text/html",
+            "The report shows the state when it was made.",
+        )
     counts = table["verdict"].value_counts()
     st.caption(", ".join(f"{counts.get(verdict, 0):,} {verdict}" for verdict in VERDICTS) + ".")
 
 
 def _actions(book: Casebook, history: pd.DataFrame, queue: Sequence[int] | None) -> pd.DataFrame:
-    """What to do with which image: those of the queue and their near-duplicates, decided in
-    whatever queue.
+    """Return what to do with which image, for the images of the queue and their near-duplicates,
+    whichever queue they were decided in.
     """
     table, images = removal_list(history, book.loaded.images, book.groups), book.loaded.images
     if queue is None:
@@ -136,8 +140,8 @@ def _actions(book: Casebook, history: pd.DataFrame, queue: Sequence[int] | None)
 
 
 def verdict_table(book: Casebook, history: pd.DataFrame, seen: Review) -> pd.DataFrame:
-    """A line for each standing verdict: image, verdict, who and when, why it is stale, and every
-    measure's value now.
+    """Return one line for each current verdict: image, verdict, who and when, why it is stale, and
+    the current value of every measure.
     """
     images = book.loaded.images
     place = {image: index for index, image in reversed(list(enumerate(images.ids)))}
@@ -182,11 +186,13 @@ def as_json(table: pd.DataFrame, history: pd.DataFrame, details: dict[str, Any])
 
 
 def _agreement(book: Casebook, seen: Review) -> None:
-    """Who has decided how many, and how far two reviewers agree on what both decided blind."""
+    """Draw how many cases each reviewer has decided, and how far two reviewers agree on what both
+    decided blind.
+    """
     history = seen.history
     counts = progress(history, book.loaded.images.ids)
     if not counts:
-        st.caption("Nobody has decided anything yet.")
+        st.caption("No case has been decided yet.")
         return
     st.caption(
         "Decided: " + ", ".join(f"{plain(name)} {count:,}" for name, count in counts.items()) + "."
@@ -194,7 +200,7 @@ def _agreement(book: Casebook, seen: Review) -> None:
     mine = [pair for pair in agreements(history) if seen.reviewer in pair.reviewers]
     if not mine:
         st.caption(
-            "Once you and another reviewer have decided the same images, Cohen's kappa stands here."
+            "Cohen's kappa appears here once you and another reviewer have decided the same images."
         )
     for pair in mine:
         left, right = st.columns([1, 2], gap="medium", vertical_alignment="center")
@@ -202,9 +208,9 @@ def _agreement(book: Casebook, seen: Review) -> None:
         left.metric(
             f"Cohen's kappa, {plain(' and '.join(pair.reviewers))}",
             kappa,
-            help="(agreement - chance) / (1 - chance), over what each said last before both had "
-            "decided. 1 is full agreement, 0 what chance gives; undefined where all verdicts "
-            "are alike.",
+            help="(agreement - chance) / (1 - chance), from each reviewer's last verdict before "
+            "both had decided. 1 is full agreement, 0 is agreement by chance; undefined if "
+            "all verdicts are the same.",
         )
         left.caption(f"The same verdict on {pair.share:.0%} of {len(pair.table):,} images.")
         matrix = pd.DataFrame(
@@ -213,16 +219,14 @@ def _agreement(book: Casebook, seen: Review) -> None:
         right.dataframe(
             matrix.reset_index(),
             hide_index=True,
-            alt="Verdicts of two reviewers against each other",
+            alt="Verdicts of two reviewers, cross-tabulated",
         )
 
 
 def _history(seen: Review, case: str) -> None:
     lines = seen.visible[seen.visible["image"] == case]
     if lines.empty:
-        st.caption(
-            "No verdict of yours on this case yet; those of others show once you have decided."
-        )
+        st.caption("You have not decided this case yet; others' verdicts appear once you have.")
         return
     shown = lines[["at", "reviewer", "verdict", "note", "stands", "revision", "based_on"]].assign(
         verdict=lines["verdict"].fillna("taken back")

@@ -11,11 +11,11 @@ from pages.figures.pictures import enlarged, rgb
 from pages.session.neighbours import Alike
 
 BITS = PAGE.number("alike_bits", APART, 0, 16, linked=False)
-GROUPS, MEMBERS = 12, 9  # shown on a page of groups, and of each
+GROUPS, MEMBERS = 12, 9  # groups on a page, and images shown of each
 
 
 def alike() -> Alike:
-    """What counts as a near-duplicate, as it was last chosen in the panel."""
+    """Return what counts as a near-duplicate, as last chosen in the panel."""
     return ALIKE.get()
 
 
@@ -27,15 +27,15 @@ def duplicates_panel(book: Casebook) -> None:
         ALIKE_BY.options,
         required=True,
         key=ALIKE_BY.key(),
-        help="Pixels: the root mean square difference a value, black to white being 2. Looks: a "
-        "perceptual hash of 63 bits, which brightness, contrast and little noise leave as it "
-        "is.",
+        help="Pixels: the root mean square difference per value; black to white is 2. Looks: a "
+        "perceptual hash of 63 bits, which hardly changes with brightness, contrast or "
+        "slight noise.",
     )
     if by == PIXELS:
         threshold = row.slider(
             "Differ by at most", 0.0, 0.5, step=0.01, key=ALIKE_PIXELS.key(), width=260
         )
-        wanted = Alike("pixels", threshold, row.toggle("Also mirrored", key=ALIKE_MIRRORED.key()))
+        wanted = Alike("pixels", threshold, row.toggle("Mirrored too", key=ALIKE_MIRRORED.key()))
     else:
         wanted = Alike(
             "looks",
@@ -49,10 +49,10 @@ def duplicates_panel(book: Casebook) -> None:
     labels, sizes = np.unique(book.groups, return_counts=True)
     several = labels[sizes > 1][np.argsort(-sizes[sizes > 1], kind="stable")]
     st.caption(
-        f"{exact:,} images are exact copies of another, pixel for pixel. {len(several):,} groups "
-        f"of near-duplicates hold {int(sizes[sizes > 1].sum()):,} of {len(images):,} images; "
-        "groups are chains: each member is close to some other one. The desk decides them "
-        "together with G."
+        f"{exact:,} images are pixel-for-pixel copies of another. {len(several):,} groups of "
+        f"near-duplicates contain {int(sizes[sizes > 1].sum()):,} of {len(images):,} images. "
+        "Groups are chains: each member is close to at least one other. On the desk, G decides "
+        "a group together."
     )
     pages = max(1, -(-len(several) // GROUPS))
     page = st.pagination(pages, key="audit.duplicates_page") if pages > 1 else 1

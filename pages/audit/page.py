@@ -49,10 +49,10 @@ FLAGGED = 0.02  # of all images, where there are none held out
 
 
 def main() -> None:
-    """Draw the page: which images to look at, and the desk they are looked at on."""
+    """Draw the page: the choice of a queue, and the desk."""
     workspace.require()
     renamed("names", "search")
-    above, below = st.container(), st.container()  # what is above may grow and shrink meanwhile
+    above, below = st.container(), st.container()  # the parts above may change height
     with above:
         row = st.container(horizontal=True, vertical_alignment="bottom")
         source = row.segmented_control(
@@ -60,7 +60,7 @@ def main() -> None:
             QUEUE.options,
             required=True,
             key=QUEUE.key(),
-            help="Which images to look at.",
+            help="Draw the choice of the images to look at; return their queue.",
         )
         with row:
             reviewer = the_name()
@@ -70,8 +70,8 @@ def main() -> None:
             STATUS.options,
             required=True,
             key=STATUS.key(),
-            help="By your own verdicts, as they were when the queue was made. Disputed: another "
-            "reviewer decided otherwise; only what you have decided shows.",
+            help="By your own verdicts when the queue was made. Disputed: another reviewer "
+            "decided differently; only cases you have decided are shown.",
         )
         try:
             book, whole = asked_for(str(source))
@@ -96,7 +96,7 @@ def main() -> None:
 
 
 def asked_for(source: str) -> tuple[Casebook, list[int]]:
-    """The casebook and the queue of a source."""
+    """Return the casebook and the queue of the chosen source."""
     loaded = workspace.require()
     book = casebook(loaded, None, alike())
     makers: dict[str, Callable[[Casebook], tuple[list[int], Flagged | None]]] = {
@@ -110,14 +110,14 @@ def asked_for(source: str) -> tuple[Casebook, list[int]]:
 
 
 def by_measure(book: Casebook) -> tuple[list[int], Flagged | None]:
-    """Images that reach a threshold of a measure, most memorised first, with what chance alone
-    would flag.
+    """Draw the choice of a threshold, with how many images it would flag by chance; return the
+    flagged images, most memorised first.
     """
     known = [name for name in MEASURES if book.values[name].notna().sum() > 1]
     if not known:
         st.info(
-            "Nothing has been measured yet. Measure the images on one of the pages above, or "
-            "queue images by hand."
+            "Nothing has been measured yet. Measure images on one of the ranked pages, or queue "
+            "images by hand."
         )
         st.page_link(
             "pages/volume_growth/page.py",
@@ -157,7 +157,7 @@ def by_measure(book: Casebook) -> tuple[list[int], Flagged | None]:
         format="%.4g",
         key=threshold_of(name).within(low, high, start).key(),
         help=f"It starts where {FALSE_POSITIVES:.0%} of the held-out images are flagged, or "
-        f"{FLAGGED:.0%} of all where none are held out. Held-out images are not queued.",
+        f"{FLAGGED:.0%} of all images if none are held out. Held-out images are not queued.",
     )
     st.caption(str(base_rate(value, threshold * direction, kept_out)))
     reach = np.flatnonzero((value >= threshold * direction) & ~kept_out)
@@ -165,7 +165,7 @@ def by_measure(book: Casebook) -> tuple[list[int], Flagged | None]:
 
 
 def _step(rough: float) -> float:
-    """The next 1, 2 or 5 times a power of ten."""
+    """Return the next number that is 1, 2 or 5 times a power of ten."""
     power = 10.0 ** np.floor(np.log10(max(rough, 1e-12)))
     return float(
         next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough * 0.999)
@@ -173,22 +173,24 @@ def _step(rough: float) -> float:
 
 
 def by_extraction(book: Casebook) -> tuple[list[int], None]:
-    """Images that generations are copies of, the most often copied first."""
+    """List the reproduced images, the most often copied first."""
     if not book.counts:
-        st.info("No pictures drawn from this model are stored yet. The evidence page draws some.")
+        st.info(
+            "No generated images of this model are stored yet. Generate some on the evidence page."
+        )
         return [], None
     total = np.sum(list(book.counts.values()), axis=0)
     drawn = sum(len(samples) for samples in nearby.generations(book.loaded).values())
     found = np.flatnonzero(total > 0)
     st.caption(
-        f"{len(found):,} images came back, {total.sum():,} times among {drawn:,} generations: "
-        "nearest over second nearest below 1/3."
+        f"{len(found):,} images were reproduced, {total.sum():,} times among {drawn:,} generated "
+        "images: nearest over second nearest below 1/3."
     )
     return found[np.argsort(-total[found], kind="stable")].tolist(), None
 
 
 def of_status(queue: list[int], status: str, book: Casebook, seen: Review) -> list[int]:
-    """The part of the queue that has a status."""
+    """Return the part of the queue that has the chosen status."""
     ids = book.loaded.images.ids
     stale = seen.stale(book) if status == STALE else {}
     keep: Callable[[str], bool] = {
@@ -204,7 +206,7 @@ def of_status(queue: list[int], status: str, book: Casebook, seen: Review) -> li
 
 
 def the_name() -> str:
-    """Who decides."""
+    """Draw the reviewer's name; return it."""
     name = signed_in()
     if name:
         st.text_input("Reviewer", name, disabled=True, width=220)
@@ -228,12 +230,12 @@ def the_name() -> str:
 @st.fragment
 @guarded()
 def deciding(book: Casebook, browser: Browser, queue: list[int], reviewer: str) -> None:
-    """The desk and what follows from it; `queue` are the cases that pass the browser's filters.
+    """Draw the desk and act on what it sends; `queue` are the cases that pass the filters.
 
-    A fragment: nothing in it runs long, and a verdict need not run the page.
+    A fragment: nothing in it takes long, and a verdict does not rerun the page.
     """
     loaded, images = book.loaded, book.loaded.images
-    on_the_desk = st.container()  # first, so that it keeps its place whatever else is drawn
+    on_the_desk = st.container()  # first, so that it stays in place whatever else is drawn
     place = {images.ids[index]: spot for spot, index in enumerate(queue)}
 
     def received(state: State) -> None:
@@ -259,7 +261,7 @@ def deciding(book: Casebook, browser: Browser, queue: list[int], reviewer: str) 
     try:
         seen = review(loaded.denoiser.digest, reviewer)
         stale = seen.stale(book)
-    except Unsaved as error:  # the browser keeps what was decided until the database is back
+    except Unsaved as error:  # the browser keeps the verdicts until the database is back
         show_error(error)
         return
     token = f"{loaded.denoiser.digest}{hash(tuple(queue))}"

@@ -1,4 +1,4 @@
-"""Queues that do not come from a number: images chosen by hand, lists and pictures from
+"""Queues that do not come from a measure: images chosen by hand, and lists or pictures from
 elsewhere.
 """
 
@@ -20,7 +20,7 @@ MOST = 5000  # pictures read from a folder
 
 
 def by_hand(book: Casebook) -> tuple[list[int], None]:
-    """Images whose names contain a text, added to a list that lasts as long as the session."""
+    """Draw a search by name that adds images to a list; the list lasts as long as the session."""
     images = book.loaded.images
     kept = BY_HAND.get()
     row = st.container(horizontal=True, vertical_alignment="bottom")
@@ -39,25 +39,26 @@ def by_hand(book: Casebook) -> tuple[list[int], None]:
         kept.clear()
     queue = [images.ids.index(image) for image in kept if image in images.ids]
     if not queue:
-        st.info("Type part of a file name and add what it finds.", icon=":material/search:")
+        st.info("Type part of a file name and add the images found.", icon=":material/search:")
     return queue, None
 
 
 def imported(book: Casebook) -> tuple[list[int], None]:
-    """Names or ids from CSV or text, pictures uploaded or in a folder, each matched with the image
-    set.
+    """Draw the import of a list (CSV or text) or of pictures (uploaded or in a folder), each
+    matched with the image set.
     """
     left, right = st.columns(2, gap="medium", vertical_alignment="top")
     files = left.file_uploader(
         "A CSV of names or ids, or pictures",
         ["csv", "txt", *sorted(suffix[1:] for suffix in SUFFIXES)],
         accept_multiple_files=True,
-        help="Of a CSV the column called id, name, file_name or image is read, else the first.",
+        help="In a CSV the column id, name, file_name or image is read, otherwise the first "
+        "column.",
     )
     folder = right.text_input(
         "Or a folder of pictures on this machine",
         key=FOLDER.key(),
-        placeholder="below a folder this app may read",
+        placeholder="inside a folder this app may read",
     )
     try:
         table = _matched(book, files, folder.strip())
@@ -72,12 +73,12 @@ def imported(book: Casebook) -> tuple[list[int], None]:
         return [], None
     counts = table["match"].value_counts()
     right.caption(", ".join(f"{count:,} {plain(match)}" for match, count in counts.items()) + ".")
-    with right.expander("What matched", icon=":material/rule:"):
+    with right.expander("Matches", icon=":material/rule:"):
         st.dataframe(
             table.drop(columns="index"),
             hide_index=True,
             height=240,
-            alt="Imported lines and what they matched",
+            alt="Imported lines and their matches",
         )
     return [int(index) for index in table.loc[table["match"] != ABSENT, "index"]], None
 
@@ -117,8 +118,8 @@ def _folder(path: str) -> list[tuple[str, bytes]]:
     ]
     if len(files) > MOST:
         raise ValueError(
-            f"{path[:200]!r} holds {len(files):,} pictures, more than {MOST:,}; choose a smaller "
-            "folder."
+            f"{path[:200]!r} contains {len(files):,} pictures, more than {MOST:,}; choose a "
+            "smaller folder."
         )
     opened = {file.relative_to(place).as_posix(): source.file(file) for file in files}
     return [

@@ -16,7 +16,7 @@ from pages.audit.review import Review
 from pages.figures.pictures import data_url, rgb
 from pages.session.messages import number
 
-CONSIDERED = "volume_growth"  # whose settings the provenance of an export names
+CONSIDERED = "volume_growth"  # settings of these measures stand in the provenance of an export
 MOST_PICTURES = 1000  # cases of a report with pictures
 
 
@@ -39,8 +39,8 @@ def report(
     seen: Review,
     pictures: bool,
 ) -> str:
-    """The audit as one HTML document: the queue's cases, or every image with a verdict, and what to
-    do with which image.
+    """Return the audit as one HTML document: the queue's cases, or every image with a verdict, and
+    what to do with which image.
     """
     images, details = book.loaded.images, provenance_of(book)
     place = {image: index for index, image in reversed(list(enumerate(images.ids)))}
@@ -93,12 +93,12 @@ def report(
         f"{', '.join(sorted(table['reviewer'].unique())) or 'nobody yet'}. Model "
         f"{book.loaded.denoiser.name}, images {images.name}.",
         *_rule(book),
-        "A verdict is a reviewer's judgement on what is shown. That an image scores high or comes "
-        "back does not say how it got into the training set, and that it does not come back does "
-        "not say that it never will.",
+        "A verdict is a reviewer's judgement of what is shown. A high value or a reproduced "
+        "image does not say how the image got into the training set, and an image that was not "
+        "reproduced here may still be reproduced later.",
     ]
     if pictures and len(shown) > MOST_PICTURES:
-        statements.append(f"Pictures and values are given for the first {MOST_PICTURES:,}.")
+        statements.append(f"Images and values are given for the first {MOST_PICTURES:,}.")
     pairs = [
         {
             "reviewers": " and ".join(pair.reviewers),
@@ -111,7 +111,7 @@ def report(
     counts = outcomes(history)["verdict"].value_counts()
     tables = {
         "Verdicts": pd.DataFrame({"verdict": counts.index, "images": counts.to_numpy()}),
-        "To remove, modify, settle or look at": actions,
+        "Images to remove, modify, settle or look at": actions,
     }
     if pairs:
         tables["Agreement on blind verdicts"] = pd.DataFrame(pairs)

@@ -1,5 +1,5 @@
-"""The server's side of the desk: where verdicts are stored, who gives them, and what came out of
-the browser's outbox.
+"""The server's side of the desk: where verdicts are stored, who gives them, and what the browser
+sent.
 """
 
 import os
@@ -18,12 +18,14 @@ from pages.audit.casebook import Casebook, Flagged
 from pages.audit.choices import EVIDENCE, OUTDATED
 
 DATABASE = "AFTERIMAGE_DATABASE"
-SHOWN_UNDO = 10  # how many actions of an earlier visit can be taken back by key
+SHOWN_UNDO = 10  # how many actions of an earlier visit can be undone by key
 LARGEST_OUTBOX = 1000
 
 
 def database() -> str:
-    """The address of the verdicts: configured, or a file in the workspace folder."""
+    """Return the URL of the database of verdicts: configured, or a file in the working
+    directory.
+    """
     if os.environ.get(DATABASE):
         return os.environ[DATABASE]
     try:
@@ -44,7 +46,7 @@ def verdicts() -> Verdicts:
 
 
 def signed_in() -> str | None:
-    """Who the visitor is, where the app asks them to sign in."""
+    """Return the visitor's name if the app asks visitors to sign in."""
     return str(st.user.get("email") or "") or None if st.user.get("is_logged_in") else None
 
 
@@ -57,7 +59,7 @@ class Review:
     visible: pd.DataFrame  # what the reviewer may see
     own: dict[
         str, dict[str, Any]
-    ]  # the reviewer's last standing entry on each image, also where it took a verdict back
+    ]  # the reviewer's last standing entry on each image, even if it undid a verdict
     others: dict[
         str, list[dict[str, Any]]
     ]  # verdicts of others on the images the reviewer has decided
@@ -67,8 +69,8 @@ class Review:
         return {image for image, line in self.own.items() if line["verdict"]}
 
     def stale(self, book: Casebook) -> dict[str, list[str]]:
-        """Why the reviewer's verdicts no longer rest on what is shown, by image; evidence is read
-        once a session.
+        """Return by image why the reviewer's verdict is stale: the evidence has changed since.
+        Evidence is read once a session.
         """
         known, found = EVIDENCE.get(), OUTDATED.get()
         place = {image: index for index, image in enumerate(book.loaded.images.ids)}
@@ -88,7 +90,7 @@ class Review:
         }
 
     def undoable(self) -> list[dict[str, Any]]:
-        """The last actions that can be taken back, oldest first: name and images."""
+        """List the last actions that can be undone, oldest first: name and images."""
         own = self.history[self.history["reviewer"] == self.reviewer]
         names = undoable(self.history, self.reviewer)[-SHOWN_UNDO:]
         return [
@@ -119,10 +121,11 @@ def _plain(line: Mapping[Any, Any]) -> dict[str, Any]:
 
 
 def take(outbox: Sequence[Mapping[str, Any]], book: Casebook) -> tuple[list[str], list[str]]:
-    """Store what the browser sent; returns the names of the actions that were dealt with, and a
-    sentence for each that was not kept.
+    """Store what the browser sent; return the names of the actions that were handled, and a
+    sentence for each that was not stored.
 
-    What a browser sends is not trusted: a message that makes no sense is dealt with by saying so.
+    What a browser sends is not trusted: a message that cannot be understood is answered by a
+    sentence.
     """
     dealt, said = [], []
     images = book.loaded.images
@@ -138,7 +141,7 @@ def take(outbox: Sequence[Mapping[str, Any]], book: Casebook) -> tuple[list[str]
                 )
             if act.get("undoes"):
                 lost = verdicts().undo(model, reviewer, str(act["undoes"]), name)
-                sentence = "was decided again since in another window; nothing was taken back"
+                sentence = "has since been decided again in another window; nothing was undone"
             else:
                 flagged = _flagged(act.get("flagged"))
                 entries = [
@@ -154,8 +157,8 @@ def take(outbox: Sequence[Mapping[str, Any]], book: Casebook) -> tuple[list[str]
                 ]
                 lost = verdicts().decide(model, reviewer, entries, name)
                 sentence = (
-                    "was decided in another window meanwhile; that verdict stands, yours "
-                    "is in the history. Look and decide again"
+                    "was decided in another window meanwhile; that verdict stands and yours is "
+                    "in the history. Look at it and decide again"
                 )
             said += [
                 f"{images.names[place[image]]} {sentence}." for image in lost if image in place

@@ -1,4 +1,4 @@
-"""Panels of the evidence page: drawing pictures, two measures against each other, and where they
+"""Panels of the evidence page: generating images, two measures against each other, and where they
 disagree.
 """
 
@@ -31,13 +31,13 @@ SHOWN = 24
 
 
 def sampling(loaded: Workspace) -> None:
-    """Draw the form that draws pictures from the model and stores them; stored ones are kept."""
+    """Draw the form that generates images and stores them; stored ones are kept."""
     folder = folder_of(
         plan_of(loaded.denoiser, steps=STEPS), attacks.FOLDER
-    )  # the extraction page finds the run, too
+    )  # the extraction page finds the run too
     stored = nearby.stored(folder)
     with st.expander(
-        "Draw pictures from the model",
+        "Generate images",
         icon=":material/brush:",
         expanded=not nearby.generations(loaded),
     ):
@@ -51,7 +51,7 @@ def sampling(loaded: Workspace) -> None:
         left = max(0, wanted - stored)
         st.caption(
             f"{seed_note}{left:,} to draw, {STEPS} network forwards each, with seeds 0 to "
-            f"{wanted - 1:,}; they are kept in {plain(folder)}."
+            f"{wanted - 1:,}; they are stored in {plain(folder)}."
         )
 
         def draw(progress: Progress) -> None:
@@ -64,7 +64,7 @@ def sampling(loaded: Workspace) -> None:
             draw,
             icon=":material/brush:",
             ask=True,
-            keeps="Stopping keeps what is drawn; drawing goes on from there.",
+            keeps="Images generated so far are kept; a later start continues from there.",
         ):
             st.rerun()
 
@@ -72,7 +72,7 @@ def sampling(loaded: Workspace) -> None:
 def pictures(
     images: ImageSet, places: Sequence[int], captions: Sequence[str], width: int = 64
 ) -> None:
-    """Draw small pictures in a row that wraps, each with a line below."""
+    """Draw small images in a row that wraps, each with a line below."""
     strip = st.container(horizontal=True, gap="small")
     for pixels, place, caption in zip(rgb(images.batch(places)), places, captions, strict=True):
         cell = strip.container(width=width + 24, gap=None)
@@ -81,7 +81,7 @@ def pictures(
 
 
 def two_measures(values: pd.DataFrame, key: str) -> tuple[str, str] | None:
-    """Draw the choice of two different measures; None where there are not two."""
+    """Draw the choice of two different measures; return None if there are fewer than two."""
     known = [name for name in MEASURES if values[name].nunique() > 1]
     if len(known) < 2:
         return None
@@ -111,7 +111,7 @@ def two_measures(values: pd.DataFrame, key: str) -> tuple[str, str] | None:
 def scatter_panel(
     loaded: Workspace, values: pd.DataFrame, order: pd.DataFrame, counts: np.ndarray
 ) -> None:
-    """Draw how far measures agree, and two against each other: selecting points opens the
+    """Draw how far measures agree, and two measures against each other; selected points show their
     images.
     """
     st.subheader("Do they agree?")
@@ -119,17 +119,17 @@ def scatter_panel(
     if len(agreement) < 2:
         st.caption("Two measures are needed.")
         return
-    with st.expander("Rank correlation of every two measures", icon=":material/grid_on:"):
+    with st.expander("Rank correlation of every pair of measures", icon=":material/grid_on:"):
         names = [MEASURES[str(name)].title for name in agreement]
         st.plotly_chart(
             literal(correlations(agreement.to_numpy(), names)),
             key="agreement",
             config=CONFIG,
-            alt="Spearman's rank correlation of every two measures, in their directions",
+            alt="Spearman's rank correlation of every pair of measures, in their directions",
         )
         st.caption(
-            "Spearman's rank correlation, each measure in its direction, over the images that both "
-            "have. 1 is the same order."
+            "Spearman's rank correlation, each measure in its direction, over the images that "
+            "have both. 1 means the same order."
         )
     chosen = two_measures(values, "scatter")
     if chosen is None:
@@ -137,7 +137,7 @@ def scatter_panel(
     one, other = chosen
     images = loaded.images
     groups = np.where(
-        images.held_out, "held out", np.where(counts > 0, "came back", "not seen to come back")
+        images.held_out, "held out", np.where(counts > 0, "reproduced", "not reproduced")
     )
     places = np.flatnonzero(values[[one, other]].notna().all(axis=1))
     axes = [f"{MEASURES[name].title}, {MEASURES[name].unit}" for name in chosen]
@@ -181,7 +181,7 @@ def scatter_panel(
         if st.button(
             f"Queue {len(picked):,} for the audit",
             icon=":material/playlist_add:",
-            help="On the audit page, under By hand.",
+            help="They appear on the audit page under By hand.",
         ):
             kept: list[str] = st.session_state.setdefault("by_hand", [])
             kept.extend(
@@ -208,7 +208,7 @@ def disagreement_panel(loaded: Workspace, values: pd.DataFrame, counts: np.ndarr
             for place in ends
             if (apart[place] > 0) == (high == one) and apart[place] != 0
         ]
-        marks = [" · came back" if counts[place] else "" for place in places]
+        marks = [" · reproduced" if counts[place] else "" for place in places]
         captions = [
             f"{float(order[high][place]):,.0f} / {float(order[low][place]):,.0f}{mark}"
             for place, mark in zip(places, marks, strict=True)
@@ -216,13 +216,13 @@ def disagreement_panel(loaded: Workspace, values: pd.DataFrame, counts: np.ndarr
         if places:
             pictures(loaded.images, places, captions)
     st.caption(
-        "Below each image: its rank by the measure that ranks it higher, then by the other, among "
-        f"the {len(order):,} images that both have."
+        "Below each image: its rank by the measure that ranks it higher, then by the other, "
+        f"among the {len(order):,} images that have both."
     )
 
 
 def missing_panel(loaded: Workspace, values: pd.DataFrame) -> None:
-    """Draw which measures some images lack, and a form to measure them."""
+    """Draw which measures are missing for some images, and a form to measure them."""
     total = len(loaded.images)
     missing = {
         name: total - int(values[name].count()) for name in MEASURES if values[name].count() < total
@@ -270,11 +270,11 @@ def missing_panel(loaded: Workspace, values: pd.DataFrame) -> None:
                 pass
 
         st.caption(
-            f"{measure.forwards(loaded.denoiser):,} network forwards an image. The images are "
+            f"{measure.forwards(loaded.denoiser):,} network forwards per image. The images are "
             "chosen at random among those without a value."
         )
         seconds = computed.seconds(loaded.denoiser, len(chosen) * measure.forwards(loaded.denoiser))
         if long_work(
-            "Measure them", seconds, work, ask=True, keeps="Stopping keeps the finished images."
+            "Measure them", seconds, work, ask=True, keeps="Finished images are kept if you stop."
         ):
             st.rerun()

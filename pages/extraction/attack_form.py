@@ -1,4 +1,4 @@
-"""A new attack: its settings, what it costs, running it."""
+"""A new attack: its settings, its cost, and running it."""
 
 import streamlit as st
 
@@ -23,9 +23,9 @@ METHOD = PAGE.one_of("method", list(METHODS), USUAL.method, words=TITLES.__getit
 
 
 def new_attack(loaded: Workspace) -> None:
-    """Draw the choice of an attack and what it costs, and run it.
+    """Draw the settings of an attack and its cost, and run it.
 
-    What is drawn is stored part by part; the same settings go on where they stopped.
+    Images are stored part by part as they are drawn; the same settings continue where they stopped.
     """
     with st.expander("New attack", icon=":material/play_arrow:"):
         try:
@@ -36,7 +36,8 @@ def new_attack(loaded: Workspace) -> None:
             return
         cost = downloads.duration(attacks.cost(loaded, settings))
         st.caption(
-            f"About {cost}. Stopping keeps what is drawn, and the same settings go on from there."
+            f"About {cost}. Images drawn so far are kept if you stop, and the same settings "
+            "continue from there."
         )
         row = st.container(horizontal=True)
         now = row.button("Start", type="primary", icon=":material/play_arrow:")
@@ -50,7 +51,7 @@ def new_attack(loaded: Workspace) -> None:
 
 
 def asked() -> AttackSettings:
-    """Draw the settings of an attack; return what they say. ValueError where they do not fit
+    """Draw the settings of an attack and return them. Raises ValueError if they do not fit
     together.
     """
     st.segmented_control(
@@ -69,9 +70,9 @@ def asked() -> AttackSettings:
 
 
 def run(loaded: Workspace, settings: AttackSettings) -> None:
-    """Run the attack and show what it draws; the page opens the run afterwards."""
+    """Run the attack and show the images it draws; afterwards the page opens the run."""
     bar = st.progress(0.0, "Starting")
-    st.button("Stop", icon=":material/stop:", help="What is drawn is kept.")
+    st.button("Stop", icon=":material/stop:", help="Images drawn so far are kept.")
     wall, folder = st.empty(), None
 
     def stages(stage: str) -> Progress:
@@ -83,7 +84,7 @@ def run(loaded: Workspace, settings: AttackSettings) -> None:
         for folder in attack_run(loaded.denoiser, settings, attacks.FOLDER, stages, roots=roots()):
             drawn = read_generations(folder).images
             pixels = to_pixels(drawn.batch(range(len(drawn))[-WALL:]))
-            wall.image(data_url(sheet(pixels, 32)), width="stretch", alt="The images drawn last")
+            wall.image(data_url(sheet(pixels, 32)), width="stretch", alt="The latest images")
     except (ValueError, OSError) as error:
         show_error(error)
         return

@@ -1,6 +1,4 @@
-"""What an attack drew: each generated image beside its nearest training images, one of them at
-large.
-"""
+"""The images an attack drew: each beside its nearest training images, and one of them enlarged."""
 
 import numpy as np
 import pandas as pd
@@ -35,8 +33,8 @@ SORTS = [
 def browse(
     loaded: Workspace, generations: Generations, table: pd.DataFrame, rule: Copies
 ) -> tuple[pd.DataFrame, str]:
-    """Draw the gallery of pairs with its filters, and the selected one at large; returns the rows
-    that pass the filters, and how many of how many that are.
+    """Draw the gallery of pairs with its filters, and the selected pair enlarged; return the rows
+    that pass the filters, and their number in words.
     """
     narrowed = narrow(table)
     known = [sort for sort in SORTS if sort.column in table and table[sort.column].notna().any()]
@@ -51,7 +49,9 @@ def browse(
     passing = rows.passing(query.where)
     said = f"{len(passing):,} of {len(table):,} generated images"
     if len(passing) < len(table):
-        st.caption(f"{said} pass the filters. The table and the downloads below hold these alone.")
+        st.caption(
+            f"{said} pass the filters. The table and the downloads below contain only these."
+        )
     left, right = st.columns([6, 5], gap="medium")
     with left:
         _gallery(loaded, generations, seen, rule)
@@ -64,7 +64,7 @@ def browse(
 
 
 def narrow(table: pd.DataFrame) -> pd.DataFrame:
-    """Draw the filters that only generated images have; returns the rows that pass them."""
+    """Draw the filters that only generated images have; return the rows that pass them."""
     row = st.container(horizontal=True, vertical_alignment="bottom")
     largest = max(0.05, float(np.ceil(table["distance"].max() * 20) / 20) if len(table) else 1.0)
     verdict = row.segmented_control("Verdict", VERDICT.options, key=VERDICT.key())
@@ -89,15 +89,16 @@ def narrow(table: pd.DataFrame) -> pd.DataFrame:
     if row.toggle(
         "One of each",
         key=ONCE.key(),
-        help="Of the generated images with the same nearest training image only the closest.",
+        help="Show only the closest of the generated images that share a nearest training image.",
     ):
         table = table.sort_values("distance", kind="stable").drop_duplicates("nearest")
     return table
 
 
 def chosen(loaded: Workspace, table: pd.DataFrame) -> str | None:
-    """The number of the generated image to show: the one in the address, as long as the session's
-    image is its nearest training image; otherwise the closest one to the session's image.
+    """Return the number of the generated image to show: the one in the address if the image
+    selected in the session is its nearest training image, otherwise the one closest to the selected
+    image.
     """
     asked, image = GENERATION.value(), selection.chosen()
     numbers = table["number"].astype(str)
@@ -109,7 +110,7 @@ def chosen(loaded: Workspace, table: pd.DataFrame) -> str | None:
 
 
 def choose(loaded: Workspace, number: int, nearest: int) -> None:
-    """Select a generated image by its number, and its nearest training image, by its place, in the
+    """Select a generated image by its number, and its nearest training image by its index for the
     whole session.
     """
     GENERATION.set(str(number))
@@ -117,7 +118,7 @@ def choose(loaded: Workspace, number: int, nearest: int) -> None:
 
 
 def _gallery(loaded: Workspace, generations: Generations, seen: Seen, rule: Copies) -> None:
-    """Draw the page's pairs; a click selects one."""
+    """Draw the pairs of the open page; a click selects one."""
     nearest = dict(zip(seen.table["number"], seen.table["nearest"], strict=True))
     cards = [_pair(loaded, generations, row, rule) for _, row in seen.table.iterrows()]
     with st.container(height=760, border=False):

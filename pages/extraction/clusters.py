@@ -1,4 +1,4 @@
-"""The clusters a run was led to: how tight they are, how well the classifier knows them under
+"""The clusters that guided a run: how tight they are, how well the classifier recognises them under
 noise, and what was drawn for each.
 """
 
@@ -17,12 +17,12 @@ from pages.session.messages import plain
 def cluster_browser(
     loaded: Workspace, generations: Generations, table: pd.DataFrame, copy: np.ndarray
 ) -> None:
-    """Draw the clusters of a run, and the generated images of one; `copy` (N,) says which are
+    """Draw the clusters of a run, and the generated images of one cluster; `copy` (N,) is True for
     copies.
     """
     surrogate = generations.manifest.get("surrogate")
     if surrogate is None:
-        st.info("These images were drawn without clusters.", icon=":material/info:")
+        st.info("These images were drawn without guidance by clusters.", icon=":material/info:")
         return
     settings, cohesion = surrogate["settings"], np.array(surrogate["cohesion"])
     st.caption(
@@ -51,7 +51,8 @@ def cluster_browser(
     )
     if known:
         right.caption(
-            f"More than twice chance up to σ = {known[-1]:g}; above, the guidance says little."
+            f"More than twice chance up to σ = {known[-1]:g}; above that, the guidance carries "
+            "little information."
         )
     labels = np.array(surrogate["labels"])
     lines = pd.DataFrame(
@@ -59,7 +60,7 @@ def cluster_browser(
             "cluster": np.arange(len(surrogate["kept"])),
             "cohesion": cohesion[surrogate["kept"]],
             "model samples": np.bincount(labels, minlength=len(surrogate["kept"])),
-            "led there": table.groupby("cluster")
+            "guided images": table.groupby("cluster")
             .size()
             .reindex(range(len(surrogate["kept"])), fill_value=0)
             .to_numpy(),
@@ -83,9 +84,9 @@ def cluster_browser(
     cluster = int(lines["cluster"].iloc[rows[0] if rows else 0])
     members = np.flatnonzero(table["cluster"].to_numpy() == cluster)
     st.text(
-        f"Cluster {cluster}: images that were led to it"
+        f"Cluster {cluster}: images guided towards it"
         if len(members)
-        else f"No image was led to cluster {cluster}."
+        else f"No image was guided towards cluster {cluster}."
     )
     if len(members):
         pictures = [enlarge(rgb(generations.images[int(place)]), 64) for place in members[:64]]

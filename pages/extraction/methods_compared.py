@@ -1,5 +1,5 @@
-"""Attacks side by side: copies and different images at equal generations and at equal cost, bands,
-and the curve over strength.
+"""Attacks side by side: copies and different images at equal numbers of generated images and at
+equal cost, bands, and the curve over strength.
 """
 
 from collections.abc import Mapping, Sequence
@@ -42,7 +42,7 @@ def comparison(
     threshold: float,
     matching: tuple[float, bool, str],
 ) -> None:
-    """The chosen run beside the other stored runs of this model."""
+    """Draw the chosen run beside the other stored runs of this model."""
     runs = attacks.stored_runs(loaded)
     manifests = {name: read_manifest(folder) for name, folder in runs.items()}
     titles = {attacks.title(manifest): name for name, manifest in manifests.items()}
@@ -54,7 +54,7 @@ def comparison(
     everyone, tables = [chosen], {chosen.name: table}
 
     def attack_of(title: str, folder: Path) -> Attack:
-        """Read a stored run and match it like the chosen one."""
+        """Read a stored run and match it in the same way as the chosen one."""
         found = attacks.generations_of(str(folder), attacks.stamp(folder))
         tables[title] = attacks.matches(loaded, found, training, *matching)
         copy = CRITERIA[criterion].holds(tables[title][criterion].to_numpy(), threshold)
@@ -78,13 +78,13 @@ def comparison(
         for attack in everyone
     ]
     fewest = min(len(attack.copy) for attack in everyone)
-    st.subheader(f"At {fewest:,} generations each")
+    st.subheader(f"At {fewest:,} generated images each")
     st.dataframe(
         _with_false_positives(
             compared(everyone, n=fewest), everyone, tables, criterion, threshold, fewest
         ),
         hide_index=True,
-        alt="Methods at equal numbers of generations",
+        alt="Methods at equal numbers of generated images",
         column_config=_COLUMNS,
     )
     known = [attack for attack in everyone if attack.forwards]
@@ -92,10 +92,11 @@ def comparison(
         budget = min(float(attack.evaluations()[-1]) for attack in known)
         st.subheader(f"At {budget:,.0f} network forwards each")
         st.caption(
-            "All costs are counted, in network forwards: the images a surrogate was fitted to and "
-            "their description; and, as timed on this device, its classifier's training and the "
-            "guidance steps. *Different images* are found by the guided generations alone, *with "
-            "model samples* by them and by the images the surrogate was fitted to."
+            "All costs are counted in network forwards: drawing and describing the model "
+            "samples that a surrogate was fitted to, and, as timed on this device, the training "
+            "of its classifier and the guidance steps. *Different images* counts what the "
+            "guided images copy, *with model samples* what they and the model samples copy "
+            "together."
         )
         st.dataframe(
             compared(known, forwards=budget),
@@ -112,7 +113,7 @@ def comparison(
             literal(_curves(by_count, "generations")),
             key="by-generations",
             config=CONFIG,
-            alt="Different training images found against generations",
+            alt="Different training images found against generated images",
         )
         right.plotly_chart(
             literal(_curves(by_cost, "network forwards")),
@@ -125,8 +126,8 @@ def comparison(
 
 
 def _own_images(attack: Attack, drawn: Sequence[Attack]) -> Tensor | None:
-    """What the images a surrogate was fitted to are copies of: the first of an unconditional run of
-    the same seed and steps; None where none is compared.
+    """Return what the model samples of a surrogate are copies of, from an unconditional run of the
+    same seed and steps; None if no such run is compared.
     """
     plan = attack.generations.plan
     if plan is None or attack.surrogate is None:
@@ -144,7 +145,7 @@ _COLUMNS = {
     "share": st.column_config.NumberColumn(
         "copies, share",
         format="percent",
-        help="Copies among the generations, with Wilson's 95% interval.",
+        help="Copies among the generated images, with Wilson's 95% interval.",
     ),
     "share from": st.column_config.NumberColumn(format="percent"),
     "share to": st.column_config.NumberColumn(format="percent"),
@@ -153,15 +154,16 @@ _COLUMNS = {
     ),
     "with own images": st.column_config.NumberColumn(
         "with model samples",
-        help="Different images among these generations and the images the surrogate was fitted "
-        "to, which it is charged for. Empty where that unconditional run is not compared.",
+        help="Different images copied by these generated images and by the model samples, whose "
+        "cost is included. Empty if the unconditional run with those samples is not "
+        "compared.",
     ),
     "unique from": st.column_config.NumberColumn(format="%.0f"),
     "unique to": st.column_config.NumberColumn(format="%.0f"),
     "network forwards": st.column_config.NumberColumn(format="localized"),
     HELD_OUT_RATE: st.column_config.TextColumn(
-        help="Generations the same test calls copies of images the model never saw: its false "
-        "positives. At most: with 95% confidence, one-sided.",
+        help="Generated images that the same test calls copies of images the model was not "
+        "trained on: its false positives. At most: with 95% confidence, one-sided.",
     ),
 }
 
@@ -174,7 +176,9 @@ def _with_false_positives(
     threshold: float,
     n: int,
 ) -> pd.DataFrame:
-    """Add how many of the first n generations the same test calls copies of held-out images."""
+    """Add how many of the first n generated images the same test calls copies of held-out
+    images.
+    """
     wrong = [
         attacks.false_positives(tables[attack.name], criterion, threshold) for attack in everyone
     ]
@@ -201,7 +205,9 @@ def _curves(lines: Mapping[str, tuple[np.ndarray, np.ndarray]], axis: str) -> go
     return figure
 
 
-@st.cache_data(max_entries=64, show_spinner="Comparing every generation with every training image")
+@st.cache_data(
+    max_entries=64, show_spinner="Comparing every generated image with every training image"
+)
 def _scores(
     run: str,
     training: str,
@@ -234,7 +240,7 @@ def _scores(
 
 
 def _bands(everyone: Sequence[Attack], training: TrainingSet, n: int) -> None:
-    """AMS and UMS in three bands whose ends can be moved."""
+    """Draw AMS and UMS in three bands with adjustable ends."""
     st.subheader("AMS and UMS")
     row = st.container(horizontal=True, vertical_alignment="bottom")
     kind = row.segmented_control(
@@ -255,11 +261,11 @@ def _bands(everyone: Sequence[Attack], training: TrainingSet, n: int) -> None:
     cumulative = row.toggle(
         "Cumulative",
         key="cumulative",
-        help="Each band from distance zero. The paper's bands are disjoint: a near copy is not in "
-        "the low band.",
+        help="Each band starts at distance zero. The paper's bands are disjoint: a near copy is "
+        "not in the low band.",
     )
     if not 0 < cuts[0] < cuts[1] < cuts[2]:
-        st.error("The ends of the bands must rise.", icon=":material/error:")
+        st.error("The ends of the bands must be in ascending order.", icon=":material/error:")
         return
     lines = []
     for attack in everyone:
@@ -297,16 +303,16 @@ def _bands(everyone: Sequence[Attack], training: TrainingSet, n: int) -> None:
         column_config=percent,
     )
     st.caption(
-        f"From the first {n:,} generations of each. AMS: the share of generations whose best "
-        "match lies in the band. UMS: different training images matched in the band, best match "
-        "or not, over the number of generations; "
-        "it can exceed AMS, and depends on that number. Near-duplicates are not merged here: "
-        "these are the paper's literal formulas."
+        f"From the first {n:,} generated images of each run. AMS: the share of generated images "
+        "whose best match lies in the band. UMS: the number of different training images "
+        "matched in the band, by any match, over the number of generated images; it can exceed "
+        "AMS, and depends on that number. Near-duplicates are not merged here: these are the "
+        "formulas of the paper."
     )
 
 
 def _strengths(loaded: Workspace) -> None:
-    """The curve over strength: the bundled sweep for the demo."""
+    """Draw the curve over strength: the bundled sweep, for the demo."""
     file = attacks.BUNDLED_RUNS / "strengths.csv"
     if loaded.sources.model != "demo" or not file.exists():
         return
@@ -343,6 +349,6 @@ def _strengths(loaded: Workspace) -> None:
         alt="Share of copies over the strength of the guidance",
     )
     st.caption(
-        "Bundled: the same starting noise at every strength, 0 being unconditional. Copies by the "
-        "ratio test below 1/3, near-duplicates merged; 95% intervals."
+        "Bundled: the same starting noise at every strength; 0 is unconditional. Copies by a "
+        "ratio below 1/3, near-duplicates merged; 95% intervals."
     )

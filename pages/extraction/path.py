@@ -1,4 +1,4 @@
-"""The path of a generated image, and which training image an ideal memoriser would make of it."""
+"""The path of a generated image, and which training image an ideal memoriser would turn it into."""
 
 import json
 from typing import Any
@@ -20,7 +20,7 @@ KEPT = 32  # paths kept in a session
 
 
 def path(loaded: Workspace, generations: Generations, row: pd.Series) -> None:
-    """Draw how a generated image came about, level by level, if its path can be drawn again."""
+    """Draw the path of a generated image level by level, if it can be computed again."""
     st.subheader("Its path")
     plan = generations.plan
     if plan is None:
@@ -31,8 +31,8 @@ def path(loaded: Workspace, generations: Generations, row: pd.Series) -> None:
         surrogate = stored_runs.surrogate_of(loaded, generations.manifest)
         if surrogate is None:
             st.caption(
-                "The classifier that guided this run is not stored, so its path cannot be drawn "
-                "again. Fit it again with a new attack of the same settings."
+                "The classifier that guided this run is not stored, so the path cannot be "
+                "computed again. Fit it again by a new attack with the same settings."
             )
             return
     number = int(row["number"])
@@ -60,15 +60,15 @@ def path(loaded: Workspace, generations: Generations, row: pd.Series) -> None:
         key="path",
         alt=f"The path of generated image {number}",
     )
-    with st.expander("What the weights are", icon=":material/function:"):
+    with st.expander("What the weights mean", icon=":material/function:"):
         _explained()
 
 
 def _drawn_again(
     loaded: Workspace, generations: Generations, number: int, surrogate: Surrogate | None
 ) -> Trajectory | None:
-    """The path of a generated image, kept in the session; None where it was not drawn to
-    the end.
+    """Return the path of a generated image, kept in the session; None if the visitor stopped its
+    computation.
     """
     plan, images = generations.plan, loaded.images
     assert plan is not None
@@ -99,7 +99,7 @@ def _drawn_again(
             kept.pop(next(iter(kept)))
 
     seconds = computed.seconds(loaded.denoiser, int(plan.steps * 1.2)) + len(members) / 2e4
-    return kept[key] if long_work("Draw its path again", seconds, draw) else None
+    return kept[key] if long_work("Compute its path again", seconds, draw) else None
 
 
 def _explained() -> None:
@@ -109,9 +109,9 @@ def _explained() -> None:
     )
     st.markdown(
         "The posterior of an ideal memoriser of the training images (n_i copies of image i), "
-        "given the noisy state y. It is exact, but it is not the model's: a model that "
-        "generalises goes elsewhere. The path commits at the noise level from which one image "
-        "has 90% of the weight to the end. As the noise goes to zero, every path commits to its "
-        "nearest training image. A copy is a path that commits at a high noise level and ends "
-        "there."
+        "given the noisy state y. It is exact, but it is not the posterior of the model: a "
+        "model that generalises ends elsewhere. The path commits at the noise level from which "
+        "one image has 90% of the weight to the end. As the noise goes to zero, every path "
+        "commits to its nearest training image. A copy is a path that commits at a high noise "
+        "level and ends there."
     )

@@ -1,4 +1,4 @@
-"""Any picture, compared with the training images and the generated ones."""
+"""A search: any picture compared with the training images and the generated images."""
 
 import streamlit as st
 
@@ -11,7 +11,7 @@ from pages.ranking.facts import short
 from pages.ranking.view import uploaded
 from pages.session.messages import plain
 
-SHOWN, SIDE = 8, 96  # pictures in a row; pixels of each
+SHOWN, SIDE = 8, 96  # pictures in a row, and the width of each in pixels
 
 
 def search(
@@ -39,7 +39,7 @@ def search(
     st.image(
         data_url(enlarge(rgb(query), SIDE)),
         caption="the picture",
-        alt="The picture that is searched for",
+        alt="The picture to search for",
     )
     pools = {
         "Nearest training images": loaded.images.subset(members),

@@ -1,4 +1,4 @@
-"""The table of generated images, with its downloads and where it comes from."""
+"""The table of generated images, with its downloads and provenance."""
 
 import io
 import json
@@ -34,8 +34,8 @@ def table_and_exports(
     said: str,
     rule: Copies,
 ) -> None:
-    """Draw the rows that pass the filters, which `said` counts, measuring those that are not, the
-    downloads, and where everything comes from. `name` is the run's.
+    """Draw the rows that pass the filters (`said` gives their number in words), the measuring of
+    those not measured yet, the downloads, and the provenance. `name` is that of the run.
     """
     st.subheader("Table")
     if table.empty:
@@ -71,13 +71,13 @@ def table_and_exports(
         icon=":material/download:",
         on_click="ignore",
     )
-    with st.expander("Where this comes from", icon=":material/function:"):
+    with st.expander("Provenance", icon=":material/function:"):
         told = {key: value for key, value in generations.manifest.items() if key != "surrogate"}
         st.json(json.dumps({**details, "run": told}), expanded=False)
 
 
 def _measure_missing(loaded: Workspace, generations: Generations, table: pd.DataFrame) -> None:
-    """Draw what measuring growth and K_1 of the rest takes, and measure them."""
+    """Draw the cost of measuring growth and K_1 of the remaining images, and measure them."""
     measures = [MEASURES[name] for name in attacks.MEASURED.values()]
     missing = table[table[list(attacks.MEASURED)].isna().any(axis=1)]
     if missing.empty:
@@ -103,13 +103,13 @@ def _measure_missing(loaded: Workspace, generations: Generations, table: pd.Data
         computed.seconds(loaded.denoiser, len(missing) * forwards),
         measure,
         ask=True,
-        keeps="Stopping keeps the finished images.",
+        keeps="Finished images are kept if you stop.",
     ):
         st.rerun()
 
 
 def _zip(generations: Generations, table: pd.DataFrame, details: dict[str, Any]) -> bytes:
-    """The generated images of the table as PNGs, the table, and where it comes from."""
+    """Return a zip of the generated images in the table as PNGs, the table, and its provenance."""
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w") as archive:
         archive.writestr("table.csv", csv(table))

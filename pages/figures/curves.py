@@ -10,7 +10,7 @@ from pages.figures.style import GREY, GROUP_COLOURS, LEGEND
 
 
 def add_band(figure: go.Figure, x: np.ndarray, curves: np.ndarray, name: str) -> None:
-    """The middle 80% of many curves (N, len(x)), in grey behind the others."""
+    """Return the middle 80% of many curves (N, len(x)), drawn in grey behind the others."""
     low, high = np.quantile(curves, [0.1, 0.9], axis=0)
     figure.add_trace(
         go.Scatter(x=x, y=low, mode="lines", line={"width": 0}, hoverinfo="skip", showlegend=False)
@@ -34,10 +34,10 @@ def growth_curve(
     ceiling: int | None,
     band: tuple[str, np.ndarray, np.ndarray] | None = None,
 ) -> go.Figure:
-    """Growth accumulated up to each noise level, for each named (noise levels (T + 1,), curve
-    (T,)).
+    """Draw growth accumulated up to each noise level, for each named pair (noise levels (T + 1,),
+    curve (T,)).
 
-    `ceiling` is the dimension, for the line of an isolated point; `band` is (name, noise levels,
+    `ceiling` is the dimension d, for the line of an isolated point; `band` is (name, noise levels,
     curves (N, T)).
     """
     figure = go.Figure()
@@ -77,7 +77,7 @@ def growth_curve(
 def return_curve(
     sigmas: np.ndarray, shares: np.ndarray, band: tuple[str, np.ndarray, np.ndarray] | None
 ) -> go.Figure:
-    """Share of redraws that return to the image against the noise level; `band` as in
+    """Draw the share of redraws that return to the image against the noise level; `band` as in
     `growth_curve`.
     """
     figure = go.Figure()
@@ -89,7 +89,7 @@ def return_curve(
     )
     figure.update_xaxes(
         type="log",
-        title="noise level σ it was redrawn from",
+        title="noise level σ of the redraw",
         tickvals=sigmas,
         ticktext=[f"{sigma:g}" for sigma in sigmas],
     )
@@ -99,7 +99,7 @@ def return_curve(
 
 
 def frame_curve(times: np.ndarray, lengths: np.ndarray, volume: np.ndarray) -> go.Figure:
-    """Growth of a frame over the paper's time: the published sum and the true volume."""
+    """Draw the growth of a frame over the paper's time: the published sum and the true volume."""
     figure = go.Figure()
     for name, curve, tint in (
         ("sum of log lengths", lengths, GROUP_COLOURS[0]),
@@ -121,7 +121,7 @@ def statistic_curves(
     band: tuple[str, np.ndarray, np.ndarray] | None,
     axis: str,
 ) -> go.Figure:
-    """A statistic against noise level, a line for each p; `band` as in `growth_curve`."""
+    """Draw a statistic against noise level, one line per p; `band` as in `growth_curve`."""
     figure = go.Figure()
     if band is not None:
         add_band(figure, band[1], band[2], band[0])
@@ -141,7 +141,7 @@ def statistic_curves(
 def radius_curves(
     radii: np.ndarray, curves: Mapping[str, Sequence[float]], axis: str, log: bool
 ) -> go.Figure:
-    """A number against the radius of the sphere in units of sigma sqrt(d), a line for each p."""
+    """Draw a number against the radius of the sphere in units of sigma sqrt(d), one line per p."""
     figure = statistic_curves(radii, curves, 1.0, None, axis)
     figure.update_xaxes(title="radius of the sphere, in units of σ√d")
     figure.update_yaxes(type="log" if log else "linear")
@@ -149,8 +149,8 @@ def radius_curves(
 
 
 def agreement_by_cost(table: pd.DataFrame) -> go.Figure:
-    """Rank correlation with a long run against network forwards an image, a line for each number of
-    probes.
+    """Draw rank correlation with a long run against network forwards per image, one line per number
+    of probes.
     """
     figure = go.Figure()
     for tint, (probes, part) in zip(GROUP_COLOURS, table.groupby("probes"), strict=False):
@@ -167,7 +167,7 @@ def agreement_by_cost(table: pd.DataFrame) -> go.Figure:
             )
         )
     figure.add_vline(40, line_dash="dot", line_color=GREY)
-    figure.update_xaxes(type="log", title="network forwards an image", tickvals=[10, 20, 40, 80])
+    figure.update_xaxes(type="log", title="network forwards per image", tickvals=[10, 20, 40, 80])
     figure.update_yaxes(title="rank correlation with the long run")
     figure.update_layout(height=320, margin={"l": 0, "r": 0, "t": 10, "b": 0})
     return figure

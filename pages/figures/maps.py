@@ -1,4 +1,4 @@
-"""Figures of maps: several in one range, and one along the checkpoints of a training."""
+"""Figures of maps: several in one colour range, and one along the checkpoints of a training run."""
 
 from collections.abc import Mapping, Sequence
 
@@ -17,7 +17,9 @@ def maps_in_a_row(
     unit: str,
     signed: Sequence[str] = (),
 ) -> go.Figure:
-    """Maps side by side in one range; those named in `signed` have one of their own, around 0."""
+    """Draw maps side by side in one colour range; those named in `signed` share another,
+    around 0.
+    """
     figure = make_subplots(1, len(titled), subplot_titles=list(titled), horizontal_spacing=0.07)
     for column, (name, heat) in enumerate(titled.items(), 1):
         low, high = colour_range(heat, True) if name in signed else limits
@@ -50,10 +52,10 @@ def over_training(
     band: np.ndarray | None,
     onset: int | None,
 ) -> go.Figure:
-    """An image's value (T,) and map (T, H, W) at every checkpoint, with a slider that acts in the
-    browser.
+    """Draw an image's value (T,) and map (T, H, W) at every checkpoint, with a slider that works in
+    the browser.
 
-    `band` (N, T) are the held-out images' values; `onset` is the checkpoint to mark.
+    `band` (N, T) are values of held-out images; `onset` is the checkpoint to mark.
     """
     figure = make_subplots(
         1, 2, column_widths=[0.62, 0.38], horizontal_spacing=0.08, subplot_titles=("Value", "Map")

@@ -10,13 +10,13 @@ from PIL import Image
 
 from memlib.images import to_pixels
 
-THUMBNAIL, LARGEST = 64, 256  # pixels of a side
+THUMBNAIL, LARGEST = 64, 256  # pixels on a side
 SEQUENTIAL = "Magma"  # brighter is more memorised, on every page
-DIVERGING = "RdBu"  # reversed below: red is more than the reference, blue less
+DIVERGING = "RdBu"  # used reversed: red is more than the reference, blue is less
 
 
 def _table(name: str) -> np.ndarray:
-    """The colour scale as 256 RGB rows."""
+    """Return the colour scale as 256 RGB rows."""
     colours = plotly.colors.sample_colorscale(name, np.linspace(0, 1, 256), colortype="tuple")
     return (np.asarray(colours) * 255).round().astype(np.uint8)
 
@@ -25,8 +25,8 @@ SEQUENTIAL_TABLE, DIVERGING_TABLE = _table(SEQUENTIAL), _table(DIVERGING)[::-1]
 
 
 def _for_plotly(table: np.ndarray) -> list:
-    """As rgb(): Streamlit's theme takes some hex colours, Magma's darkest among them, for
-    placeholders of its own.
+    """Return the colour scale as rgb(): Streamlit's theme treats some hex colours, such as the
+    darkest of Magma, as placeholders.
     """
     return [[place / 255, "rgb({},{},{})".format(*table[place])] for place in range(0, 256, 17)]
 
@@ -35,8 +35,8 @@ COLOUR_SCALE, SIGNED_SCALE = _for_plotly(SEQUENTIAL_TABLE), _for_plotly(DIVERGIN
 
 
 def colour(maps: np.ndarray, low: float, high: float, signed: bool = False) -> np.ndarray:
-    """Maps (..., H, W) as uint8 RGB (..., H, W, 3) between low and high, on the diverging scale
-    where `signed`.
+    """Colour maps (..., H, W) as uint8 RGB (..., H, W, 3) between low and high, on the diverging
+    scale if `signed`.
     """
     share = np.clip((maps - low) / max(high - low, 1e-12), 0, 1)
     return (DIVERGING_TABLE if signed else SEQUENTIAL_TABLE)[
@@ -45,8 +45,8 @@ def colour(maps: np.ndarray, low: float, high: float, signed: bool = False) -> n
 
 
 def colour_range(maps: np.ndarray, signed: bool = False) -> tuple[float, float]:
-    """Limits for maps that are compared: all but the extreme hundredths of the pixels, around 0
-    where signed.
+    """Return limits for maps that are compared: the 1% and 99% quantiles of the pixels, symmetric
+    around 0 if signed.
     """
     low, high = np.nanquantile(maps, [0.01, 0.99])
     reach = max(abs(low), abs(high))
@@ -54,8 +54,8 @@ def colour_range(maps: np.ndarray, signed: bool = False) -> tuple[float, float]:
 
 
 def coarse(maps: np.ndarray, most: int = 64) -> np.ndarray:
-    """Maps (..., H, W) averaged over the smallest blocks that leave at most `most` rows and
-    columns.
+    """Average maps (..., H, W) over the smallest blocks that leave at most `most` rows
+    and columns.
     """
     height, width = maps.shape[-2:]
     block = -(-max(height, width) // most)
@@ -66,8 +66,8 @@ def coarse(maps: np.ndarray, most: int = 64) -> np.ndarray:
 
 
 def framed(pixels: np.ndarray, marked: np.ndarray, width: int = 1) -> np.ndarray:
-    """uint8 pictures (N, H, W, 3) with a border, in the accent colour where `marked` (N,), grey
-    elsewhere.
+    """Draw a border around uint8 pictures (N, H, W, 3), in the accent colour where `marked` (N,),
+    grey elsewhere.
     """
     tints = np.where(
         marked[:, None, None, None],
@@ -82,7 +82,7 @@ def framed(pixels: np.ndarray, marked: np.ndarray, width: int = 1) -> np.ndarray
 
 
 def rgb(image: object) -> np.ndarray:
-    """An image tensor (C, H, W) in [-1, 1] as uint8 (H, W, 3)."""
+    """Return an image tensor (C, H, W) in [-1, 1] as uint8 (H, W, 3)."""
     pixels = to_pixels(image)  # type: ignore[arg-type]
     return np.repeat(pixels, 3, axis=-1) if pixels.shape[-1] == 1 else pixels
 
@@ -94,7 +94,7 @@ def enlarge(pixels: np.ndarray, width: int) -> np.ndarray:
 
 
 def sheet(pictures: np.ndarray, columns: int) -> np.ndarray:
-    """Pictures (N, H, W, 3) uint8 in one, row by row."""
+    """Arrange pictures (N, H, W, 3) uint8 in one, row by row."""
     count, height, width, _ = pictures.shape
     rows = -(-count // columns)
     padded = np.zeros((rows * columns, height, width, 3), np.uint8)
@@ -107,8 +107,8 @@ def sheet(pictures: np.ndarray, columns: int) -> np.ndarray:
 
 
 def data_url(pixels: np.ndarray, format: Literal["PNG", "WEBP"] = "PNG") -> str:
-    """A uint8 picture without loss; WebP at its quickest takes a quarter of PNG's time, which
-    counts for thousands of them.
+    """Encode a uint8 picture without loss; WebP at its fastest takes a quarter of the time of PNG,
+    which matters for thousands of pictures.
     """
     stream = io.BytesIO()
     Image.fromarray(pixels).save(
@@ -120,19 +120,21 @@ def data_url(pixels: np.ndarray, format: Literal["PNG", "WEBP"] = "PNG") -> str:
 
 
 def thumbnail(pixels: np.ndarray) -> str:
-    """A small picture as a data URL: whole pixels repeated in the browser, larger ones averaged
+    """Return a small picture as a data URL, to be enlarged in the browser; larger ones are averaged
     over blocks.
     """
     return data_url(reduced(pixels, THUMBNAIL))
 
 
 def enlarged(pixels: np.ndarray, width: int = THUMBNAIL) -> str:
-    """The same enlarged by a whole factor beforehand, for where the browser would smooth it."""
+    """Return the same enlarged by a whole factor beforehand, for places where the browser would
+    smooth it.
+    """
     return data_url(enlarge(reduced(pixels, width), width))
 
 
 def reduced(pixels: np.ndarray, most: int = LARGEST) -> np.ndarray:
-    """Pixels (H, W, 3) averaged over blocks where a side is longer than `most`."""
+    """Average pixels (H, W, 3) over blocks if a side is longer than `most`."""
     if max(pixels.shape[:2]) <= most:
         return pixels
     return (

@@ -1,4 +1,4 @@
-"""Figures of how well measures separate, what they cost and how they agree."""
+"""Figures of how well measures separate images, what they cost and how well they agree."""
 
 from collections.abc import Mapping, Sequence
 
@@ -14,8 +14,8 @@ LEGEND_LINE = 20  # pixels
 
 
 def roc_curves(curves: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> go.Figure:
-    """A curve for each named (values, values of the others), bigger being positive; the names stand
-    below the curves.
+    """Draw a ROC curve for each named pair (values, values of the others), bigger is positive; the
+    names are below the curves.
     """
     figure = go.Figure()
     for tint, (name, sides) in zip(GROUP_COLOURS, curves.items(), strict=False):
@@ -51,9 +51,9 @@ def roc_curves(curves: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> go.Figure
 
 
 def auc_against_cost(table: pd.DataFrame) -> go.Figure:
-    """AUC with its interval against network forwards an image."""
+    """Draw the AUC with its interval against network forwards per image."""
     figure = go.Figure()
-    spread = np.random.default_rng(0).uniform(0.93, 1.07, len(table))  # many cost the same
+    spread = np.random.default_rng(0).uniform(0.93, 1.07, len(table))  # of points with equal costs
     figure.add_trace(
         go.Scatter(
             x=table["forwards"] * spread,
@@ -77,7 +77,7 @@ def auc_against_cost(table: pd.DataFrame) -> go.Figure:
     ticks = sorted(set(table["forwards"]))
     figure.update_xaxes(
         type="log",
-        title="network forwards an image",
+        title="network forwards per image",
         tickvals=ticks,
         ticktext=[f"{one:,}" for one in ticks],
     )
@@ -87,7 +87,7 @@ def auc_against_cost(table: pd.DataFrame) -> go.Figure:
 
 
 def correlations(matrix: np.ndarray, names: Sequence[str]) -> go.Figure:
-    """A matrix of correlations, around 0."""
+    """Draw a matrix of correlations with colours around 0."""
     figure = go.Figure(
         go.Heatmap(
             z=matrix,

@@ -10,7 +10,7 @@ from pages.figures.style import GREY, GROUP_COLOURS, LEGEND, group_colours
 
 
 def histogram(table: pd.DataFrame, group: str | None, marked: float, axis: str) -> go.Figure:
-    """How the values are spread, by group, with the selected image marked."""
+    """Draw the distribution of the values by group, with the selected image marked."""
     figure = go.Figure()
     edges = np.histogram_bin_edges(table["value"], 40)
     bins = {"start": edges[0], "end": edges[-1] + 1e-9, "size": edges[1] - edges[0]}
@@ -37,8 +37,8 @@ def histogram(table: pd.DataFrame, group: str | None, marked: float, axis: str) 
 
 
 def counted_histogram(bins: pd.DataFrame, axis: str, selected: float | None = None) -> go.Figure:
-    """A histogram that was counted elsewhere: columns low, high, count; with the selected image
-    marked.
+    """Draw a histogram from its counts (columns low, high, count), with the selected
+    image marked.
     """
     figure = go.Figure(
         go.Bar(
@@ -57,15 +57,15 @@ def counted_histogram(bins: pd.DataFrame, axis: str, selected: float | None = No
 
 
 def dose_response(table: pd.DataFrame, axis: str) -> go.Figure:
-    """Every image's value against how often it stands in the training set, with the median of each
-    count.
+    """Draw every image's value against its number of copies in the training set, with the median
+    for each number.
     """
     copies = np.sort(table["copies"].unique())
     place = {count: spot for spot, count in enumerate(copies)}
     figure = go.Figure()
     jitter = np.random.default_rng(0).uniform(
         -0.25, 0.25, len(table)
-    )  # only so that dots do not hide each other
+    )  # jitter, so that dots do not hide each other
     figure.add_trace(
         go.Scatter(
             x=table["copies"].map(place) + jitter,
@@ -102,7 +102,7 @@ def dose_response(table: pd.DataFrame, axis: str) -> go.Figure:
 def against_control(
     table: pd.DataFrame, control: str, axis: str, control_axis: str, digits: str = ",.0f"
 ) -> go.Figure:
-    """Every image's value against a control, by group."""
+    """Draw every image's value against a control, by group."""
     figure = go.Figure()
     groups = sorted(table["group"].unique()) if "group" in table else ["all"]
     for name, tint in group_colours(groups).items():
@@ -127,8 +127,8 @@ def against_control(
 def against_count(
     values: pd.Series, counts: np.ndarray, names: Sequence[str], trained: np.ndarray, axis: str
 ) -> go.Figure:
-    """The value of every image that has one against how often it came back, with the median of each
-    count's rung.
+    """Draw the value of every image that has one against how often it was reproduced, with the
+    median of each range of counts.
     """
     rungs = np.array([0, 1, 2, 4, 8, 16, 32, 64])
     known = np.flatnonzero(values.notna())
@@ -167,7 +167,7 @@ def against_count(
         | {7: "64 and more"}
     )
     figure.update_xaxes(
-        title="times it came back", tickvals=found, ticktext=[labels[rung] for rung in found]
+        title="times reproduced", tickvals=found, ticktext=[labels[rung] for rung in found]
     )
     figure.update_yaxes(title=axis)
     figure.update_layout(height=300, margin={"l": 0, "r": 0, "t": 10, "b": 0})
@@ -183,7 +183,9 @@ def paired_values(
     axis: str,
     other_axis: str,
 ) -> go.Figure:
-    """Two measures of the images at `places`, by group; customdata is the place of an image."""
+    """Draw two measures of the images at `places`, by group; customdata is the place of
+    an image.
+    """
     figure = go.Figure()
     for name, tint in group_colours(sorted(set(groups.tolist()))).items():
         part = places[groups[places] == name]

@@ -1,4 +1,4 @@
-"""One style for every figure: colours, the legend, what the tool bar offers, text as text."""
+"""One style for every figure: colours, legend, tool bar, and text shown literally."""
 
 import html
 from collections.abc import Callable
@@ -8,7 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
-GREY = "#8a8696"  # seen on light and dark
+GREY = "#8a8696"  # visible on light and dark backgrounds
 GROUP_COLOURS = ("#a63a8c", "#e0704f", "#4a8fa8", GREY, "#5a8f62", "#c9a13b")
 LEGEND = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0}
 CONFIG = {
@@ -20,12 +20,12 @@ TEXTS = {"name", "text", "hovertext", "ticktext", "title", "label", "prefix", "x
 
 
 def literal(figure: go.Figure | Callable[[], go.Figure], key: tuple = ()) -> Any:
-    """Return a figure whose every text is drawn as it is written.
+    """Return a figure in which all text is shown as it is written.
 
     Plotly reads <b>, <a href=...> and &amp; in names, labels and titles, and names come from
     outside. Every figure is drawn through here; only templates of the hover text are left as they
-    are. Where `figure` makes one, it does so once a process for each `key`, which names all
-    that it depends on: what says the same as before is not drawn again.
+    are. If `figure` is a function, it is called once per process for each `key`, which names
+    everything the figure depends on.
     """
     if not isinstance(figure, go.Figure):
         return _kept(key, figure)
@@ -34,7 +34,7 @@ def literal(figure: go.Figure | Callable[[], go.Figure], key: tuple = ()) -> Any
 
 @st.cache_resource(max_entries=64, show_spinner=False)
 def _kept(key: tuple, _make: Callable[[], go.Figure]) -> go.Figure:
-    return go.Figure(literal(_make()))  # which Streamlit need not check again
+    return go.Figure(literal(_make()))  # so that Streamlit does not check it again
 
 
 def _literal(part: Any, name: str) -> Any:
