@@ -1,4 +1,4 @@
-"""The fields that take a while: exact over discs and along the flow, and their estimates."""
+"""The slow fields: exact over discs and along the flow, and their estimates."""
 
 import io
 import json
@@ -17,7 +17,7 @@ Fields = dict[str, np.ndarray]
 def estimate(text: str, chosen: Settings, below: DeltaGenerator | None = None) -> Fields:
     """Compute the fields level by level, so that a newer landscape can interrupt.
 
-    Signs are turned so that a peak is positive. Progress is drawn in `below`.
+    Signs are flipped so that a peak is positive. Progress is drawn in `below`.
     """
     powers, directions, seed = chosen.powers, chosen.directions, chosen.seed
     discs = []

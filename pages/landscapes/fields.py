@@ -1,4 +1,6 @@
-"""What the page computes, cached by plain values: fields on a grid, a probed point, the flow."""
+"""What the page computes, cached by plain values: fields on a grid, numbers at the probe,
+the flow.
+"""
 
 import math
 
@@ -18,7 +20,7 @@ PER_LEVEL, PARTICLES = 8, 120  # frames of the flow between two levels
 
 @st.cache_data(max_entries=32, show_spinner=False)
 def exact_fields(text: str, powers: tuple[float, ...]) -> dict[str, np.ndarray]:
-    """What costs next to nothing: log density, score, p-Laplacian at the points."""
+    """Return the cheap fields: log density, score and p-Laplacian at the points."""
     landscape, points = land.mixture(land.parse_modes(text)), land.grid(SIZE)
     return {
         "log_density": land.log_density(landscape, points, LEVELS).numpy(),
@@ -31,7 +33,9 @@ def exact_fields(text: str, powers: tuple[float, ...]) -> dict[str, np.ndarray]:
 def disc_fields(
     text: str, level: float, radius: float, powers: tuple[float, ...], directions: int, seed: int
 ) -> tuple[np.ndarray, ...]:
-    """The p-Laplacian over the disc at one level: exact, estimated, standard error, each (P, M)."""
+    """Return the p-Laplacian over the disc at one level: exact, estimated, standard error, each (P,
+    M).
+    """
     landscape, points = land.mixture(land.parse_modes(text)), land.grid(SIZE)
     exact = land.disc_averages(landscape, points, [level], [radius], powers)
     estimate, error = land.estimated_averages(
@@ -42,7 +46,7 @@ def disc_fields(
 
 @st.cache_data(max_entries=32, show_spinner=False)
 def growth_fields(text: str, probes: int, seed: int) -> tuple[np.ndarray, ...]:
-    """Log growth up to each level: exact, estimated, standard error, each (L, M)."""
+    """Return log growth up to each level: exact, estimated, standard error, each (L, M)."""
     landscape, points = land.mixture(land.parse_modes(text)), land.grid(SIZE)
     exact, _ = land.growth(landscape, points, LEVELS)
     estimate, error, _ = land.estimated_growth(landscape, points, LEVELS, probes=probes, seed=seed)
@@ -60,8 +64,8 @@ def probe_rows(
     probes: int,
     seed: int,
 ) -> tuple[np.ndarray, np.ndarray, list[list[list[list[str]]]]]:
-    """Eigenvalues and eigenvectors of the Hessian at each level, and every quantity at the point as
-    text, [p][level].
+    """Return eigenvalues and eigenvectors of the Hessian at each level, and every quantity at the
+    point as text, [p][level].
     """
     landscape = land.mixture(land.parse_modes(text))
     point = torch.tensor([x, y], dtype=torch.float64).view(1, 1, 1, 2)
@@ -167,7 +171,7 @@ def probe_rows(
 
 
 def number(value: float | Tensor) -> str:
-    """Four digits and a true minus sign."""
+    """Write four digits and a typographic minus sign."""
     return f"{float(value):.4g}".replace("-", "−")
 
 
@@ -176,7 +180,7 @@ def plus_minus(value: float, error: float) -> str:
 
 
 def fine_levels() -> Tensor:
-    """The levels of the flow's frames."""
+    """Return the noise levels of the flow's frames."""
     count = (len(LEVELS) - 1) * PER_LEVEL
     return torch.linspace(
         math.log(LEVELS[0]), math.log(LEVELS[-1]), count + 1, dtype=torch.float64
@@ -185,8 +189,8 @@ def fine_levels() -> Tensor:
 
 @st.cache_data(max_entries=32, show_spinner=False)
 def flow_paths(text: str, x: float, y: float, side: float, seed: int) -> Flow:
-    """Particles drawn from the landscape and a square around the probe, up to the latent and back
-    down.
+    """Carry particles drawn from the landscape and a square around the probe up to the latent and
+    back down.
     """
     landscape, levels = land.mixture(land.parse_modes(text)), fine_levels()
     outline = land.square(x, y, side)
@@ -200,7 +204,7 @@ def flow_paths(text: str, x: float, y: float, side: float, seed: int) -> Flow:
 
 
 def square_area(flow: Flow) -> np.ndarray:
-    """Log area of the flow's square at every frame on the way up."""
+    """Return the log area of the flow's square at every frame on the way up."""
     return np.asarray(land.log_area(torch.from_numpy(flow.square_up)))
 
 
@@ -208,8 +212,8 @@ def square_area(flow: Flow) -> np.ndarray:
 def growth_of_point(
     text: str, x: float, y: float, probes: int, seed: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Log growth of one point: the integral of the divergence at every frame of the flow; change of
-    density, estimate, standard error at each level.
+    """Return the log growth of one point: the integral of the divergence at every frame of the
+    flow, and the change of density, the estimate and its standard error at each level.
     """
     landscape = land.mixture(land.parse_modes(text))
     point = torch.tensor([x, y], dtype=torch.float64).view(1, 1, 1, 2)

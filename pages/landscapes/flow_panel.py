@@ -1,4 +1,4 @@
-"""The flow: the area of a square carried over the noise, against what the theory says of it."""
+"""The flow: the area of a square carried along the noise levels, against its theoretical value."""
 
 import numpy as np
 import plotly.graph_objects as go
@@ -27,11 +27,11 @@ def flow_panel(text: str, chosen: Settings, point: tuple[float, float]) -> None:
     )
     closing = float(np.sqrt(((flow.down[-1] - flow.up[0]) ** 2).sum(1).mean()))
     st.caption(
-        "Tick “Particles and square” above and press Play. The square starts around the probe at "
-        f"({point[0]:g}, {point[1]:g}); the smaller its side, the closer its area follows the "
+        "Tick “Particles and square” above and press Play. The square starts around the probe "
+        f"at ({point[0]:g}, {point[1]:g}); the smaller its side, the closer its area follows the "
         f"integral. {PARTICLES} particles are carried up to σ = {LEVELS[-1]:g} and down again in "
-        f"{len(fine_levels()) - 1} steps each. They end {closing:.2g} from their start (root mean "
-        "square)."
+        f"{len(fine_levels()) - 1} steps each. They end {closing:.2g} from where they started "
+        "(root mean square)."
     )
 
 

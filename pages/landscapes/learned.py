@@ -1,5 +1,5 @@
-"""A small network trained on samples of a landscape, beside the truth: the learned panel of the
-landscapes page.
+"""The panel of the landscapes page that trains a small network on samples and compares it with the
+truth.
 """
 
 from typing import Literal
@@ -22,12 +22,12 @@ from pages.session.messages import guarded
 from pages.widgets.plane import Field, Probe, Quantity, plane
 
 LEARNED_SIZE, EVERY = 32, 2  # the learned model is drawn on a coarser grid, at every second level
-REPEATS, DIRECTIONS, RADIUS = 200, 64, 1.0  # of the histograms, as in the paper
+REPEATS, DIRECTIONS, RADIUS = 200, 64, 1.0  # of the histograms
 METHODS: tuple[Literal["boundary", "volume"], ...] = ("boundary", "volume")
 
 
 def train() -> None:
-    """Train the network that was asked for; what is there when it is stopped is kept."""
+    """Train the requested network; when training is stopped, the network so far is kept."""
     asked = st.session_state.pop("landscape_training", None)
     if asked is None:
         return
@@ -35,7 +35,7 @@ def train() -> None:
     samples = land.mixture(land.parse_modes(text)).sample(count, seed=seed)
     box = st.empty()
     with box.container():
-        st.button("Stop", icon=":material/stop:", help="Keeps the network as it is now.")
+        st.button("Stop", icon=":material/stop:", help="Keep the network in its current state.")
         bar = st.progress(0.0, "Training")
         for progress in training(samples, steps, seed=seed):
             st.session_state.landscape_learned = (asked, progress)
@@ -49,7 +49,9 @@ def train() -> None:
 @st.fragment
 @guarded()
 def learned_panel(text: str, powers: tuple[float, ...], p: float, seed: int) -> None:
-    """Train a small network on samples of the landscape and set it beside the truth."""
+    """Draw the training of a small network on samples of the landscape, and its comparison with the
+    truth.
+    """
     row = st.container(horizontal=True, vertical_alignment="bottom")
     count = row.select_slider(
         "Training samples n",
@@ -58,8 +60,8 @@ def learned_panel(text: str, powers: tuple[float, ...], p: float, seed: int) -> 
         key="samples",
         bind="query-params",
         width=300,
-        help="Few samples and long training: the network remembers them. Many: it finds the "
-        "landscape.",
+        help="With few samples and long training the network remembers the samples; with many "
+        "it learns the landscape.",
     )
     steps = row.select_slider(
         "Training steps",
@@ -72,7 +74,7 @@ def learned_panel(text: str, powers: tuple[float, ...], p: float, seed: int) -> 
     asked = (text, int(count), int(steps), seed)
     if row.button("Train", type="primary", icon=":material/model_training:"):
         st.session_state.landscape_training = asked
-        st.rerun()  # of the whole page, since nothing stops a fragment
+        st.rerun()  # reruns the whole page, since a fragment cannot be stopped
     if "landscape_learned" not in st.session_state:
         st.info(
             "A network of 36,000 weights is trained in a few seconds.",
@@ -82,7 +84,7 @@ def learned_panel(text: str, powers: tuple[float, ...], p: float, seed: int) -> 
     made, progress = st.session_state.landscape_learned
     if made[0] != text or made[3] != seed:
         st.info(
-            "The last network was trained on another landscape. Train one on this.",
+            "The last network was trained on another landscape. Train one on this landscape.",
             icon=":material/model_training:",
         )
         return
@@ -94,8 +96,8 @@ def learned_panel(text: str, powers: tuple[float, ...], p: float, seed: int) -> 
 def compare(
     text: str, powers: tuple[float, ...], p: float, progress: Progress, samples: Tensor
 ) -> None:
-    """The learned fields beside the exact ones, how near it is to truth and to memory, and the
-    histograms.
+    """Draw the learned fields beside the exact ones, the distances to the truth and to the ideal
+    memoriser, and the histograms.
     """
     network = progress.denoiser
     levels = LEVELS[::EVERY]
@@ -116,8 +118,8 @@ def compare(
                 Field("Learned |s|", sized(learned["score"]), arrows=learned["arrows"]),
                 Field("|learned − exact|", sized(learned["score"] - truth["score"]), "size"),
             ],
-            note="Length and direction of the score. Where no noised sample ever came, the "
-            "network was never corrected.",
+            note="Length and direction of the score. Where training never put a noised sample, "
+            "the network is unconstrained.",
         ),
         Quantity(
             "p-Laplace",
@@ -128,9 +130,9 @@ def compare(
                 Field("Learned", -learned["disc"]),
                 Field("Learned minus exact", truth["disc"] - learned["disc"], "signed"),
             ],
-            note=f"Both by the same sum over a circle of radius {RADIUS:g}. Red where the score "
-            "points inward: remembered samples stand out as red spots that the truth does "
-            "not have.",
+            note=f"Both from the same sum over a circle of radius {RADIUS:g}. Red where the "
+            "score points inward: remembered samples appear as red spots that the truth "
+            "does not have.",
         ),
         Quantity(
             "Log growth",
@@ -141,8 +143,8 @@ def compare(
                 Field("Learned", learned["growth"]),
                 Field("Learned minus exact", learned["growth"] - truth["growth"], "signed"),
             ],
-            note="Both with the exact trace. Bright spots of the learned map are points that own "
-            "a large volume of latents.",
+            note="Both with the exact trace. Bright spots of the learned map are points to "
+            "which a large volume of latents leads.",
         ),
     ]
     dots = (
@@ -195,9 +197,9 @@ def compare(
             "against noise level",
         )
         st.caption(
-            "Root mean square a coordinate, at noised training samples. The ideal memoriser is "
-            "the exact denoiser of the samples themselves. A network nearer to it than to the "
-            "truth has memorised."
+            "Root mean square per coordinate, at noised training samples. The ideal memoriser "
+            "is the exact denoiser of the samples themselves. A network nearer to it than to "
+            "the truth has memorised."
         )
     with right:
         sigma = st.select_slider(
@@ -219,16 +221,16 @@ def compare(
             alt="Histograms of both estimators at modes and between them",
         )
         st.caption(
-            f"Inward flux, p = 1, through circles of radius {RADIUS:g} around the modes and "
-            f"around their midpoints and centroid (the first six modes): {REPEATS} estimates of "
-            f"{DIRECTIONS} evaluations each. Dashed: means. "
-            "The flux through the rim and the divergence inside are the same quantity."
+            f"Inward flux, p = 1, through circles of radius {RADIUS:g} around the first six "
+            f"modes and around their midpoints and centroid: {REPEATS} estimates of {DIRECTIONS} "
+            "evaluations each. Dashed: means. The flux through the rim and the divergence "
+            "inside are the same quantity."
         )
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
 def truth_fields(text: str, powers: tuple[float, ...]) -> dict[str, np.ndarray]:
-    """The exact fields on the coarser grid."""
+    """Return the exact fields on the coarser grid."""
     landscape = land.mixture(land.parse_modes(text))
     return fields_of(landscape, powers) | {
         "growth": land.growth(landscape, land.grid(LEARNED_SIZE), LEVELS)[0][::EVERY].numpy()
@@ -239,7 +241,7 @@ def truth_fields(text: str, powers: tuple[float, ...]) -> dict[str, np.ndarray]:
 def learned_fields(
     digest: str, powers: tuple[float, ...], _network: Denoiser
 ) -> dict[str, np.ndarray]:
-    """The same of a network."""
+    """Return the same fields of a network."""
     counted, _, _ = land.estimated_growth(_network, land.grid(LEARNED_SIZE), LEVELS, probes="exact")
     return fields_of(_network, powers) | {"growth": counted[::EVERY].numpy()}
 
@@ -259,8 +261,8 @@ def fields_of(denoiser: Denoiser, powers: tuple[float, ...]) -> dict[str, np.nda
 def nearness(
     digest: str, text: str, _samples: Tensor, _network: Denoiser
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Distance of the predicted noise from the truth and from the ideal memoriser at noised
-    training samples, (levels,) each.
+    """Return the distances of the predicted noise from the truth and from the ideal memoriser at
+    noised training samples, each (levels,).
     """
     clean = _samples.repeat(-(-512 // len(_samples)), 1, 1, 1)[:512]
     others: tuple[GaussianMixture, ...] = (
@@ -277,7 +279,7 @@ def nearness(
 def histogram_values(
     text: str, digest: str, sigma: float, method: Literal["boundary", "volume"], _denoiser: Denoiser
 ) -> tuple[np.ndarray, np.ndarray]:
-    """K_1 of every repeat at the modes and between them, each (repeats, points)."""
+    """Return K_1 of every repeat at the modes and between them, each (repeats, points)."""
     at_modes, between = land.marked_points(land.parse_modes(text))
     both = torch.cat([at_modes, between])
     values = [
@@ -293,7 +295,7 @@ def histogram_values(
 def histograms(
     values: dict[tuple[Literal["boundary", "volume"], str], tuple[np.ndarray, np.ndarray]],
 ) -> go.Figure:
-    """Both estimators, exact and learned, at the modes and between them."""
+    """Draw the histograms of both estimators, exact and learned, at the modes and between them."""
     rows, columns = METHODS, ("exact", "learned")
     chart = make_subplots(
         2,

@@ -1,4 +1,4 @@
-"""The modes of the landscape and the probe: presets, what the visitor makes of them, a table."""
+"""The modes of the landscape and the probe: presets, the visitor's changes, a table."""
 
 from contextlib import suppress
 from typing import Any
@@ -17,7 +17,7 @@ COLUMNS = ("x", "y", "first width", "second width", "angle", "weight")
 
 
 def chosen_preset() -> tuple[Preset, tuple[Mode, ...]]:
-    """Draw the choice of a preset; returns its name with its parameters, and its modes."""
+    """Draw the choice of a preset; return its name with its parameters, and its modes."""
     row = st.container(horizontal=True, vertical_alignment="bottom")
     name = row.segmented_control(
         "Landscape", PRESETS, default=PRESETS[0], required=True, key="preset", bind="query-params"
@@ -35,8 +35,8 @@ def chosen_preset() -> tuple[Preset, tuple[Mode, ...]]:
             key="width",
             bind="query-params",
             width=280,
-            help="0 is a model that can draw nothing but its data; near 1 the points melt into "
-            "the ring they came from.",
+            help="At 0 the model can draw only its data; near 1 the points merge into the ring "
+            "they were drawn from.",
         )
         return (name, count, width), land.data_points(int(count), float(width))
     presets = (land.three_modes, land.narrow_among_broad, land.one_heavy, land.ring)
@@ -44,13 +44,13 @@ def chosen_preset() -> tuple[Preset, tuple[Mode, ...]]:
 
 
 def current_modes(preset: Preset, modes: tuple[Mode, ...]) -> tuple[Mode, ...]:
-    """Return the preset's modes, or what the visitor made of them.
+    """Return the preset's modes with the visitor's changes.
 
-    The address keeps the latter: a session that starts from a link reads them there.
+    Changes are kept in the address, where a session opened from a link reads them.
     """
     if "landscape_edited" not in st.session_state:
         edited: tuple[Mode, ...] = ()
-        with suppress(ValueError):  # a link without modes that can be read shows the preset
+        with suppress(ValueError):  # a link whose modes cannot be read shows the preset
             edited = land.parse_modes(st.query_params.get("modes", ""))
         st.session_state.landscape_edited = (preset, edited)
     of, edited = st.session_state.landscape_edited
@@ -62,12 +62,12 @@ def current_modes(preset: Preset, modes: tuple[Mode, ...]) -> tuple[Mode, ...]:
 
 
 def edit(preset: Preset, modes: tuple[Mode, ...]) -> None:
-    """Keep what the visitor made of a preset."""
+    """Store the visitor's changes to a preset."""
     st.session_state.landscape_edited = (preset, land.parse_modes(land.format_modes(modes)))
 
 
 def edited(preset: Preset, change: Edit) -> None:
-    """Keep what the visitor did on the plane for the run that follows."""
+    """Store what the visitor did on the plane for the next run."""
     if isinstance(change, MovedProbe):
         st.session_state.landscape_probe = (change.x, change.y)
         return
@@ -78,10 +78,12 @@ def edited(preset: Preset, change: Edit) -> None:
 
 
 def current_probe() -> tuple[float, float]:
-    """Return the probed point, from the address in a fresh session, by default the origin."""
+    """Return the probed point; a new session reads it from the address, otherwise it is the
+    origin.
+    """
     if "landscape_probe" not in st.session_state:
         point = (0.0, 0.0)
-        with suppress(ValueError):  # a link without a point that can be read
+        with suppress(ValueError):  # a link whose point cannot be read
             x, y = (float(part) for part in st.query_params.get("at", "").split(","))
             if abs(x) <= land.EXTENT and abs(y) <= land.EXTENT:  # which also refuses NaN
                 point = (x, y)
@@ -95,7 +97,7 @@ def current_probe() -> tuple[float, float]:
 
 
 def mode_table(preset: Preset, modes: tuple[Mode, ...]) -> None:
-    """Draw the modes as a table in which numbers are changed and rows added and removed."""
+    """Draw the modes as an editable table."""
     table = [
         dict(zip(COLUMNS, (one.x, one.y, one.sx, one.sy, one.angle, one.weight), strict=True))
         for one in modes
@@ -128,7 +130,10 @@ def mode_table(preset: Preset, modes: tuple[Mode, ...]) -> None:
             "first width": number_column(**width),
             "second width": number_column(**width),
             "angle": number_column(
-                help="Degrees, of the first width's axis", default=0.0, required=True, format="%.4g"
+                help="Angle of the first width's axis, in degrees",
+                default=0.0,
+                required=True,
+                format="%.4g",
             ),
             "weight": number_column(
                 min_value=1e-6,
@@ -143,7 +148,7 @@ def mode_table(preset: Preset, modes: tuple[Mode, ...]) -> None:
         return
     try:
         found = tuple(Mode(*(float(row[name]) for name in COLUMNS)) for row in changed)
-        land.mixture(found)  # says what is wrong with their number
+        land.mixture(found)  # raises ValueError for a wrong number of modes
     except TypeError:
         return  # a row that is still being filled in
     except ValueError as error:

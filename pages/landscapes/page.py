@@ -1,5 +1,5 @@
-"""The plane, where the truth is known: mixtures shaped by hand, with every field exact and
-estimated, and a network trained against them.
+"""The plane, where the truth is known: mixtures shaped by hand, with exact and estimated fields,
+and a network trained on them.
 """
 
 from functools import partial
@@ -15,26 +15,27 @@ from pages.landscapes.settings import Settings
 from pages.session.messages import show_error
 
 INTRODUCTION = (
-    "What the other pages measure, where the truth is known: a mixture of Gaussians in the plane, "
-    "every quantity exact and estimated. Drag the modes, move the noise, click to probe a point."
+    "The measures of the other pages for a mixture of Gaussians in the plane, where each exact "
+    "value is known and shown beside its estimate. Drag the modes, change the noise level, "
+    "click to probe a point."
 )
 EXPLANATION = (
-    "Every exact field is a formula of the mixture. The average over a disc is a sum over 24 to 96 "
-    "points of its rim. The growth is the fall of the log density along a path solved to fourth "
-    "order, which is the integral of the divergence. The estimates come from the very functions "
-    "that measure images on the other pages: the flux through N directions, shared by all points, "
-    "and the trace by K random signs at each level along a second-order path. A mixture stays a "
-    "mixture under noise: only its covariances grow by σ² I.\n\n"
-    "**To see:** at the exact top of a mode, p = 1 gives 1 whatever its width; weights change "
-    "p-Laplace little, widths change it much; a narrow mode owns more latent volume than a broad "
-    "one of the same weight; the data points with width 0 are a perfect memory.\n\n"
-    "**Sources:** Brokman et al., arXiv 2505.08246, whose mixture is the first landscape; "
-    "Hasegawa and Yasuda, arXiv 2503.19429."
+    "Every exact field is a formula of the mixture. The average over a disc is a sum over 24 to "
+    "96 points of its rim. The growth is the fall of the log density along a path solved to "
+    "fourth order, which is the integral of the divergence. The estimates come from the very "
+    "functions that measure images on the other pages: the flux through N directions, shared by "
+    "all points, and the trace by K random signs at each level along a second-order path. A "
+    "mixture stays a mixture under noise; its covariances grow by σ² I.\n\n**To see:** at the "
+    "exact top of a mode, p = 1 gives 1 whatever its width; weights change p-Laplace little, "
+    "widths change it much; more latent volume leads to a narrow mode than to a broad one of "
+    "the same weight; data points with width 0 are a perfect memory.\n\n**Sources:** Brokman et "
+    "al., arXiv 2505.08246, whose mixture is the first landscape; Hasegawa and Yasuda, arXiv "
+    "2503.19429."
 )
 
 
 def main() -> None:
-    """Draw the page: first what costs nothing, then the estimates in a second run."""
+    """Draw the page: first the cheap fields, then the estimates in a second run."""
     st.caption(INTRODUCTION)
     preset, shown = modes.chosen_preset()
     shown = modes.current_modes(preset, shown)
@@ -74,7 +75,7 @@ def closer_look(text: str, chosen: Settings, point: tuple[float, float]) -> None
 
 
 def download(text: str, chosen: Settings, estimates: Fields) -> None:
-    """Offer all fields as one file."""
+    """Draw the button that downloads all fields as one file."""
     st.download_button(
         "Fields as .npz",
         partial(as_npz, text, chosen, estimates),
@@ -86,8 +87,8 @@ def download(text: str, chosen: Settings, estimates: Fields) -> None:
 
 
 def explanation() -> None:
-    """Say what is shown, in formulas and words."""
-    with st.expander("What is shown here", icon=":material/function:"):
+    """Explain what is shown, in formulas and words."""
+    with st.expander("Definitions", icon=":material/function:"):
         st.latex(
             r"p(y;\sigma)=\sum_k w_k\,\mathcal N(y;\,m_k,\,S_k+\sigma^2 I),\qquad s=\nabla\log "
             r"p,\qquad H=\nabla s,\qquad D=y+\sigma^2 s"

@@ -1,4 +1,4 @@
-"""The two planes: what is shown of a landscape, exact and estimated."""
+"""The two planes: exact and estimated fields of a landscape."""
 
 from collections.abc import Callable
 
@@ -16,7 +16,9 @@ def draw(
     estimates: Fields | None,
     on_edit: Callable[[Edit], None],
 ) -> None:
-    """Draw the planes with what is there already; `estimates` is None while they are computed."""
+    """Draw the planes with the fields computed so far; `estimates` is None while they are
+    computed.
+    """
     values, axes, rows = probe_rows(
         text, *point, chosen.radii, chosen.powers, chosen.directions, chosen.probes, chosen.seed
     )
@@ -41,15 +43,17 @@ def draw(
 
 
 def quantities(exact: Fields, found: Fields) -> list[Quantity]:
-    """Everything that can be shown, from the exact fields and what is found of the others."""
+    """List everything that can be shown, from the exact fields and the estimates computed
+    so far.
+    """
     return [
         Quantity(
             "Log density",
             "density",
             "nats",
             Field("Exact log p(y; σ)", exact["log_density"], arrows=exact["arrows"]),
-            note="The landscape seen through noise of level σ, its top 12 nats, with the score: "
-            "the arrows point uphill and show the direction where the score is large.",
+            note="The density at noise level σ, its top 12 nats, with the score: the arrows "
+            "point uphill and are drawn where the score is large.",
         ),
         Quantity(
             "p-Laplace",
@@ -61,17 +65,18 @@ def quantities(exact: Fields, found: Fields) -> list[Quantity]:
                 Field("Estimated minus exact", found.get("disc_difference"), "signed"),
                 Field("Standard error", found.get("disc_error"), "size"),
             ],
-            note="The p-Laplacian averaged over the dashed disc, with its sign turned: red where "
-            "the score points inward, as at a memorised image, blue in the valleys between. "
-            "Colours are logarithmic over two decades; each level and p has its own range.",
+            note="The p-Laplacian averaged over the dashed disc, with its sign flipped: red "
+            "where the score points inward, as at a memorised image, blue in the valleys "
+            "between modes. Colours are logarithmic over two decades; each level and p has "
+            "its own range.",
         ),
         Quantity(
             "p-Laplace at the point",
             "signed",
             "",
             Field("Exact at the point, −Δₚ", -exact["p_laplacian"]),
-            note="div(|s|^(p−2) s) itself, with its sign turned. For p below 2 it has no bound "
-            "where the score vanishes; this is why discs are measured.",
+            note="div(|s|^(p−2) s) itself, with its sign flipped. For p below 2 it is unbounded "
+            "where the score vanishes, so it is averaged over discs.",
         ),
         Quantity(
             "Log growth",
@@ -83,9 +88,9 @@ def quantities(exact: Fields, found: Fields) -> list[Quantity]:
                 Field("Estimated minus exact", found.get("growth_difference"), "signed"),
                 Field("Standard error", found.get("growth_error"), "size"),
             ],
-            note="How much latent volume belongs to an image at each point: the log volume "
-            f"growth along the ODE from σ = {LEVELS[0]:g} up to the shown level; the last level "
-            "is the latent. The difference also holds the error of the estimator's "
+            note="How much latent volume leads to an image at each point: the log volume growth "
+            f"along the ODE from σ = {LEVELS[0]:g} up to the shown level; the last level is "
+            "the latent. The difference also contains the error of the estimator's "
             f"{len(LEVELS) - 1} steps, which its standard error does not include.",
         ),
     ]

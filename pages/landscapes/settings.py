@@ -1,4 +1,4 @@
-"""What a visitor sets about the estimates of a landscape; the address keeps it."""
+"""The settings of the estimates of a landscape; they are kept in the address."""
 
 import math
 from dataclasses import dataclass
@@ -28,19 +28,19 @@ class Settings:
 
     @property
     def powers(self) -> tuple[float, ...]:
-        """The powers on the slider, ascending, `p` among them."""
+        """Return the powers on the slider, ascending, including `p`."""
         return tuple(sorted({*POWERS, self.p}))
 
     @property
     def radii(self) -> tuple[float, ...]:
-        """The radius at each noise level."""
+        """Return the radius at each noise level."""
         if self.follow:
             return tuple(level * math.sqrt(2) for level in LEVELS)
         return (self.radius,) * len(LEVELS)
 
 
 def choose() -> Settings:
-    """Draw the controls in an expander and return what they say."""
+    """Draw the controls in an expander and return the settings."""
     with st.expander("Settings", icon=":material/tune:"):
         columns = st.columns(4)
         p = columns[0].number_input(
@@ -51,7 +51,7 @@ def choose() -> Settings:
             0.25,
             key="power",
             bind="query-params",
-            help="Any p from 1 on. It joins 1, 1.5, 2 and 3 on the slider.",
+            help="Any p from 1 upwards. It is added to 1, 1.5, 2 and 3 on the slider.",
         )
         radius = columns[1].number_input(
             "Radius of the disc",
@@ -67,7 +67,7 @@ def choose() -> Settings:
             "σ√2 at each noise level",
             key="follow",
             bind="query-params",
-            help="The radius of the other pages, σ√d, in place of a fixed one.",
+            help="The radius of the other pages, σ√d, instead of a fixed one.",
         )
         directions = columns[2].number_input(
             "Directions N",

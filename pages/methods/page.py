@@ -1,4 +1,4 @@
-"""What each number is, its formula, direction, limits and source."""
+"""What each measure is, its formula, direction, limits and source."""
 
 import pandas as pd
 import streamlit as st
@@ -26,17 +26,17 @@ def main() -> None:
     measures()
     extraction()
     frontier()
-    st.subheader("What no number here says")
+    st.subheader("What no measure here can say")
     st.markdown(
-        "A high value says that the model reproduces an image easily, not that someone will find "
-        "it, "
-        "nor that the image was in the training set: a plain picture that was never "
-        "trained on can score high. Compare with held-out images of the same kind, and look."
+        "A high value means that the model reproduces an image easily. It does not mean that "
+        "someone will find it, nor that the image was in the training set: a plain image that "
+        "was never trained on can have a high value. Compare with held-out images of the same "
+        "kind, and look at the images."
     )
 
 
 def measures() -> None:
-    """A card for each measure; what differs only in p or noise level shares one."""
+    """Draw a card for each measure; measures that differ only in p or noise level share one."""
     kinds: dict[str, list[Measure]] = {}
     for measure in MEASURES.values():
         kinds.setdefault(measure.definition, []).append(measure)
@@ -58,7 +58,7 @@ def measures() -> None:
             also = (
                 ""
                 if len(alike) == 1
-                else "\n\n**In the table of measures as.** "
+                else "\n\n**Names in the table of measures.** "
                 f"{', '.join(one.title for one in alike)}."
             )
             st.markdown(
@@ -70,25 +70,23 @@ def measures() -> None:
 
 
 def extraction() -> None:
-    """The attack, its scores and what calls a copy."""
+    """Draw the attack, its scores and the criteria of a copy."""
     with st.container(border=True):
         st.subheader("Extraction (SIDE)")
         st.markdown(
-            "Images drawn from the model are described, clustered by k-means, and clusters whose "
-            "images lie close to their centre are kept. A classifier of the clusters, trained on "
-            "the "
-            "images under noise, then leads the sampling to one cluster after another, drawn "
-            "uniformly."
+            "Features are computed for images drawn from the model and clustered by k-means; "
+            "clusters whose images lie close to their centre are kept. A classifier of the "
+            "clusters, trained on noised images, then guides the sampling towards clusters "
+            "chosen uniformly."
         )
         st.latex(
             r"s_\lambda(y, \sigma, c) = s(y, \sigma) + \lambda\, \nabla_y \log p_\phi(c \mid y, "
             r"\sigma)"
         )
         st.markdown(
-            "**Scores.** AMS is the share of generations whose best match γ lies in a band, UMS "
-            "the "
-            "number of different training images matched in the band, over the number of "
-            "generations:"
+            "**Scores.** AMS is the share of generated images whose best match γ lies in a "
+            "band; UMS is the number of different training images matched in the band, over the "
+            "number of generated images:"
         )
         st.latex(
             r"\mathrm{AMS} = \frac1n \sum_x \mathbf 1\left[a \le \max_j \gamma(x, x_j) < b\right], "
@@ -97,26 +95,25 @@ def extraction() -> None:
         )
         criteria = "\n".join(f"- **{one.title}.** {one.definition}" for one in CRITERIA.values())
         st.markdown(
-            f"**A copy is called by**\n\n{criteria}\n\n"
-            "**Limits.** A rate means nothing without the same test on images that were never "
-            "trained "
-            "on. UMS and the number of different images depend on the number of generations. "
-            "The classifier has only seen what the model draws often, so the attack goes where the "
-            "model already goes: it can raise the share of copies without finding more images.\n\n"
-            "**Source.** Chen et al., SIDE: Surrogate Conditional Data Extraction from Diffusion "
-            "Models, arXiv 2410.02467."
+            f"**Criteria of a copy**\n\n{criteria}\n\n**Limits.** A rate means nothing without "
+            "the same test on images that were never trained on. UMS and the number of "
+            "different images depend on the number of generated images. The classifier has only "
+            "seen what the model draws often, so the attack leads to images the model already "
+            "draws: it can raise the share of copies without finding more "
+            "images.\n\n**Source.** Chen et al., SIDE: Surrogate Conditional Data Extraction "
+            "from Diffusion Models, arXiv 2410.02467."
         )
 
 
 def frontier() -> None:
-    """How far a short run ranks as a long one does, for how many forwards."""
+    """Draw how well short runs rank images as a long run does, against network forwards."""
     if not FRONTIER.exists():
         return
     st.subheader("How many forwards a ranking needs")
     st.markdown(
-        "Volume growth of 192 demo images drawn at random, ranked by short runs and by a long one "
-        "(100 steps, 16 other probes: 1,717 forwards an image): Spearman's rank correlation. "
-        "The default, 12 steps and 2 probes, takes 39 forwards."
+        "Volume growth of 192 demo images chosen at random, ranked by short runs and by a long "
+        "one (100 steps, 16 other probes: 1,717 forwards per image): Spearman's rank "
+        "correlation. The default, 12 steps and 2 probes, takes 39 forwards."
     )
     table = pd.read_csv(FRONTIER)
     st.plotly_chart(

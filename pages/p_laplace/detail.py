@@ -18,14 +18,16 @@ from pages.widgets.explorer import Detail, Entry, Line, Lines, Number
 from pages.widgets.player import Axis
 
 LOSS = (
-    "|noise - n|² a dimension, of the same forwards. At the default radius this is the "
-    "denoising loss, and K at p = 1 is nearly that in another form."
+    "|noise - n|² per dimension, from the same forwards. At the default radius this is the "
+    "denoising loss, and K at p = 1 is nearly the same in another form."
 )
 
 
 @dataclass(frozen=True)
 class SphereLook(Look):
-    """What the page says of measured images; maps are computed for the selected one alone."""
+    """The numbers, curves and maps of measured images; maps are computed only for the selected
+    image.
+    """
 
     view: Sphere
 
@@ -43,7 +45,7 @@ class SphereLook(Look):
 
     @property
     def levels(self) -> dict[float, dict[str, dict]]:
-        """The measured rows at each ranked noise level, by id."""
+        """Return the measured rows at each ranked noise level, by id."""
         found = {level: self.view.at(level).stored() for level in LEVELS}
         return {level: rows for level, rows in found.items() if rows}
 
@@ -53,7 +55,7 @@ class SphereLook(Look):
     def numbers(self) -> Sequence[Number]:
         view = self.view
         bound = (
-            "; for the difference from the paired terms, or an upper bound where a run lacks them"
+            "; for the difference from paired terms, or an upper bound if a run lacks them"
             if view.minus_reference
             else ""
         )
@@ -64,7 +66,8 @@ class SphereLook(Look):
             ),
             Number("Standard error", f"From the spread between pairs of directions{bound}."),
             Number(
-                "Rank", "Among all measured images, whatever the filters; 1 is the most memorised."
+                "Rank",
+                "Among all measured images, regardless of the filters; 1 is the most memorised.",
             ),
             Number(f"Loss{view.minus}", LOSS),
         ]
@@ -113,7 +116,7 @@ class SphereLook(Look):
         )
 
     def _held_out(self) -> Line | None:
-        """K at p = 1 of the held-out images at the levels where all of them are measured."""
+        """Return K at p = 1 of the held-out images at the levels where all of them are measured."""
         if "group" not in self.table or not (self.table["group"] == HELD_OUT).any():
             return None
         held_out = self.table.loc[self.table["group"] == HELD_OUT, "id"]

@@ -1,5 +1,5 @@
-"""Images ranked by the p-Laplace of the learned score; maps over p and noise level; what the number
-owes to simpler ones.
+"""Images ranked by the p-Laplace of the learned score; maps over p and noise level; comparison with
+simpler measures.
 """
 
 import numpy as np
@@ -36,8 +36,8 @@ def main() -> None:
     loaded = workspace.require()
     st.caption(
         "Where the model has memorised an image, its score points back to the image from all "
-        "around. The p-Laplace adds up how much flows inward through a sphere around it: 1 for a "
-        "perfectly memorised image, 0 where the model sees nothing there."
+        "around. The p-Laplace adds up the inward flux through a sphere around the image: 1 for "
+        "a perfectly memorised image, 0 where the model sees nothing."
     )
     left, right = st.columns(2)
     view = settings(loaded, left)
@@ -46,8 +46,8 @@ def main() -> None:
     rows = ranked_rows(view)
     if not rows:
         st.info(
-            "Nothing has been measured with these settings yet. Choose images above and measure "
-            "them.",
+            "No image has been measured with these settings yet. Choose images above and "
+            "measure them.",
             icon=":material/hourglass_empty:",
         )
         return
@@ -64,7 +64,7 @@ def main() -> None:
         f"Maps at {len(missing)} noise levels",
         view.map_forwards(len(missing)),
         lambda progress: view.take(picture, missing, progress, **view.with_maps),
-        "Stopping keeps the finished noise levels.",
+        "Finished noise levels are kept if you stop.",
     )
     closer_look(view, picture, np.asarray(table["value"]))
     overview(look, ranked, f"K, p = {view.p:g},")
@@ -74,7 +74,7 @@ def main() -> None:
 
 
 def ranked_rows(view: Sphere) -> dict[str, Row]:
-    """The measured rows by id, with K at the ranked p as their value."""
+    """Return the measured rows by id, with K at the ranked p as their value."""
     rows = view.stored()
 
     def make() -> dict[str, Row]:
@@ -88,8 +88,8 @@ def ranked_rows(view: Sphere) -> dict[str, Row]:
 
 
 def settings(loaded: Workspace, room: DeltaGenerator) -> Sphere:
-    """Draw what is ranked and, in the `room`, how it is measured. ValueError where values do not
-    fit together.
+    """Draw the settings of the ranking and, in `room`, those of the measurement. Raises ValueError
+    if values do not fit together.
     """
     denoiser = loaded.denoiser
     levels = [sigma for sigma in LEVELS if denoiser.sigma_floor <= sigma <= denoiser.sigma_max] or [
@@ -103,8 +103,8 @@ def settings(loaded: Workspace, room: DeltaGenerator) -> Sphere:
         required=True,
         key=POWER.key(),
         format_func=POWER.words,
-        help="p = 1 looks at the direction of the score alone, p = 2 is the Laplacian, larger p "
-        "weigh strong scores more. All are measured at once.",
+        help="p = 1 uses only the direction of the score, p = 2 is the Laplacian, larger p give "
+        "more weight to strong scores. All are measured at once.",
     )
     row.segmented_control(
         "Noise level σ", sigma.options, required=True, key=sigma.key(), format_func=sigma.words
@@ -126,8 +126,8 @@ def settings(loaded: Workspace, room: DeltaGenerator) -> Sphere:
             10.0,
             format="%.3g",
             key=RADIUS.key(),
-            help="1 is where noised copies of the image lie. Other radii are other measurements: "
-            "nothing is compared across them.",
+            help="1 is where noised copies of the image lie. Values of different radii cannot "
+            "be compared.",
         )
     view = Sphere(
         loaded,
@@ -141,7 +141,7 @@ def settings(loaded: Workspace, room: DeltaGenerator) -> Sphere:
 
 
 def minus_reference(loaded: Workspace, row: DeltaGenerator) -> bool:
-    """Draw whether the reference's value is subtracted."""
+    """Draw the choice whether the reference's value is subtracted; return it."""
     if loaded.reference is None:
         return False
     row.segmented_control(
@@ -149,8 +149,8 @@ def minus_reference(loaded: Workspace, row: DeltaGenerator) -> bool:
         SHOWN.options,
         required=True,
         key=SHOWN.key(),
-        help="A model trained less or without the images sees how simple a picture is, but does "
-        "not remember it. Its value can be taken away.",
+        help="A model that was trained less, or without the images, responds to how simple an "
+        "image is but does not remember it. Its value can be subtracted.",
     )
     return SHOWN.value() == MINUS
 

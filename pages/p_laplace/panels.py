@@ -1,4 +1,4 @@
-"""A closer look at one image on the p-Laplace page: spheres of other radii, the low-noise map,
+"""More about one image on the p-Laplace page: spheres of other radii, the low-noise map,
 redraws.
 """
 
@@ -27,8 +27,8 @@ RADII = (0.03, 0.1, 0.2, 0.4, 0.7, 1.0, 1.4, 2.0)  # in units of sigma sqrt(d)
 
 
 def closer_look(view: Sphere, picture: Picture, values: np.ndarray) -> None:
-    """Draw one panel at a time, so that only what is looked at is computed; of the selected picture
-    or of one's own. `values` are those of all measured images.
+    """Draw one panel at a time, so that only what is shown is computed, for the selected image or
+    the visitor's own. `values` are those of all measured images.
     """
     panels: dict[str, Callable[[Sphere, Picture], None]] = {
         "Radius": radius_panel,
@@ -48,7 +48,7 @@ def closer_look(view: Sphere, picture: Picture, values: np.ndarray) -> None:
         columns = st.columns(2)
         columns[0].metric(plain(view.title), f"{value:.4f}", help=MEASURE.definition)
         columns[1].metric(
-            "Would rank",
+            "Rank",
             f"{int((values > value).sum()) + 1:,} of {len(values) + 1:,}",
             help="Among the measured images.",
         )
@@ -84,11 +84,10 @@ def radius_panel(view: Sphere, picture: Picture) -> None:
         alt=f"{shown} against the radius of the sphere",
     )
     st.markdown(
-        "An isolated point has K = 1 at every radius. At a small radius the sphere sees the slope "
-        "at the image more than the peak around it, and K at p = 1 falls to 0; at σ√d it holds "
-        "the noised copies "
-        "that the network was trained on. **Each radius is a measurement of its own**; the "
-        "ranking uses one."
+        "An isolated point has K = 1 at every radius. At a small radius the sphere shows the "
+        "slope at the image more than the peak around it, and K at p = 1 falls to 0; at σ√d "
+        "noised copies of the image lie on it, as in training. **Values of different radii "
+        "cannot be compared**; the ranking uses one radius."
     )
     with st.expander(f"Flux and divergence at p = {view.p:g}"):
         columns = {
@@ -105,12 +104,14 @@ def radius_panel(view: Sphere, picture: Picture) -> None:
 
 
 def volume_panel(view: Sphere, picture: Picture) -> None:
-    """Draw the divergence inside the ball: the same map a second way, with less noise."""
+    """Draw the divergence inside the ball: the same map computed in a second way, with less
+    noise.
+    """
     st.markdown(
-        "The flux through the sphere is the average of the p-Laplacian inside the ball. Here that "
-        "average is taken directly, by finite differences along random signs at points inside "
-        "(Hutchinson's diagonal): "
-        "the same quantity a second way, with less noise a pixel."
+        "The flux through the sphere is the average of the p-Laplacian inside the ball. Here "
+        "that average is computed directly, by finite differences along random signs at points "
+        "inside (Hutchinson's diagonal): the same quantity in a second way, with less noise per "
+        "pixel."
     )
     ways: list[dict[str, Any]] = [
         {"p": [view.p], "directions": SECOND, "keep_maps": True, **way}
@@ -147,7 +148,7 @@ def volume_panel(view: Sphere, picture: Picture) -> None:
         ),
         key="volume",
         config=CONFIG,
-        alt="Maps of the boundary and the volume estimator",
+        alt="Maps of the boundary and volume estimators",
     )
     columns = st.columns(3)
     columns[0].metric(

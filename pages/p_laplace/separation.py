@@ -1,4 +1,4 @@
-"""What K owes to the denoising loss, and which groups each p and noise level separates."""
+"""How much of K the denoising loss explains, and which groups each p and noise level separates."""
 
 import numpy as np
 import pandas as pd
@@ -20,7 +20,7 @@ SEPARATED = PAGE.one_of("separate", list[str](), "", of_model=True)
 
 
 def against_loss(view: Sphere, ranked: Ranked) -> None:
-    """Draw K against the denoising loss, the control that must be beside this number."""
+    """Draw K against the denoising loss, the control that K must be compared with."""
     table, said = ranked.table, ranked.said
     st.subheader("Against the denoising loss")
     left, right = st.columns([3, 2], gap="medium")
@@ -49,10 +49,10 @@ def against_loss(view: Sphere, ranked: Ranked) -> None:
         )
         ranked.note()
         st.markdown(
-            "At the default radius the points of the sphere are noised copies of the image, so K "
-            "at p = 1 is nearly the denoising loss, the thing training makes small, in a form "
-            "without scale. "
-            "Near 1 the two rank the images alike: **K then knows nothing that the loss does not.**"
+            "At the default radius the points of the sphere are noised copies of the image, so "
+            "K at p = 1 is nearly the denoising loss, which training minimises, in a scale-free "
+            "form. If the correlation is near 1, both rank the images alike: **K then adds "
+            "nothing to the loss.**"
         )
 
 
@@ -66,8 +66,8 @@ def separation(view: Sphere, ranked: Ranked) -> None:
     if HELD_OUT not in set(kinds) or not wanted:
         if ranked.seen.passing < ranked.seen.total and "group" in table:
             st.caption(
-                "The filters leave no held-out images or no others: nothing to separate. Clear "
-                "them to see what each p and noise level separates."
+                "The filters leave no held-out images or no others, so there are no groups to "
+                "compare. Clear the filters to see what each p and noise level separates."
             )
         return
     st.subheader("What each p and noise level separates")
@@ -100,7 +100,7 @@ def separation(view: Sphere, ranked: Ranked) -> None:
 
 
 def kinds_of(table: pd.DataFrame) -> pd.Series:
-    """What kind of image each row is: its group and, above one, its number of copies."""
+    """Return the kind of each row's image: its group and, if above one, its number of copies."""
     if "group" not in table:
         return pd.Series("", index=table.index)
     kinds = table["group"].astype(str)
@@ -112,7 +112,7 @@ def kinds_of(table: pd.DataFrame) -> pd.Series:
 
 
 def ordered_kinds(kinds: pd.Series, table: pd.DataFrame) -> list[str]:
-    """The kinds but the held-out one, by group and then by copies."""
+    """List the kinds except the held-out one, by group and then by copies."""
     counts = table["copies"] if "copies" in table else [1] * len(table)
     copies = {
         kind: count if isinstance(count, (int, float)) else 1
@@ -125,8 +125,8 @@ def ordered_kinds(kinds: pd.Series, table: pd.DataFrame) -> list[str]:
 def _line(
     view: Sphere, above: np.ndarray, below: np.ndarray, labels: np.ndarray
 ) -> dict[str, str] | None:
-    """AUC and interval of each number at the view's level, for masks (N,) of images and their
-    cluster labels; None where too few are measured.
+    """Return the AUC and interval of each number at the view's level, for masks (N,) of images and
+    their cluster labels; None if too few are measured.
     """
     rows, ids = view.stored(), view.loaded.images.ids
     known = np.array([image in rows for image in ids])

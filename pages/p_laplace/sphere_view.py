@@ -1,4 +1,4 @@
-"""p-Laplace as its page shows it: spheres around one image at several noise levels, and its
+"""p-Laplace as the page shows it: spheres around one image at several noise levels, and its
 maps.
 """
 
@@ -27,8 +27,8 @@ STEPS = 8  # noise levels of one image's maps
 
 @dataclass(frozen=True)
 class Sphere(View):
-    """A view of the p-Laplace on the sphere that `at` chooses; `fine` directions are taken for one
-    image's maps and curves, `radius` is in units of sigma sqrt(d).
+    """A view of the p-Laplace at the noise level and radius chosen by `at`; `fine` directions are
+    used for the maps and curves of one image, `radius` is in units of sigma sqrt(d).
     """
 
     p: float
@@ -36,7 +36,7 @@ class Sphere(View):
     radius: float = 1.0
 
     def at(self, sigma: float, radius: float | None = None) -> Self:
-        """The view at this noise level, on the sphere of another radius where one is given."""
+        """Return the view at this noise level, with another radius if one is given."""
         radius = self.radius if radius is None else radius
         settings = PLaplaceSettings.read(self.parameters)
         on_sphere = settings.on_sphere(sigma, radius, self.loaded.denoiser)
@@ -49,19 +49,19 @@ class Sphere(View):
 
     @property
     def minus(self) -> str:
-        """What the names of all numbers end with."""
+        """The ending of the names of all numbers."""
         return ", minus reference" if self.minus_reference else ""
 
     @property
     def title(self) -> str:
-        """What the ranked number is."""
+        """The name of the ranked number."""
         return f"K, p = {self.p:g}, σ = {self.sigma:g}{self.minus}"
 
     def measured(
         self, picture: Picture, spheres: dict[float, Self], what: str, keeps: str, **changes: Any
     ) -> dict[float, Row] | None:
-        """The picture's rows on some spheres, by what tells them apart; None where they were not
-        all measured.
+        """Return the image's rows on some spheres, by the key of each; None if not all were
+        measured.
         """
         missing = [view for view in spheres.values() if not view.has(picture, **changes)]
         if missing and not long_work(
@@ -80,19 +80,21 @@ class Sphere(View):
         progress: Progress,
         **changes: Any,
     ) -> None:
-        """Measure the picture on some spheres."""
+        """Measure the image on some spheres."""
         for place, view in enumerate(spheres):
             progress(place, len(spheres))
             view.row(picture, **changes)
 
     def map_forwards(self, spheres: int) -> int:
-        """Network forwards of a picture on so many spheres, with the directions of its maps."""
+        """Return the network forwards of an image on `count` spheres, with the directions of its
+        maps.
+        """
         return spheres * self.fine * len(self.models)
 
     @property
     def map_levels(self) -> list[float]:
-        """The noise levels of one image's maps: the ranked one and others around it, inside the
-        model's range.
+        """Return the noise levels of one image's maps: the ranked one and others around it, within
+        the model's range.
         """
         denoiser = self.loaded.denoiser
         low, high = max(0.1, denoiser.sigma_floor * 1.01), min(5.0, denoiser.sigma_max * 0.99)
@@ -101,27 +103,27 @@ class Sphere(View):
 
     @property
     def mapped(self) -> dict[float, Self]:
-        """The spheres of one image's maps, by noise level."""
+        """Return the spheres of one image's maps, by noise level."""
         return {level: self.at(level) for level in self.map_levels}
 
     @property
     def with_maps(self) -> dict[str, Any]:
-        """What is asked for one image's maps beyond the ranking's settings."""
+        """The settings of one image's maps beyond those of the ranking."""
         return {"p": list(FINE), "directions": self.fine, "keep_maps": True}
 
     def unmapped(self, picture: Picture) -> list[Self]:
-        """The spheres on which the picture's maps are not measured yet."""
+        """List the spheres on which the image's maps are not measured yet."""
         return [view for view in self.mapped.values() if not view.has(picture, **self.with_maps)]
 
     def maps(self, picture: Picture) -> dict[float, Row] | None:
-        """The picture's rows with maps for all p, by noise level, measured now where they have to
-        be; None where the visitor did not let it finish.
+        """Return the image's rows with maps for all p, by noise level, measured now if needed; None
+        if the visitor stopped it.
         """
         what = "Maps at {} noise levels"
         return self.measured(picture, self.mapped, what, "noise levels", **self.with_maps)
 
     def kinds(self, found: dict[float, Row]) -> list[Kind]:
-        """The maps over p and noise level, as two kinds: the flux and the local cosine."""
+        """Return the maps over p and noise level, of two kinds: the flux and the local cosine."""
         rows, minus = list(found.values()), self.minus_reference
         flux = map_tools.smooth(
             np.stack([row["maps"] for row in rows], 1), SMOOTHING
@@ -150,14 +152,15 @@ class Sphere(View):
                 "",
                 minus,
                 texts,
-                "Cosine between predicted and added noise in 3 x 3 patches, each normalised by "
-                "itself: another operator, the same for every p. It does not sum to K. 1 means "
-                "that nothing is left open here, whether it is remembered or plain.",
+                "Cosine between predicted and added noise in 3 x 3 patches, each normalised "
+                "separately: a different operator, the same for every p. It does not sum to K. "
+                "1 means that the model is certain here, because the patch is remembered or "
+                "plain.",
             ),
         ]
 
     def axes(self) -> list[Axis]:
-        """The sliders over p and noise level, at what is ranked."""
+        """Return the sliders over p and noise level, starting at the ranked values."""
         levels = self.map_levels
         return [
             Axis("p", [f"{power:g}" for power in FINE], FINE.index(self.p)),
@@ -165,5 +168,5 @@ class Sphere(View):
         ]
 
     def player(self, picture: Picture, found: dict[float, Row], key: str) -> None:
-        """The picture's maps, with sliders over p and noise level."""
+        """Draw the image's maps, with sliders over p and noise level."""
         player(rgb(picture.image), self.kinds(found), self.axes(), key=key, alt=picture.name)

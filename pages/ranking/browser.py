@@ -1,7 +1,8 @@
-"""The browser of images: which pass, in what order, on which page, and which one is selected.
+"""The image browser: which images pass the filters, in what order, on which page, and which one is
+selected.
 
-The rows can be a table in memory or a query on files. What the controls ask for stands in the
-address; the selected image is the session's, the same on every page.
+The rows can be a table in memory or a query on files. The choices stand in the address; the
+selected image is that of the session, the same on every page.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,9 +21,9 @@ from pages.session.state import Kept, Page, SomeOf
 from pages.widgets.gallery import Card, gallery
 
 MOST, LEAST = "Most memorised first", "Least first"
-LARGEST, SMALLEST = "Largest first", "Smallest first"  # where no direction is known
+LARGEST, SMALLEST = "Largest first", "Smallest first"  # if no direction is known
 IMAGES, MAPS = "Images", "Maps"
-FEW = 8  # values that are offered side by side; more are a list
+FEW = 8  # values that are offered as buttons; more are a list
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Sort:
     """A number that images can be ordered by.
 
     `direction` is +1 where bigger means more memorised, -1 where smaller does, 0 where neither is
-    known. `words` name the two orders; the first begins with the most memorised image.
+    known. `words` are the names of the two orders; the first begins with the most memorised image.
     """
 
     column: str
@@ -41,7 +42,7 @@ class Sort:
 
 @dataclass(frozen=True)
 class Query:
-    """What the controls of a browser ask for."""
+    """The choices made in a browser's controls."""
 
     where: Filter
     sort: Sort
@@ -50,7 +51,7 @@ class Query:
 
     @property
     def token(self) -> str:
-        """Changes when other images come, or in another order."""
+        """Return a number that changes when the images or their order change."""
         asked = (self.where, self.sort.column, self.descending)
         return f"{hash(asked) & 0xFFFFFFFF:x}"
 
@@ -59,7 +60,7 @@ class Query:
 class Seen:
     """One page of the images that pass.
 
-    `first` is the place of its first row among them, from 0.
+    `first` is the position of its first row among them, from 0.
     """
 
     query: Query
@@ -79,10 +80,10 @@ class Seen:
 
 
 class Browser:
-    """Rows with the controls that filter, order and page them.
+    """Rows with controls that filter, order and page them.
 
-    The choices are those of `page`; `group` is the metadata column that is filtered by at first,
-    `key` the column a row is known by.
+    The choices are those of `page`; `group` is the metadata column of the filter at the start,
+    `key` the column that identifies a row.
     """
 
     def __init__(
@@ -109,13 +110,15 @@ class Browser:
 
     @property
     def groups(self) -> SomeOf[str]:
-        """The values of the chosen column that may pass; none lets all pass."""
+        """Return the choice of values of the filtered column that pass; an empty choice lets all
+        pass.
+        """
         column = self.column.value()
         options = self.rows.choices(column) if column else []
         return self.page.some_of("groups", options if len(options) > 1 else [], of_model=True)
 
     def query(self) -> Query:
-        """What is asked for, whether or not the controls are drawn yet in this run."""
+        """Return what is asked for, whether or not the controls are drawn yet in this run."""
         sort, values = self.sorts[self.sort.value()], tuple(self.groups.value())
         where = Filter(self.text.value(), self.column.value() if values else "", values)
         descending = (sort.direction >= 0) == (self.order.value() == MOST)
@@ -155,8 +158,8 @@ class Browser:
                 )
 
     def look(self, query: Query, chosen: str | None) -> Seen | None:
-        """The page that is open, and the image that is selected: `chosen` where it passes, else the
-        page's first. None where no image passes.
+        """Return the open page and the selected image: `chosen` if it passes the filters, otherwise
+        the first of the page. None if no image passes.
         """
         passing = self.rows.count(query.where)
         if not passing:
@@ -183,7 +186,7 @@ class Browser:
             )
 
     def row(self, seen: Seen) -> pd.Series:
-        """The row of the selected image, on this page or another."""
+        """Return the row of the selected image, on this page or another."""
         on_page = seen.table[seen.table[self.id].astype(str) == seen.selected]
         found = on_page.iloc[0] if len(on_page) else self.rows.row(seen.selected, seen.query.where)
         return seen.table.iloc[0] if found is None else found
@@ -198,7 +201,7 @@ class Browser:
         height: int = 780,
         on_select: Callable[[str], None] = selection.choose,
     ) -> None:
-        """Draw the page's pictures (N, H, W, 3) as cards; `line` writes a value on a card."""
+        """Draw the images of the page (N, H, W, 3) as cards; `line` writes a value on a card."""
         with st.container(height=height, border=False):
             gallery(
                 pictures,
@@ -211,7 +214,7 @@ class Browser:
     def cards(
         self, seen: Seen, line: Callable[[float], str], ranks: Sequence[int] | None = None
     ) -> list[Card]:
-        """The cards of the open page."""
+        """Return the cards of the open page."""
         values = seen.table[seen.query.sort.column]
         return [
             _card(row, line(float(value)), ranks[place] if ranks is not None else None)
@@ -221,17 +224,21 @@ class Browser:
         ]
 
     def _word(self, order: str) -> str:
-        """What an order is called for the chosen number."""
+        """Return the name of an order for the chosen number."""
         sort = self.sorts[self.sort.value()]
         most, least = sort.words if sort.direction else (LARGEST, SMALLEST)
         return {MOST: most, LEAST: least}[order]
 
     def _page_key(self, query: Query) -> str:
-        """A query has a control of its own, so that its page is never set from two sides."""
+        """Return the choice of the page of a query. Each query has a control of its own, so that
+        its page is never set from two sides.
+        """
         return f"{self.page.name}.page.{query.token}"
 
     def _start(self, query: Query, chosen: str | None) -> int:
-        """The page a query opens at: the selected image's on entering, the first after a change."""
+        """Return the page at which a query opens: that of the selected image on entering, the first
+        after a change.
+        """
         now = self._page_key(query)
         before, start = self._opened.get()
         if before not in st.session_state:

@@ -1,4 +1,4 @@
-"""What is known of an image beside its numbers: its name, its group, its metadata."""
+"""What is known about an image besides its numbers: its name, its group, its metadata."""
 
 import pandas as pd
 
@@ -6,12 +6,12 @@ from memlib.workspace import Workspace
 
 
 def short(name: str) -> str:
-    """An image's name without its folders and its suffix."""
+    """Return an image's name without its folders and its suffix."""
     return str(name).rsplit("/", 1)[-1].rsplit(".", 1)[0]
 
 
 def facts(row: pd.Series, loaded: Workspace) -> str:
-    """Return what the image set's metadata says of the image in a row."""
+    """Return the metadata of the image in a row as text."""
     known = [
         f"{name} {row[name]:g}" if isinstance(row[name], (int, float)) else f"{name} {row[name]}"
         for name in loaded.images.metadata

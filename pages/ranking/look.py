@@ -1,4 +1,4 @@
-"""What a ranked page says of its images in the explorer: numbers, maps, curves, their spread."""
+"""What a ranked page shows about its images in the explorer: numbers, maps, curves, histogram."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -31,29 +31,29 @@ class Look:
 
     @property
     def key(self) -> tuple:
-        """Tells it apart from every other: two with one key show the same."""
+        """A key: two with the same key show the same."""
         return (self.view.token, measured_key(self.view.loaded.images, self.rows), self.shown)
 
     @property
     def shown(self) -> tuple:
-        """What of the view is shown, beyond its settings."""
+        """What is shown, beyond the settings of the view."""
         return ()
 
     @property
     def axis(self) -> str:
-        """What the values are, with their unit."""
+        """The name of the values, with their unit."""
         raise NotImplementedError
 
     def line(self, value: float) -> str:
-        """A value on a card."""
+        """Write a value for a card."""
         raise NotImplementedError
 
     def numbers(self) -> Sequence[Number]:
-        """What the numbers of an image are called."""
+        """The names of an image's numbers."""
         raise NotImplementedError
 
     def entry(self, row: pd.Series) -> Entry:
-        """What is known of one image, from its line of the table."""
+        """Return what is known about one image, from its line of the table."""
         raise NotImplementedError
 
     def curve(self) -> Lines:
@@ -61,7 +61,7 @@ class Look:
         raise NotImplementedError
 
     def map(self, ids: Sequence[str]) -> Kind | None:
-        """One map of each image, where these are known."""
+        """Return one map of each image, None if they are not known."""
         return None
 
     def axes(self) -> Sequence[Axis]:
@@ -69,33 +69,33 @@ class Look:
         raise NotImplementedError
 
     def is_mapped(self, picture: Picture) -> bool:
-        """Whether the maps of one image along the sliders are computed."""
+        """Return whether the maps of one image along the sliders are computed."""
         raise NotImplementedError
 
     def detail(self, picture: Picture) -> Detail:
-        """The maps of one image along the sliders, computed before."""
+        """Return the maps of one image along the sliders, computed before."""
         raise NotImplementedError
 
     def details(self, picture: Picture) -> dict[str, dict[str, Any]]:
-        """The same by id, as the explorer takes it, made once a process."""
+        """Return the same by id, in the explorer's format, made once per process."""
         if not self.is_mapped(picture):
             return {}
         key = ("detail", self.view.token, self.shown, picture.id)
         return {picture.id: computed.once(key, lambda: details_of(self.detail(picture)))}
 
     def told(self, row: pd.Series) -> str:
-        """What the image set's metadata says of an image."""
+        """Return the metadata of an image as text."""
         return facts(row, self.view.loaded)
 
 
 def measured_key(images: ImageSet, rows: Mapping[str, Row]) -> tuple:
-    """Tells apart which images of which set are measured, and what is known of them."""
+    """A key of which images of which set are measured, and of what is known about them."""
     told = hash((tuple(images.names), *((k, tuple(v)) for k, v in images.metadata.items())))
     return (images.digest, told, len(rows), hash(frozenset(rows)))
 
 
 def spread(table: pd.DataFrame, axis: str, said: str) -> Bars | None:
-    """The histogram of the values in a table by group, in percent of each group."""
+    """Return the histogram of the values in a table by group, in percent of each group."""
     values = table["value"].to_numpy(float)
     values = values[np.isfinite(values)]
     if not len(values):
@@ -110,6 +110,6 @@ def spread(table: pd.DataFrame, axis: str, said: str) -> Bars | None:
 
 
 def band(curves: np.ndarray) -> tuple[list[float], list[float]]:
-    """The 10% and the 90% quantile of curves (N, T) at each place."""
+    """Return the 10% and the 90% quantile of curves (N, T) at each of the T places."""
     low, high = np.quantile(curves, [0.1, 0.9], axis=0)
     return low.tolist(), high.tolist()

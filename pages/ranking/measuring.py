@@ -1,4 +1,4 @@
-"""Measuring images on a page: which ones, what it costs, now or in the background."""
+"""Measuring images on a page: which images, at what cost, now or in the background."""
 
 import random
 from collections.abc import Sequence
@@ -17,7 +17,9 @@ SAMPLE, EVERYTHING, CHOSEN = "A random sample", "Everything", "Chosen images"
 
 
 def measuring(view: View) -> None:
-    """Draw what can be measured and its cost, and measure it. Finished images are always kept."""
+    """Draw which images can be measured and the cost, and measure them. Finished images are always
+    kept.
+    """
     background.adopt(view)
     images, models = view.loaded.images, view.models
     known = set.intersection(*(set(view.known(model)) for model in models))
@@ -48,9 +50,9 @@ def measuring(view: View) -> None:
 
 
 def _chosen(images: ImageSet, missing: Sequence[int], seed: int) -> list[int]:
-    """The images the visitor asks for, of those that are not measured yet."""
+    """Draw the choice of images to measure; return those not measured yet."""
     choice = st.segmented_control(
-        "What to measure", [SAMPLE, EVERYTHING, CHOSEN], default=SAMPLE, required=True
+        "Images to measure", [SAMPLE, EVERYTHING, CHOSEN], default=SAMPLE, required=True
     )
     if choice == EVERYTHING:
         return list(missing)

@@ -1,4 +1,4 @@
-"""All images that pass the filters at once: how a number grows with copies."""
+"""All images that pass the filters in one figure: how a measure grows with the number of copies."""
 
 import pandas as pd
 import streamlit as st
@@ -11,7 +11,7 @@ from pages.session.messages import plain
 
 
 def overview(look: Look, ranked: Ranked, title: str) -> None:
-    """Draw the value against the number of copies, where the image set knows it.
+    """Draw the value against the number of copies, if the image set has it.
 
     `title` names the values without their unit.
     """

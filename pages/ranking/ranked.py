@@ -20,15 +20,15 @@ from pages.session.long_work import long_work
 from pages.session.state import Page
 from pages.widgets.explorer import Bars, explorer, page_of_images
 
-AT_ONCE = 600  # network forwards of one image's maps that start by themselves
-MOST_VALUES = 100  # a metadata column with more values is no choice
+AT_ONCE = 600  # network forwards up to which the maps of one image are computed without asking
+MOST_VALUES = 100  # a metadata column with more values is not offered as a filter
 
 
 @dataclass(frozen=True)
 class Ranked:
-    """What a page of ranked images shows: the images that pass the filters and the selected one.
+    """The images of a ranked page that pass the filters, and the selected one.
 
-    `key` tells the images that pass, with all that is known of them, apart from others; `room` is
+    `key` identifies the images that pass and all that is known about them; `room` is the place
     where work on the selected image is shown.
     """
 
@@ -45,30 +45,30 @@ class Ranked:
         return self.seen.said
 
     def note(self) -> None:
-        """Say below a chart that it holds the images that pass, where not all do."""
+        """Write below a chart that it contains only the images that pass, if not all do."""
         if self.seen.passing < self.seen.total:
-            st.caption(f"Of the {self.said} that pass the filters.")
+            st.caption(f"Only the {self.said} that pass the filters.")
 
     def finish(
         self, look: Look, label: str, forwards: int, work: Callable[..., object], keeps: str = ""
     ) -> None:
-        """Compute the maps that the selected image lacks: it is on the screen already, and
-        choosing something else ends the work.
+        """Compute the missing maps of the selected image, which is on the screen already; choosing
+        another image ends the work.
 
-        It starts by itself where it takes few network forwards, on a slow machine as on a fast one.
+        It starts without asking if it takes few network forwards, on slow and fast machines alike.
         """
         if not look.is_mapped(self.picture):
             seconds = computed.seconds(look.view.loaded.denoiser, forwards)
             with self.room:
                 done = long_work(label, seconds, work, ask=forwards > AT_ONCE, keeps=keeps)
-                if done and look.is_mapped(self.picture):  # not where there is no room to keep them
+                if done and look.is_mapped(self.picture):  # not if there is no room to store them
                     st.rerun()
 
 
 def ranked_images(page: Page, look: Look, maps: DeltaGenerator | bool = False) -> Ranked | None:
-    """Draw the filters, the gallery and the selected image; None where no image passes.
+    """Draw the filters, the gallery and the selected image; return None if no image passes.
 
-    `page` owns the choices; `maps` is the row that offers to show maps in the gallery.
+    The choices are those of `page`; `maps` is the row with the switch for maps in the gallery.
     """
     images = look.view.loaded.images
     rows = computed.once(
@@ -85,8 +85,8 @@ def ranked_images(page: Page, look: Look, maps: DeltaGenerator | bool = False) -
     passing = computed.once(("passing", *key), lambda: rows.passing(query.where))
     if seen.passing < seen.total:
         st.caption(
-            f"{seen.said} pass the filters. The charts, the table and the downloads below hold "
-            "these alone; ranks count all measured images."
+            f"{seen.said} pass the filters. The charts, the table and the downloads below "
+            "contain only these; ranks are among all measured images."
         )
     row = browser.row(seen)
     bars = computed.once(("spread", *key), lambda: spread(passing, look.axis, seen.said))
@@ -106,7 +106,9 @@ def ranked_images(page: Page, look: Look, maps: DeltaGenerator | bool = False) -
 def _page(
     look: Look, browser: Browser, seen: Seen, row: pd.Series, bars: Bars | None, key: tuple
 ) -> dict[str, Any]:
-    """The open page of the gallery for the explorer, and the selected image if it is elsewhere."""
+    """Return the open page of the gallery for the explorer, and the selected image if it is on
+    another page.
+    """
     shown = seen.table
     if row["id"] not in set(shown["id"]):
         shown = pd.concat([shown, row.to_frame().T.astype(shown.dtypes)])
@@ -132,13 +134,15 @@ def _page(
 
 
 def large(picture: Picture, thumbnail: int = 64) -> Any:
-    """The picture (H, W, 3) where a gallery's is smaller than itself, else None."""
+    """Return the picture (H, W, 3) if the gallery shows it smaller, else None."""
     if max(picture.image.shape[1:]) <= thumbnail:
         return None
     return reduced(rgb(picture.image), LARGEST)
 
 
 def filterable(table: pd.DataFrame, images: ImageSet) -> list[str]:
-    """The metadata columns of a table that are worth a filter: those whose values repeat."""
+    """List the metadata columns of a table that are useful as filters: those whose values
+    repeat.
+    """
     own = [name for name in table if name in images.metadata or str(name).endswith("(metadata)")]
     return [str(name) for name in own if 1 < table[name].nunique() <= MOST_VALUES]

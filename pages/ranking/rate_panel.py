@@ -1,4 +1,4 @@
-"""How often the model draws one image: an estimate on request, and the pixels that make it
+"""How often the model draws one image: an estimate on request, and the pixels that make the image
 rare.
 """
 
@@ -19,12 +19,13 @@ MEASURE = MEASURES["reproduction_rate"]
 
 
 def rate_panel(loaded: Workspace, picture: Picture) -> None:
-    """The rate of the picture with its interval; a button where it is not estimated yet."""
+    """Draw the rate of the image with its interval, or a button if it is not estimated yet."""
     denoiser, asked = loaded.denoiser, MEASURE.asked(loaded.denoiser)
     st.markdown(
-        "One in how many pictures is a copy of this image? Paths of the stochastic sampler are led "
-        "towards it, weighted for that, and let go where it becomes sure: so the rate of an image "
-        "is known that sampling would hardly ever show."
+        "One in how many generated images is a copy of this image? Paths of the stochastic "
+        "sampler are led towards it, weighted to correct for that, and let go once the image is "
+        "nearly certain. This gives the rate even of images that plain sampling would hardly "
+        "ever show."
     )
 
     def estimate(progress: Progress) -> None:
@@ -40,7 +41,7 @@ def rate_panel(loaded: Workspace, picture: Picture) -> None:
             estimate,
             icon=":material/casino:",
             ask=True,
-            keeps="Stopping keeps nothing: a rate is one estimate.",
+            keeps="Nothing is kept if you stop: a rate is one estimate.",
         ):
             return
     row = measured(denoiser, picture.image, picture.id, MEASURE.name, asked.parameters)
@@ -48,19 +49,19 @@ def rate_panel(loaded: Workspace, picture: Picture) -> None:
     limit = {
         1: "The weights of the paths are too uneven for an estimate: this is a lower limit, at 95% "
         "by Markov's inequality.",
-        -1: "No path came back: this is an upper limit by the largest weight, a rule of thumb.",
+        -1: "No path came back: this is an upper limit from the largest weight, a rule of thumb.",
         0: "",
     }[int(row["sign"])]
     st.caption(
-        f"Of the stochastic sampler with {asked.parameters['steps']:,} steps; a copy is a picture "
-        f"within {asked.parameters['tolerance']:g} of the image (root mean square). "
-        f"{asked.parameters['paths']:,} paths, let go at σ = {row['released']:.2g}, of which "
-        f"{row['copies']:.0%} came back. {limit}"
+        f"For the stochastic sampler with {asked.parameters['steps']:,} steps; a copy is a "
+        f"generated image within {asked.parameters['tolerance']:g} of the image (root mean "
+        f"square). {asked.parameters['paths']:,} paths, let go at σ = {row['released']:.2g}, of "
+        f"which {row['copies']:.0%} came back. {limit}"
     )
     heat = coarse(row["map"])
     st.plotly_chart(
         literal(maps_in_a_row({"Pixels that make it rare": heat}, colour_range(heat), "nats")),
         key="rate-map",
         config=CONFIG,
-        alt="Which pixels make the image rare",
+        alt="Map of the pixels that make the image rare",
     )

@@ -24,18 +24,18 @@ RETURNED = RedrawSettings.threshold
 
 
 def redraw_panel(loaded: Workspace, picture: Picture) -> None:
-    """The share of redraws that return to the picture at each noise level, and the pictures."""
+    """Draw the share of redraws that return to the image at each noise level, and the redraws."""
     denoiser, results, levels = loaded.denoiser, computed.results(), levels_of(loaded.denoiser)
     unit = (
-        "in units where black to white is 2"
+        "black to white is 2"
         if denoiser.shape == denoiser.picture_shape
         else "in units of the latents"
     )
     st.markdown(
         f"The image is noised to σ and denoised with {DRAWS} seeds. Redraws within {RETURNED:g} "
-        f"of it (root mean square, {unit}) "
-        "count as returned. **This is conditioned on the image:** a wide basin shows that the "
-        "model can hold the image, not that it would draw it unprompted."
+        f"of it (root mean square, {unit}) count as returned. **This is conditioned on the "
+        "image:** a wide basin shows that the model can reconstruct the image, not that it "
+        "would draw it unprompted."
     )
     asked = {
         sigma: {"sigmas": [sigma], "draws": DRAWS, "seed": 0, "keep_images": True}
@@ -75,7 +75,7 @@ def redraw_panel(loaded: Workspace, picture: Picture) -> None:
     )
     for (sigma, row), share in zip(rows.items(), shares, strict=True):
         _grid(sigma, share, to_pixels(denoiser.decode(torch.from_numpy(row["images"][0]))), row)
-    st.caption("The same noise stands at the same place of every level. Coloured frame: returned.")
+    st.caption("The same noise is at the same position of every level. Coloured frame: returned.")
 
 
 def _grid(sigma: float, share: float, pixels: np.ndarray, row: Row) -> None:
@@ -89,19 +89,19 @@ def _grid(sigma: float, share: float, pixels: np.ndarray, row: Row) -> None:
     label.markdown(f"σ = {sigma:g}  \n**{share:.0%}**")
     grid.image(
         data_url(np.concatenate(lines)),
-        alt=f"Redraws from noise level {sigma:g}; {share:.0%} of all return",
+        alt=f"Redraws from noise level {sigma:g}; {share:.0%} return",
     )
 
 
 def _band(loaded: Workspace) -> tuple[str, np.ndarray, np.ndarray] | None:
-    """The held-out images' share of returns at each level, from what is stored; a button to measure
-    it.
+    """Return the held-out images' share of returns at each level, from stored results; draw a
+    button to measure it.
     """
     images, denoiser, results = loaded.images, loaded.denoiser, computed.results()
     held_out, levels = held_out_sample(images), levels_of(loaded.denoiser)
     if not held_out:
         st.caption(
-            "With a group called held-out in metadata.csv, its band would stand behind the curve."
+            "If metadata.csv has a group called held-out, its band appears behind the curve."
         )
         return None
     parameters = MEASURE.defaults(denoiser)
@@ -123,7 +123,7 @@ def _band(loaded: Workspace) -> tuple[str, np.ndarray, np.ndarray] | None:
             seconds,
             measure,
             ask=True,
-            keeps="Stopping keeps the finished images.",
+            keeps="Finished images are kept if you stop.",
         ):
             return None
     rows = results.rows(denoiser.digest, MEASURE.run, parameters)

@@ -1,4 +1,4 @@
-"""Controls for settings, drawn from what their class declares."""
+"""Controls for settings, drawn from the declarations of their class."""
 
 from collections.abc import Collection, Sequence
 from typing import Any, TypeVar
@@ -19,10 +19,10 @@ def settings_controls(
     unlinked: str = "",
     disabled: Collection[str] = (),
 ) -> S:
-    """Draw one control for each named setting, in one column each; return the chosen settings.
+    """Draw one control for each named setting, each in a column; return the chosen settings.
 
     They start at the `usual` ones and stand in the address, unless `unlinked` names the choices.
-    Those `disabled` are drawn and cannot be changed. Raises ValueError where values do not fit
+    Those in `disabled` are drawn but cannot be changed. Raises ValueError if values do not fit
     together.
     """
     options = type(usual).options()
@@ -36,7 +36,9 @@ def settings_controls(
 
 
 def choice_of(page: Page, usual: Options, name: str, unlinked: str = "") -> Choice[Any]:
-    """The choice that a setting is on a page; what is left to the model ends with it."""
+    """Return the choice of a setting on a page; a setting whose default depends on the model ends
+    with the model.
+    """
     option, value = type(usual).options()[name], getattr(usual, name)
     about = {"of_model": option.optional, "linked": not unlinked}
     title = f"{unlinked}{option.address or name}"

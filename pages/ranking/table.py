@@ -1,4 +1,4 @@
-"""The table of a page of ranked images: its rows, its downloads, and what the number is."""
+"""The table of a ranked page: its rows, its downloads, and the definition of the measure."""
 
 import json
 
@@ -14,7 +14,7 @@ from pages.session import results as computed
 def table_and_source(view: View, ranked: Ranked, shown: str, name: str) -> None:
     """Draw the rows that pass the filters, their downloads, and the definition of the number.
 
-    `shown` says what the column `value` is, `name` is that of the files.
+    `shown` describes the column `value`; `name` is the name of the files.
     """
     seen, table = ranked.seen, ranked.table
     st.subheader("Table")
@@ -33,7 +33,7 @@ def table_and_source(view: View, ranked: Ranked, shown: str, name: str) -> None:
         details["reference"] = {"name": reference.name, "digest": reference.digest}
     downloads.table_buttons(table, details, name)
     measure = MEASURES[view.measure]
-    with st.expander("What this number is", icon=":material/function:"):
+    with st.expander("What this measure is", icon=":material/function:"):
         st.latex(measure.formula)
         st.markdown(
             f"{measure.definition}\n\n**Direction:** bigger means more memorised. **Limits:** "

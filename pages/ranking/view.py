@@ -1,5 +1,5 @@
-"""A measure as a page shows it: of the model, or of the model minus its reference, for any
-image.
+"""A measure as a page shows it: for the model, or the model minus its reference, and for
+any image.
 """
 
 import json
@@ -19,13 +19,13 @@ from pages.session.measured import is_measured, measured
 from pages.session.messages import plain, show_error
 from pages.session.state import OneOf
 
-SMOOTHING = 3  # maps are drawn averaged over boxes of so many pixels, on every page
-SMOOTHED = "Averaged over 3 x 3 pixels; the sum stays."
+SMOOTHING = 3  # the width of the boxes over which maps are averaged on every page
+SMOOTHED = "Averaged over 3 x 3 pixels, which keeps the sum."
 
 
 @dataclass(frozen=True)
 class Picture:
-    """An image on the page, of the image set or not."""
+    """An image on the page, from the image set or uploaded."""
 
     id: str
     name: str
@@ -52,26 +52,26 @@ class View:
 
     @property
     def forwards(self) -> int:
-        """Network forwards an image, of all models together."""
+        """Network forwards per image, of all models together."""
         settings = MEASURES[self.measure].read(self.parameters)
         return len(self.models) * settings.forwards(self.loaded.denoiser)
 
     @property
     def token(self) -> str:
-        """Tells apart what is measured: equal where models, measure and settings are."""
+        """A key that is equal if models, measure and settings are."""
         models = "/".join(model.digest for model in self.models)
         return f"{self.measure}/{models}/{json.dumps(self.parameters, sort_keys=True)}"
 
     def known(self, model: NetworkDenoiser, **changes: Any) -> Mapping[str, Row]:
-        """One model's rows that are there already, by id, with some parameters changed; of other
-        images too.
+        """Return one model's stored rows by id, with some parameters changed; rows of other images
+        are included.
         """
         return computed.results().rows(
             model.digest, MEASURES[self.measure].run, {**self.parameters, **changes}
         )
 
     def stored(self) -> dict[str, Row]:
-        """Rows of the image set that are there already of all models, by id, in its order."""
+        """Return the rows of the image set that are stored for all models, by id, in its order."""
         found = [self.known(model) for model in self.models]
         images = self.loaded.images
         ids = tuple((len(rows), hash(frozenset(rows))) for rows in found)
@@ -94,12 +94,12 @@ class View:
         return rows
 
     def has(self, picture: Picture, **changes: Any) -> bool:
-        """Whether `row` would find everything stored."""
+        """Return whether `row` would find everything stored."""
         asked = {**self.parameters, **changes}
         return all(is_measured(model, picture.id, self.measure, asked) for model in self.models)
 
     def row(self, picture: Picture, progress: Progress | None = None, **changes: Any) -> Row:
-        """One image's row, with some parameters changed, measured now where it has to be."""
+        """Return one image's row, with some parameters changed, measured now if needed."""
         asked, models = {**self.parameters, **changes}, self.models
         rows = []
         for place, model in enumerate(models):
@@ -114,8 +114,8 @@ class View:
 def panel_and_picture(
     loaded: Workspace, panel: OneOf[str | None]
 ) -> tuple[str | None, Picture | None]:
-    """The row above a closer look: which panel is open, and a picture of the visitor's own in place
-    of the selected one.
+    """Draw the choice of a panel, and of the visitor's own picture instead of the selected image;
+    return both.
     """
     st.subheader("A closer look")
     row = st.container(horizontal=True, vertical_alignment="center")
@@ -131,10 +131,10 @@ def panel_and_picture(
 
 
 def uploaded(loaded: Workspace) -> Picture | None:
-    """A picture of the visitor's own to look at in place of the selected one."""
+    """Draw the upload of the visitor's own picture; return it, None if there is none."""
     with st.popover("Your own image", icon=":material/upload:"):
         file = st.file_uploader(
-            "A picture to look at instead of the selected one",
+            "A picture to use instead of the selected image",
             ["png", "jpg", "jpeg", "webp", "bmp", "gif", "tif", "tiff"],
             help="It is resized as the image set is. Remove it to go back to the selected image.",
         )

@@ -1,4 +1,4 @@
-"""A run as a whole: what was measured, where its images are, where it comes from."""
+"""A run as a whole: what was measured, where its images are, its provenance."""
 
 import json
 
@@ -11,7 +11,7 @@ from pages.session.messages import plain, show_error
 
 
 def about(run: Run) -> None:
-    """Draw what was measured, how far the run is, and a button that goes on with it."""
+    """Draw what was measured, the progress of the run, and a button that continues it."""
     manifest, done = run.manifest, run.done
     settings = ", ".join(f"{name} {json.dumps(value)}" for name, value in run.parameters.items())
     title = run.measures[0].title.split(" at ")[0] if run.measures else run.measure
@@ -30,7 +30,7 @@ def about(run: Run) -> None:
         and run.folder.resolve().parent == FOLDER.resolve()
     ):
         background.button(
-            "Go on in the background",
+            "Continue in the background",
             False,
             background.begin,
             ["measure", "--resume", str(run.folder)],
@@ -38,16 +38,14 @@ def about(run: Run) -> None:
             "runs",
         )
     elif at_work is not None:
-        st.button(
-            "See what is new", icon=":material/refresh:", help="The sidebar shows how far it is."
-        )
+        st.button("Refresh", icon=":material/refresh:", help="The sidebar shows how far it is.")
 
 
 def missing(run: Run) -> None:
-    """Say that the images of the run are not the loaded ones, and offer to load them."""
+    """Draw a note that the images of the run are not loaded, and a button to load them."""
     sources = run.manifest.get("sources")
     st.info(
-        "The loaded images are not those of this run, so its rows are shown without pictures.",
+        "The images of this run are not loaded, so its rows are shown without pictures.",
         icon=":material/hide_image:",
     )
     if sources and st.button(
@@ -55,7 +53,7 @@ def missing(run: Run) -> None:
     ):
         try:
             named = Sources.read(sources)
-            if named.on_hub:  # asked about before anything is downloaded
+            if named.on_hub:  # the visitor is asked before anything is downloaded
                 workspace.ask(named)
                 st.switch_page("pages/workspace/page.py")
             with st.spinner("Loading"):
@@ -67,7 +65,7 @@ def missing(run: Run) -> None:
 
 
 def comes_from(run: Run) -> None:
-    """Draw what the number is, and the run's manifest."""
+    """Draw the definition of the measure, and the run's manifest."""
     for measure in run.measures[:1]:
         st.latex(measure.formula)
         st.markdown(

@@ -1,4 +1,4 @@
-"""The selected image of a run, and where its number stands among all."""
+"""The selected image of a run, and its rank among all."""
 
 import numpy as np
 import pandas as pd
@@ -67,12 +67,12 @@ def numbers(view: Look, row: pd.Series) -> None:
         columns[2].metric(
             "Rank",
             f"{view.numbers.rank(by, direction >= 0, float(row[by])):,} of {run.done:,}",
-            help=f"Among all images of the run, whatever the filters; 1 is {first}.",
+            help=f"Among all images of the run, regardless of the filters; 1 is {first}.",
         )
 
 
 def spread(view: Look, at: float | None = None) -> None:
-    """Draw how the number is spread over what passes the filters; `at` marks one value."""
+    """Draw a histogram of the number over the rows that pass the filters; `at` marks one value."""
     title = title_of(view.run, view.query.sort.column)
     counts = histogram_of(*view.key, view.query.sort.column, view.query.where, view.numbers)
     figure = counted_histogram(counts, title, None if at is None or np.isnan(at) else at)
@@ -80,4 +80,4 @@ def spread(view: Look, at: float | None = None) -> None:
         literal(figure), key="run_histogram", config=CONFIG, alt=f"Histogram of {title}"
     )
     if view.seen is not None and view.seen.passing < view.seen.total:
-        st.caption(f"Of the {view.seen.said} that pass the filters.")
+        st.caption(f"Only the {view.seen.said} that pass the filters.")

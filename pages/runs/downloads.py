@@ -11,8 +11,8 @@ STEP = 100_000  # rows in memory at a time
 
 
 def downloads(view: Look) -> None:
-    """Draw the downloads of every row that passes the filters, in this order, with where it comes
-    from.
+    """Draw the downloads of every row that passes the filters, in the chosen order, with their
+    provenance.
     """
     run, numbers, query = view.run, view.numbers, view.query
     order = (query.sort.column, query.descending)
@@ -43,5 +43,5 @@ def downloads(view: Look) -> None:
         f"{run.folder.name}.parquet",
         on_click="ignore",
         width="stretch",
-        help="The same, with where it comes from in the file's metadata.",
+        help="The same, with the provenance in the file's metadata.",
     )

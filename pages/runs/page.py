@@ -1,4 +1,4 @@
-"""Runs of any size, whoever made them: browsed without loading them whole, page by page."""
+"""Runs of any size and origin, browsed page by page without loading them whole."""
 
 import time
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ PAUSE = 0.08
 PLACE = PAGE.text("run_folder", of_model=False)
 RUN = PAGE.maybe_one_of("run", list[str](), linked=False)
 OPENED = "opened"  # the run's name in the address
-DRAWN: Kept[Any] = Kept("runs drawn", lambda: None)  # what the gallery on the screen was asked for
+DRAWN: Kept[Any] = Kept("runs drawn", lambda: None)  # the query of the gallery on the screen
 ROWS, ORIGIN, DOWNLOAD = "run_rows", "run_origin", "run_download"
 
 
@@ -43,7 +43,9 @@ def main() -> None:
 @st.fragment
 @guarded()
 def everything() -> None:
-    """A fragment, since nothing here takes long: a click need not run the rest of the app."""
+    """Draw the open run. A fragment, since nothing here takes long: a click does not rerun the
+    whole app.
+    """
     if background.begun():
         st.rerun()
     DRAWN.set(None)
@@ -62,17 +64,17 @@ def everything() -> None:
         )
     elif view is None:
         about(run)
-        st.info("Nothing is measured yet.", icon=":material/hourglass_empty:")
+        st.info("No image is measured yet.", icon=":material/hourglass_empty:")
     else:
         with reading(run):
             browse(view)
     name = RUN.value()
     if name and st.query_params.get(OPENED) != name:
-        st.query_params[OPENED] = name  # last: the browser draws the whole app again
+        st.query_params[OPENED] = name  # last, because the browser then redraws the whole app
 
 
 def known() -> dict[str, Path]:
-    """Runs by name: those below the working directory, the latest first, then the demo's."""
+    """Return runs by name: those below the working directory, the latest first, then the demo's."""
     own = sorted(
         FOLDER.glob("*/manifest.json"), key=lambda file: file.stat().st_mtime, reverse=True
     )
@@ -83,15 +85,15 @@ def known() -> dict[str, Path]:
 
 
 def choose(found: dict[str, Path]) -> Run | None:
-    """Draw the choice of a run, by name or by its folder. ValueError or OSError where it cannot be
-    read, once the controls are drawn.
+    """Draw the choice of a run, by name or by its folder. Raises ValueError or OSError if it cannot
+    be read, after the controls are drawn.
     """
     row = st.container(horizontal=True, vertical_alignment="bottom")
     popover = row.popover("Another folder", icon=":material/folder_open:")
     typed = popover.text_input(
         "Run folder",
         key=PLACE.key(),
-        help="A run made elsewhere, below the folders this app may read.",
+        help="A run made elsewhere, inside a folder this app may read.",
     ).strip()
     if typed:
         return Run(Path(typed), roots=roots())
@@ -112,7 +114,7 @@ def choose(found: dict[str, Path]) -> Run | None:
 
 
 def browse(view: Look) -> None:
-    """Draw the gallery and the selected image, or rows alone where the pictures are not loaded."""
+    """Draw the gallery and the selected image, or only rows if the images are not loaded."""
     above, seen, run = st.container(), view.seen, view.run
     right = None
     if seen is not None and view.images is not None:
@@ -157,14 +159,14 @@ def browse(view: Look) -> None:
                 alt="The images of this page with their numbers",
             )
     with st.expander(
-        "Where this comes from", key=ORIGIN, icon=":material/function:", on_change="rerun"
+        "Provenance", key=ORIGIN, icon=":material/function:", on_change="rerun"
     ) as origin:
         if origin.open:
             comes_from(run)
 
 
 def turn(view: Look, seen: Seen) -> None:
-    """Draw the control that turns the pages, what is on this one, and the downloads."""
+    """Draw the control that turns the pages, the position of this page, and the downloads."""
     row = st.container(horizontal=True, vertical_alignment="center")
     with row:
         view.browser.turn(seen)
@@ -179,7 +181,7 @@ def turn(view: Look, seen: Seen) -> None:
 
 
 def wished() -> list[tuple[str, Any]]:
-    """What the controls say that decide which page of which run is seen."""
+    """Return the choices that decide which page of which run is seen."""
     own = f"{PAGE.name}."
     return sorted(
         (str(name), value)
@@ -190,14 +192,14 @@ def wished() -> list[tuple[str, Any]]:
 
 def _choose(image: str) -> None:
     selection.choose(image)
-    if DRAWN.get() == wished():  # the gallery is up to date, and has marked the image already
+    if DRAWN.get() == wished():  # the gallery is up to date and has already marked the image
         st.rerun("details")
 
 
 @st.fragment(key="details")
 @guarded()
 def details(view: Look, seen: Seen) -> None:
-    """Draw the selected image of the page. A fragment: choosing another one draws only this."""
+    """Draw the selected image of the page. A fragment: choosing another image redraws only this."""
     chosen = selection.chosen()
     if chosen in set(seen.table["id"]):
         seen = replace(seen, selected=str(chosen))
@@ -207,7 +209,7 @@ def details(view: Look, seen: Seen) -> None:
 
 @contextmanager
 def reading(run: Run) -> Iterator[None]:
-    """What goes wrong with the run inside is said in a sentence."""
+    """Turn errors of the run inside the block into a sentence."""
     try:
         yield
     except (ValueError, OSError) as error:
@@ -215,7 +217,7 @@ def reading(run: Run) -> Iterator[None]:
 
 
 def unreadable(run: Run | None, error: Exception) -> None:
-    """Say what cannot be read; files that were merged meanwhile are read again instead."""
+    """Show the error; if files were merged meanwhile, read them again instead."""
     try:
         if run is not None and run.again().stamp != run.stamp:
             st.rerun()

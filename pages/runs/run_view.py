@@ -1,4 +1,4 @@
-"""What is seen of a run: a page of its rows, filtered and ordered as the browser says, and the
+"""The visible part of a run: a page of its rows, filtered and ordered as the browser asks, and the
 pictures of its images.
 """
 
@@ -21,13 +21,13 @@ from pages.session.paths import readable
 from pages.session.state import Page
 
 PAGE = Page("runs")
-SAMPLE = 256  # maps that set the colour limits of all
+SAMPLE = 256  # maps from which the colour limits are computed
 EVERYTHING = Filter()
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
 def numbers_of(folder: str, stamp: str) -> Numbers:
-    """The queries on a run's numbers, as the run is now."""
+    """Return queries on the run's numbers in its current state."""
     return Numbers(Run(Path(folder), roots=readable(FOLDER)))
 
 
@@ -50,29 +50,29 @@ def _row(folder: str, stamp: str, image: str, where: Filter, _numbers: Numbers) 
 def histogram_of(
     folder: str, stamp: str, number: str, where: Filter, _numbers: Numbers
 ) -> pd.DataFrame:
-    """Counts of the rows that pass, over the whole range of a number."""
+    """Return counts of the rows that pass, over the whole range of a number."""
     return _numbers.histogram(number, where)
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
 def limits_of(folder: str, stamp: str, _run: Run) -> tuple[float, float]:
-    """Colour limits of the smoothed maps, from those of images spread over the run."""
+    """Return colour limits of the smoothed maps, from images spread over the run."""
     return colour_range(maps_of(_run, _run.spread(SAMPLE)))
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)
 def places_of(digest: str, _ids: list[str]) -> dict[str, int]:
-    """Where each image stands in an image set."""
+    """Return the position of each image in an image set, by id."""
     return {image: place for place, image in enumerate(_ids)}
 
 
 def maps_of(run: Run, positions: list[int]) -> np.ndarray:
-    """Maps (N, H, W) of some images, averaged like those of every page."""
+    """Return maps (N, H, W) of some images, smoothed like those of every page."""
     return maps.smooth(run.arrays(positions, "map"), SMOOTHING)
 
 
 class RunRows:
-    """The rows of a run for the browser of images: queries whose answers are kept."""
+    """The rows of a run for the image browser: queries whose answers are cached."""
 
     def __init__(self, numbers: Numbers, key: tuple[str, str]) -> None:
         self.numbers, self.key = numbers, key
@@ -100,24 +100,25 @@ class RunRows:
 
 @dataclass(frozen=True)
 class Look:
-    """What is seen of a run.
+    """The visible part of a run.
 
-    It is computed before the gallery is drawn, which then reaches the browser in one piece.
+    It is computed before the gallery is drawn, so that the gallery reaches the browser in one
+    piece.
     """
 
     run: Run
     numbers: Numbers
-    key: tuple[str, str]  # of the run as it is now, for caches
+    key: tuple[str, str]  # changes when the run grows: a key for caches
     browser: Browser
     query: Query
-    seen: Seen | None  # None where no image passes the filters
+    seen: Seen | None  # None if no image passes the filters
     images: ImageSet | None  # the loaded set, if all images of the page are in it
     places: list[int]  # of the page's images in it
     pictures: np.ndarray  # of the page's images, or of their maps
 
 
 def look(run: Run) -> Look:
-    """A page of the run, filtered and ordered as the browser's controls say."""
+    """Return a page of the run, filtered and ordered as the browser's controls ask."""
     key = (str(run.folder.resolve()), run.stamp)
     numbers = numbers_of(*key)
     names = sorted(numbers.names, key=lambda name: name != run.main[0])  # the main one first
@@ -140,7 +141,9 @@ def look(run: Run) -> Look:
 
 
 def ranks(view: Look, seen: Seen) -> list[int] | None:
-    """The ranks of the page's images among all of the run; None where a filter hides them."""
+    """Return the ranks of the page's images among all images of the run; None if the filters or the
+    order do not tell them.
+    """
     query, count = view.query, len(seen.table)
     if seen.passing < seen.total or not query.sort.direction:
         return None
@@ -158,19 +161,19 @@ def has_maps(run: Run) -> bool:
 
 
 def measure_of(run: Run, name: str) -> Measure | None:
-    """The measure that a column of the run is the number of."""
+    """Return the measure whose number a column of the run contains."""
     return next((measure for measure in run.measures if measure.column == name), None)
 
 
 def direction_of(run: Run, name: str) -> int:
-    """+1 where bigger means more memorised, -1 where smaller does, 0 where neither is known."""
+    """Return +1 if bigger means more memorised, -1 if smaller does, 0 if neither is known."""
     measure = measure_of(run, name)
     if measure is None and name.startswith(("flux_", "divergence_")):
-        return -1  # both point outward, and K turns their sign
+        return -1  # both point outward; K has the opposite sign
     return measure.direction if measure else 0
 
 
 def title_of(run: Run, name: str) -> str:
-    """What a column of the run is called."""
+    """Return the title of a column of the run."""
     measure = measure_of(run, name)
     return name.replace("_", " ") if measure is None else measure.title.split(" at ")[0]

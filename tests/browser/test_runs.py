@@ -186,7 +186,7 @@ def test_background_work_is_seen_after_a_reload_and_on_every_page_stops_and_goes
     assert 0 < done < 64
     sidebar.get_by_role("button", name="Show").click()
     expect(page.get_by_text(f"{done} of 64 images measured")).to_be_visible()
-    page.get_by_role("button", name="Go on in the background").click()
+    page.get_by_role("button", name="Continue in the background").click()
     expect(sidebar.get_by_text("Finished after")).to_be_visible(timeout=3 * PATIENCE)
     expect(page.get_by_text("64 of 64 images measured")).to_be_visible()
     assert Run(run).done == 64

@@ -72,7 +72,7 @@ def test_a_run_of_other_images_is_shown_without_pictures_and_a_bad_folder_is_one
     model, images = model_and_images
     at = runs(model=model, images=images, opened="flipd")
     assert not at.exception
-    assert any("not those of this run" in info.value for info in at.info)
+    assert any("are not loaded" in info.value for info in at.info)
     assert len(rows(at)) == 48
     at.text_input(key="runs.run_folder").set_value("/etc").run()
     assert ["outside the folders" in error.value for error in at.error] == [True]
@@ -182,7 +182,7 @@ def test_an_unfinished_run_offers_to_go_on(
     assert main(["measure", "--model", model, "--images", images, "--device", "cpu"]) == 130
     at = runs(model=model, images=images)
     assert any("Nothing is measured yet" in info.value for info in at.info)
-    assert any(button.label == "Go on in the background" for button in at.button)
+    assert any(button.label == "Continue in the background" for button in at.button)
     assert Run(next(FOLDER.iterdir())).done == 0
 
 
