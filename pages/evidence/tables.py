@@ -19,7 +19,7 @@ from pages.session.downloads import table_buttons
 from pages.session.messages import plain
 
 Sides = tuple[np.ndarray, np.ndarray]  # masks (N,) of the images above and below
-CURVES = 6  # shown at once at most
+CURVES = 6  # most curves shown at once
 COLUMNS = {
     "title": st.column_config.TextColumn("Measure", width=260),
     "AUC": st.column_config.ProgressColumn(
@@ -28,8 +28,8 @@ COLUMNS = {
         min_value=0,
         max_value=1,
         format="%.3f",
-        help="The chance that an image of the first kind ranks above one of the second; 0.5 is "
-        "guessing.",
+        help="The probability that an image of the first kind ranks above one of the second; "
+        "0.5 is guessing.",
     ),
     "interval": st.column_config.TextColumn(
         "95% interval",
@@ -40,14 +40,14 @@ COLUMNS = {
     "apart": st.column_config.TextColumn(
         "Difference from the first",
         width=165,
-        help="AUC less the highest AUC, with a 95% interval. Both are of the same images, so this "
-        "is more precise than the two intervals are.",
+        help="AUC minus the highest AUC, with a 95% interval. Both are computed on the same "
+        "images, so the difference is more precise than the two intervals.",
     ),
     "may be best": st.column_config.CheckboxColumn(
         "May be best",
         width=80,
-        help="The best of all these measures is one of those ticked, with 95% confidence. It "
-        "allows for their number.",
+        help="With 95% confidence the best of all these measures is one of those ticked; their "
+        "number is taken into account.",
     ),
     "rate": st.column_config.TextColumn(
         "TPR at 1% FPR",
@@ -56,16 +56,16 @@ COLUMNS = {
         f"interval. It needs {FEWEST} different images of the second kind.",
     ),
     "forwards": st.column_config.NumberColumn(
-        "Forwards", width=70, help="Network forwards an image."
+        "Forwards", width=70, help="Network forwards per image."
     ),
 }
 
 
 def nothing_to_compare() -> None:
-    """Say why there is no table of measures."""
+    """Explain why there is no table of measures."""
     st.info(
-        "There is nothing to compare: no image came back, and no group called held-out is in "
-        "the image set.",
+        "There is nothing to compare: no image was reproduced, and the image set has no group "
+        "called held-out.",
         icon=":material/info:",
     )
 
@@ -77,14 +77,14 @@ def quality_panel(
     labels: np.ndarray,
     asked: Mapping[str, Any],
 ) -> pd.DataFrame | None:
-    """Draw the table of measures and their curves; returns the table, None where there is none.
+    """Draw the table of measures and their curves; return the table, None if it cannot be made.
 
-    `labels` (N,) name the cluster of each image, `asked` is how copies were counted.
+    `labels` (N,) are the clusters of the images; `asked` says how copies were counted.
     """
     if not sides:
         nothing_to_compare()
         return None
-    st.subheader("Which measure says so")
+    st.subheader("Which measure predicts it")
     chosen = st.segmented_control(
         "Images that should rank above others",
         list(sides),
@@ -100,7 +100,7 @@ def quality_panel(
     table = _quality(loaded.denoiser, values, above, below, labels, key, _filled(values))
     if table.empty:
         st.info(
-            "No measure has been measured on images of both sides. Measure some below.",
+            "No measure has values on both sides. Measure some images below.",
             icon=":material/info:",
         )
         return None
@@ -118,7 +118,7 @@ def quality_panel(
 
 
 def _table(table: pd.DataFrame, chosen: str) -> list[int]:
-    """Draw the table; returns the rows that are selected."""
+    """Draw the table; return the rows that are selected."""
     lines = table.to_dict("records")
     shown = table.assign(
         interval=[f"{line['low']:.3f} to {line['high']:.3f}" for line in lines],
@@ -175,7 +175,7 @@ def _curves(
 
 
 def _first_of_each(table: pd.DataFrame) -> list[int]:
-    """The best line of every kind of measure."""
+    """Return the best line of every kind of measure."""
     kinds = [MEASURES[name].run + MEASURES[name].column[:1] for name in table["measure"]]
     return [kinds.index(kind) for kind in dict.fromkeys(kinds)][: CURVES - 1]
 

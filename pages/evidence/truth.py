@@ -1,4 +1,4 @@
-"""What comes back: the pictures drawn from the model, what is called a copy, and how many are."""
+"""What is reproduced: the generated images, the criterion of a copy, and how many are copies."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -18,8 +18,8 @@ from pages.session.messages import plain
 
 @dataclass(frozen=True)
 class Truth:
-    """The pictures drawn, how many are copies of each image (N,), and what was asked: which run,
-    and what is called a copy.
+    """The generated images, how many are copies of each image (N,), and what was asked: which run
+    and which criterion of a copy.
     """
 
     samples: ImageSet
@@ -28,12 +28,14 @@ class Truth:
 
 
 def ground_truth(loaded: Workspace) -> Truth | None:
-    """Draw the choice of a run and of what is called a copy; None where no picture is stored."""
+    """Draw the choice of a run and of the criterion of a copy; return None if no image is
+    stored.
+    """
     made = neighbours.generations(loaded)
     if not made:
         st.info(
-            "No pictures of this model are stored yet. Draw some below: they are kept, and you "
-            "can draw more later.",
+            "No generated images of this model are stored yet. Generate some below: they are "
+            "kept, and you can add more later.",
             icon=":material/brush:",
         )
         return None
@@ -41,7 +43,7 @@ def ground_truth(loaded: Workspace) -> Truth | None:
     name = next(iter(made))
     if len(made) > 1:
         name = row.segmented_control(
-            "Pictures drawn",
+            "Generated images",
             list(made),
             format_func=plain,
             default=name,
@@ -75,30 +77,33 @@ def ground_truth(loaded: Workspace) -> Truth | None:
 
 
 def summary(loaded: Workspace, truth: Truth, groups: Tensor) -> None:
-    """Draw what came back in four numbers; images of one near-duplicate group (N,) count once."""
+    """Draw what was reproduced in four numbers; images of one near-duplicate group (N,)
+    count once.
+    """
     trained, drawn = ~loaded.images.held_out, len(truth.samples)
     total = int(truth.counts.sum())
     columns = st.columns(4)
     columns[0].metric(
-        "Pictures drawn",
+        "Generated images",
         f"{drawn:,}",
         help=f"{plain(truth.asked['drawn'])}. Stored with the settings they were drawn with.",
     )
     columns[1].metric(
         "Copies",
         f"{total:,}",
-        help="Of the pictures drawn. A picture is a copy of its nearest training image.",
+        help="Of the generated images. A generated image can be a copy only of its nearest "
+        "training image.",
     )
     columns[2].metric(
-        "Images that came back",
+        "Images reproduced",
         f"{different(groups, truth.counts > 0):,} of {different(groups, trained):,}",
         help="Different training images with at least one copy; near-duplicates count as one.",
     )
     columns[3].metric(
         "Share of copies, at most",
         f"{at_most(drawn, total):.2%}",
-        help="At most this share of all pictures the model draws this way are copies, with 95% "
-        "confidence (one-sided, Clopper-Pearson).",
+        help="At most this share of all images the model generates in this way are copies, with "
+        "95% confidence (one-sided, Clopper-Pearson).",
     )
     if not total:
         st.info(
@@ -110,11 +115,11 @@ def summary(loaded: Workspace, truth: Truth, groups: Tensor) -> None:
 
 
 def reproduced_gallery(loaded: Workspace, counts: np.ndarray) -> None:
-    """Draw the images that came back, the most often first."""
+    """Draw the reproduced images, the most often first."""
     order = np.argsort(-counts, kind="stable")[: int((counts > 0).sum())]
     if not len(order):
         return
-    title = f"The {len(order):,} images that came back, near-duplicates among them"
+    title = f"The {len(order):,} reproduced images, near-duplicates included"
     with st.expander(title, icon=":material/content_copy:"):
         shown = order[: 4 * SHOWN]
         pictures(loaded.images, shown.tolist(), [f"{counts[place]:,} times" for place in shown])

@@ -48,7 +48,7 @@ def closer_look(view: Sphere, picture: Picture, values: np.ndarray) -> None:
         columns = st.columns(2)
         columns[0].metric(plain(view.title), f"{value:.4f}", help=MEASURE.definition)
         columns[1].metric(
-            "Rank",
+            "Would rank",
             f"{int((values > value).sum()) + 1:,} of {len(values) + 1:,}",
             help="Among the measured images.",
         )

@@ -1,4 +1,4 @@
-"""What is loaded, as it stands in the address: sources to parameters and back."""
+"""What is loaded, in the form it has in the address: sources to parameters and back."""
 
 from dataclasses import fields, replace
 
@@ -8,12 +8,12 @@ from streamlit.runtime.pages_manager import PagesManager
 from memlib.images.transform import FITS
 from memlib.workspace import Sources
 
-NOTHING = "none"  # a model, or a reference, that is not to be loaded
-DIGITS = 9  # of a number in an address; longer ones are ignored
+NOTHING = "none"  # no model, or no reference
+DIGITS = 9  # digits of a number in an address; longer ones are ignored
 
 
 def sources_of_url() -> Sources:
-    """What the address names; the demo where it names nothing."""
+    """Return the sources that the address names; the demo if it names nothing."""
     url, usual = st.query_params, Sources()
     return Sources(
         model=url.get("model", usual.model),
@@ -30,7 +30,7 @@ def sources_of_url() -> Sources:
 
 
 def for_url(sources: Sources) -> dict[str, str]:
-    """What of the sources stands in the address; nothing for the demo."""
+    """Return the parameters by which the address names the sources; empty for the demo."""
     usual = replace(Sources(), reference=_reference(sources.model, None))
     told = {field.name: getattr(sources, field.name) for field in fields(sources)}
     told = {
@@ -46,7 +46,7 @@ def for_url(sources: Sources) -> dict[str, str]:
 
 
 def show(sources: Sources | None) -> None:
-    """Make the address name these sources, or that nothing is loaded."""
+    """Write these sources, or that nothing is loaded, to the address."""
     wanted = {"model": NOTHING} if sources is None else for_url(sources)
     for field in fields(Sources):
         text = wanted.get(field.name)
@@ -57,14 +57,14 @@ def show(sources: Sources | None) -> None:
 
 
 def renamed(before: str, now: str) -> None:
-    """Give a parameter its name of today, where a link has it by the name of before."""
+    """Rename a parameter that an older link has by its old name."""
     if before in st.query_params:
         st.query_params[now] = st.query_params[before]
         del st.query_params[before]
 
 
 def _reference(model: str, told: str | None) -> str:
-    """The reference an address names; the demo's model has one that goes without saying."""
+    """Return the reference that an address names; the demo's model has one by default."""
     if told is None:
         return Sources().reference if model == Sources().model else ""
     return "" if told == NOTHING else told
@@ -79,7 +79,7 @@ def hand_over() -> None:
 
     Streamlit takes a folder called `pages` for its older kind of multipage app until
     `st.navigation` has run once in the process, and looks there for a script of the address. The
-    scripts `pages/0_<page>.py` are what it finds. Without them "Page not found" would stand over
+    scripts `pages/0_<page>.py` are what it finds. Without them "Page not found" would appear over
     the page.
     """
     PagesManager.uses_pages_directory = False

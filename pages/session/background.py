@@ -1,5 +1,5 @@
-"""Work that outlives the page: runs as processes of their own, seen from every page, and what they
-finished brought into the session.
+"""Background work: runs in separate processes, shown on every page, and their results brought into
+the session.
 """
 
 import math
@@ -23,13 +23,16 @@ from pages.session.paths import confine, roots
 from pages.session.results import keep
 from pages.session.state import Kept
 
-LARGEST = 128 * 2**20  # bytes of a run that is brought into a session; larger ones stay on disk
+LARGEST = 128 * 2**20  # bytes of a run that is read into a session; larger ones stay on disk
 ROW = 4000  # bytes of a row's numbers
-BUSY = "Something else is under way in the background; start this when it has ended, or stop that."
-BEGUN = Kept("background_begun", bool)  # whether something was started in this run of the script
-PROBLEM = Kept("background_problem", str)  # why something was not
-FOLLOWED: Kept[list[str]] = Kept("followed", list)  # tasks whose end is told in this session
-ADOPTED: Kept[dict[str, str]] = Kept("runs_seen", dict)  # stamps of the runs brought in, by name
+BUSY = (
+    "Another task is running in the background. Start this one when it has finished, or stop "
+    "the other."
+)
+BEGUN = Kept("background_begun", bool)  # whether a task was started in this run of the script
+PROBLEM = Kept("background_problem", str)  # why a task was not started
+FOLLOWED: Kept[list[str]] = Kept("followed", list)  # tasks whose end is reported in this session
+ADOPTED: Kept[dict[str, str]] = Kept("runs_seen", dict)  # stamps of the runs read, by name
 EVERY = 2.0  # seconds between two looks at the progress
 ICONS = {
     "done": ":material/check:",
@@ -40,7 +43,7 @@ ICONS = {
 
 
 class Asked(Protocol):
-    """What a page wants measured: of which models, with which measure and parameters."""
+    """What a page asks to measure: the models, the measure and its parameters."""
 
     @property
     def loaded(self) -> Workspace: ...
@@ -56,14 +59,14 @@ class Asked(Protocol):
 
 
 def active() -> Task | None:
-    """The task that is under way, if one is."""
+    """Return the running task, None if there is none."""
     return next((task for task in tasks() if task.progress().active), None)
 
 
 def begin(arguments: Sequence[str], title: str, link: str) -> None:
-    """Start a command as a process of its own; one at a time, since they share the device.
+    """Start a command as a separate process; one at a time, since they share the device.
 
-    A callback of a button.
+    This is the callback of a button.
     """
     if active() is not None:
         _refuse(BUSY)
@@ -73,27 +76,28 @@ def begin(arguments: Sequence[str], title: str, link: str) -> None:
 
 
 def _refuse(why: str) -> None:
-    """Say in the sidebar why nothing was started."""
+    """Show in the sidebar why no task was started."""
     PROBLEM.set(why)
 
 
 def button(label: str, disabled: bool, work: Callable[..., None], *arguments: object) -> None:
-    """A button that does `work`, which begins something in the background."""
+    """Draw a button that does `work`, which starts a task in the background."""
     st.button(
         label,
         icon=":material/rocket_launch:",
         disabled=disabled or active() is not None,
         on_click=work,
         args=arguments,
-        help="As a process of its own: it goes on when this page is left, reloaded or closed. The "
-        "sidebar shows how far it is; what is finished appears here. One at a time.",
+        help="Runs as a separate process and continues when this page is left, reloaded or "
+        "closed. The sidebar shows its progress; finished results appear here. One task at "
+        "a time.",
     )
 
 
 def measure(view: Asked, chosen: Sequence[int], title: str) -> None:
     """Measure images with the view's models and settings in the background.
 
-    A callback of a button.
+    This is the callback of a button.
     """
     if active() is not None:
         _refuse(BUSY)
@@ -114,7 +118,7 @@ def measure(view: Asked, chosen: Sequence[int], title: str) -> None:
         resume = ["measure", "--device", device, "--resume", *folders]
         start(resume, title, {"link": "runs"}, roots=roots())
     except (ValueError, OSError) as error:
-        for folder in made:  # nothing was measured: nothing is left behind
+        for folder in made:  # no empty run folder is left behind
             shutil.rmtree(folder, ignore_errors=True)
         _refuse(str(error))
     else:
@@ -122,7 +126,7 @@ def measure(view: Asked, chosen: Sequence[int], title: str) -> None:
 
 
 def extract(loaded: Workspace, settings: AttackSettings, title: str) -> None:
-    """Do an attack in the background. A callback of a button."""
+    """Run an attack in the background. This is the callback of a button."""
     try:
         settings = replace(settings, features=resolved(settings.features, roots()))
         sources = _whole(loaded, loaded.sources.model)
@@ -142,7 +146,9 @@ def extract(loaded: Workspace, settings: AttackSettings, title: str) -> None:
 
 
 def _whole(loaded: Workspace, model: str) -> dict[str, object]:
-    """How to load a model and the images again from anywhere: whole paths."""
+    """Return the arguments that load the model and the images from any directory: absolute
+    paths.
+    """
     sources = asdict(loaded.sources) | {"model": model, "reference": ""}
     return sources | {
         name: confine(str(sources[name]))
@@ -152,8 +158,8 @@ def _whole(loaded: Workspace, model: str) -> dict[str, object]:
 
 
 def adopt(view: Asked) -> None:
-    """Bring what runs below FOLDER have measured with the view's settings into the session; name
-    those too large for it.
+    """Read what runs below FOLDER have measured with the view's settings into the session; show
+    those that are too large for it.
     """
     digests = {model.digest for model in view.models}
     seen = ADOPTED.get()
@@ -180,7 +186,7 @@ def adopt(view: Asked) -> None:
                 keep(run)
                 seen[file.parent.name] = run.stamp
         except (ValueError, OSError):
-            continue  # the page of runs says what is wrong with it
+            continue  # the page of runs shows what is wrong with it
     for run in larger:
         st.info(
             f"A run with these settings has measured {run.done:,} of {run.count:,} images, "
@@ -189,22 +195,22 @@ def adopt(view: Asked) -> None:
         )
         st.page_link(
             "pages/runs/page.py",
-            label="Look at it on the page of runs",
+            label="Open it on the page of runs",
             icon=":material/arrow_forward:",
             query_params={"opened": run.folder.name},
         )
 
 
 def begun() -> bool:
-    """Whether something was begun since the sidebar was drawn: a fragment then runs the whole page,
-    so that it shows there.
+    """Return whether a task was started since the sidebar was drawn: a fragment then reruns the
+    whole page to show it there.
     """
     return bool(BEGUN) or bool(PROBLEM)
 
 
 def show_in_sidebar() -> None:
-    """What is under way in the background, on every page, and how what this session saw under way
-    has ended.
+    """Draw the running task on every page, and how the tasks that this session saw running have
+    ended.
     """
     with st.sidebar:
         BEGUN.pop()
@@ -219,14 +225,14 @@ def show_in_sidebar() -> None:
 
 @guarded()
 def _following() -> None:
-    """A fragment that looks again and again; when the work ends the whole page runs once more, to
-    show how it ended.
+    """Draw the progress as a fragment that refreshes itself; when the task ends, the whole page
+    runs once more to show how it ended.
     """
     task = active()
     if task is None:
         st.rerun()
     now, followed = task.progress(), FOLLOWED.get()
-    if task.folder.name not in followed:  # another visit began it; how it ends is told here too
+    if task.folder.name not in followed:  # of another session; its end is shown here too
         followed.append(task.folder.name)
     with st.container(border=True):
         st.text(str(task.details.get("title", "")))
@@ -236,7 +242,7 @@ def _following() -> None:
             "Stop",
             key=f"stop-{task.folder.name}",
             icon=":material/stop:",
-            help="What is finished is kept.",
+            help="Finished results are kept.",
             on_click=task.stop,
             disabled=task.asked_to_stop,
         )
@@ -244,13 +250,13 @@ def _following() -> None:
             "Show",
             key="show-background",
             icon=":material/table_view:",
-            help="What is finished so far.",
+            help="Draw a link to the results finished so far.",
         ):
             st.switch_page(_page(task))
 
 
 def _endings() -> None:
-    """How the tasks this session saw ended, until dismissed."""
+    """Draw how the tasks that this session saw have ended, until dismissed."""
     followed = FOLLOWED.get()
     for task in tasks():
         if task.folder.name not in followed:
@@ -260,7 +266,7 @@ def _endings() -> None:
             st.text(str(task.details.get("title", "")))
             text = {
                 "done": f"Finished after {exports.duration(end.seconds)}.",
-                "stopped": "Stopped; what was finished is kept.",
+                "stopped": "Stopped; finished results are kept.",
             }.get(end.state, end.text)
             st.markdown(f"{ICONS.get(end.state, '')} {plain(text)}")
             row = st.container(horizontal=True)
@@ -287,7 +293,7 @@ def _sentence(now: Progress) -> str:
 
 
 def of_run(folder: Path) -> Task | None:
-    """The task that works on a run now, if one does."""
+    """Return the task that is working on a run, None if there is none."""
     task = active()
     arguments = task.details.get("arguments", []) if task else []
     return task if any(Path(argument).name == folder.name for argument in arguments) else None

@@ -34,9 +34,7 @@ def table_buttons(table: pd.DataFrame, manifest: Mapping[str, Any], name: str) -
 
 
 def as_csv(table: pd.DataFrame, manifest: Mapping[str, Any]) -> bytes:
-    """The table with its provenance repeated in columns, since CSV has no place of its own
-    for it.
-    """
+    """Return the table with its provenance repeated in columns, since CSV has no metadata."""
     constants = {
         "model": manifest["model"]["digest"],
         "images": manifest["images"]["digest"],
@@ -53,7 +51,7 @@ def as_csv(table: pd.DataFrame, manifest: Mapping[str, Any]) -> bytes:
 
 
 def as_parquet(table: pd.DataFrame, manifest: Mapping[str, Any]) -> bytes:
-    """The table with its provenance in the file's metadata, under `afterimage`."""
+    """Return the table with its provenance in the file's metadata, under `afterimage`."""
     arrow = pa.Table.from_pandas(table, preserve_index=False)
     stream = io.BytesIO()
     pq.write_table(

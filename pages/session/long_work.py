@@ -1,5 +1,5 @@
-"""Long work on a page: what it costs is said first, progress is shown, it can be stopped, and an
-error is one sentence.
+"""Long work on a page: its cost is shown first, then its progress; it can be stopped, and an error
+is one sentence.
 """
 
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from memlib.progress import Progress
 from pages.session import downloads as exports
 from pages.session.messages import show_error
 
-AT_ONCE = 30.0  # seconds of work that starts by itself; choosing something else ends it too
+AT_ONCE = 30.0  # seconds of work that starts without asking; choosing something else ends it
 
 
 def long_work(
@@ -22,17 +22,17 @@ def long_work(
     ask: bool | None = None,
     keeps: str = "",
 ) -> bool:
-    """Do `work`, which is told where to count what is done; returns whether it was finished.
+    """Do `work`, which is given a function to report its progress; return whether it was finished.
 
-    It starts by a button named `label` where `ask` is set, else by itself; where that is left open,
-    by itself if it takes little time. `keeps` says what stopping keeps.
+    With `ask` it starts at a button called `label`, without `ask` at once; by default at once if it
+    takes little time. `keeps` says what is kept if the visitor stops it.
     """
     ask = seconds > AT_ONCE if ask is None else ask
     place = st.empty()
     with place.container():
         if ask:
             st.caption(
-                f"About {exports.duration(seconds)}. {keeps or 'Stopping loses what was done.'}"
+                f"About {exports.duration(seconds)}. {keeps or 'Nothing is kept if you stop.'}"
             )
             if not st.button(label, type="primary", icon=icon, key=f"start-{label}"):
                 return False

@@ -1,4 +1,4 @@
-"""Every measure of every loaded image, as far as this session has them."""
+"""Every measure of every loaded image, as far as this session has values."""
 
 import pandas as pd
 import streamlit as st

@@ -1,6 +1,4 @@
-"""What was measured of one image alone: it depends on no visitor, so that every session of the
-server finds what another one computed.
-"""
+"""Measurements of single images. They do not depend on the visitor, so sessions share them."""
 
 import threading
 from collections.abc import Mapping
@@ -19,7 +17,9 @@ LIMIT = 128 * 2**20  # bytes of rows, most of them maps
 
 
 class Rows:
-    """Rows of single images, of all sessions; the series unused for longest are dropped first."""
+    """Return the rows of single images, of all sessions; the series unused for longest are dropped
+    first.
+    """
 
     def __init__(self) -> None:
         self._results, self._lock = Results(LIMIT), threading.Lock()
@@ -43,7 +43,7 @@ def _rows() -> Rows:
 def is_measured(
     denoiser: NetworkDenoiser, image: str, measure: str, parameters: Mapping[str, Any]
 ) -> bool:
-    """Whether `measured` would find the row of an image, of this session or of another."""
+    """Return whether `measured` would find the row of an image, in this session or another."""
     alike = (denoiser.digest, MEASURES[measure].run, parameters)
     return image in computed.results().rows(*alike) or _rows().get(*alike, image) is not None
 
@@ -56,8 +56,8 @@ def measured(
     parameters: Mapping[str, Any],
     progress: Progress | None = None,
 ) -> Row:
-    """Return the row of one picture (C, H, W) with the id `image`, measured now if no session of
-    the server has it; afterwards it is among this session's results.
+    """Return the row of one picture (C, H, W) with the id `image`, measured now if no session has
+    it; afterwards it is among the results of this session.
     """
     alike, results = (denoiser.digest, MEASURES[measure].run, parameters), computed.results()
     known = None if image in results.rows(*alike) else _rows().get(*alike, image)

@@ -1,5 +1,5 @@
-"""What is said to the visitor, as text: names and messages come from files and from other people,
-and must not be read as Markdown. The last word on any error is one sentence.
+"""Messages to the visitor, as plain text: names and messages come from files and other people, and
+must not be read as Markdown. Every error ends as one sentence.
 """
 
 import logging
@@ -10,16 +10,16 @@ from contextlib import contextmanager
 import streamlit as st
 
 LOG = logging.getLogger("afterimage")
-JOINER = "\u2060"  # has no width and breaks no line
+JOINER = "\u2060"  # has no width and does not break lines
 LONGEST = 400  # characters of an error shown to the visitor
 
 
 def plain(text: object) -> str:
-    """Return text whose every character stands for itself where Streamlit reads Markdown.
+    """Return text that Streamlit's Markdown shows literally, character by character.
 
-    Every label, title, option and heading that holds a name from outside goes through here: of a
-    group, reviewer, image, model or file. Streamlit makes links, icons and emoji of plain words
-    too, after Markdown is read, so an invisible joiner divides what would be taken for one.
+    Every label, title, option and heading that contains a name from outside (of a group, reviewer,
+    image, model or file) goes through here. Streamlit also turns plain words into links, icons and
+    emoji after reading the Markdown, so an invisible joiner splits them.
     """
     one_line = " ".join(str(text).split())
     apart = re.sub(r"(?i)(:)(?=[a-z/])|(@)|(?<=\bwww)()(?=\.)", rf"\g<0>{JOINER}", one_line)
@@ -40,9 +40,10 @@ def show_error(error: Exception | str) -> None:
 
 @contextmanager
 def guarded() -> Iterator[None]:
-    """Turn any exception of a page that nothing else caught into a sentence and a line of the log.
+    """Turn any uncaught exception of a page into a sentence and an entry in the log.
 
-    Streamlit's own exceptions, which stop or restart the script, are no `Exception` and pass.
+    Streamlit's own exceptions, which stop or restart the script, are not subclasses of `Exception`
+    and pass.
     """
     try:
         yield
@@ -65,5 +66,5 @@ def guarded() -> Iterator[None]:
 
 
 def number(value: float) -> str:
-    """Four digits at most, without an exponent where that is readable."""
+    """Write a number with four digits at most, without an exponent if that is readable."""
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"

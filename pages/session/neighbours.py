@@ -1,5 +1,5 @@
-"""What stands near an image: its near-duplicates in the image set, and the pictures the
-model drew.
+"""What is near an image: its near-duplicates in the image set, and the generated images closest to
+it.
 """
 
 from collections.abc import Sequence
@@ -24,15 +24,15 @@ Nearest = tuple[np.ndarray, np.ndarray]  # positions and distances, nearest firs
 
 
 def generations(loaded: Workspace) -> dict[str, ImageSet]:
-    """The stored pictures of every run that drew from the loaded model, by what the run is,
-    unconditional ones first.
+    """Return the stored generated images of every run of the loaded model, by the run's title,
+    unconditional runs first.
     """
     found: dict[str, ImageSet] = {}
     for name, folder in attacks.stored_runs(loaded).items():
         try:
             run = attacks.generations_of(str(folder), attacks.stamp(folder))
         except ValueError:
-            continue  # nothing drawn yet, or damaged: the extraction page says so
+            continue  # empty or damaged: the extraction page says so
         title = attacks.title(run.manifest)
         found[title if title not in found else f"{title} ({name})"] = run.images
     return dict(
@@ -43,7 +43,7 @@ def generations(loaded: Workspace) -> dict[str, ImageSet]:
 
 
 def stored(folder: Path) -> int:
-    """How many pictures a run's folder holds."""
+    """Return the number of images in a run's folder."""
     try:
         return len(attacks.generations_of(str(folder), attacks.stamp(folder)))
     except ValueError:
@@ -51,13 +51,15 @@ def stored(folder: Path) -> int:
 
 
 def matches(loaded: Workspace, samples: ImageSet) -> pd.DataFrame:
-    """Each sample's nearest training images, and the numbers that call it a copy."""
+    """Return each generated image's nearest training images, and the numbers by which it is called
+    a copy.
+    """
     return _matches(
         samples, loaded, samples.digest, loaded.images.digest, held_out(loaded.images).tobytes()
     )
 
 
-@st.cache_data(max_entries=8, show_spinner="Matching the generations with the training images")
+@st.cache_data(max_entries=8, show_spinner="Matching the generated images with the training images")
 def _matches(
     _samples: ImageSet, _loaded: Workspace, samples: str, images: str, others: bytes
 ) -> pd.DataFrame:
@@ -66,8 +68,8 @@ def _matches(
 
 @dataclass(frozen=True)
 class Alike:
-    """What counts as a near-duplicate: "pixels" up to a root mean square difference, or "looks" up
-    to so many bits of a hash.
+    """What counts as a near-duplicate: images whose "pixels" differ by at most a root mean square
+    `threshold`, or whose "looks" differ in at most `threshold` bits of a hash.
     """
 
     by: str
@@ -76,12 +78,12 @@ class Alike:
 
 
 def groups(loaded: Workspace, alike: Alike) -> np.ndarray:
-    """The near-duplicate group of each image: the smallest index in it."""
+    """Return the near-duplicate group of each image, (N,): the smallest index in it."""
     return _groups(loaded.images, loaded.images.digest, alike.by, alike.threshold, alike.mirrored)
 
 
 def near_duplicates(loaded: Workspace) -> Tensor:
-    """The near-duplicate group of each image, (N,), at the usual threshold."""
+    """Return the near-duplicate group of each image, (N,), at the default threshold."""
     return torch.from_numpy(groups(loaded, Alike("pixels", NEAR_DUPLICATE, False)))
 
 
@@ -99,8 +101,8 @@ def _groups(
 def closest(
     images: ImageSet, indices: Sequence[int], pool: ImageSet, count: int
 ) -> dict[int, Nearest]:
-    """The `count` pictures of `pool` closest to each of the images; what was looked up before in
-    this session is remembered.
+    """Return the `count` images of `pool` closest to each of the images; what was looked up before
+    in this session is remembered.
     """
     known: dict[tuple[str, str], Nearest] = st.session_state.setdefault("closest", {})
     missing = [

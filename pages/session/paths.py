@@ -1,5 +1,5 @@
-"""Which files a page may read: those below the folders this app was given, whatever is typed or
-linked.
+"""Which files a page may read: only those inside the folders this app was given, whatever is typed
+or linked.
 """
 
 import os
@@ -12,8 +12,8 @@ from memlib.sources import Source
 
 
 def roots() -> list[Path]:
-    """Folders that paths may point into: here, those behind `--` on the command line, and those
-    listed in AFTERIMAGE_ROOTS.
+    """Return the folders that paths may point into: the working directory, those after `--` on the
+    command line, and those listed in AFTERIMAGE_ROOTS.
     """
     listed = [
         Path(part) for part in os.environ.get("AFTERIMAGE_ROOTS", "").split(os.pathsep) if part
@@ -23,28 +23,32 @@ def roots() -> list[Path]:
 
 
 def readable(*more: Path) -> list[Path]:
-    """The roots, what ships with the project, and folders that the app itself writes."""
+    """Return the roots, the folders that ship with the project, and folders that the app itself
+    writes.
+    """
     return [*roots(), DEMO, *more]
 
 
 def confine(source: str) -> str:
-    """`source` with a path resolved and found below a root; names of bundled things and of the Hub
-    pass.
+    """Resolve `source` and check that it is inside a root; names of bundled sources and of the Hub
+    pass unchanged.
     """
     return Source(source, roots()).place
 
 
 def stamped(source: str) -> tuple[str, str]:
-    """A confined source and a hash of its files' names, sizes and times, so that what changed on
-    disk is read again.
+    """Return a confined source and a hash of its files' names, sizes and times, so that changed
+    files are read again.
 
-    Raises ValueError where a link below it leads out of the allowed folders.
+    Raises ValueError if a link in it leads out of the allowed folders.
     """
     found = Source(source, roots()).tree()
     return found.place, found.stamp
 
 
 def model_stamped(source: str) -> tuple[str, str]:
-    """The same for a model, whose files are not all below its source: a hash of those it reads."""
+    """Return the same for a model, whose files are not all inside its source: a hash of those it
+    reads.
+    """
     found = Source(source, roots())
     return found.place, model_stamp(found)

@@ -1,6 +1,4 @@
-"""What this session has computed, or found computed: results, image sizes,
-how fast the model is.
-"""
+"""What this session has computed or loaded: results, image sizes, the speed of the model."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -19,12 +17,12 @@ from memlib.workspace import Workspace
 from pages.session.state import Kept
 
 T = TypeVar("T")
-RESULTS: Kept[Results] = Kept("results", Results)  # bounded in memory
+RESULTS: Kept[Results] = Kept("results", Results)  # with bounded memory
 ADOPTED: Kept[dict[tuple, dict]] = Kept("adopted", dict)  # manifests, by series and image set
 
 
 def results() -> Results:
-    """This session's computed results."""
+    """Return this session's results."""
     return RESULTS.get()
 
 
@@ -42,13 +40,13 @@ def adopt_bundled(loaded: Workspace) -> None:
 
 
 def keep(run: Run) -> None:
-    """Put the rows of a run into the session's results."""
+    """Add the rows of a run to the session's results."""
     results().add(run.model, run.measure, run.parameters, run.rows())
 
 
 def seconds(denoiser: NetworkDenoiser, forwards: int) -> float:
-    """How long so many network forwards of one image will take here, from one trial of the model
-    for all sessions.
+    """Return how many seconds a number of network forwards of one image takes here, from one trial
+    of the model for all sessions.
     """
     return forwards * _forward_seconds(denoiser, denoiser.digest)
 
@@ -59,7 +57,9 @@ def _forward_seconds(_denoiser: NetworkDenoiser, digest: str) -> float:
 
 
 def png_sizes(images: ImageSet, indices: Sequence[int]) -> np.ndarray:
-    """Bytes of the chosen images as PNGs; what any session asked for is remembered."""
+    """Return the size in bytes of the chosen images as PNGs; sizes are remembered for all
+    sessions.
+    """
     known = _png_sizes(images.digest)
     missing = [index for index in indices if images.ids[index] not in known]
     if missing:
@@ -75,8 +75,8 @@ def _png_sizes(digest: str) -> dict[str, int]:
 
 
 def manifest(loaded: Workspace, measure: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Where the shown results come from: this session, and the precomputed run some of them were
-    taken from.
+    """Return the provenance of the shown results: this session, and the precomputed run from which
+    some were taken.
     """
     here = provenance(loaded.denoiser, loaded.images, measure, parameters)
     alike = series(loaded.denoiser.digest, MEASURES[measure].run, parameters)
@@ -93,10 +93,10 @@ def _run(folder: str, changed: float) -> tuple[dict, dict]:
 
 
 def once(key: tuple, make: Callable[[], T]) -> T:
-    """Return what `make` makes for a key, made once a process and shared by all sessions: what
-    depends on no visitor. Nobody may change it.
+    """Return what `make` returns, made once per process for each key and shared by all sessions, so
+    it must not depend on the visitor. Callers must not change it.
 
-    The key names everything it is made of: what it is, digests, settings, ids.
+    The key names everything it depends on: its kind, digests, settings, ids.
     """
     made: T = _made(key, make)
     return made

@@ -1,4 +1,4 @@
-"""What is selected, the same on every page: the chosen image, and a list of images put together by
+"""What is selected, the same on every page: the chosen image, and a list of images collected by
 hand for the audit.
 """
 
@@ -13,11 +13,12 @@ BY_HAND: Kept[list[str]] = Kept("by_hand", list)  # ids
 
 
 def chosen() -> str | None:
-    """The id of the chosen image, of the address or of the page before; None before one is chosen.
+    """Return the id of the chosen image, from the address or an earlier page; None before one is
+    chosen.
 
-    It stands in the address of every page that asks for it.
+    It is written to the address of every page that asks for it.
     """
-    renamed(BEFORE, PARAMETER)  # the audit's own name for it, in links made before
+    renamed(BEFORE, PARAMETER)  # the audit page's name for it in older links
     asked = st.query_params.get(PARAMETER, "")
     if asked and len(asked) <= LONGEST:
         IMAGE.set(asked)

@@ -1,4 +1,6 @@
-"""What the sidebar says on every page: which model and images are loaded, where it computes."""
+"""The sidebar of every page: which model and images are loaded, and on which device the app
+computes.
+"""
 
 import streamlit as st
 
@@ -9,11 +11,13 @@ from pages.session.workspace import current
 
 
 def show_in_sidebar() -> None:
-    """Which model and images are loaded, where it computes, how much is kept."""
+    """Draw which model and images are loaded, on which device the app computes, and how many
+    results are kept.
+    """
     loaded = current()
     with st.sidebar:
         if loaded is None:
-            st.caption("Nothing is loaded.")
+            st.caption("No model is loaded.")
             return
         st.text(loaded.denoiser.name)
         st.caption(f"{loaded.denoiser.parameters / 1e6:.1f} million parameters, {_place(loaded)}")

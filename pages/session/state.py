@@ -1,16 +1,17 @@
-"""What a session keeps: the choices a visitor made on each page, and whatever else lasts longer
-than one run of the script.
+"""What a session keeps: the choices a visitor made on each page, and everything else that outlives
+one run of the script.
 
-A page declares each of its choices once: its name, its kind, its usual value, whether it stands in
-the address, and whether it ends with the model. `key()` binds a choice to its widget and to the
+A page declares each of its choices once: its name, its kind, its default, whether it stands in the
+address, and whether it ends with the model. `key()` binds a choice to its widget and to the
 address:
 
     PAGE = Page("volume_growth")
     STEPS = PAGE.number("steps", 12, 2, 200)
     steps = st.number_input("Steps", 2, 200, key=STEPS.key())
 
-The widget gets no default of its own. Keys carry the name of the page, so no two pages share one by
-accident; addresses carry the name alone (`?steps=24`), and only what is not usual.
+The widget gets no default of its own. Keys contain the name of the page, so no two pages share one
+by accident; addresses contain only the name (`?steps=24`), and only values that differ from the
+default.
 """
 
 import math
@@ -30,62 +31,62 @@ ENDING, WRITTEN, SHOWN = "ends with the model", "written to the address", "page 
 
 @dataclass(frozen=True)
 class Kept(Generic[T]):
-    """Something a session keeps under a name; `make` makes it when it is first asked for."""
+    """A value that a session keeps under a name; `make` makes it at the first use."""
 
     name: str
     make: Callable[[], T]
     _: KW_ONLY
-    of_model: bool = False  # ends when another model or other images are opened
+    of_model: bool = False  # is cleared when another model or other images are opened
 
     def get(self) -> T:
-        """Return what is kept; it is made at the first call."""
+        """Return the value; it is made at the first call."""
         if self.name not in st.session_state:
             self.set(self.make())
         value: T = st.session_state[self.name]
         return value
 
     def set(self, value: T) -> None:
-        """Keep a value in place of the one before."""
+        """Replace the value."""
         st.session_state[self.name] = value
         if self.of_model:
             _ends(self.name)
 
     def pop(self) -> T:
-        """Return what is kept, and keep it no longer."""
+        """Return the value and forget it."""
         value = self.get()
         del st.session_state[self.name]
         return value
 
     def is_new(self) -> bool:
-        """Whether nothing has been kept or asked for yet."""
+        """Return whether no value has been set or asked for yet."""
         return self.name not in st.session_state
 
     def __bool__(self) -> bool:
-        """Whether anything is kept that is not empty."""
+        """Return whether there is a value that is not empty."""
         return bool(st.session_state.get(self.name))
 
 
 @dataclass(frozen=True)
 class Choice(Generic[T]):
-    """One thing a visitor chooses on a page. This plain kind accepts any value and has no form in
-    an address; the kinds below do.
+    """A choice a visitor makes on a page. This base class accepts any value and has no form in an
+    address; the subclasses do.
     """
 
     page: str
     name: str
     usual: T
     _: KW_ONLY
-    of_model: bool = False  # ends when another model or other images are opened
+    of_model: bool = False  # is cleared when another model or other images are opened
     linked: bool = True  # stands in the address
 
     @property
     def id(self) -> str:
-        """The key of the widget."""
+        """Return the key of the widget."""
         return f"{self.page}.{self.name}"
 
     def value(self) -> T:
-        """Return what is chosen, whether or not its widget is drawn in this run: what the widget
-        says, else a link, else what was chosen when the page was last open, else the usual value.
+        """Return the chosen value, whether or not its widget is drawn in this run: that of the
+        widget, else of a link, else of the last visit of the page, else the default.
         """
         for value in (
             st.session_state.get(self.id, MISSING),
@@ -114,15 +115,15 @@ class Choice(Generic[T]):
                 _ends(name, self.name if self.linked else "")
 
     def allows(self, value: Any) -> bool:
-        """Whether the value can be chosen now."""
+        """Return whether the value can be chosen now."""
         return True
 
     def texts(self, value: T) -> list[str]:
-        """The value as it stands in the address."""
+        """Return the value as text for the address."""
         raise NotImplementedError
 
     def parse(self, texts: list[str]) -> T:
-        """The value an address names. Raises ValueError where it names none."""
+        """Return the value that an address names. Raises ValueError if it names none."""
         raise NotImplementedError
 
     def _of_address(self) -> Any:
@@ -167,13 +168,13 @@ class Switch(Choice[bool]):
 
 @dataclass(frozen=True)
 class Number(Choice[N]):
-    """A number between two limits; a whole one where the usual value is whole."""
+    """A number between two limits; an integer if the default is one."""
 
     low: N
     high: N
 
     def within(self, low: N, high: N, usual: N) -> Self:
-        """The same choice with limits and a usual value that are known only now."""
+        """Return the same choice with limits and a default that are known only now."""
         return replace(self, low=low, high=high, usual=min(max(usual, low), high))
 
     def allows(self, value: Any) -> bool:
@@ -191,13 +192,13 @@ class Number(Choice[N]):
 
 @dataclass(frozen=True)
 class OneOf(Choice[T]):
-    """One of some options, or none of them where the usual value is None."""
+    """One of some options, or none of them if the default is None."""
 
     options: Sequence[T]
-    words: Callable[[T], str] = str  # how an option is shown, which an address may also say
+    words: Callable[[T], str] = str  # how an option is shown; an address may also contain this text
 
     def among(self, options: Sequence[T], usual: T) -> Self:
-        """The same choice with options that are known only now."""
+        """Return the same choice with options that are known only now."""
         return replace(self, options=tuple(options), usual=usual)
 
     def allows(self, value: Any) -> bool:
@@ -218,7 +219,7 @@ class SomeOf(Choice[list[T]]):
     words: Callable[[T], str] = str
 
     def among(self, options: Sequence[T]) -> Self:
-        """The same choice with options that are known only now."""
+        """Return the same choice with options that are known only now."""
         return replace(self, options=tuple(options))
 
     def allows(self, value: Any) -> bool:
@@ -238,36 +239,36 @@ class Page:
     name: str
 
     def text(self, name: str, usual: str = "", **about: Any) -> Text:
-        """A line of text."""
+        """Declare a line of text."""
         return Text(self.name, name, usual, **about)
 
     def switch(self, name: str, usual: bool = False, **about: Any) -> Switch:
-        """Yes or no."""
+        """Declare a choice of yes or no."""
         return Switch(self.name, name, usual, **about)
 
     def number(self, name: str, usual: N, low: N, high: N, **about: Any) -> Number[N]:
-        """A number between two limits, both included."""
+        """Declare a number between two limits, both included."""
         return Number(self.name, name, usual, low, high, **about)
 
     def one_of(self, name: str, options: Sequence[T], usual: T, **about: Any) -> OneOf[T]:
-        """One of some options; `words` says how one is shown."""
+        """Declare one of some options; `words` says how one is shown."""
         return OneOf(self.name, name, usual, tuple(options), **about)
 
     def maybe_one_of(self, name: str, options: Sequence[T], **about: Any) -> OneOf[T | None]:
-        """One of some options, or none of them."""
+        """Declare one of some options, or none of them."""
         return OneOf(self.name, name, None, tuple(options), **about)
 
     def some_of(self, name: str, options: Sequence[T] = (), **about: Any) -> SomeOf[T]:
-        """Any number of some options."""
+        """Declare any number of some options."""
         return SomeOf(self.name, name, [], tuple(options), **about)
 
     def any(self, name: str, usual: T, **about: Any) -> Choice[T]:
-        """A choice of another kind, such as a range; it does not stand in the address."""
+        """Declare a choice of another kind, such as a range; it does not stand in the address."""
         return Choice(self.name, name, usual, **{"linked": False, **about})
 
 
 def arrive(page: str) -> None:
-    """Take what another page wrote to the address out of it, when a page is opened from there."""
+    """Remove from the address what another page wrote there, when a page is opened from it."""
     written: dict[str, list[str]] = st.session_state.setdefault(WRITTEN, {})
     if st.session_state.get(SHOWN, page) != page:
         for name, texts in written.items():
@@ -278,7 +279,7 @@ def arrive(page: str) -> None:
 
 
 def end_of_model() -> None:
-    """Forget what means nothing for another model or other images."""
+    """Forget what belongs to the model and images before."""
     for name, parameter in st.session_state.pop(ENDING, {}).items():
         st.session_state.pop(name, None)
         if parameter:
@@ -286,7 +287,7 @@ def end_of_model() -> None:
 
 
 def _write(name: str, texts: list[str]) -> None:
-    """Make the address say `texts` for a name; nothing is sent where it says so already."""
+    """Set a name in the address to `texts`; nothing is sent if it has them already."""
     written: dict[str, list[str]] = st.session_state.setdefault(WRITTEN, {})
     if st.query_params.get_all(name) != texts:
         if texts:
@@ -315,4 +316,4 @@ def _option(text: str, options: Sequence[T], words: Callable[[T], str]) -> T:
     for option in options:
         if text in (_text(option), words(option)):
             return option
-    raise ValueError(f"{text[:40]!r} is none of the options.")
+    raise ValueError(f"{text[:40]!r} is not one of the options.")

@@ -1,4 +1,4 @@
-"""The runs an extraction page can show, and what was found in them."""
+"""The runs of extraction that can be shown, and their copies."""
 
 import json
 from pathlib import Path
@@ -49,7 +49,7 @@ MEASURED = {"growth": "volume_growth", "K_1": "k_1_at_0.5"}  # of the generated 
 
 
 def title(manifest: dict[str, Any], count: int | None = None) -> str:
-    """SIDE, strength 2, cohesion 0.9: what a run is, for people."""
+    """Return a run's title, such as "SIDE, strength 2, cohesion 0.9"."""
     plan, surrogate = manifest["plan"], manifest.get("surrogate")
     parts = [TITLES.get(plan["method"], plan["method"])]
     if surrogate:
@@ -63,8 +63,8 @@ def title(manifest: dict[str, Any], count: int | None = None) -> str:
 
 
 def stored_runs(loaded: Workspace) -> dict[str, Path]:
-    """Folders of the runs of the loaded model, bundled ones first, by a name that can stand in an
-    address.
+    """Return the folders of the loaded model's runs, bundled ones first, by a name that can stand
+    in an address.
     """
     places = [
         *(BUNDLED_RUNS.glob("*/manifest.json") if loaded.sources.model == "demo" else ()),
@@ -77,13 +77,13 @@ def stored_runs(loaded: Workspace) -> dict[str, Path]:
             if manifest["plan"]["model"] == loaded.denoiser.digest:
                 found[place.parent.name] = place.parent
         except ValueError:
-            continue  # another program's folder, or one of a later version
+            continue  # the folder of another program or of a later version
     order = {name: place for place, name in enumerate(("side", UNCONDITIONAL, "permuted"))}
     return dict(sorted(found.items(), key=lambda item: order.get(item[0], 9)))
 
 
 def stamp(folder: Path) -> str:
-    """Changes when a run grows."""
+    """Return a text that changes when a run grows."""
     files = sorted(folder.glob("*.npz"))
     return f"{len(files)} {max((file.stat().st_mtime_ns for file in files), default=0)}"
 
@@ -105,7 +105,7 @@ def groups_of(digest: str, threshold: float, mirrored: bool, _images: Any) -> Te
 
 @st.cache_data(max_entries=8, show_spinner=False)
 def suggested(training: str, threshold: float, mirrored: bool, _training: TrainingSet) -> float:
-    """The distance at which 1% of the training images have an unrelated one."""
+    """Return the distance within which 1% of the training images have an unrelated one."""
     members = _training.members
     return unrelated_threshold(_training.subset(members), _training.groups[members])
 
@@ -138,8 +138,8 @@ def matches(
     mirrored: bool,
     sscd: str,
 ) -> pd.DataFrame:
-    """The table of a run, with growth and K_1 of the generated images where they are known, and
-    each one's group.
+    """Return the table of a run, with growth and K_1 of the generated images if known, and the
+    group of each nearest training image.
     """
     describe = describer(sscd, loaded.denoiser, roots=roots())[0] if sscd else None
     table = _matches(
@@ -171,8 +171,8 @@ def available_criteria(table: pd.DataFrame) -> list[str]:
 
 
 def false_positives(table: pd.DataFrame, criterion: str, threshold: float) -> np.ndarray | None:
-    """Say which generations the criterion calls copies of held-out images, None where there are
-    none.
+    """Return which generated images the criterion calls copies of held-out images, (N,) bool; None
+    if no images are held out.
     """
     column = f"held_out_{criterion}"
     if column not in table:
@@ -195,12 +195,12 @@ def _same_test(
 
 
 def cost(loaded: Workspace, settings: AttackSettings) -> float:
-    """About how many seconds a new attack takes; what is already stored is not taken off."""
+    """Return about how many seconds a new attack takes, as if nothing of it were stored."""
     return computed.seconds(loaded.denoiser, settings.forwards)
 
 
 def surrogate_of(loaded: Workspace, manifest: dict[str, Any]) -> Surrogate | None:
-    """The surrogate a run was guided by, if it is stored."""
+    """Return the surrogate that guided a run, None if it is not stored."""
     wanted = manifest.get("surrogate", {}).get("digest")
     if wanted is None:
         return None
@@ -217,8 +217,8 @@ def surrogate_of(loaded: Workspace, manifest: dict[str, Any]) -> Surrogate | Non
 
 
 def copies_of(loaded: Workspace) -> Tensor | None:
-    """How often each image stands in the training set: the column `copies`, else how often it is in
-    the image set.
+    """Return the number of copies of each image in the training set, (N,): the column `copies`,
+    else the number in the image set.
     """
     column = loaded.images.metadata.get("copies")
     if column is not None and all(value.isdecimal() for value in column):

@@ -1,8 +1,8 @@
 """What is loaded in this session: a model, a reference model and images; how they are opened,
-closed and brought back.
+closed and restored.
 
-The sources stand in the address, so that a reload or a link brings them back. A link downloads
-nothing before the visitor agrees.
+The sources stand in the address, so that a reload or a link restores them. A link downloads nothing
+before the visitor agrees.
 """
 
 import time
@@ -24,7 +24,7 @@ from pages.session.results import adopt_bundled
 from pages.session.state import Kept
 
 WORKSPACE: Kept[Workspace | None] = Kept("workspace", lambda: None)
-PROBLEM = Kept("problem", str)  # what kept a link from being opened
+PROBLEM = Kept("problem", str)  # why a link could not be opened
 ASKING: Kept[Sources | None] = Kept("asking", lambda: None)  # what a link would download
 SETS = 4  # image sets kept in memory, as names and ids
 OF_A_MODEL = (
@@ -45,7 +45,7 @@ OF_A_MODEL = (
         "cluster",
         "band",
     ),  # of the extraction page
-)  # choices that mean nothing for another model or other images
+)  # choices that belong to the model and images
 
 
 @st.cache_resource(max_entries=3, show_spinner="Loading the model")
@@ -59,7 +59,9 @@ def _digest(source: str, stamp: str, label: int | None) -> str:
 
 
 def checkpoint(source: str) -> tuple[str, Callable[[], NetworkDenoiser]]:
-    """The digest of another state of the model, from its files, and how to load it."""
+    """Return the digest of another state of the model, from its files, and a function that loads
+    it.
+    """
     loaded = current()
     place = (*model_stamped(source), loaded.sources.label if loaded else None)
     return _digest(*place), lambda: _denoiser(*place)
@@ -67,15 +69,15 @@ def checkpoint(source: str) -> tuple[str, Callable[[], NetworkDenoiser]]:
 
 @st.cache_resource
 def _kept() -> OrderedDict[tuple, ImageSet]:
-    """Image sets that were read; no `cache_resource` of their own, since reading them draws
+    """Return the cache of image sets; `cache_resource` does not fit, since reading a set draws
     progress.
     """
     return OrderedDict()
 
 
 def read_images(sources: Sources, source: str, limit: int | None = None) -> ImageSet:
-    """The images of a source, transformed as the sources say; where that takes long, with progress
-    and a button to stop.
+    """Return the images of a source, transformed as the sources say, with progress and a button to
+    stop if that takes long.
     """
     place, stamp = stamped(source)
     key = (place, stamp, sources.size, sources.channels, sources.fit, sources.mirror, limit)
@@ -96,7 +98,7 @@ def read_images(sources: Sources, source: str, limit: int | None = None) -> Imag
                     "Stop",
                     icon=":material/stop:",
                     key="stop-reading",
-                    help="What was read of a large set is kept.",
+                    help="Of a large set, what was read so far is kept.",
                 )
         bar[0].progress(done / total, f"{done:,} of {total:,} pictures read" if done else "Opening")
 
@@ -119,7 +121,7 @@ def read_images(sources: Sources, source: str, limit: int | None = None) -> Imag
 
 
 def _token() -> str | None:
-    """The Hub token of .streamlit/secrets.toml; without one the Hub's own library looks into the
+    """Return the Hub token of .streamlit/secrets.toml; without one the Hub's library uses the
     environment.
     """
     return (
@@ -130,7 +132,9 @@ def _token() -> str | None:
 
 
 def load(sources: Sources) -> Workspace:
-    """Load everything, or raise ValueError and leave the session as it was."""
+    """Load everything. Raises ValueError and leaves the session as it was if something cannot be
+    loaded.
+    """
     try:
         return memlib.workspace.open_workspace(
             sources, lambda source, label: _denoiser(*model_stamped(source), label), read_images
@@ -140,16 +144,14 @@ def load(sources: Sources) -> Workspace:
 
 
 def _without_roots(message: str) -> str:
-    """A message that says where below the allowed folders a file is, and not where those are."""
+    """Return a message with paths relative to the allowed folders, which hides where those are."""
     for root in sorted(roots(), key=lambda folder: -len(str(folder))):
         message = message.replace(f"{root}/", "")
     return message
 
 
 def open_workspace(sources: Sources, by_link: bool = False) -> None:
-    """Load and make it the session's workspace; the results of the demo's precomputed runs come
-    along.
-    """
+    """Load the sources as the session's workspace, with the precomputed results of the demo."""
     loaded = load(sources)
     adopt_bundled(loaded)
     if not by_link:  # which may name them
@@ -172,16 +174,14 @@ def _settle(loaded: Workspace | None) -> None:
 
 
 def restore() -> None:
-    """Bring the session and the URL together: load what a fresh session's URL names, the demo where
-    it names nothing.
-    """
+    """Load what the address of a new session names, or the demo if it names nothing."""
     if WORKSPACE.is_new():
         sources = address.sources_of_url()
         WORKSPACE.set(None)
         if sources.on_hub:
             ASKING.set(sources)
         elif sources.model != address.NOTHING:
-            # stays where a click ends the script
+            # stays if a click ends the script
             PROBLEM.set("Opening this link was stopped. Reload the page to go on.")
             try:
                 open_workspace(sources, by_link=True)
@@ -194,12 +194,12 @@ def restore() -> None:
 
 
 def current() -> Workspace | None:
-    """What is loaded, if anything is."""
+    """Return the loaded workspace, None if nothing is loaded."""
     return WORKSPACE.get()
 
 
 def require() -> Workspace:
-    """The loaded workspace; without one the page says so and ends."""
+    """Return the loaded workspace; without one, show a message and end the page."""
     loaded = current()
     if loaded is None:
         show_problem()
@@ -216,17 +216,19 @@ def require() -> Workspace:
 
 
 def is_waiting() -> bool:
-    """Whether the address names what could not be opened, or waits for a download."""
+    """Return whether the address names something that could not be opened or waits for a
+    download.
+    """
     return bool(PROBLEM) or bool(ASKING)
 
 
 def ask(sources: Sources) -> None:
-    """Have the workspace page ask before what the sources name is downloaded."""
+    """Make the workspace page ask before it downloads what the sources name."""
     ASKING.set(sources)
 
 
 def show_problem() -> None:
-    """Say what kept a link from being opened, or what it would download, with a button to agree."""
+    """Show why a link could not be opened, or what it would download, with a button to agree."""
     if PROBLEM:
         show_error(PROBLEM.get())
     sources = ASKING.get()
@@ -234,7 +236,7 @@ def show_problem() -> None:
         names = " and ".join(plain(name) for name in sources.on_hub)
         st.info(
             f"This link asks for **{names}** of the Hugging Face Hub. Nothing is downloaded "
-            "before you say so.",
+            "before you agree.",
             icon=":material/cloud_download:",
         )
         if st.button("Download and open", type="primary", icon=":material/download:"):

@@ -35,8 +35,8 @@ State = tuple[str, Callable[[], NetworkDenoiser]]  # a checkpoint's digest, and 
 
 
 def checkpoints_panel(view: Growth, picture: Picture) -> None:
-    """Value and map at every checkpoint, and the first at which the image stands out of the
-    held-out ones.
+    """Draw value and map at every checkpoint, and the first from which the image stands out from
+    the held-out ones.
     """
     of_demo = view.loaded.sources.model in DEMO_RUN
     folder = st.text_input(
@@ -45,12 +45,12 @@ def checkpoints_panel(view: Growth, picture: Picture) -> None:
         placeholder="the demo's own checkpoints"
         if of_demo
         else "a folder whose sub-folders are diffusers models",
-        help="Every sub-folder that holds a diffusers model counts, in the order of the numbers "
-        "in their names.",
+        help="Every sub-folder that contains a diffusers model is used, in the order of the "
+        "numbers in their names.",
     )
     if not folder and not of_demo:
         st.info(
-            "Name the folder of the training run to follow this image through it.",
+            "Name the folder of a training run to follow this image through training.",
             icon=":material/timeline:",
         )
         return
@@ -99,16 +99,16 @@ def checkpoints_panel(view: Growth, picture: Picture) -> None:
 
 
 def _said(names: list[str], band: np.ndarray | None, began: int | None) -> str:
-    """The onset in words."""
+    """Write the onset in words."""
     if band is None:
-        return "The onset is told by held-out images; none are measured here."
+        return "The onset is defined by held-out images; none are measured here."
     those = f"the {len(band)} held-out images"
     if began is None:
-        return f"No onset: at the last checkpoint this image does not stand out of {those}."
+        return f"No onset: at the last checkpoint this image does not stand out from {those}."
     return (
-        f"Onset: from {plain(names[began])} on, this image stands out of {those} at every "
-        f"checkpoint. An image like them would have an onset in at most "
-        f"{chance(len(band)):.0%} of cases."
+        f"Onset: from {plain(names[began])} on, this image stands out from {those} at every "
+        f"checkpoint. An image like them would have an onset in at most {chance(len(band)):.0%} "
+        "of cases."
     )
 
 
@@ -125,7 +125,7 @@ def _with_reference(view: Growth, states: list[State]) -> list[State]:
 
 
 def _rows(view: Growth, picture: Picture, states: list[State]) -> list[Row] | None:
-    """The picture's row at each checkpoint; None where it was not measured to the end."""
+    """Return the image's row at each checkpoint; None if the visitor stopped the measurement."""
     results, needed = computed.results(), _with_reference(view, states)
     missing = [
         load
@@ -142,7 +142,7 @@ def _rows(view: Growth, picture: Picture, states: list[State]) -> list[Row] | No
         "Measure at every checkpoint",
         len(missing) * view.seconds,
         measure,
-        keeps="Stopping keeps the finished checkpoints.",
+        keeps="Finished checkpoints are kept if you stop.",
     ):
         return None
     rows = [results.rows(digest, MEASURE.run, view.parameters)[picture.id] for digest, _ in needed]
@@ -150,8 +150,8 @@ def _rows(view: Growth, picture: Picture, states: list[State]) -> list[Row] | No
 
 
 def _band(view: Growth, states: list[State]) -> np.ndarray | None:
-    """Values (N, T) of held-out images at the checkpoints, from what is stored; a button to measure
-    them.
+    """Return values (N, T) of held-out images at the checkpoints, from stored results; draw a
+    button to measure them.
     """
     images, results, needed = view.loaded.images, computed.results(), _with_reference(view, states)
     held_out = held_out_sample(images)
@@ -176,7 +176,7 @@ def _band(view: Growth, states: list[State]) -> np.ndarray | None:
         len(missing) * len(held_out) * view.seconds / len(view.models),
         measure,
         ask=True,
-        keeps="Stopping keeps the finished images.",
+        keeps="Finished images are kept if you stop.",
     ):
         return None
     rows = [results.rows(digest, MEASURE.run, view.parameters) for digest, _ in needed]

@@ -23,7 +23,9 @@ TITLES = {RAW: "Log growth", MINUS: "Minus reference", WITHOUT: "Beyond PNG size
 
 @dataclass(frozen=True)
 class GrowthLook(Look):
-    """What the page says of measured images, whose rows have the last map and the curve."""
+    """The numbers, maps and curves of measured images; their rows have the last map and the
+    curve.
+    """
 
     view: Growth
 
@@ -37,7 +39,7 @@ class GrowthLook(Look):
 
     @property
     def limits(self) -> tuple[float, float]:
-        """The colour range of the maps, of the first images of the set."""
+        """Return the colour range of the maps, from the first images of the set."""
 
         def make() -> tuple[float, float]:
             some = np.stack([row["map"] for row in list(self.rows.values())[:256]])
@@ -55,11 +57,12 @@ class GrowthLook(Look):
             Number(TITLES[view.shown], f"{MEASURE.definition} In nats; the map {sums}."),
             Number(
                 "Standard error",
-                "Of the estimate, from the spread between probes; one probe has none. Probes are "
-                "shared by all images, so ranks are steadier than single values.",
+                "Of the estimate, from the spread between probes; unknown with one probe. "
+                "Probes are shared by all images, so ranks are more precise than single values.",
             ),
             Number(
-                "Rank", "Among all measured images, whatever the filters; 1 is the most memorised."
+                "Rank",
+                "Among all measured images, regardless of the filters; 1 is the most memorised.",
             ),
         ]
         if view.shown != RAW:

@@ -1,4 +1,4 @@
-"""Partial memorisation: does the map find what the variants of a drawing share?"""
+"""Partial memorisation: does the map show what the variants of a drawing share?"""
 
 from collections.abc import Mapping
 
@@ -12,14 +12,14 @@ from pages.session import results as computed
 from pages.session.messages import plain
 from pages.volume_growth.growth_view import Growth
 
-GROWN = ("growth", "growth minus reference")  # the maps that know a model
+GROWN = ("growth", "growth minus reference")  # the maps that use a model
 
 
 def partial_panel(view: Growth, ranked: Ranked) -> None:
     """Draw the pixel AUC of the maps against the masks of the families in the image set, beside
-    maps that know no model.
+    maps that use no model.
 
-    Maps are those of the images that pass the filters; masks are made of whole families.
+    Maps are those of the images that pass the filters; masks are made from whole families.
     """
     images, reference = view.loaded.images, view.loaded.reference
     if (
@@ -38,10 +38,9 @@ def partial_panel(view: Growth, ranked: Ranked) -> None:
     st.subheader("Partly remembered")
     st.markdown(
         "Where several training images are variants of one drawing (in the demo: of skin tone), "
-        "the model can remember the drawing and not what varies: the true mask is where all "
-        "variants agree. "
-        "The pixel AUC is the chance that a pixel of the mask is brighter than one outside it: "
-        "0.5 is chance."
+        "the model can remember the drawing but not what varies: the true mask is where all "
+        "variants agree. The pixel AUC is the probability that a pixel of the mask is brighter "
+        "than one outside it: 0.5 is chance."
     )
     st.dataframe(table, hide_index=True, height="content", alt="Pixel AUC of maps and baselines")
     ranked.note()
@@ -57,12 +56,12 @@ def partial_panel(view: Growth, ranked: Ranked) -> None:
             beats = "beats" if value > baseline else "**does not beat**"
             verdicts.append(
                 f"{plain(str(name).capitalize())}, {plain(region)}: {value:.2f} {beats} the best "
-                f"map that knows no model, {baseline:.2f}."
+                f"map that uses no model, {baseline:.2f}."
             )
     if auc.get(("growth minus reference", "whole picture"), 1.0) < auc["growth", "whole picture"]:
         verdicts.append(
-            "Subtracting the reference **does not help here**. A likely reason: a reference that "
-            "was trained on the same images for a while has already fixed the plain areas that "
+            "Subtracting the reference **does not help here**. A likely reason: a reference "
+            "trained on the same images for a while has already learned the plain areas that "
             "variants share."
         )
     st.markdown("\n".join(f"- {verdict}" for verdict in verdicts))

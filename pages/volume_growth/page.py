@@ -1,4 +1,4 @@
-"""Images ranked by volume growth; the selected one large, with its map and its curve; measuring,
+"""Images ranked by volume growth; the selected one enlarged, with its map and its curve; measuring,
 and the table.
 """
 
@@ -50,8 +50,8 @@ def main() -> None:
         return
     if loaded.denoiser.truncated:
         st.info(
-            f"The schedule of this model goes on past σ = {loaded.denoiser.sigma_max:.4g}; it is "
-            "cut there.",
+            f"The schedule of this model extends beyond σ = {loaded.denoiser.sigma_max:.4g}; it "
+            "is cut there.",
             icon=":material/content_cut:",
         )
     row = st.container(horizontal=True, vertical_alignment="bottom")
@@ -62,8 +62,8 @@ def main() -> None:
     rows = view.stored()
     if not rows:
         st.info(
-            "Nothing has been measured with these settings yet. Choose images above and measure "
-            "them.",
+            "No image has been measured with these settings yet. Choose images above and "
+            "measure them.",
             icon=":material/hourglass_empty:",
         )
         return
@@ -90,15 +90,17 @@ def main() -> None:
 
 
 def settings(loaded: Workspace, room: DeltaGenerator) -> GrowthSettings:
-    """Draw the settings of the measure. ValueError where they do not fit together."""
+    """Draw the settings of the measure and return them. Raises ValueError if they do not fit
+    together.
+    """
     usual = GrowthSettings().for_model(loaded.denoiser)
     with room.expander("Settings", icon=":material/tune:"):
         return settings_controls(PAGE, usual, SETTINGS, [*st.columns(3), *st.columns(2)])
 
 
 def comparison(loaded: Workspace, row: DeltaGenerator) -> tuple[str, int]:
-    """What of the growth is shown: all of it, or what a reference or the picture's simplicity does
-    not explain; and the maps' smoothing.
+    """Draw which value is shown (growth, or what a reference or the image's simplicity does not
+    explain) and the maps' smoothing; return both.
     """
     shown = SHOWN if loaded.reference else SHOWN.among([RAW, WITHOUT], RAW)
     row.segmented_control(
@@ -107,10 +109,10 @@ def comparison(loaded: Workspace, row: DeltaGenerator) -> tuple[str, int]:
         format_func=plain,
         required=True,
         key=shown.key(),
-        help="Growth also sees how simple a picture is. A reference model, trained less or "
-        "without the images, sees the simplicity but not the memory: its growth can be taken "
-        "away. So can what the size of the PNG explains, by a straight line through all "
-        "measured images.",
+        help="Growth also depends on how simple an image is. A reference model, trained less or "
+        "without the images, responds to the simplicity but does not remember: its growth "
+        "can be subtracted. So can the part that the size of the PNG explains, by a "
+        "straight line fitted to all measured images.",
     )
     row.segmented_control(
         "Smoothing of the maps",
@@ -118,14 +120,14 @@ def comparison(loaded: Workspace, row: DeltaGenerator) -> tuple[str, int]:
         format_func=SMOOTH.words,
         required=True,
         key=SMOOTH.key(),
-        help="Averages over neighbouring pixels; the map's sum stays. Unsmoothed maps show the "
-        "noise of the probes.",
+        help="Averages over neighbouring pixels, which keeps the map's sum. Unsmoothed maps "
+        "show the noise of the probes.",
     )
     return shown.value(), SMOOTH.value()
 
 
 def without_png_size(view: Growth, rows: dict[str, Row]) -> dict[str, Row]:
-    """The rows with what the size of the PNG explains taken out of their values."""
+    """Return the rows with the part of their values that the size of the PNG explains removed."""
     images = view.loaded.images
 
     def make() -> dict[str, Row]:

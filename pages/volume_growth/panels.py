@@ -1,4 +1,4 @@
-"""A closer look at one image: redraw it, follow it through training, compare it, check its map, the
+"""More about one image: redraw it, follow it through training, compare it, check its map, run the
 paper's own procedure.
 """
 
@@ -27,8 +27,8 @@ COMPARED = ("steps", "probes", "sigma_min", "sigma_max", "seed")
 
 
 def closer_look(view: Growth, picture: Picture, values: np.ndarray) -> None:
-    """One panel at a time, so that only what is looked at is computed; of the selected picture or
-    of one's own.
+    """Draw one panel at a time, so that only what is shown is computed, for the selected image or
+    the visitor's own.
 
     `values` are the growths of all measured images.
     """
@@ -53,7 +53,7 @@ def closer_look(view: Growth, picture: Picture, values: np.ndarray) -> None:
 
 
 def own_panel(view: Growth, picture: Picture, values: np.ndarray) -> None:
-    """A picture of one's own measured like the others, and where it would rank among them."""
+    """Draw the visitor's own picture measured like the others, and its rank among them."""
     row = view.detailed(picture)
     st.text(picture.name)
     view.player(picture, row, "own-map")
@@ -66,7 +66,7 @@ def own_panel(view: Growth, picture: Picture, values: np.ndarray) -> None:
     columns[1].metric(
         "Would rank",
         f"{int((values > row['value']).sum()) + 1:,} of {len(values) + 1:,}",
-        help="By growth, among the measured images.",
+        help="By growth, if it were among the measured images.",
     )
     known = picture.id in view.loaded.images.ids
     columns[2].metric(
@@ -77,7 +77,7 @@ def own_panel(view: Growth, picture: Picture, values: np.ndarray) -> None:
 
 
 def compare_panel(view: Growth, picture: Picture) -> None:
-    """This image beside another one, or beside itself under other settings."""
+    """Draw this image beside another one, or beside itself with other settings."""
     images = view.loaded.images
     columns = st.columns([3, 1, 1, 1, 1, 1])
     place = columns[0].selectbox(
@@ -143,11 +143,13 @@ def compare_panel(view: Growth, picture: Picture) -> None:
 
 
 def exact_panel(view: Growth, picture: Picture) -> None:
-    """All d directions instead of random ones, to see how far off the estimate is."""
+    """Draw the map from all d directions instead of random ones, to see the error of the
+    estimate.
+    """
     exact = view.with_parameters(probes="exact")
     st.markdown(
         f"The map is estimated with {view.parameters['probes']:,} random probes at each noise "
-        f"level. Here all {view.loaded.denoiser.dimension:,} directions are taken instead, "
+        f"level. Here all {view.loaded.denoiser.dimension:,} directions are used instead, "
         f"{exact.forwards:,} network forwards: the same sum without the randomness."
     )
     if not exact.has(picture, keep_maps=True) and not long_work(
@@ -178,7 +180,9 @@ def exact_panel(view: Growth, picture: Picture) -> None:
     columns[0].metric("Estimate", f"{estimate['value']:,.0f}", help="Nats.")
     columns[1].metric("Exact", f"{truth['value']:,.0f}", help="Nats.")
     columns[2].metric(
-        "Correlation of the maps", f"{correlation:.3f}", help="Over the pixels, smoothed as above."
+        "Correlation of the maps",
+        f"{correlation:.3f}",
+        help="Over the pixels, smoothed as chosen above.",
     )
     stated = np.sqrt((estimate["map_stderr"] ** 2).mean())
     said = f" The stated standard error is {stated:.3g} on average." if np.isfinite(stated) else ""
@@ -190,12 +194,12 @@ def exact_panel(view: Growth, picture: Picture) -> None:
 
 
 def paper_panel(view: Growth, picture: Picture) -> None:
-    """The published procedure with its own settings, for one image."""
+    """Draw the published procedure with its own settings, for one image."""
     denoiser = view.loaded.denoiser
     st.markdown(
-        "The procedure of Hasegawa & Yasuda to the letter: points 0.05 away from the image, "
-        "orthogonal to each other, carried along the variance-preserving ODE by Euler steps and "
-        "made orthogonal again after each. Values are on the paper's scale."
+        "The exact procedure of Hasegawa & Yasuda: points at distance 0.05 from the image in "
+        "orthogonal directions are carried along the variance-preserving ODE by Euler steps and "
+        "made orthogonal again after each step. Values are on the paper's scale."
     )
     columns = st.columns(4)
     directions = columns[0].number_input(
@@ -230,13 +234,14 @@ def paper_panel(view: Growth, picture: Picture) -> None:
     numbers[1].metric(
         f"Log volume{minus}",
         f"{row['log_volume']:,.1f}",
-        help="The true growth of the frame's volume, from the QR diagonal; never larger.",
+        help="The true growth of the frame's volume, from the QR diagonal; never larger than "
+        "the sum.",
     )
     numbers[2].metric(
         f"Per direction{minus}",
         f"{row['value'] / int(directions):.3f}",
-        help="An isolated point reaches 4.634 nats a direction with 1,000 Euler steps, whatever "
-        "the model.",
+        help="An isolated point reaches 4.634 nats per direction with 1,000 Euler steps, "
+        "whatever the model.",
     )
     st.plotly_chart(
         literal(frame_curve(np.linspace(1e-3, 1, int(steps)), row["curve"], row["volume_curve"])),

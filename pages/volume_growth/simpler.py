@@ -1,4 +1,4 @@
-"""Volume growth against simpler numbers, which a plain picture moves as well."""
+"""Volume growth against simpler numbers, which also depend on how plain an image is."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -28,16 +28,16 @@ TITLES = {
 }
 CONTROL = PAGE.one_of("control", list(TITLES), "png_bytes", words=TITLES.__getitem__)
 DEFINITIONS = {
-    "png_bytes": "A busy picture takes more bytes.",
-    "bits_per_dimension": "The model's own code length of the picture, from its log likelihood at "
+    "png_bytes": "A detailed image takes more bytes.",
+    "bits_per_dimension": "The model's own code length of the image, from its log likelihood at "
     "the lowest noise level.",
     **{name: MEASURES[name].definition for name in MEASURED},
 }
 
 
 def with_controls(view: Growth, rows: Mapping[str, Row]) -> pd.DataFrame:
-    """The table of measured images with what is known of each at no cost: its log likelihood, and
-    the controls that are stored.
+    """Return the table of measured images with what is known at no cost: the log likelihood and the
+    stored controls.
     """
     denoiser, results, images = view.loaded.denoiser, computed.results(), view.loaded.images
     controls = {
@@ -71,7 +71,7 @@ def _with_controls(
 
 
 def with_png_sizes(view: Growth, ranked: Ranked) -> Ranked:
-    """The same with each image's size as a PNG, for which every picture is read."""
+    """Return the same with each image's size as a PNG, for which every image is read."""
 
     def make() -> pd.DataFrame:
         places = ranked.table["index"].tolist()
@@ -117,14 +117,14 @@ def against_simpler(view: Growth, ranked: Ranked) -> None:
             help=f"Spearman's, over {said}. Near 0: the control explains little of the ranking.",
         )
         st.markdown(
-            "What a control explains of the growth may be the picture and not the memory. "
-            + DEFINITIONS[name]
+            "The part of growth that a control explains may come from the image and not from "
+            "memorisation. " + DEFINITIONS[name]
         )
         ranked.note()
 
 
 def _measure(view: Growth, table: pd.DataFrame, name: str) -> None:
-    """Draw what measuring a control of the images in the table takes, and measure it."""
+    """Draw the cost of measuring a control for the images in the table, and measure it."""
     denoiser, measure = view.loaded.denoiser, MEASURES[name]
     missing = table["index"] if name not in table else table.loc[table[name].isna(), "index"]
     st.caption(f"{measure.definition} {len(missing):,} images are not measured yet.")
@@ -146,6 +146,6 @@ def _measure(view: Growth, table: pd.DataFrame, name: str) -> None:
         computed.seconds(denoiser, len(missing) * measure.forwards(denoiser)),
         measure_them,
         ask=True,
-        keeps="Stopping keeps the finished images.",
+        keeps="Finished images are kept if you stop.",
     ):
         st.rerun()

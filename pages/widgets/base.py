@@ -1,4 +1,4 @@
-"""Arrays as the browser takes them: pictures in one sheet, values in base64."""
+"""Arrays in the form sent to the browser: pictures in one sheet, values in base64."""
 
 import base64
 from typing import Any
@@ -9,9 +9,9 @@ from pages.figures.pictures import coarse, data_url, sheet
 
 
 def as_sheet(pictures: np.ndarray, most: int) -> dict[str, Any]:
-    """Pack pictures (N, H, W, 3) uint8 into one lossless image, as `Sheet` of sheet.js takes it.
+    """Pack pictures (N, H, W, 3) uint8 into one lossless image, which `Sheet` of sheet.js reads.
 
-    Each is averaged down to at most `most` pixels a side.
+    Each is averaged down to at most `most` pixels per side.
     """
     if max(pictures.shape[1:3]) > most:
         averaged = coarse(np.moveaxis(pictures, -1, 1), most)
@@ -26,13 +26,14 @@ def as_sheet(pictures: np.ndarray, most: int) -> dict[str, Any]:
 
 
 def packed(values: np.ndarray) -> str:
-    """Pack values as float32 in base64, in C order, as `floats` of base.js takes them."""
+    """Pack values as float32 in base64, in C order, which `floats` of base.js reads."""
     return base64.b64encode(np.ascontiguousarray(values, dtype="<f4").tobytes()).decode()
 
 
 def quantised(values: np.ndarray) -> dict[str, Any]:
-    """Pack values in 16 bits between their smallest and largest, as `quantised` of base.js takes
-    them: off by at most 1/131070 of the range. What is not finite becomes the smallest.
+    """Pack values in 16 bits between their smallest and largest, which `quantised` of base.js
+    reads: with an error of at most 1/131070 of the range. Values that are not finite become the
+    smallest.
     """
     finite = values[np.isfinite(values)]
     low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)

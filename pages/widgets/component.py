@@ -1,8 +1,8 @@
-"""How a widget reaches the browser: its files in one string each, and its one channel back.
+"""How a widget reaches the browser: each of its files as one string, and one channel back.
 
 A widget `name` is three files. `name.py` takes arrays and sends data; `name.js` draws them and ends
-with `export default life(View)`; `name.css` styles what stands below `.name`. What the browser says
-comes back as one event `{kind, ...}`.
+with `export default life(View)`; `name.css` styles the elements inside `.name`. The browser answers
+with one event `{kind, ...}`.
 """
 
 import re
@@ -21,12 +21,12 @@ _DEFAULT = re.compile(r"^export default (?=\S)", re.MULTILINE)
 
 
 def script(name: str, folder: Path = FOLDER) -> str:
-    """Join `name.js` and the modules it imports into one module, each in a scope of its own.
+    """Join `name.js` and the modules it imports into one module, each in its own scope.
 
-    Streamlit loads files of installed distributions only, and a string everywhere. Two forms are
-    understood: `import { a, b } from "./other.js"`, and `export` before a const, class or function;
-    the first module also has one `export default`. Raises ValueError for anything else, for a name
-    that the other module does not export and for modules that import each other.
+    Streamlit loads files only from installed distributions, but strings from everywhere. Two forms
+    are understood: `import { a, b } from "./other.js"`, and `export` before a const, class or
+    function; the first module also has one `export default`. Raises ValueError for anything else,
+    for a name that the other module does not export and for modules that import each other.
     """
     joined: dict[str, str] = {}
     exports: dict[str, list[str]] = {}
@@ -42,7 +42,9 @@ def script(name: str, folder: Path = FOLDER) -> str:
             names, other = [one.strip() for one in found[1].split(",") if one.strip()], found[2]
             add(other, (*above, module))
             if missing := sorted(set(names) - set(exports[other])):
-                raise ValueError(f"{other}.js exports no {', '.join(missing)}; {module}.js asks.")
+                raise ValueError(
+                    f"{other}.js does not export {', '.join(missing)}, which {module}.js imports."
+                )
             return f"const {{ {', '.join(names)} }} = {other}_js"
 
         body = _IMPORT.sub(bound, text)
@@ -63,7 +65,7 @@ def script(name: str, folder: Path = FOLDER) -> str:
 
 
 def style(name: str, folder: Path = FOLDER) -> str:
-    """Join what all widgets look like and what is the widget's own."""
+    """Return the style of all widgets followed by the widget's own."""
     return "".join((folder / f"{part}.css").read_text() for part in ("base", name))
 
 
@@ -78,8 +80,8 @@ class Widget(Protocol):
 def widget(name: str) -> Widget:
     """Return the widget of `name.js` and `name.css`.
 
-    Events are counted: the data carry the number of the last one received as `turn`, by which the
-    browser knows an answer to an earlier event.
+    Events are counted: the data contain the number of the last one received as `turn`, by which the
+    browser recognises an answer to an earlier event.
     """
     mount = st.components.v2.component(
         f"afterimage_{name}",

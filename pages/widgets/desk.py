@@ -1,8 +1,8 @@
 """The auditor's desk: one case on one screen, decided by keyboard.
 
-The browser holds the next cases and draws them at once. What the auditor does goes into an outbox,
-which is kept in the browser until the server has confirmed each action by its name. Sending an
-action twice is harmless, so nothing is lost between two runs, on a lost connection or on a reload.
+The browser has the next cases and draws them at once. Actions go into an outbox in the browser
+until the server has confirmed each by its name. Sending an action twice is harmless, so nothing is
+lost between two runs, by a lost connection or by a reload.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -15,8 +15,8 @@ from pages.widgets.component import Event, widget
 
 @dataclass(frozen=True)
 class State:
-    """What the desk says: the case where the auditor is, the cases that the browser holds, and the
-    actions that are not confirmed yet.
+    """The state of the desk: the open case, the cases that the browser has, and the actions that
+    are not confirmed yet.
     """
 
     at: str | None = None

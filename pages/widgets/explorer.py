@@ -1,8 +1,8 @@
 """A gallery and the image selected in it: picture, maps, numbers and curves move in the browser.
 
-A page of images travels whole, with one map and the curves of each image; a click, a key or a
-slider then asks nothing of the server, which hears of a selection afterwards. What is dear, maps
-along the sliders, comes as details of single images, which the browser keeps.
+A page of images is sent whole, with one map and the curves of each image; a click, a key or a
+slider then needs no answer of the server, which is informed of a selection afterwards. Expensive
+data, the maps along the sliders, come as details of single images, which the browser caches.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -17,12 +17,12 @@ from pages.widgets.component import widget
 from pages.widgets.gallery import Card
 from pages.widgets.player import Axis, Kind
 
-LARGE, SMALL = 256, 64  # pixels of a side: of the selected picture, of one in the gallery
+LARGE, SMALL = 256, 64  # pixels per side: of the selected picture, of one in the gallery
 
 
 @dataclass(frozen=True)
 class Number:
-    """What one of the numbers below the maps is called, and what it means."""
+    """The name of one of the numbers below the maps, and its meaning."""
 
     label: str
     help: str
@@ -30,8 +30,8 @@ class Number:
 
 @dataclass(frozen=True)
 class Entry:
-    """One image: the texts of its numbers, each with what else there is to say of it; its curves,
-    at `x` where not at the chart's; the texts of its map at every position of the sliders.
+    """One image: its numbers as text, each with a further explanation; its curves, at `x` if not at
+    the chart's; the captions of its map at every position of the sliders.
     """
 
     id: str
@@ -46,7 +46,9 @@ class Entry:
 
 @dataclass(frozen=True)
 class Line:
-    """Points of a curve that stays: a band has two values at each, a rule one."""
+    """Points of a curve that is the same for all images: a band has two values at each, a
+    rule one.
+    """
 
     name: str
     x: Sequence[float]
@@ -56,8 +58,8 @@ class Line:
 
 @dataclass(frozen=True)
 class Lines:
-    """A chart of curves along a logarithmic axis: the name and colour of each, what stands behind
-    them, a value of x to mark, and values that must fit whatever is selected.
+    """A chart of curves along a logarithmic axis: the name and colour of each, what is drawn behind
+    them, a value of x to mark, and values that must always fit.
     """
 
     alt: str
@@ -72,7 +74,7 @@ class Lines:
 
 @dataclass(frozen=True)
 class Bars:
-    """A histogram: edges (n + 1), and the name, the colour and the n heights of each group."""
+    """A histogram: edges (n + 1,), and the name, the colour and the n heights of each group."""
 
     alt: str
     titles: tuple[str, str]
@@ -82,8 +84,8 @@ class Bars:
 
 @dataclass(frozen=True)
 class Detail:
-    """What is known of one image beyond the page: maps of every kind along the axes, finer curves,
-    and the picture where the gallery's is smaller.
+    """Further data of one image: maps of every kind along the axes, finer curves, and the picture
+    if the gallery shows it smaller.
     """
 
     kinds: Sequence[Kind]
@@ -110,12 +112,12 @@ def page_of_images(
     show_maps: bool = False,
     alt: str = "Images",
 ) -> dict[str, Any]:
-    """Return a page as explorer.js takes it: pictures (N, H, W, 3) uint8 and N entries, a card for
-    the first of them. `shape` is the height and width of the images themselves.
+    """Return a page in the form explorer.js reads: pictures (N, H, W, 3) uint8 and N entries, with
+    a card for the first of them. `shape` is the height and width of the images themselves.
 
-    `map` has maps (N, H, W), one for each entry; where it is None, `missing` is said instead until
-    details come. `show_maps` puts the maps into the gallery. Raises ValueError where the numbers of
-    things do not agree.
+    `map` has maps (N, H, W), one for each entry; if it is None, `missing` is shown instead until
+    details arrive. `show_maps` puts the maps into the gallery. Raises ValueError if the numbers of
+    pictures, entries and cards do not agree.
     """
     check_pictures(pictures, "An explorer's pictures")
     if len(pictures) != len(entries) or len(cards) > len(entries):
@@ -150,7 +152,7 @@ def page_of_images(
 
 
 def details_of(detail: Detail) -> dict[str, Any]:
-    """Return a detail as explorer.js takes it."""
+    """Return a detail in the form explorer.js reads."""
     curve = None if detail.curves is None else {"curves": _rows(detail.curves), "x": detail.x}
     return {
         "kinds": [_kind(kind) for kind in detail.kinds],
@@ -168,10 +170,11 @@ def explorer(
     token: str,
     on_select: Callable[[str], None],
 ) -> None:
-    """Draw a page of images with the entry `selected`, and what details of some are known.
+    """Draw a page of images with the entry `selected`, and the known details of some.
 
-    `token` says which settings details belong to: the browser forgets those of others. `on_select`
-    is called with the id of an image that the visitor selected, before the page runs again.
+    `token` identifies the settings that details belong to: the browser forgets those of others.
+    `on_select` is called with the id of an image that the visitor selected, before the page runs
+    again.
     """
     _component(
         key=key,
@@ -186,13 +189,15 @@ def explorer(
 
 
 def shown_size(height: int, width: int) -> tuple[int, int]:
-    """The height and width of the selected picture in pixels of its own, averaged over blocks."""
+    """Return the height and width of the selected picture in its own pixels, averaged over
+    blocks.
+    """
     block = -(-max(height, width) // LARGE)
     return height // block, width // block
 
 
 def _kind(kind: Kind) -> dict[str, Any]:
-    """A kind with its maps in 16 bits: (H, W), (n, H, W) or (n, m, H, W)."""
+    """Return a kind with its maps in 16 bits: (H, W), (n, H, W) or (n, m, H, W)."""
     maps = coarse(kind.maps)
     leading = maps.shape[:-2]
     return {

@@ -11,7 +11,7 @@ from pages.widgets.component import widget
 
 @dataclass(frozen=True)
 class Card:
-    """A picture's id, the line below it, a quieter second line, and what a screen reader says."""
+    """A picture's id, the line below it, a second line in grey, and the text for screen readers."""
 
     id: str
     title: str
@@ -35,8 +35,8 @@ def gallery(
     """Draw pictures (N, H, W, 3) uint8, N > 0, with one card each and the card `selected` marked.
 
     `on_select` is called with the id of a card that the visitor selects, before the page runs
-    again. Pictures are `width` pixels wide at most, by a whole factor where they are smaller and
-    averaged where they are larger. Raises ValueError for other pictures and for another number of
+    again. Pictures are at most `width` pixels wide: smaller ones are enlarged by a whole factor,
+    larger ones averaged. Raises ValueError for pictures of another form and for a wrong number of
     cards.
     """
     check_pictures(pictures, "A gallery's pictures")

@@ -36,8 +36,8 @@ def pairs(
     """Draw the rows as cards, the card `selected` marked if it is among them.
 
     `on_select` is called with the id of a card that the visitor selects, before the page runs
-    again. Pictures are `width` pixels wide at most, by a whole factor where they are smaller.
-    Raises ValueError for pictures of different shapes or numbers.
+    again. Pictures are at most `width` pixels wide, enlarged by a whole factor if smaller. Raises
+    ValueError for pictures of different shapes or numbers.
     """
     shapes = {tuple(picture.shape for picture in row.pictures) for row in rows}
     if len(shapes) > 1 or any(len(set(shape)) != 1 for shape in shapes):
@@ -63,7 +63,7 @@ def pairs(
 
 
 def _checked(pictures: list[np.ndarray]) -> np.ndarray:
-    """The pictures as one array, a black pixel where there are none."""
+    """Return the pictures as one array, a black pixel if there are none."""
     stacked = np.stack(pictures) if pictures else np.zeros((1, 1, 1, 3), np.uint8)
     check_pictures(stacked, "The cards' pictures")
     return stacked

@@ -1,7 +1,7 @@
-"""Fields over the plane at every noise level: moved through in the browser, edited and probed.
+"""Fields over the plane at every noise level: explored in the browser, edited and probed.
 
-All levels travel once; sliders, choices and the animation ask nothing of the server. An edit comes
-back when the pointer lets go: all modes, or the point of the probe.
+All levels are sent once; sliders, choices and the animation need no server. An edit comes back when
+the pointer is released: all modes, or the point of the probe.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,9 +14,9 @@ from pages.figures.pictures import DIVERGING_TABLE, SEQUENTIAL_TABLE
 from pages.widgets.base import packed
 from pages.widgets.component import Event, widget
 
-# How values become colours at each level. density: the top 12 nats. plain: from the 5% quantile to
+# How values are coloured at each level. density: the top 12 nats. plain: from the 5% quantile to
 # the largest value. signed: diverging around 0, logarithmic over two decades. size: the same for
-# what is never negative.
+# values that are never negative.
 Scale = Literal["density", "plain", "signed", "size"]
 
 
@@ -25,8 +25,8 @@ class Field:
     """Values (L, M), or (P, L, M) along p, on the grid's points in rows of ascending y; None while
     they are computed.
 
-    A field without a `scale` of its own is drawn in the colours and limits of its quantity's first
-    one. `arrows` (L, A, 2) are drawn at an even grid of A points.
+    A field without its own `scale` is drawn in the colours and limits of the first field of its
+    quantity. `arrows` (L, A, 2) are drawn at an even grid of A points.
     """
 
     name: str
@@ -115,8 +115,8 @@ def plane(
     """Draw the quantities on a grid of size x size cells over [-extent, extent]^2 at all `sigmas`.
 
     `start` is the first level shown and `power` the first p, one of `powers`. With `on_edit` modes
-    can be dragged (widths up to `widest`, `most` of them) and the probe set; it is called with each
-    edit, before the page runs again.
+    can be dragged (at most `most` modes, widths up to `widest`) and the probe set; it is called
+    with each edit, before the page runs again.
     """
     _component(
         key=key,

@@ -1,7 +1,7 @@
-"""An image, its maps and one laid on the other, with sliders that move in the browser.
+"""An image, its map and an overlay of both, with sliders that work in the browser.
 
-All maps travel once; nothing is asked of the server while noise level, p and opacity move. Slider
-positions stay when another image is shown.
+All maps are sent once; changing noise level, p and opacity needs no server. Slider positions stay
+when another image is shown.
 """
 
 from collections.abc import Sequence
@@ -53,7 +53,7 @@ def player(
 ) -> None:
     """Draw a picture (H, W, 3) uint8 and its maps side by side.
 
-    Each is `size` pixels wide at most, by a whole factor.
+    Each is at most `size` pixels wide, enlarged by a whole factor.
     """
     _component(
         key=key,
@@ -80,7 +80,7 @@ def player(
 
 
 def _kind(kind: Kind) -> dict[str, Any]:
-    """A kind as player.js takes it, its maps in four dimensions."""
+    """Return a kind in the form player.js reads, its maps in four dimensions."""
     leading = kind.maps.shape[:-2]
     places = (*leading, *(1,) * (2 - len(leading))) if leading else (1, 1)
     maps = coarse(kind.maps.reshape(*places, *kind.maps.shape[-2:]))

@@ -30,7 +30,9 @@ def counts(found: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 @st.cache_data(scope="session", max_entries=4, show_spinner=False)
 def _sheet(digest: str, _pictures: np.ndarray) -> dict[str, Any]:
-    """The pictures in one sheet, made once for each run shown: compressing them takes a second."""
+    """Return the pictures in one sheet, made once for each run shown: compressing them takes a
+    second.
+    """
     return as_sheet(_pictures, 64)
 
 
@@ -38,14 +40,13 @@ def replay(pictures: np.ndarray, found: np.ndarray, *, key: str, alt: str) -> No
     """Draw a stored run of `pictures` (N, H, W, 3) uint8 in the order in which they were drawn.
 
     `found` (N,) is the training image that each is a copy of, or -1. The run plays when it is first
-    shown; a visitor who asked for reduced motion sees its end instead. Raises ValueError for other
+    shown; a visitor who prefers reduced motion sees its end instead. Raises ValueError for other
     shapes.
     """
     check_pictures(pictures, "A stored run")
     if len(pictures) > MOST:
         raise ValueError(
-            f"A replay shows at most {MOST:,} pictures; these are {len(pictures):,}. "
-            "Give it a part of them."
+            f"A replay shows at most {MOST:,} pictures; these are {len(pictures):,}. Pass fewer."
         )
     if found.shape != pictures.shape[:1]:
         raise ValueError(

@@ -1,7 +1,7 @@
-"""The sampling path of one generated picture, moved through in the browser.
+"""The sampling path of one generated image, explored in the browser.
 
-At each noise level it shows what the network sees in the picture, the training images that an ideal
-memoriser would take it for, and how many of them are still in question.
+At each noise level it shows the denoised image, the training images with the largest posterior
+weight for an ideal memoriser, and how many are still in question.
 """
 
 import numpy as np

@@ -1,4 +1,6 @@
-"""Two pictures of one shape laid over each other, with a boundary to drag, and their difference."""
+"""Two pictures of the same shape laid over each other, with a boundary to drag, and their
+difference.
+"""
 
 import numpy as np
 
@@ -18,19 +20,19 @@ def wipe(
     alt: str,
     size: int = 320,
 ) -> None:
-    """Draw two pictures (H, W, 3) uint8 of one shape, with `names` above their halves.
+    """Draw two pictures (H, W, 3) uint8 of the same shape, with `names` above their halves.
 
-    They are `size` pixels wide at most, by a whole factor. Raises ValueError for pictures of
-    different shapes.
+    They are at most `size` pixels wide, enlarged by a whole factor. Raises ValueError for pictures
+    of different shapes.
     """
     if left.shape != right.shape:
         raise ValueError(
-            "The pictures must have one shape to be laid over each other; these are "
+            "The pictures must have the same shape to be laid over each other; these are "
             f"{left.shape} and {right.shape}."
         )
     check_pictures(np.stack([left, right]), "A wipe's two sides")
     difference = np.abs(left.astype(np.int16) - right.astype(np.int16)).astype(np.uint8)
-    brighter = 255 // int(difference.max() or 255)  # a good copy's difference is black to the eye
+    brighter = 255 // int(difference.max() or 255)  # the difference of a good copy looks black
     height, width = left.shape[:2]
     _component(
         key=key,

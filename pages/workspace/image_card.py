@@ -15,12 +15,12 @@ from pages.figures.pictures import data_url, enlarge, rgb
 from pages.session.long_work import long_work
 
 SHOWN, COMPARED = 24, 8
-MOST = 60_000  # images among which all pairs are compared here
+MOST = 60_000  # images up to which all pairs are compared here
 
 
 def strip(images: ImageSet) -> None:
-    """Some of the images; where the transform changes them, each below the picture it was
-    made of.
+    """Draw some of the images; if the transform changes them, each below the picture it was made
+    from.
     """
     places = sorted(
         np.random.default_rng(0)
@@ -39,9 +39,9 @@ def strip(images: ImageSet) -> None:
 
 
 def before_and_after(images: ImageSet, places: list[int]) -> None:
-    """The chosen pictures as their files have them, and as the model sees them."""
+    """Return the chosen pictures as stored in their files, and as the model sees them."""
     for title, pictures in (
-        ("As the files have them", [rgb(to_unit(images.original(place))) for place in places]),
+        ("As stored in the files", [rgb(to_unit(images.original(place))) for place in places]),
         ("As the model sees them", [rgb(images[place]) for place in places]),
     ):
         st.caption(title)
@@ -55,7 +55,7 @@ def before_and_after(images: ImageSet, places: list[int]) -> None:
 
 
 def image_facts(images: ImageSet) -> None:
-    """Counts, groups, and the files that were left out."""
+    """Draw counts, groups, and the files that were left out."""
     repeated = len(images) - len(set(images.ids))
     said = (
         f"{len(images):,} images, {images.shape[2]} x {images.shape[1]}, "
@@ -79,7 +79,7 @@ def image_facts(images: ImageSet) -> None:
 
 
 def grouping(images: ImageSet, chosen: str) -> str:
-    """The column to group by, chosen among what is known of the images; "" for the set's own."""
+    """Draw the choice of the column to group by; return it, "" for the set's own groups."""
     columns = [column for column in images.metadata if column != "group"]
     folders = any("/" in name for name in images.names)
     options = ["", *([FOLDER] if folders else []), *columns]
@@ -91,14 +91,14 @@ def grouping(images: ImageSet, chosen: str) -> str:
         format_func=lambda name: (
             own if not name else "the folders" if name == FOLDER else f"the column {name}"
         ),
-        help="What the pages filter and colour by. Images of a group called held-out count as not "
-        "trained on.",
+        help="The pages filter and colour by group. Images of a group called held-out count as "
+        "not trained on.",
     )
 
 
 def near_duplicates(images: ImageSet) -> None:
-    """How many images have a near twin among the others, on request: repeated images are what
-    models remember first.
+    """Draw how many images have a near-duplicate, on request: models remember repeated images
+    first.
     """
     row = st.container(horizontal=True, vertical_alignment="bottom")
     mirrored = row.toggle("Mirror images count as duplicates", key="mirrored")
@@ -114,7 +114,7 @@ def near_duplicates(images: ImageSet) -> None:
 
         pairs = (
             len(images) ** 2 * int(np.prod(images.shape)) / 4e9
-        )  # a rough guess: most pairs are told apart when shrunk
+        )  # a rough estimate: most pairs already differ when shrunk
         if not long_work(
             "Find near-duplicates",
             1 + pairs * (2 if mirrored else 1),
@@ -127,9 +127,9 @@ def near_duplicates(images: ImageSet) -> None:
     _, first, sizes = np.unique(groups, return_index=True, return_counts=True)
     twins = int(sizes[sizes > 1].sum())
     st.caption(
-        f"{twins:,} of {len(images):,} images have a near twin; counting those as one, there are "
-        f"{len(sizes):,} pictures. "
-        f"Twins differ by at most {NEAR_DUPLICATE:g}, root mean square, where black to white is 2."
+        f"{twins:,} of {len(images):,} images have a near-duplicate; counting near-duplicates as "
+        f"one, there are {len(sizes):,} images. Near-duplicates differ by at most "
+        f"{NEAR_DUPLICATE:g}, root mean square, where black to white is 2."
     )
     largest = np.argsort(-sizes, kind="stable")[:6]
     for place in (place for place in largest if sizes[place] > 1):

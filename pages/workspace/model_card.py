@@ -1,4 +1,4 @@
-"""What was understood of a model, and what measuring with it costs on this device."""
+"""What was read from a model, and the cost of measuring with it on this device."""
 
 import numpy as np
 import plotly.graph_objects as go
@@ -20,7 +20,7 @@ CHECKED = 16  # images
 def model_card(
     denoiser: NetworkDenoiser, reference: NetworkDenoiser | None, images: ImageSet
 ) -> None:
-    """Facts, the schedule, the cost of each measure, and a check of the device."""
+    """Draw facts, the schedule, the cost of each measure, and a check of the device."""
     left, right = st.columns(2, gap="medium")
     with left:
         st.dataframe(
@@ -30,7 +30,7 @@ def model_card(
             ],
             hide_index=True,
             height="content",
-            alt="What was understood of the model",
+            alt="Facts about the model",
         )
     with right:
         st.plotly_chart(
@@ -42,12 +42,12 @@ def model_card(
     if denoiser.autoencoder:
         st.info(
             f"This model works on latents: every image is encoded to {denoiser.shape[2]} x "
-            f"{denoiser.shape[1]} first, and all numbers, σ too, are of the latents. "
-            "Maps have one value a latent pixel and are enlarged over the image.",
+            f"{denoiser.shape[1]} first, and all numbers, σ too, are of the latents. Maps have "
+            "one value per latent pixel and are enlarged over the image.",
             icon=":material/deployed_code:",
         )
     cost, device = (
-        st.expander("What measuring costs here", icon=":material/timer:", on_change="rerun"),
+        st.expander("Cost of measuring on this device", icon=":material/timer:", on_change="rerun"),
         st.container(),
     )
     if cost.open:
@@ -66,7 +66,7 @@ def facts(denoiser: NetworkDenoiser, reference: NetworkDenoiser | None) -> dict[
         "Draws": _sides(denoiser.picture_shape),
         "Parameters": f"{denoiser.parameters:,}",
         "Noise levels": f"{denoiser.sigma_floor:.4g} to {denoiser.sigma_max:.4g}"
-        + (", cut there" if denoiser.truncated else ""),
+        + (", truncated" if denoiser.truncated else ""),
         "Memory": f"{weights / 2**20:,.3g} MB, and up to {handed_on / 2**20:,.3g} MB an image",
         "Computes on": str(denoiser.device),
         "Digest": denoiser.digest,
@@ -88,7 +88,7 @@ def facts(denoiser: NetworkDenoiser, reference: NetworkDenoiser | None) -> dict[
 
 
 def schedule_chart(denoiser: NetworkDenoiser) -> go.Figure:
-    """sigma over the network timestep; what is used of it stands out."""
+    """Draw sigma against the network timestep, with the range in use highlighted."""
     schedule = denoiser.schedule
     places = np.unique(np.linspace(0, len(schedule.sigmas) - 1, 400).round().astype(int))
     sigmas, times = schedule.sigmas[places], schedule.times[places]
@@ -120,7 +120,7 @@ def schedule_chart(denoiser: NetworkDenoiser) -> go.Figure:
 
 
 def _costs(denoiser: NetworkDenoiser) -> None:
-    runs: dict[tuple, list[str]] = {}  # measures that are columns of one computation stand together
+    runs: dict[tuple, list[str]] = {}  # measures from one computation share a line
     for name, measure in MEASURES.items():
         runs.setdefault((measure.run, measure.settings), []).append(name)
     lines = []
@@ -131,24 +131,24 @@ def _costs(denoiser: NetworkDenoiser) -> None:
         lines.append(
             {
                 "Measure": ", ".join(MEASURES[name].title for name in names),
-                "Forwards an image": needed,
-                "Seconds an image": float(f"{seconds:.2g}") if seconds else None,
+                "Forwards per image": needed,
+                "Seconds per image": float(f"{seconds:.2g}") if seconds else None,
                 "A thousand images": exports.duration(1000 * seconds)
                 if seconds
-                else "not with this model",
+                else "not possible with this model",
             }
         )
     st.dataframe(
         lines, hide_index=True, height="content", alt="What each measure costs on this device"
     )
     st.caption(
-        "With each measure's own settings; from a trial of the network on this device. Measures "
-        "in one line come from the same forwards."
+        "With the default settings of each measure, from a trial of the network on this device. "
+        "Measures in one line share the same forwards."
     )
 
 
 def _device(denoiser: NetworkDenoiser, images: ImageSet) -> None:
-    """The check of the device on the first images, on request."""
+    """Draw the check of the device on the first images, on request."""
     known: dict[str, Check] = st.session_state.setdefault("device_checks", {})
     key = f"{denoiser.digest} {denoiser.device} {images.digest}"
     count = min(CHECKED, len(images))
@@ -173,15 +173,15 @@ def _device(denoiser: NetworkDenoiser, images: ImageSet) -> None:
     )
     if found.passed:
         st.success(
-            f"The device computes what {plain(found.against)} computes: {count:,} images differ by "
-            f"{said}, as a share of the predicted noise.",
+            f"The device agrees with {plain(found.against)}: {count:,} images differ by {said}, "
+            "as a share of the predicted noise.",
             icon=":material/check:",
         )
     else:
         st.warning(
             f"The device differs from {plain(found.against)} by more than {TRUSTED:g}: {said}, "
-            "as a share of the predicted noise. Measure on another device, or take small "
-            "differences for noise.",
+            "as a share of the predicted noise. Measure on another device, or treat small "
+            "differences as noise.",
             icon=":material/warning:",
         )
 

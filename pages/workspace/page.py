@@ -21,12 +21,12 @@ from pages.workspace.model_card import model_card
 
 
 def main() -> None:
-    """Draw the page: open and close, the form, and what was understood of what is loaded."""
-    st.caption("Load an image diffusion model and the images it was trained on, or may have been.")
+    """Draw the page: open and close, the form, and facts about what is loaded."""
+    st.caption("Load an image diffusion model and the images it was, or may have been, trained on.")
     current = workspace.current()
     if current is not None:
         before = current.sources
-    else:  # a link that could not be opened, or not yet, fills in the form
+    else:  # a link that could not be opened, or is not open yet, fills in the form
         before = sources_of_url() if workspace.is_waiting() else Sources()
     workspace.show_problem()
     actions = st.container(horizontal=True)
@@ -54,7 +54,7 @@ def main() -> None:
 
 
 def understood(current: Workspace) -> None:
-    """What was understood of the images and of the model, and the way to the next page."""
+    """Draw facts about the images and the model, and a link to the next page."""
     st.subheader("Images")
     strip(current.images)
     image_facts(current.images)
@@ -75,20 +75,20 @@ def understood(current: Workspace) -> None:
 
 
 def opened(sources: Sources) -> None:
-    """Try to open; a failure is shown and what was loaded stays."""
+    """Try to open the sources; a failure is shown, and what was loaded before stays."""
     try:
         with st.spinner("Loading"):
             workspace.open_workspace(sources)
     except ValueError as error:
         show_error(error)
         if workspace.current():
-            st.caption("What was loaded before is still loaded.")
+            st.caption("The previous model and images are still loaded.")
     else:
         st.rerun()
 
 
 def previewed(sources: Sources) -> None:
-    """The first pictures of a source, before and after the transform."""
+    """Draw the first pictures of a source, before and after the transform."""
     try:
         images = workspace.read_images(sources, sources.images, limit=8)
     except ValueError as error:
@@ -98,7 +98,7 @@ def previewed(sources: Sources) -> None:
 
 
 def chosen_sources(before: Sources, primary: bool) -> tuple[Sources, str]:
-    """The form: what to load and how, and which of its buttons was pressed ("" for none)."""
+    """Draw the form; return what to load and how, and which button was pressed ("" for none)."""
     chosen_reference = before.reference if before.model != "demo" else ""  # the demo brings its own
     references = list(dict.fromkeys([*BUNDLED, *filter(None, [chosen_reference])]))
     with st.form("sources", border=True):
@@ -116,16 +116,16 @@ def chosen_sources(before: Sources, primary: bool) -> tuple[Sources, str]:
             "Images",
             "" if before.images == "demo" else before.images,
             placeholder="a folder, a file, or uoft-cs/cifar10:train",
-            help="The images the model was trained on, or may have been: a folder, a .zip, .tar, "
-            ".npz, .npy or .parquet, or a data set of the Hub as owner/name:split or "
+            help="The images the model was, or may have been, trained on: a folder, a .zip, "
+            ".tar, .npz, .npy or .parquet, or a data set of the Hub as owner/name:split or "
             "owner/name/config@revision:split.",
         )
         held_out = second.text_input(
             "Held-out images",
             before.held_out,
             placeholder="none",
-            help="Images of the same kind that were not trained on, from a place of their own. "
-            "They get the group held-out, and the pages hold the others against them.",
+            help="Images of the same kind that were not trained on, from a separate source. "
+            "They get the group held-out; the pages compare the other images with them.",
         )
         left, right = first.columns(2)
         label = right.number_input(
@@ -142,8 +142,8 @@ def chosen_sources(before: Sources, primary: bool) -> tuple[Sources, str]:
             index=references.index(chosen_reference) if chosen_reference else None,
             placeholder="none",
             accept_new_options=True,
-            help="An earlier checkpoint, or a model trained without the images. What it also "
-            "gives an image is no memory of the model's; pages can take it away.",
+            help="An earlier checkpoint, or a model trained without the images. Values that the "
+            "reference also has are not due to memorisation; the pages can subtract them.",
         )
         columns = st.columns([1, 2, 1, 1], vertical_alignment="bottom")
         size = columns[0].number_input(
@@ -152,8 +152,8 @@ def chosen_sources(before: Sources, primary: bool) -> tuple[Sources, str]:
             4096,
             before.size,
             placeholder="as they are",
-            help="What the training did to its images should be done here. Leave it empty for "
-            "images that fit the model.",
+            help="The size to which training resized the images. Leave it empty if the images "
+            "already fit the model.",
         )
         fit = columns[1].selectbox(
             "Resize method",
@@ -170,7 +170,7 @@ def chosen_sources(before: Sources, primary: bool) -> tuple[Sources, str]:
         mirror = columns[3].checkbox(
             "Flip left to right",
             before.mirror,
-            help="To look for the mirror images that training may have shown, too.",
+            help="For models trained with random flips: tests the mirror images.",
         )
         row = st.container(horizontal=True)
         load = row.form_submit_button(
@@ -193,9 +193,7 @@ def chosen_sources(before: Sources, primary: bool) -> tuple[Sources, str]:
     if (load or preview) and not any(
         (model.strip(), pictures.strip(), held_out.strip(), reference, size, channels, mirror)
     ):
-        st.error(
-            "Type where the model and the images are, or open the demo.", icon=":material/error:"
-        )
+        st.error("Enter the model and the images, or open the demo.", icon=":material/error:")
         return sources, ""
     return sources, "load" if load else "preview" if preview else ""
 

@@ -132,7 +132,7 @@ def test_work_on_one_image_can_be_stopped(page: Page, address: str) -> None:
 
 def test_stopping_a_measurement_keeps_the_finished_images(page: Page, address: str) -> None:
     page.goto(f"{address}/?steps=4&probes=1&seed=5")
-    expect(page.get_by_text("Nothing has been measured with these settings yet")).to_be_visible()
+    expect(page.get_by_text("No image has been measured with these settings yet")).to_be_visible()
     page.get_by_role("radio", name="Everything").click()
     page.get_by_role("button", name="Measure", exact=True).click()
     expect(

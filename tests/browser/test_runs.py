@@ -181,7 +181,7 @@ def test_background_work_is_seen_after_a_reload_and_on_every_page_stops_and_goes
     while not Run(run).done:
         page.wait_for_timeout(200)
     sidebar.get_by_role("button", name="Stop").click()
-    expect(sidebar.get_by_text("Stopped; what was finished is kept.")).to_be_visible()
+    expect(sidebar.get_by_text("Stopped; finished results are kept.")).to_be_visible()
     done = Run(run).done
     assert 0 < done < 64
     sidebar.get_by_role("button", name="Show").click()

@@ -70,7 +70,7 @@ def test_reading_a_large_set_is_stopped_and_goes_on_where_it_was(
 
 def test_a_link_to_the_hub_asks_before_it_downloads(page: Page, address: str) -> None:
     page.goto(f"{address}/?model=someone/model-that-is-not-there")
-    expect(page.get_by_text("Nothing is downloaded before you say so")).to_be_visible()
+    expect(page.get_by_text("Nothing is downloaded before you agree")).to_be_visible()
     expect(page.get_by_role("button", name="Download and open")).to_be_visible()
     page.goto(f"{address}/workspace?model=someone/model-that-is-not-there")
     expect(page.get_by_label("Model", exact=True)).to_have_value("someone/model-that-is-not-there")

@@ -290,7 +290,7 @@ def test_evidence_of_an_own_model_starts_with_drawing_and_keeps_what_is_drawn(
     model, images = model_and_images
     monkeypatch.setattr("pages.session.stored_runs.FOLDER", tmp_path / "drawn")
     at = opened("evidence", model=model, images=images)
-    assert any("No pictures of this model are stored yet" in info.value for info in at.info)
+    assert any("No generated images of this model are stored yet" in info.value for info in at.info)
     next(box for box in at.number_input if box.key == "draw_count").set_value(64).run()
     next(button for button in at.button if button.label == "Draw them").click().run()
     assert not at.exception

@@ -94,7 +94,7 @@ def test_measuring_own_images_fills_the_page(model_and_images: tuple[str, str]) 
 def test_other_settings_do_not_show_the_numbers_of_these() -> None:
     at = opened()
     at.number_input(key="volume_growth.seed").set_value(7).run()
-    assert any("Nothing has been measured with these settings" in info.value for info in at.info)
+    assert any("No image has been measured with these settings" in info.value for info in at.info)
     at.number_input(key="volume_growth.seed").set_value(0).run()
     assert len(ranking(at)) == 1164
 
@@ -110,7 +110,7 @@ def submit(at: AppTest, model: str = "", images: str = "", size: int | None = No
 @pytest.mark.parametrize(
     ("model", "images", "word"),
     [
-        ("", "", "Type where"),
+        ("", "", "Enter the model"),
         ("missing", "", "no folder"),
         ("", "missing.zip", "no file or folder"),
         ("/etc", "", "outside the folders"),
@@ -258,7 +258,7 @@ def test_what_the_png_size_explains_can_be_taken_out() -> None:
         ("Over training", "Onset: "),
         ("Compare", "σ 0.2 to 157, 12 steps, 2 probes, seed 0"),
         ("Exact map", "All 3,072 directions"),
-        ("The paper's procedure", "Hasegawa & Yasuda to the letter"),
+        ("The paper's procedure", "exact procedure of Hasegawa & Yasuda"),
     ],
 )
 def test_every_panel_opens_from_its_link(panel: str, words: str) -> None:

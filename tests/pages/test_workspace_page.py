@@ -115,18 +115,19 @@ def test_a_preview_shows_pictures_and_loads_nothing(place: Path) -> None:
     next(box for box in at.number_input if box.label == "Image size").set_value(8)
     press(at, "Preview images")
     assert not at.exception
-    assert "As the files have them" in said(at)
+    assert "As stored in the files" in said(at)
     assert at.session_state.workspace is None
 
 
 def test_near_duplicates_are_counted_on_request(place: Path) -> None:
     shutil.copy(place / "pictures" / "2.png", place / "pictures" / "twin.png")
     at = workspace_page(model=str(place / "model"), images=str(place / "pictures"), size="8")
-    assert "twin;" not in said(at)
+    assert "near-duplicate;" not in said(at)
     press(at, "Find near-duplicates")
     assert not at.exception
-    assert "2 of 13 images have a near twin; counting those as one, there are 12 pictures" in said(
-        at
+    assert (
+        "2 of 13 images have a near-duplicate; counting near-duplicates as one, there are 12 images"
+        in said(at)
     )
 
 
@@ -216,7 +217,7 @@ def test_a_link_downloads_nothing_by_itself(
     monkeypatch.setattr(datasets, "load_dataset", NoHub)
     at = opened(page, **url)
     assert not at.exception
-    assert "Nothing is downloaded before you say so" in at.info[0].value
+    assert "Nothing is downloaded before you agree" in at.info[0].value
     assert any(button.label == "Download and open" for button in at.button)
     assert address(at) == url
 
