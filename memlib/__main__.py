@@ -14,8 +14,8 @@ from memlib.tasks import Task
 
 DONE, FAILED, BAD_INPUT, STOPPED = 0, 1, 2, 130
 CODES = (
-    "Exit codes: 0 done, 2 bad input (said in one sentence), 1 failed on the way, 130 "
-    "stopped. What was finished is stored; the same command goes on from there."
+    "Exit codes: 0 done, 2 bad input (explained in one sentence), 1 failed while working, 130 "
+    "stopped. Finished results are stored; the same command continues from there."
 )
 
 
@@ -34,12 +34,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         command.arguments(own)
-        own.add_argument("--json", action="store_true", help="print one JSON object a line")
+        own.add_argument("--json", action="store_true", help="print one JSON object per line")
         own.add_argument(
             "--task",
             type=Path,
             metavar="FOLDER",
-            help="keep progress in this folder, and end when a file 'stop' appears there",
+            help="write progress to this folder, and stop when a file 'stop' appears there",
         )
         own.set_defaults(command=command.run)
     asked = parser.parse_args(arguments)
@@ -59,16 +59,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(asked: argparse.Namespace, report: Report) -> tuple[int, str]:
-    """The exit code, and what to say where it is not 0."""
+    """Run the command; return its exit code, and a message if it is not 0."""
     try:
         asked.command(asked, report)
     except ValueError as error:
         return BAD_INPUT, str(error)
     except (KeyboardInterrupt, Stopped):
-        return STOPPED, "Stopped; what is finished is stored."
+        return STOPPED, "Stopped; finished results are stored."
     except OSError as error:
         full = (
-            (" Free some space and give the same command again: what is finished is stored.")
+            (" Free some space and give the same command again; finished results are stored.")
             if error.errno in (errno.ENOSPC, errno.EDQUOT)
             else ""
         )
@@ -76,7 +76,7 @@ def _run(asked: argparse.Namespace, report: Report) -> tuple[int, str]:
             FAILED,
             f"{error.strerror or error}{f' ({error.filename})' if error.filename else ''}.{full}",
         )
-    except Exception as error:  # of torch, of a worker, or ours
+    except Exception as error:  # from torch, a worker, or this library
         traceback.print_exc()
         return FAILED, f"{type(error).__name__}: {error}"
     return DONE, ""

@@ -1,8 +1,10 @@
-"""What ships with the project: the demo's models and images, and the names they are loaded by."""
+"""What ships with the project: the demo's models and images, and the names by which they are
+loaded.
+"""
 
 from pathlib import Path
 
-# links followed, so that an installation may link to it
+# links are followed, so that an installation may be a link
 DEMO = Path(__file__).parents[1].joinpath("assets", "demo").resolve()
 BUNDLED = {"demo": DEMO / "model"} | {
     f"demo-{name}": DEMO / "checkpoints" / name for name in ("reference", "early", "middle")

@@ -1,4 +1,4 @@
-"""Confined child processes: whatever parses untrusted data runs in one, within limits, and can be
+"""Confined child processes: code that parses untrusted data runs in one, within limits, and can be
 ended at any time.
 
 A child is started once and kept. Both sides speak frames over a socket,
@@ -6,12 +6,12 @@ A child is started once and kept. Both sides speak frames over a socket,
     length of the header (4 bytes), length of the body (8 bytes), header (JSON), body (raw bytes)
 
 and nothing else, so that neither side can make the other run anything. A request is one frame; open
-files travel with it as descriptors, a child is never told a path. The answer is any number of
-frames, the last of which has `end`, `refused` (a sentence) or `failed` (an error nobody expected);
-small ones wait to be sent together, up to one that says `now`.
+files are sent with it as descriptors, never as paths. The answer is any number of frames; the last
+has `end`, `refused` (a sentence) or `failed` (an unexpected error). Small frames are sent together,
+up to one with `now`.
 
-A child imports only what it needs: packages named as `bare` are entered without running their
-`__init__`, which may import much.
+A child imports only what it needs: packages named in `bare` are entered without running their
+`__init__`, which may import a lot.
 """
 
 import atexit
@@ -32,9 +32,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
-MEMORY = 2 * 2**30  # bytes of address space of a child
-SECONDS = 8  # of computing that one answer may take
-WALL = 6  # a child is ended when an answer takes so many times its seconds by the clock
+MEMORY = 2 * 2**30  # bytes of address space that a child may use
+SECONDS = 8  # seconds of computing that one answer may take
+WALL = 6  # a child is ended when an answer takes this many times its seconds of wall time
 TICK = 1.0  # seconds between two calls of `tick` while an answer is awaited
 LONGEST_HEADER = 2**24
 PREFIX = struct.Struct("<IQ")
@@ -62,15 +62,17 @@ log = logging.getLogger(__name__)
 
 
 class Ended(Exception):
-    """A child that ended before it answered; the message is a phrase about what it worked on."""
+    """A child ended before it answered; the message is a phrase about its input."""
 
 
 class Refused(ValueError):
-    """What a child says of the data; it goes on."""
+    """A child refused the data; it continues to run."""
 
 
 class Child:
-    """One process that serves the `OPERATIONS` of a module. ValueError where it cannot start."""
+    """One process that serves the `OPERATIONS` of a module. Raises ValueError if it cannot
+    start.
+    """
 
     def __init__(self, module: str, bare: Sequence[str]) -> None:
         self._socket, theirs = socket.socketpair()
@@ -106,10 +108,10 @@ class Child:
         largest: int = 2**20,
         tick: Tick | None = None,
     ) -> Iterator[Frame]:
-        """The frames of the answer, each of at most `largest` bytes.
+        """Yield the frames of the answer, each of at most `largest` bytes.
 
-        Raises Refused with the child's sentence, Ended where it took more than `seconds` of
-        computing for a frame or died, and whatever `tick` raises; after all but Refused the child
+        Raises Refused with the child's sentence, Ended if it took more than `seconds` of computing
+        for a frame or died, and whatever `tick` raises; after any of these except Refused the child
         must be ended.
         """
         try:
@@ -145,7 +147,7 @@ class Child:
         return found, self._read(body)
 
     def _read(self, size: int) -> bytearray:
-        """So many bytes of what the child sends; small frames arrive many at a time."""
+        """Read `count` bytes from the child; small frames arrive many at a time."""
         while len(self._ahead) < size <= AHEAD:
             block = bytearray(AHEAD)
             self._ahead += memoryview(block)[: self._more(memoryview(block))]
@@ -177,7 +179,7 @@ class Child:
                 raise Ended(self._reason())
 
     def end(self) -> None:
-        """End the process, whatever it is doing."""
+        """Kill the process."""
         self._socket.close()
         self.process.kill()
         self.process.wait()
@@ -192,7 +194,9 @@ class Child:
 
 
 class Children:
-    """Children of one kind: a request takes one that waits, or starts one; it waits again after."""
+    """Children of one kind: a request uses an idle child or starts one, which is idle again
+    afterwards.
+    """
 
     def __init__(self, module: str, bare: Sequence[str]) -> None:
         self._kind = (module, bare)
@@ -211,8 +215,8 @@ class Children:
         largest: int = 2**20,
         tick: Tick | None = None,
     ) -> Iterator[Frame]:
-        """As `Child.ask`; a child that did not come to its end, or whose answer was not read to the
-        end, is ended.
+        """Ask a child as `Child.ask` does; a child whose answer was not read to the end is
+        ended.
         """
         while not self._free.acquire(timeout=TICK):
             if tick:
@@ -234,14 +238,14 @@ class Children:
             self._free.release()
 
     def end(self) -> None:
-        """End those that wait."""
+        """End the idle children."""
         with self._lock:
             children, self._waiting = self._waiting, []
         for child in children:
             child.end()
 
     def forget(self) -> None:
-        """Start anew: after a fork the children are another process's."""
+        """Start with no children: after a fork they belong to the other process."""
         self._waiting = []
         self._lock, self._free = threading.Lock(), threading.BoundedSemaphore(MOST)
 
@@ -263,7 +267,7 @@ class Children:
 
 
 def allow(seconds: float) -> None:
-    """In a child: let it compute so many more seconds before the system ends it."""
+    """Let this child process compute `seconds` more before the system ends it."""
     import resource
 
     used = resource.getrusage(resource.RUSAGE_SELF)
@@ -272,7 +276,7 @@ def allow(seconds: float) -> None:
 
 
 def serve(descriptor: int, module: str) -> None:
-    """Be a child: answer requests with the module's OPERATIONS until the other side is gone."""
+    """Run as a child: answer requests with the module's OPERATIONS until the other side is gone."""
     import resource
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends it
@@ -281,9 +285,9 @@ def serve(descriptor: int, module: str) -> None:
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_FSIZE, 0),
     ):
-        with contextlib.suppress(OSError, ValueError):  # a lower one holds already, or no such
+        with contextlib.suppress(OSError, ValueError):  # a lower limit is set, or there is none
             resource.setrlimit(limit, (value, value))
-    with contextlib.suppress(OSError):  # where memory is short, this process goes first
+    with contextlib.suppress(OSError):  # if memory is short, the system ends this process first
         Path("/proc/self/oom_score_adj").write_text("500")
     operations: Mapping[str, Operation] = importlib.import_module(module).OPERATIONS
     with socket.socket(fileno=descriptor) as ours, contextlib.suppress(EOFError, OSError):
@@ -340,6 +344,6 @@ def _request(ours: socket.socket) -> tuple[dict[str, Any], bytearray, list[int]]
 
 
 def _start(header: Mapping[str, Any], body: int) -> bytes:
-    """A frame up to its body of so many bytes."""
+    """Return a frame's beginning, for a body of so many bytes."""
     told = json.dumps(header).encode()
     return PREFIX.pack(len(told), body) + told

@@ -1,4 +1,4 @@
-"""Auditing flagged images: which to look at, what was decided and on what evidence, and how far
+"""Auditing flagged images: which to look at, what was decided on which evidence, and how far
 reviewers agree.
 """
 

@@ -1,4 +1,4 @@
-"""What the databases of verdicts ask for, each in its own way."""
+"""What SQLite, PostgreSQL and other databases need for verdicts."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,9 @@ from memlib.quoting import quoted
 
 
 def finite(value: Any) -> Any:
-    """The same with None for every number JSON cannot hold: PostgreSQL refuses NaN."""
+    """Return the same value with None for every number that JSON cannot represent: PostgreSQL
+    refuses NaN.
+    """
     if isinstance(value, Mapping):
         return {str(key): finite(one) for key, one in value.items()}
     if isinstance(value, (list, tuple)):
@@ -29,12 +31,12 @@ KINDS = {
     "evidence": dict | None,
     "undoes": str | None,
     "verdict": str | None,
-}  # of what an entry holds; the rest is text
+}  # types of an entry's columns; the others are text
 
 
 def check_entry(names: Sequence[str], row: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Return a row of the database as it is; ValueError where somebody else wrote another kind of
-    value into it.
+    """Return a row of the database unchanged. Raises ValueError if it contains a value of the wrong
+    type.
     """
     for name, value in zip(names, row, strict=True):
         sides = value if name == "region" and isinstance(value, list) else [0] * 4
@@ -45,13 +47,13 @@ def check_entry(names: Sequence[str], row: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 def arguments(place: sa.URL) -> dict[str, Any]:
-    """SQLite waits for another writer, and leaves beginning a transaction to us."""
+    """Make SQLite wait for another writer, and let this module begin transactions."""
     if place.get_backend_name() != "sqlite":
         return {}
     return {"timeout": 30, "isolation_level": None}
 
 
 def reason(error: Exception) -> str:
-    """The driver's own words in one line, without the statement and its values."""
+    """Return the driver's message in one line, without the statement and its values."""
     text = str(getattr(error, "orig", None) or error)
     return " ".join(text.split())[:200].rstrip(".")

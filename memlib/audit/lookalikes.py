@@ -1,5 +1,5 @@
-"""Images that look alike though their pixels differ: by a perceptual hash, which brightness,
-contrast and little noise leave as it is.
+"""Images that look alike though their pixels differ, found by a perceptual hash, which hardly
+changes with brightness, contrast or slight noise.
 """
 
 import numpy as np
@@ -14,15 +14,15 @@ from memlib.images import ImageSet
 SIDE, LOW = (
     32,
     8,
-)  # pixels a side of the shrunk picture, and of the square of low frequencies that is kept
+)  # pixels per side of the shrunk picture, and of the square of low frequencies that is kept
 BITS = LOW * LOW - 1
-APART = 6  # of the bits may differ
+APART = 6  # bits that may differ
 BLOCK = 1024
 
 
 def perceptual_hash(images: Tensor) -> np.ndarray:
-    """The sign of the lowest 63 frequencies of each grey picture (B, C, H, W), against their
-    median, (B, 63) of -1 and 1.
+    """Return the signs of the lowest 63 frequencies of each image (B, C, H, W) in grey, relative to
+    their median, (B, 63) of -1 and 1.
 
     pHash: shrink, discrete cosine transform, keep the 8 x 8 lowest frequencies without the mean.
     """
@@ -32,9 +32,9 @@ def perceptual_hash(images: Tensor) -> np.ndarray:
 
 
 def lookalikes(images: ImageSet | Tensor, apart: int = APART) -> np.ndarray:
-    """The group of each image, (N,): the smallest index in it. Images belong together where at most
-    `apart` bits of their hashes differ, or where a chain of such images joins them. Flat pictures
-    have no hash to speak of and stay alone.
+    """Return the group of each image, (N,): the smallest index in it. Images belong together if at
+    most `apart` bits of their hashes differ, or if a chain of such images joins them. Flat images
+    have no meaningful hash and stay alone.
     """
     if not 0 <= apart <= BITS:
         raise ValueError(f"At most {BITS} bits can differ, not {apart}.")
@@ -51,7 +51,7 @@ def lookalikes(images: ImageSet | Tensor, apart: int = APART) -> np.ndarray:
     for start in range(0, count, BLOCK):
         differ = (
             BITS - hashes[start : start + BLOCK] @ hashes[: start + BLOCK].T
-        ) / 2  # those after are their pairs
+        ) / 2  # only later images, so that each pair is compared once
         left, right = np.nonzero(differ <= apart + 0.5)
         left = left + start
         keep = ~flat[left] & ~flat[right] & (right < left)

@@ -1,5 +1,5 @@
-"""Queues of images to audit: as a table to filter and order, and from lists that come from
-elsewhere: names, ids, or pictures, each matched with the image set.
+"""Queues of images to audit: as a table to filter and order, or from an imported list of names, ids
+or pictures, each matched with the image set.
 """
 
 import csv
@@ -17,15 +17,15 @@ from memlib.runs import with_metadata
 
 EXACT, NEAR, ABSENT, HELD_OUT = "exact", "near", "not in training", "held out"
 HEADERS = ("id", "name", "file_name", "filename", "file", "image", "path")
-LONGEST = 100_000  # lines of an imported list
+LONGEST = 100_000  # most lines of an imported list
 
 
 def queue_table(places: Sequence[int], images: ImageSet, values: pd.DataFrame) -> pd.DataFrame:
     """Return a row for each image of a queue: its place in the queue from 1, its index in the set,
-    id and name, what `values` (N, measures) holds of it, and its metadata.
+    id and name, its row of `values` (N, measures), and its metadata.
 
-    `places` are the indices in the order of the queue. A picture that stands in the set several
-    times counts once, where it comes first.
+    `places` are the indices in the order of the queue. An image that is in the set several times
+    counts once, at its first index.
     """
     once = list({images.ids[place]: place for place in reversed(places)}.values())[::-1]
     table = pd.DataFrame(
@@ -41,8 +41,8 @@ def queue_table(places: Sequence[int], images: ImageSet, values: pd.DataFrame) -
 
 
 def read_names(text: str) -> list[str]:
-    """Names or ids, one per line, from plain text or CSV; of a CSV the first of its columns that is
-    called by one of HEADERS, else the first one.
+    """Read names or ids, one per line, from plain text or CSV; in a CSV from the first column whose
+    name is in HEADERS, else from the first column.
     """
     try:
         rows = [
@@ -52,7 +52,7 @@ def read_names(text: str) -> list[str]:
         ]
     except csv.Error as error:
         raise ValueError(
-            f"The list cannot be read: {error}. Give one name or id a line."
+            f"The list cannot be read: {error}. Give one name or id per line."
         ) from error
     if len(rows) > LONGEST:
         raise ValueError(f"The list has {len(rows):,} lines, more than {LONGEST:,}; split it.")
@@ -67,8 +67,8 @@ def read_names(text: str) -> list[str]:
 
 
 def match_names(names: Iterable[str], images: ImageSet) -> pd.DataFrame:
-    """A line for each name or id: "exact" where the set has it, "near" where it has a file of that
-    name elsewhere or of another kind.
+    """Return one line for each name or id: "exact" if the set has it, "near" if it has a file of
+    that name in another folder or with another ending.
     """
     exact = {name: place for place, name in reversed(list(enumerate(images.names)))} | {
         image: place for place, image in reversed(list(enumerate(images.ids)))
@@ -86,11 +86,11 @@ def match_names(names: Iterable[str], images: ImageSet) -> pd.DataFrame:
 def match_pictures(
     pictures: Sequence[tuple[str, bytes]], images: ImageSet, threshold: float = NEAR_DUPLICATE
 ) -> pd.DataFrame:
-    """A line for each (name, encoded picture): "exact" for the same pixels, "near" for a distance
-    below `threshold`.
+    """Return one line for each (name, encoded picture): "exact" for the same pixels, "near" for a
+    distance below `threshold`.
 
-    Pictures are brought to the set's shape first; what is no picture is "not in training", with the
-    reason.
+    Pictures are first transformed to the set's shape; a file that is not a picture is "not in
+    training", with the reason.
     """
     known = {image: place for place, image in reversed(list(enumerate(images.ids)))}
     lines: list[tuple] = []
@@ -131,8 +131,8 @@ def _stem(name: str) -> str:
 
 
 def _table(lines: Sequence[tuple], images: ImageSet) -> pd.DataFrame:
-    """given, match, index (-1 for none), name and distance; what matched an image that was not
-    trained on is called held out.
+    """Return one line: given, match, index (-1 for none), name and distance; the match with an
+    image that was not trained on is "held out".
     """
     kept_out = held_out(images)
     rows = [

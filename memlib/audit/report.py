@@ -1,6 +1,6 @@
-"""An audit as one HTML file: pictures inlined, nothing fetched, fit for paper.
+"""An audit as one HTML file with inlined pictures, which fetches nothing and can be printed.
 
-Everything is escaped by the template engine, and a content policy in the page forbids it to load or
+The template engine escapes everything, and a content security policy forbids the page to load or
 run anything.
 """
 
@@ -37,8 +37,8 @@ class Entry:
 
 @dataclass(frozen=True)
 class Audit:
-    """What a report says besides its images: sentences, tables by their title, where it comes from,
-    what the numbers mean.
+    """What a report says besides its images: sentences, tables by title, provenance, and the
+    definitions of the measures.
     """
 
     title: str
@@ -49,7 +49,7 @@ class Audit:
 
 
 def html_report(audit: Audit, entries: Sequence[Entry]) -> str:
-    """Write the whole document, from report.html and report.css."""
+    """Return the whole document, from report.html and report.css."""
     loader = PackageLoader("memlib.audit", "")
     templates = Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
     page = templates.get_template("report.html")
@@ -61,8 +61,8 @@ def html_report(audit: Audit, entries: Sequence[Entry]) -> str:
 
 
 def _box(entry: Entry, region: Sequence[int]) -> str:
-    """Where a region lies on the picture, as CSS percentages; the numbers are whole, so nothing
-    needs escaping.
+    """Return the position of a region on the picture, as CSS percentages; the numbers are integers,
+    so no escaping is needed.
     """
     (height, width), (top, left, bottom, right) = entry.size, (int(side) for side in region)
     edges = {

@@ -1,8 +1,8 @@
-"""What a history of verdicts amounts to: what holds, what each reviewer may see, how well they
-agree, what to do with the images.
+"""What follows from a history of verdicts: the current verdicts, what each reviewer may see, how
+well they agree, what to do with the images.
 
-A reviewer is blind to the others on an image until deciding on it. Agreement counts what each of
-two reviewers said last before both had decided: from then on each could see the other's verdict.
+A reviewer is blind to the others on an image until deciding on it. Agreement uses the last verdict
+of each of two reviewers before both had decided: from then on each could see the other's verdict.
 """
 
 from collections.abc import Sequence
@@ -18,9 +18,7 @@ from memlib.images import ImageSet
 
 
 def standing(history: pd.DataFrame) -> pd.DataFrame:
-    """The entry that holds for each reviewer and image, without the verdicts that were
-    taken back.
-    """
+    """Return the current entry of each reviewer and image, without verdicts that were undone."""
     last = (
         history[history["stands"]]
         .sort_values("revision")
@@ -30,8 +28,8 @@ def standing(history: pd.DataFrame) -> pd.DataFrame:
 
 
 def visible(history: pd.DataFrame, reviewer: str) -> pd.DataFrame:
-    """The entries a reviewer may see: their own, and the others' on images where a verdict of their
-    own holds.
+    """Return the entries a reviewer may see: their own, and the others' on images for which the
+    reviewer has a current verdict.
     """
     holds = standing(history)
     decided = set(holds.loc[holds["reviewer"] == reviewer, "image"])
@@ -39,7 +37,7 @@ def visible(history: pd.DataFrame, reviewer: str) -> pd.DataFrame:
 
 
 def undoable(history: pd.DataFrame, reviewer: str) -> list[str]:
-    """The reviewer's actions that can be taken back, oldest first."""
+    """List the reviewer's actions that can be undone, oldest first."""
     own = history[(history["reviewer"] == reviewer) & history["stands"]]
     done = own[own["undoes"].isna() & ~own["action"].isin(own["undoes"].dropna())]
     return list(dict.fromkeys(done["action"]))
@@ -49,23 +47,23 @@ def undoable(history: pd.DataFrame, reviewer: str) -> list[str]:
 class Agreement:
     """Two reviewers' blind verdicts on the images both decided.
 
-    `kappa` is NaN where chance alone would make them agree.
+    `kappa` is NaN if chance alone would make them agree.
     """
 
     reviewers: tuple[str, str]
-    table: pd.DataFrame  # one line an image: image and a column for each reviewer
-    matrix: np.ndarray  # counts, the first reviewer's verdicts down, in the order of VERDICTS
+    table: pd.DataFrame  # one line per image: image and a column for each reviewer
+    matrix: np.ndarray  # counts; rows are the first reviewer's verdicts, in the order of VERDICTS
     kappa: float
 
     @property
     def share(self) -> float:
-        """Of the images, how many got the same verdict."""
+        """The share of the images that got the same verdict."""
         return float(np.trace(self.matrix) / self.matrix.sum())
 
 
 def agreements(history: pd.DataFrame) -> list[Agreement]:
-    """Cohen's kappa of every two reviewers who decided the same images, (agreed - chance) / (1 -
-    chance).
+    """Return Cohen's kappa of every pair of reviewers who decided the same images, (agreed -
+    chance) / (1 - chance).
     """
     from sklearn.metrics import cohen_kappa_score, confusion_matrix  # takes seconds to import
 
@@ -107,12 +105,12 @@ def agreements(history: pd.DataFrame) -> list[Agreement]:
 
 
 def outcomes(history: pd.DataFrame) -> pd.DataFrame:
-    """One line an image: the verdict its reviewers share, or "disputed"; who decided; and what is
-    to be done.
+    """Return one line per image: the verdict its reviewers share, or "disputed"; who decided; and
+    what to do.
 
-    An image that was found memorised is to be removed from the training set, one partly memorised
-    to be modified, as Hasegawa & Yasuda propose (arXiv 2503.19429); a disputed one where somebody
-    said either is to be settled first.
+    A memorised image is to be removed from the training set, a partly memorised one to be modified,
+    as Hasegawa & Yasuda propose (arXiv 2503.19429); a disputed image that a reviewer called either
+    is to be settled first.
     """
     lines = []
     for image, entries in standing(history).groupby("image", sort=True):
@@ -133,8 +131,8 @@ def outcomes(history: pd.DataFrame) -> pd.DataFrame:
 
 
 def removal_list(history: pd.DataFrame, images: ImageSet, groups: np.ndarray) -> pd.DataFrame:
-    """What to do with which training image: id, name, action, and the near-duplicates (`groups`)
-    that have no verdict of their own.
+    """Return what to do with which training image: id, name, action, and near-duplicates (from
+    `groups`) that have no verdict of their own.
 
     A copy left in the training set keeps the image memorised, so undecided near-duplicates of an
     image that is to be removed or modified are listed, with the action "look".
@@ -184,14 +182,14 @@ def removal_list(history: pd.DataFrame, images: ImageSet, groups: np.ndarray) ->
 
 
 def changed(frozen: dict[str, Any], now: dict[str, Any], tolerance: float = 1e-3) -> list[str]:
-    """What is different now from the evidence a verdict was given on, in words; numbers differ by
-    more than a share `tolerance`.
+    """Describe how the evidence differs now from that of a verdict; numbers differ if they change
+    by more than a share `tolerance`.
 
     Evidence is {"model", "images": digests, "flagged": {"measure", "threshold"} or none, "values":
-    {measure: {"value", ...}}}. Thresholds are compared where both are of one measure.
+    {measure: {"value", ...}}}. Thresholds are compared if both are of one measure.
     """
     reasons = [
-        f"the {name} are others now" if name == "images" else f"the {name} is another now"
+        f"the {name} have changed" if name == "images" else f"the {name} has changed"
         for name in ("model", "images")
         if frozen.get(name) != now.get(name)
     ]
@@ -219,7 +217,7 @@ def _close(one: float | None, other: float | None, tolerance: float) -> bool:
 
 
 def progress(history: pd.DataFrame, images: Sequence[str]) -> dict[str, int]:
-    """How many of the images each reviewer has decided."""
+    """Return how many of the images each reviewer has decided."""
     holds = standing(history)
     counts = holds.loc[holds["image"].isin(images), "reviewer"].value_counts()
     return {str(name): int(count) for name, count in counts.items()}

@@ -2,10 +2,10 @@
 deleted.
 
 Each reviewer has a line of revisions on each case (a model and an image). A verdict says which
-revision it was based on. If that is no longer the one that stands, because the same reviewer
-decided in another window meanwhile, it enters the history but does not stand, and its author is
-told: no verdict overwrites another that was not seen. An undo is one more entry, which gives back
-what stood before.
+revision it was based on. If that is no longer the current one, because the same reviewer decided in
+another window meanwhile, the verdict enters the history but does not become current, and its author
+is informed: no verdict overwrites another that was not seen. An undo is one more entry, which
+restores the verdict before.
 """
 
 import datetime
@@ -22,7 +22,7 @@ from memlib.audit.database import arguments, check_entry, finite, reason
 
 VERDICTS = ("memorised", "partly memorised", "not memorised", "unsure")
 LONGEST_NOTE, LONGEST_NAME = 4000, 100
-LAST_REVISION = 2**31 - 1  # what a column of integers holds
+LAST_REVISION = 2**31 - 1  # the largest integer of a column
 COLUMNS = (
     "id",
     "action",
@@ -37,7 +37,7 @@ COLUMNS = (
     "region",
     "at",
 )
-TRIES = 20  # of a write that another one beat to its revision
+TRIES = 20  # tries of a write if another one takes its revision first
 
 _metadata = sa.MetaData()
 _table = sa.Table(
@@ -46,7 +46,7 @@ _table = sa.Table(
     sa.Column("id", sa.Integer, primary_key=True),
     sa.Column(
         "action", sa.String(64), nullable=False
-    ),  # one press of a key, which may decide several images
+    ),  # one key press, which may decide several images
     sa.Column("undoes", sa.String(64)),
     sa.Column("model", sa.String(64), nullable=False),
     sa.Column("image", sa.String(64), nullable=False),
@@ -54,7 +54,7 @@ _table = sa.Table(
     sa.Column("revision", sa.Integer, nullable=False),
     sa.Column("based_on", sa.Integer, nullable=False),
     sa.Column("stands", sa.Boolean, nullable=False),
-    sa.Column("verdict", sa.String(32)),  # none where it was taken back
+    sa.Column("verdict", sa.String(32)),  # None if it was undone
     sa.Column("note", sa.Text, nullable=False),
     sa.Column("region", sa.JSON(none_as_null=True)),
     sa.Column("evidence", sa.JSON(none_as_null=True)),
@@ -70,7 +70,7 @@ class Unsaved(ValueError):
 
 @dataclass(frozen=True)
 class Change:
-    """What a reviewer says of one image: `based_on` is the revision of their own verdict that they
+    """A reviewer's verdict on one image: `based_on` is the revision of their own verdict that they
     saw, 0 for none.
 
     `region` is (top, left, bottom, right) in pixels of the image, the last two exclusive;
@@ -106,7 +106,7 @@ class Change:
 
 
 class Verdicts:
-    """The history in the database at a SQLAlchemy `url`; a table is made where there is none."""
+    """The history in the database at a SQLAlchemy `url`; the table is created if missing."""
 
     def __init__(self, url: str) -> None:
         try:
@@ -137,7 +137,7 @@ class Verdicts:
         for last in (False, True):
             try:
                 return _metadata.create_all(self._engine)
-            except sa.exc.DBAPIError:  # another process made it between the look and the making
+            except sa.exc.DBAPIError:  # another process created it in between
                 if last:
                     raise
         return None
@@ -153,19 +153,20 @@ class Verdicts:
         action: str = "",
         undoes: str | None = None,
     ) -> list[str]:
-        """Append the changes, all of them or none; returns the images whose change does not stand.
+        """Append the changes, all of them or none; return the images whose change did not become
+        current.
 
-        `action` names this press of a key, so that sending it again does nothing. Raises ValueError
+        `action` identifies this key press, so that sending it again does nothing. Raises ValueError
         for a reviewer without a name.
         """
         reviewer, action = check_name(reviewer), action or uuid.uuid4().hex
         if any(not 0 <= change.based_on <= LAST_REVISION for change in changes):
-            raise ValueError("A verdict must be based on a revision that there is.")
+            raise ValueError("A verdict must be based on an existing revision.")
         for attempt in range(TRIES):
             try:
                 with self._engine.begin() as connection:
                     return self._append(connection, model, reviewer, changes, action, undoes)
-            except sa.exc.IntegrityError:  # somebody was faster: look again at what stands
+            except sa.exc.IntegrityError:  # another write was faster: read again
                 if attempt == TRIES - 1:
                     raise
             except sa.exc.SQLAlchemyError as error:
@@ -219,10 +220,10 @@ class Verdicts:
         ]
 
     def undo(self, model: str, reviewer: str, undoes: str, action: str = "") -> list[str]:
-        """Give back, for every image the action decided, what stood before it; returns the images
-        that were decided again since.
+        """Restore the verdict before the action for every image it decided; return the images that
+        have been decided again since.
 
-        Undoing twice does nothing, and neither does undoing what did not stand.
+        Undoing twice does nothing, and neither does undoing a change that did not become current.
         """
         names = (*COLUMNS, "evidence")
         mine = (_table.c.model == model) & (_table.c.reviewer == reviewer)
@@ -249,7 +250,7 @@ class Verdicts:
         return self.decide(model, reviewer, changes, action, undoes) if changes else []
 
     def history(self, model: str) -> pd.DataFrame:
-        """Every entry about a model, oldest first, without the evidence it was given on."""
+        """Return every entry about a model, oldest first, without its evidence."""
         query = (
             sa.select(*(_table.c[name] for name in COLUMNS))
             .where(_table.c.model == model)
@@ -258,7 +259,7 @@ class Verdicts:
         return self._read(query, COLUMNS)
 
     def evidence(self, entries: Iterable[int]) -> dict[int, dict[str, Any]]:
-        """What each of these entries was given on, by id.
+        """Return the evidence of these entries, by id.
 
         Entries never change, so what was read once need not be read again.
         """
@@ -289,8 +290,8 @@ class Verdicts:
 
 
 def effective(entries: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Of one reviewer's standing entries on one image, in order, those that no undo took back; the
-    last is what holds.
+    """Return those of one reviewer's entries on one image, in order, that were not undone; the last
+    is the current one.
     """
     stack: list[Mapping[str, Any]] = []
     for line in entries:
@@ -314,9 +315,9 @@ def _dtype(name: str) -> str:
 def _newest(
     connection: sa.Connection, where: sa.ColumnElement[bool], images: Sequence[str]
 ) -> dict[str, int]:
-    """The highest revision of each image among the entries `where` it holds."""
+    """Return the highest revision of each image among the entries selected by `where`."""
     found: dict[str, int] = {}
-    for start in range(0, len(images), 500):  # databases limit how many values a query may hold
+    for start in range(0, len(images), 500):  # databases limit how many values a query may contain
         chosen = where & _table.c.image.in_(images[start : start + 500])
         query = (
             sa.select(_table.c.image, sa.func.max(_table.c.revision))
@@ -328,7 +329,9 @@ def _newest(
 
 
 def check_name(reviewer: str) -> str:
-    """A reviewer's name without surrounding blanks; ValueError where it is none."""
+    """Return a reviewer's name without surrounding blanks. Raises ValueError if it is not a valid
+    name.
+    """
     name = " ".join(reviewer.split())
     if not name or len(name) > LONGEST_NAME or not name.isprintable():
         raise ValueError(

@@ -1,4 +1,4 @@
-"""What commands share that match pictures drawn from a model with its training images."""
+"""Shared by the commands that match generated images with the training images."""
 
 import argparse
 from pathlib import Path
@@ -14,29 +14,28 @@ from memlib.sources import inherited
 
 
 def copies_arguments(parser: argparse.ArgumentParser, otherwise: str) -> None:
-    """Where the pictures are (`otherwise` says what is done without), and what is called a copy."""
+    """Declare where the generated images are (`otherwise` describes the default), and what counts
+    as a copy.
+    """
     parser.add_argument(
         "--samples",
         type=Path,
-        help="pictures drawn from the model: a folder of "
-        "generations, or an image set (default: "
-        f"{otherwise})",
+        help=f"generated images: a run folder of an attack, or an image set (default: {otherwise})",
     )
     parser.add_argument(
         "--criterion",
         default="ratio",
         choices=["ratio", "distance"],
-        help="what calls a picture a copy: nearest over second nearest "
-        "distance, or the distance (default: "
-        "ratio)",
+        help="the criterion of a copy: nearest over second nearest distance, or the distance "
+        "(default: ratio)",
     )
     parser.add_argument(
-        "--threshold", type=float, help="below which it does (default: the criterion's own)"
+        "--threshold", type=float, help="copies are below it (default: the criterion's own)"
     )
 
 
 def read_samples(source: Path, images: ImageSet) -> ImageSet:
-    """Pictures drawn from a model, by a run or by another program, of the shape of the training
+    """Return generated images, from a run or another program, in the shape of the training
     images.
     """
     return (
@@ -49,8 +48,8 @@ def read_samples(source: Path, images: ImageSet) -> ImageSet:
 def matched(
     samples: ImageSet, images: ImageSet, groups: Tensor, criterion: str, threshold: float | None
 ) -> tuple[pd.DataFrame, np.ndarray, str]:
-    """Match each picture, count the copies of each image, and say both in one sentence; `groups`
-    are `duplicates(images)`.
+    """Match each generated image, count the copies of each training image, and summarise in one
+    sentence; `groups` are `duplicates(images)`.
     """
     matches = match_samples(samples, images, groups)
     counts = reproductions(matches, len(images), criterion, threshold)

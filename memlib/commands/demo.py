@@ -1,8 +1,8 @@
-"""Build the bundled demo from nothing, and print what it shows.
+"""Build the bundled demo from scratch, and print what it shows.
 
-Draws its pictures, trains its model, attacks it and measures every image: hours on a laptop. Stages
-whose output exists are skipped, so that on a fresh clone only the tables are printed: what the
-model reproduces, and which number says so.
+Makes its images, trains its model, attacks it and measures every image: hours on a laptop. Stages
+whose output exists are skipped, so a fresh clone only prints the tables: what the model reproduces,
+and which measure predicts it.
 """
 
 import argparse
@@ -20,7 +20,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--work",
         type=Path,
         default=Path("build/demo"),
-        help="where training keeps its state, so that it can be resumed (default: build/demo)",
+        help="where training saves its state, so that it can be resumed (default: build/demo)",
     )
 
 

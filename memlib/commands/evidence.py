@@ -1,7 +1,7 @@
-"""Which images come back, and which measure says so.
+"""Which images are reproduced, and which measure predicts it.
 
-Matches pictures drawn from a model with its training images, and says how well every stored measure
-ranks those that come back. Prints Markdown tables.
+Matches generated images with the training images, and shows how well every stored measure ranks
+those that are reproduced. Prints Markdown tables.
 """
 
 import argparse
@@ -31,7 +31,7 @@ from memlib.runs import Results, Run
 from memlib.spreadsheet import csv
 
 NAME = "evidence"
-SHOWN = ("volume_growth", "k_1_at_0.5", "denoising_loss")  # measures in the table by group
+SHOWN = ("volume_growth", "k_1_at_0.5", "denoising_loss")  # measures shown in the table by group
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,7 +44,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="a folder of run folders with measured values (default: those of the demo)",
     )
     parser.add_argument(
-        "--output", type=Path, help="a folder to write the tables to as CSV as well"
+        "--output", type=Path, help="a folder in which the tables are also written as CSV"
     )
 
 
@@ -53,9 +53,9 @@ def run(asked: argparse.Namespace, report: Report) -> None:
     loaded = load(sources_of(asked), asked.device, report, asked.limit)
     denoiser, images = loaded.denoiser, loaded.images
     if asked.samples is None and asked.model != "demo":
-        raise ValueError("Name the pictures drawn from the model with --samples.")
+        raise ValueError("Name the generated images with --samples.")
     samples = read_samples(asked.samples or DEMO / "extraction" / "unconditional", images)
-    results = Results(2**40)  # no limit: all are needed together
+    results = Results(2**40)  # no memory limit: all are needed together
     for manifest in sorted((asked.runs or DEMO / "runs").glob("*/manifest.json")):
         one = Run(manifest.parent)
         results.add(one.model, one.measure, one.parameters, one.rows(arrays=False))
@@ -80,8 +80,8 @@ def run(asked: argparse.Namespace, report: Report) -> None:
 
 
 def file_names(names: Iterable[str]) -> list[str]:
-    """Name a file for each table; the name of a table holds that of a group, which may be any
-    text.
+    """Return a file name for each table; a table's title contains the name of a group, which may be
+    any text.
     """
     found: list[str] = []
     for name in names:

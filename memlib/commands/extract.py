@@ -1,9 +1,9 @@
-"""Draw images from a model, led to what it has memorised (SIDE) or by itself.
+"""Draw images from a model, guided towards memorised images (SIDE) or unconditionally.
 
-An attack needs no training image: draw images from the model, cluster them, and lead the sampling
-to one cluster after another. Runs are kept in folders named by their settings, those of the
-extraction page, which shows them when it is opened in the same directory. The same command goes on
-where it stopped; a larger number of images makes a run longer.
+An attack needs no training images: it draws images from the model, clusters them, and guides the
+sampling towards one cluster after another. Runs are stored in folders named by their settings,
+which the extraction page shares when it is opened in the same directory. The same command continues
+where it stopped; a larger number of images extends a run.
 """
 
 import argparse
@@ -33,7 +33,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(asked: argparse.Namespace, report: Report) -> None:
-    """Draw what is missing of the run and name its folder."""
+    """Draw the missing images of the run and report its folder."""
     settings = settings_of(asked, USUAL, ("method", *DRAWING, *GUIDANCE))
     denoiser = load_model(asked.model, asked.label, asked.device)
     *_, folder = attack_run(denoiser, settings, asked.output, report.stage, roots=inherited())

@@ -1,4 +1,4 @@
-"""Options that several commands share: which model, which images, where to compute."""
+"""Options shared by several commands: which model, which images, which device."""
 
 import argparse
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ def model_arguments(parser: argparse.ArgumentParser) -> None:
         help="a diffusers folder, a .safetensors file, a Hub id, or demo (default)",
     )
     parser.add_argument("--label", type=int, help="the class of a class-conditional model")
-    parser.add_argument("--device", help="cpu, cuda, cuda:1, mps (default: the best there is)")
+    parser.add_argument("--device", help="cpu, cuda, cuda:1, mps (default: the best available)")
 
 
 def image_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,18 +36,18 @@ def image_arguments(parser: argparse.ArgumentParser) -> None:
         default="demo",
         help="a folder, archive, array, table or Hub data set of images, or demo (default)",
     )
-    parser.add_argument("--size", type=int, help="bring the images to this many pixels a side")
+    parser.add_argument("--size", type=int, help="resize the images to this many pixels per side")
     parser.add_argument(
-        "--channels", type=int, choices=[1, 3], help="make the images grey (1) or coloured (3)"
+        "--channels", type=int, choices=[1, 3], help="convert the images to grey (1) or colour (3)"
     )
     parser.add_argument(
         "--fit",
         default="crop",
         choices=list(FITS),
-        help="how they are brought to the size (default: crop)",
+        help="how they are resized (default: crop)",
     )
     parser.add_argument("--mirror", action="store_true", help="flip them left to right")
-    parser.add_argument("--limit", type=int, help="take only so many images, the first ones")
+    parser.add_argument("--limit", type=int, help="use only the first so many images")
     parser.add_argument(
         "--held-out", default="", help="a second source: images the model was not trained on"
     )
@@ -56,7 +56,7 @@ def image_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-SHORT = {"count": "-n"}  # options that have a short form too
+SHORT = {"count": "-n"}  # options that also have a short form
 
 
 def settings_arguments(
@@ -78,12 +78,14 @@ def settings_arguments(
 
 
 def settings_of(asked: argparse.Namespace, usual: S, names: Sequence[str]) -> S:
-    """The usual settings with what was asked for; ValueError for values that are not allowed."""
+    """Return the usual settings with the given options. Raises ValueError for values that are not
+    allowed.
+    """
     return usual.changed({name: getattr(asked, name) for name in names})
 
 
 def load_model(model: str, label: int | None, device: str | None) -> NetworkDenoiser:
-    """The model on a device; ValueError for a device that is not there."""
+    """Load the model on a device. Raises ValueError for a device that is not available."""
     try:
         return load_denoiser(
             model, torch.device(device) if device else None, label=label, roots=inherited()
@@ -91,15 +93,15 @@ def load_model(model: str, label: int | None, device: str | None) -> NetworkDeno
     except (
         RuntimeError,
         AssertionError,
-    ) as error:  # what torch raises for a device it does not know or have
+    ) as error:  # torch raises these for a device it does not know or have
         raise ValueError(
             f"The device {device!r} cannot be used: {str(error).splitlines()[0]:.200}"
         ) from error
 
 
 def sources_of(asked: argparse.Namespace) -> Sources:
-    """What was asked for, as it stands in a run's manifest: with whole paths, so that it can be
-    found from elsewhere.
+    """Return the sources as they are written to a run's manifest: with absolute paths, so that they
+    can be found from other directories.
     """
     model, images, held_out = (
         str(Path(source).resolve())
@@ -124,7 +126,9 @@ def sources_of(asked: argparse.Namespace) -> Sources:
 def load(
     sources: Sources, device: str | None, report: Report, limit: int | None = None
 ) -> Workspace:
-    """Model and images, without the reference; reading many images reports its progress."""
+    """Load the model and the images, without the reference; reading many images reports its
+    progress.
+    """
 
     def read(of: Sources, source: str) -> ImageSet:
         return load_images(

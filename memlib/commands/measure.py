@@ -1,7 +1,7 @@
-"""Measure images, as many as there are.
+"""Measure images, any number of them.
 
-Measures every image, or the chosen ones, and keeps the results in a run folder, chunk by chunk. The
-same command goes on where a stopped or killed one ended, and measures nothing twice; so does
+Measures every image, or the chosen ones, and stores the results in a run folder, chunk by chunk.
+The same command continues where a stopped or killed one ended, and measures nothing twice; so does
 --resume FOLDER. The app shows runs below .afterimage/runs, and any other run folder it may read.
 """
 
@@ -64,7 +64,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--only",
         type=Path,
         metavar="FILE",
-        help="measure the images whose names or ids stand in a file, one per line",
+        help="measure the images whose names or ids are listed in a file, one per line",
     )
     parser.add_argument(
         "--output",
@@ -76,12 +76,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         nargs="+",
         metavar="FOLDER",
-        help="go on with these runs; all options that say what to measure are read from them",
+        help="continue these runs; all options that say what to measure are read from them",
     )
     parser.add_argument(
         "--no-maps",
         action="store_true",
-        help="keep the numbers alone, without maps and other arrays",
+        help="store only the numbers, without maps and other arrays",
     )
     parser.add_argument(
         "--chunk", type=int, default=CHUNK, help=f"images measured together (default: {CHUNK})"
@@ -101,12 +101,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "GPUs or cores of this machine",
     )
     parser.add_argument(
-        "--address", help="of a running Ray cluster, or auto (default: start one here)"
+        "--address", help="the address of a running Ray cluster, or auto (default: start one here)"
     )
     parser.add_argument(
         "--workers",
         type=int,
-        help="at most so many Ray workers (default: one a GPU, or as many as the CPUs allow)",
+        help="the largest number of Ray workers (default: one per GPU, or as many as the CPUs "
+        "allow)",
     )
 
 
@@ -118,11 +119,11 @@ def run(asked: argparse.Namespace, report: Report) -> None:
         torch.set_num_threads(asked.threads)
     on_ray = asked.engine == "ray"
     if not on_ray and (asked.address or asked.workers):
-        raise ValueError("--address and --workers are of --engine ray.")
+        raise ValueError("--address and --workers need --engine ray.")
     if on_ray and asked.device:
         raise ValueError(
-            "--device is of --engine local: Ray's workers take the GPUs, or else the CPUs, of the "
-            "cluster."
+            "--device needs --engine local: Ray's workers use the GPUs, or else the CPUs, of "
+            "the cluster."
         )
     engine = OnRay(asked.address, asked.workers, asked.threads or 1) if on_ray else in_this_process
     threads = (asked.threads or 1) if on_ray else None
@@ -138,7 +139,7 @@ def run(asked: argparse.Namespace, report: Report) -> None:
 
 
 def _new(asked: argparse.Namespace, loaded: Workspace, threads: int | None) -> Run:
-    """The run that is asked for, new or begun before."""
+    """Return the requested run, new or already begun."""
     settings = _settings(asked.set, MEASURES[asked.measure].asked(loaded.denoiser))
     parameters = settings.parameters
     indices = None
@@ -172,12 +173,12 @@ def _new(asked: argparse.Namespace, loaded: Workspace, threads: int | None) -> R
 
 
 def _again(one: Run, device: str | None, report: Report) -> Workspace:
-    """Model and images of a run that was begun."""
+    """Load the model and images of a run that was begun."""
     found = one.manifest.get("sources")
     if not found:
         raise ValueError(
-            f"The run {one.folder.name!r} does not say where its model and images "
-            "come from; only the program that began it can go on."
+            f"The run {one.folder.name!r} does not say where its model and images come from; "
+            "only the program that began it can continue it."
         )
     limit = found.get("limit")
     if limit is not None and type(limit) is not int:
@@ -217,8 +218,8 @@ def _measure(
 
 
 def _settings(given: Sequence[str], usual: Settings) -> Settings:
-    """The usual settings with the changes of --set NAME=VALUE; ValueError for what they cannot
-    take.
+    """Return the usual settings with the changes of --set NAME=VALUE. Raises ValueError for changes
+    that are not allowed.
     """
     found: dict[str, Any] = {}
     for text in given:
@@ -231,7 +232,7 @@ def _settings(given: Sequence[str], usual: Settings) -> Settings:
 
 
 def _listed(file: Path, images: ImageSet) -> list[int]:
-    """The images whose names or ids stand in a file."""
+    """Return the indices of the images whose names or ids are listed in a file."""
     try:
         wanted = {line.strip() for line in file.read_text().splitlines() if line.strip()}
     except (OSError, UnicodeDecodeError) as error:
@@ -241,7 +242,7 @@ def _listed(file: Path, images: ImageSet) -> list[int]:
         raise ValueError(
             f"Not in this image set: {', '.join(sorted(unknown)[:5])}."
             if unknown
-            else f"{str(file)!r} names no image."
+            else f"{str(file)!r} does not name any image."
         )
     return [
         index

@@ -1,5 +1,5 @@
-"""What a command tells while it works: a progress bar or one JSON object a line, and a task folder
-where a page started it.
+"""What a command reports while it works: a progress bar or one JSON object per line, and a task
+folder if a page started it.
 """
 
 import json
@@ -14,16 +14,16 @@ from tqdm import tqdm
 from memlib.progress import Progress
 from memlib.tasks import Task
 
-EVERY = 1.0  # seconds between two reports of progress that are written down
+EVERY = 1.0  # seconds between two reports of progress that are written to the task folder
 
 
 class Stopped(Exception):
-    """Somebody asked for an end; what is finished is stored."""
+    """The task was asked to stop; finished results are stored."""
 
 
 class Report:
-    """`progress` counts, `result` prints the result; text for people on stdout, or one JSON
-    object a line.
+    """`progress` counts, `result` prints the result: text for people on stdout, or one JSON object
+    per line.
     """
 
     def __init__(self, as_json: bool = False, task: Task | None = None) -> None:
@@ -34,11 +34,11 @@ class Report:
             "",
             0.0,
             0.0,
-        )  # what is counted, when that began and from where
+        )  # what is counted, when counting began and from which number
 
     def progress(self, done: float, total: float, text: str) -> None:
-        """`done` of `total` of what `text` names; raises Stopped where the task was asked
-        to end.
+        """Report `done` of `total` of what `text` names. Raises Stopped if the task was asked to
+        stop.
         """
         now, last = time.monotonic(), done >= total
         if not self.as_json:
@@ -54,12 +54,12 @@ class Report:
                 raise Stopped(text)
 
     def stage(self, text: str) -> Progress:
-        """The progress of a stage that `text` names."""
+        """Return the progress callback of a stage that `text` names."""
         return lambda done, total: self.progress(done, total, text)
 
     def _left(self, done: float, total: float, text: str, now: float) -> float | None:
-        """Seconds until the end of what is counted, at the speed so far; what was there when it
-        began does not count.
+        """Return the seconds until the end of what is counted, at the speed so far, without what
+        was finished at the start.
         """
         if self._stage[0] != text or done < self._stage[2]:
             self._stage = (text, now, done)
@@ -67,7 +67,7 @@ class Report:
         return (now - began) * (total - done) / (done - first) if done > first else None
 
     def result(self, line: Mapping[str, Any], text: str = "") -> None:
-        """One outcome: `text` for people (the line's values where it is empty), `line` as JSON."""
+        """Print one result: `text` for people (the values of `line` if empty), `line` as JSON."""
         self.close()
         if self.as_json:
             self._line(line)
@@ -75,13 +75,11 @@ class Report:
             print(text or "  ".join(f"{name} {value}" for name, value in line.items()))
 
     def table(self, name: str, table: pd.DataFrame, text: str) -> None:
-        """A table: `text` for people, its lines as JSON."""
+        """Print a table: `text` for people, its lines as JSON."""
         if not self.as_json:
             self.result({}, text)
             return
-        for line in json.loads(
-            table.to_json(orient="records")
-        ):  # which writes what is no number as null
+        for line in json.loads(table.to_json(orient="records")):  # which writes NaN as null
             self.result({"table": name, **line})
 
     def close(self) -> None:
@@ -95,7 +93,7 @@ class Report:
     def _draw(self, done: float, total: float, text: str) -> None:
         if self._bar is None or (self._bar.desc, self._bar.total) != (text, total):
             self.close()
-            every = 0.1 if sys.stderr.isatty() else 30.0  # a log wants few lines
+            every = 0.1 if sys.stderr.isatty() else 30.0  # few lines for a log
             self._bar = tqdm(
                 total=total,
                 desc=text,

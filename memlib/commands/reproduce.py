@@ -1,9 +1,9 @@
-"""Which training images a model draws by itself.
+"""Which training images a model draws unconditionally.
 
-The ground truth of memorisation: pictures drawn from the model are matched with its training
-images, near-duplicates counted as one, and those that are copies count for the image they are of.
-Says how many came back, or, where none did, how many at most could; then one line for each image
-that came back, the most often first. Drawn pictures are kept and not drawn again.
+The ground truth of memorisation: generated images are matched with the training images,
+near-duplicates count as one, and each copy counts for the image it copies. Prints how many images
+were reproduced, or, if none, an upper bound; then one line for each reproduced image, the most
+often first. Generated images are kept and not drawn again.
 """
 
 import argparse
@@ -33,19 +33,18 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     model_arguments(parser)
     image_arguments(parser)
     settings_arguments(parser, USUAL, DRAWING)
-    copies_arguments(parser, f"they are drawn, and kept below {FOLDER}")
+    copies_arguments(parser, f"they are drawn and stored below {FOLDER}")
     parser.add_argument(
         "--output",
         type=Path,
         metavar="FOLDER",
-        help="write matches.csv, a line for each picture, and "
-        "reproduced.csv, a line for each image that came "
-        "back",
+        help="write matches.csv, a line for each generated image, and reproduced.csv, a line "
+        "for each reproduced image",
     )
 
 
 def run(asked: argparse.Namespace, report: Report) -> None:
-    """Draw what is missing, match, and say what came back."""
+    """Draw the missing images, match them, and report what was reproduced."""
     settings = settings_of(asked, USUAL, DRAWING)
     loaded = load(sources_of(asked), asked.device, report, asked.limit)
     images = loaded.images
@@ -53,7 +52,7 @@ def run(asked: argparse.Namespace, report: Report) -> None:
         samples = read_samples(asked.samples, images)
     else:
         *_, folder = attack_run(loaded.denoiser, settings, FOLDER, report.stage)
-        samples = read_generations(folder).images.subset(range(asked.count))  # more may be there
+        samples = read_generations(folder).images.subset(range(asked.count))  # there may be more
     report.stage("Matching with the training images")(0, 1)
     matches, _, said = matched(
         samples, images, duplicates(images), asked.criterion, asked.threshold

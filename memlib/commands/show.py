@@ -1,8 +1,8 @@
-"""Show runs and what they hold.
+"""Show runs and their results.
 
-Without a folder, lists the runs below .afterimage/runs. With one, says what was measured with what,
-and prints its images in the order of a number; with --json every row, one object a line, without
-reading the run whole.
+Without a folder, lists the runs below .afterimage/runs. With one, shows what was measured and how,
+and prints its images in the order of a number; with --json every row, one object per line, without
+reading the whole run.
 """
 
 import argparse
@@ -26,9 +26,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--by", help="the number to sort by (default: the measure's)")
     parser.add_argument("--least", action="store_true", help="least memorised first")
-    parser.add_argument("--rows", type=int, help=f"so many rows (default: {ROWS}, with --json all)")
     parser.add_argument(
-        "--search", default="", metavar="TEXT", help="only images whose name holds this"
+        "--rows", type=int, help=f"the number of rows (default: {ROWS}, with --json all)"
+    )
+    parser.add_argument(
+        "--search", default="", metavar="TEXT", help="only images whose name contains this"
     )
     parser.add_argument(
         "--where", metavar="COLUMN=VALUE", help="only images with this value in a metadata column"
@@ -77,7 +79,7 @@ def run(asked: argparse.Namespace, report: Report) -> None:
 
 
 def listed(root: Path, report: Report) -> None:
-    """Every run below a folder; those that cannot be read say why."""
+    """Print every run below a folder; for those that cannot be read, why."""
     found = sorted(
         root.glob("*/manifest.json"), key=lambda file: file.stat().st_mtime, reverse=True
     )
@@ -92,7 +94,7 @@ def listed(root: Path, report: Report) -> None:
 
 
 def described(one: Run) -> dict[str, Any]:
-    """What a run is, and how far."""
+    """Describe a run and its progress."""
     return {
         "run": str(one.folder),
         "done": one.done,
@@ -115,6 +117,6 @@ def sentence(one: Run) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """A value that JSON knows."""
+    """Return a value as a type that JSON has."""
     value = value.item() if isinstance(value, np.generic) else value
     return None if isinstance(value, float) and not np.isfinite(value) else value

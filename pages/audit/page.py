@@ -60,7 +60,7 @@ def main() -> None:
             QUEUE.options,
             required=True,
             key=QUEUE.key(),
-            help="Draw the choice of the images to look at; return their queue.",
+            help="Which images to look at.",
         )
         with row:
             reviewer = the_name()

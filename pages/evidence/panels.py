@@ -59,7 +59,7 @@ def sampling(loaded: Workspace) -> None:
                 pass
 
         if left and long_work(
-            "Draw them" if not stored else "Draw more",
+            "Generate them" if not stored else "Generate more",
             computed.seconds(loaded.denoiser, left * STEPS),
             draw,
             icon=":material/brush:",

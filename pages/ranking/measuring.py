@@ -52,7 +52,7 @@ def measuring(view: View) -> None:
 def _chosen(images: ImageSet, missing: Sequence[int], seed: int) -> list[int]:
     """Draw the choice of images to measure; return those not measured yet."""
     choice = st.segmented_control(
-        "Images to measure", [SAMPLE, EVERYTHING, CHOSEN], default=SAMPLE, required=True
+        "What to measure", [SAMPLE, EVERYTHING, CHOSEN], default=SAMPLE, required=True
     )
     if choice == EVERYTHING:
         return list(missing)

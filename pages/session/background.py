@@ -250,7 +250,7 @@ def _following() -> None:
             "Show",
             key="show-background",
             icon=":material/table_view:",
-            help="Draw a link to the results finished so far.",
+            help="Show the results finished so far.",
         ):
             st.switch_page(_page(task))
 

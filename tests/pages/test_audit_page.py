@@ -292,12 +292,12 @@ def test_evidence_of_an_own_model_starts_with_drawing_and_keeps_what_is_drawn(
     at = opened("evidence", model=model, images=images)
     assert any("No generated images of this model are stored yet" in info.value for info in at.info)
     next(box for box in at.number_input if box.key == "draw_count").set_value(64).run()
-    next(button for button in at.button if button.label == "Draw them").click().run()
+    next(button for button in at.button if button.label == "Generate them").click().run()
     assert not at.exception
-    assert {metric.label: metric.value for metric in at.metric}["Pictures drawn"] == "64"
+    assert {metric.label: metric.value for metric in at.metric}["Generated images"] == "64"
     assert len(list((tmp_path / "drawn").glob("*/part-*.npz"))) == 1
     again = opened("evidence", model=model, images=images)
-    assert {metric.label: metric.value for metric in again.metric}["Pictures drawn"] == "64"
+    assert {metric.label: metric.value for metric in again.metric}["Generated images"] == "64"
     assert np.isfinite(
         float(
             {metric.label: metric.value for metric in again.metric}[
@@ -339,7 +339,9 @@ def test_pictures_drawn_since_are_counted(
     model, images = model_and_images
     monkeypatch.setattr("pages.session.stored_runs.FOLDER", tmp_path / "drawn")
     at = opened("evidence", model=model, images=images)
-    for wanted, label in ((64, "Draw them"), (128, "Draw more")):
+    for wanted, label in ((64, "Generate them"), (128, "Generate more")):
         next(box for box in at.number_input if box.key == "draw_count").set_value(wanted).run()
         next(button for button in at.button if button.label == label).click().run()
-        assert {metric.label: metric.value for metric in at.metric}["Pictures drawn"] == str(wanted)
+        assert {metric.label: metric.value for metric in at.metric}["Generated images"] == str(
+            wanted
+        )

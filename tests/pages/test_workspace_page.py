@@ -139,7 +139,7 @@ def test_the_device_is_checked_and_costs_are_stated_on_request(place: Path) -> N
     assert at.get("plotly_chart")
     press(at, "Check the device on 12 images")
     assert not at.exception
-    assert "computes what double precision on the CPU computes" in at.success[0].value
+    assert "agrees with double precision on the CPU" in at.success[0].value
 
 
 def test_a_class_is_asked_for_and_stands_in_the_link(place: Path) -> None:
