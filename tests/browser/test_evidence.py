@@ -19,7 +19,7 @@ def test_the_table_needs_no_sideways_scrolling_and_the_legend_covers_no_curve(
 ) -> None:
     """At a window of 1440 pixels."""
     page.goto(f"{address}/evidence")
-    heading = page.get_by_role("heading", name="Which measure says so")
+    heading = page.get_by_role("heading", name="Which measure predicts it")
     expect(heading).to_be_visible(timeout=3 * PATIENCE)  # the areas are computed first
     heading.evaluate("element => element.scrollIntoView()")
     table = page.locator(".st-key-quality .dvn-scroller")
