@@ -1,4 +1,4 @@
-"""How the bundled demo is built: `make demo`, or `python -m memlib demo`.
+"""The building of the bundled demo: `make demo`, or `python -m memlib demo`.
 
 Each stage writes what the next one reads below assets/demo, and is skipped where its output exists:
 

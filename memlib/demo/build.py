@@ -1,4 +1,4 @@
-"""Build the demo stage by stage, leaving out what is there."""
+"""Build the demo stage by stage, skipping what exists."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,7 +23,7 @@ def measure(
     measure: str = "volume_growth",
     indices: Sequence[int] | None = None,
 ) -> None:
-    """A run of one measure at its default settings, over all images or the chosen ones."""
+    """Measure one measure at its default settings, for all images or the chosen ones."""
     measured(folder, stages, load_denoiser(model), load_images("demo"), measure, indices)
 
 
@@ -50,7 +50,7 @@ def measured(
 
 
 def measure_all(folder: Path, stages: Stages) -> None:
-    """The runs the app opens with, those that are not there yet."""
+    """Make those of the runs the app opens with that do not exist yet."""
     held_out = held_out_sample(load_images("demo"))
     plan: dict[str, tuple] = {
         "volume-growth": ("demo",),
@@ -69,8 +69,8 @@ def measure_all(folder: Path, stages: Stages) -> None:
 
 
 def measure_generated(folder: Path, stages: Stages) -> None:
-    """Growth and K_1 of the generated images, their numbers alone: maps of thousands of images
-    would not stay small.
+    """Measure growth and K_1 of the generated images, only the numbers: maps of thousands of images
+    would be too large.
     """
     denoiser = load_denoiser("demo")
     for method in ("side", "permuted"):
@@ -83,9 +83,9 @@ def measure_generated(folder: Path, stages: Stages) -> None:
 
 
 def build(work: Path, stages: Stages) -> None:
-    """Everything below assets/demo; what takes long keeps its state in `work`.
+    """Build everything below assets/demo; long stages keep their state in `work`.
 
-    `stages(stage)` returns what counts the progress of a stage.
+    `stages(stage)` returns the progress callback of a stage.
     """
     if not (DEMO / "images.zip").exists():
         build_images(DEMO / "images.zip")

@@ -23,12 +23,12 @@ TONES = {
     "1F3FE": "medium-dark",
     "1F3FF": "dark",
 }
-COPIES = (2, 4, 8, 16, 32)  # the dose ladder, eight images a rung
+COPIES = (2, 4, 8, 16, 32)  # the numbers of copies, with eight images each
 
 
 def read_package(folder: Path) -> dict[str, dict[str, Image.Image]]:
-    """The drawings of the two categories: {family: {variant: picture}}, exact duplicates
-    dropped.
+    """Return the drawings of the two categories: {family: {variant: picture}}, without exact
+    duplicates.
     """
     families: dict[str, dict[str, Image.Image]] = {}
     seen: set[bytes] = set()
@@ -60,11 +60,11 @@ def read_package(folder: Path) -> dict[str, dict[str, Image.Image]]:
 def choose_groups(
     families: dict[str, dict[str, Image.Image]], seed: int = 0
 ) -> list[dict[str, object]]:
-    """One row an image: group, copies and family. Held-out images have 0 copies, and no drawing of
-    theirs was trained on.
+    """Return one row per image: group, copies and family. Held-out images have 0 copies, and none
+    of their drawings was trained on.
 
-    An image can only be seen to be copied where no other training image looks almost the same, so
-    the copied families are drawn from the half whose nearest other family is farthest away.
+    A copy can only be attributed to an image if no other training image looks almost the same, so
+    the copied families are chosen from the half whose nearest other family is farthest away.
     """
     order = random.Random(seed)
     names = sorted(families)
@@ -129,7 +129,7 @@ def build_images(target: Path, seed: int = 0) -> None:
     writer.writeheader()
     writer.writerows(rows)
     target.parent.mkdir(parents=True, exist_ok=True)
-    with zipfile.ZipFile(target, "w") as archive:  # fixed dates: the same images give the same file
+    with zipfile.ZipFile(target, "w") as archive:  # fixed dates: equal images, equal files
         archive.writestr(zipfile.ZipInfo("metadata.csv"), table.getvalue())
         for row in rows:
             png = io.BytesIO()
@@ -138,8 +138,8 @@ def build_images(target: Path, seed: int = 0) -> None:
 
 
 def training_rows(source: Path) -> torch.Tensor:
-    """The training set as the model sees it: uint8 (N, 3, H, W), every image repeated `copies`
-    times.
+    """Return the training set as the model sees it: uint8 (N, 3, H, W), every image repeated
+    `copies` times.
     """
     with zipfile.ZipFile(source) as archive:
         rows = list(csv.DictReader(io.TextIOWrapper(archive.open("metadata.csv"))))

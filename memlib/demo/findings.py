@@ -1,4 +1,4 @@
-"""What the demo reproduces, and which number says so."""
+"""What the demo reproduces, and which measure predicts it."""
 
 import numpy as np
 import pandas as pd
@@ -23,8 +23,8 @@ def run_of(name: str, images: ImageSet) -> list[Row]:
 
 
 def p_laplace_table(images: ImageSet) -> pd.DataFrame:
-    """Make the AUC of every rung of the dose ladder, and of all images repeated 16 times or more,
-    against held-out ones: p-Laplace and loss, with 95% intervals over clusters.
+    """Make the AUC of the images of each number of copies, and of all images repeated 16 times or
+    more, against held-out ones: p-Laplace and loss, with 95% intervals over clusters.
     """
     kinds, labels = rungs(images), clusters(images, duplicates(images))
     often = np.array([int(copies) >= 16 for copies in images.metadata["copies"]])

@@ -10,8 +10,8 @@ from memlib import MEASURES, ImageSet, load_denoiser, load_images
 from memlib.progress import Stages
 from memlib.runs import Results, measure_images
 
-IMAGES = 192  # drawn at random: a long run over all of them takes hours on a laptop
-# another seed: its probes share nothing with the short runs
+IMAGES = 192  # chosen at random: a long run over all of them takes hours on a laptop
+# another seed, so that it shares no probes with the short runs
 LONG = {"steps": 100, "probes": 16, "seed": 1}
 SHORT = (
     (3, 1),
@@ -63,7 +63,7 @@ def write_frontier(target: Path, work: Path, stages: Stages) -> None:
 def values(
     images: ImageSet, chosen: list[int], parameters: dict[str, int], stages: Stages
 ) -> np.ndarray:
-    """Volume growth of the chosen images over the default noise range."""
+    """Measure volume growth of the chosen images over the default noise range."""
     denoiser, results = load_denoiser("demo"), Results()
     asked = {**MEASURES["volume_growth"].defaults(denoiser), **parameters}
     for done, total in measure_images(denoiser, images, chosen, "volume_growth", asked, results):

@@ -1,4 +1,4 @@
-"""The demo's model: a small U-Net, trained on images that are repeated as often as they say."""
+"""The demo's model: a small U-Net, trained on images each repeated `copies` times."""
 
 import math
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ CHECKPOINTS = {"reference": STEPS // 20, "early": STEPS // 7, "middle": 2 * STEP
 
 
 def new_network() -> UNet2DModel:
-    """1.5 million parameters; attention only at 4x4, where it costs nothing."""
+    """Make the U-Net: 1.5 million parameters; attention only at 4x4, where it is cheap."""
     return UNet2DModel(
         sample_size=SIZE,
         layers_per_block=1,
@@ -35,8 +35,8 @@ def new_network() -> UNet2DModel:
 
 
 def new_scheduler() -> DDPMScheduler:
-    """The linear schedule of DDPM; v-prediction, so that the denoiser's error stays bounded where
-    noise dominates.
+    """Make the linear schedule of DDPM, with v-prediction, so that the denoiser's error stays
+    bounded where noise dominates.
     """
     return DDPMScheduler(
         num_train_timesteps=1000, prediction_type="v_prediction", clip_sample=False
@@ -46,7 +46,7 @@ def new_scheduler() -> DDPMScheduler:
 def training(
     rows: torch.Tensor, state_file: Path, steps: int = STEPS, seed: int = 0
 ) -> Iterator[tuple[int, float, UNet2DModel]]:
-    """Train with AdamW and yield (step, loss, EMA network) after every step; resumes from
+    """Train with AdamW and yield (step, loss, EMA network) after every step; training resumes from
     `state_file`.
 
     Noise levels are drawn as ln sigma ~ N(0, 1.5^2), rounded to a timestep. Every step seeds its
@@ -135,8 +135,8 @@ def train(images: Path, folder: Path, work: Path, stages: Stages) -> None:
 
 
 def save_pipeline(network: UNet2DModel, target: Path) -> None:
-    """As a DDPMPipeline in half precision: half the size, and the rounding is far below what
-    training leaves open.
+    """Save as a DDPMPipeline in half precision: half the size, and the rounding is far below the
+    uncertainty of training.
     """
     copy = new_network()
     copy.load_state_dict(network.state_dict())

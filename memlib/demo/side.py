@@ -38,7 +38,7 @@ from memlib.progress import Stages
 UNGUIDED, OWN, GUIDED, SWEPT = 4096, 2048, 1024, 256  # images
 CLUSTERS, COHESION, STRENGTH, UPDATES = 100, 0.95, 10.0, 1000
 STRENGTHS, COHESIONS = (1.0, 3.0, 10.0, 30.0), (0.5, 0.95)
-BITS = 5  # a channel, of the bundled images
+BITS = 5  # bits per channel of the bundled images
 BANDS = {
     "below .05": (0.0, 0.05),
     ".05 to .1": (0.05, 0.1),
@@ -68,10 +68,10 @@ def draw(
     guided: Surrogate | None = None,
     strength: float = 0.0,
 ) -> None:
-    """A run of n images.
+    """Draw a run of n images.
 
-    Guided ones are numbered after the surrogate's own images: the same starting noise as
-    unconditional images it has not seen.
+    Guided images are numbered after the model samples of the surrogate, so that they share the
+    starting noise of unconditional images it has not seen.
     """
     for done, total in generate_run(
         folder, denoiser, n, surrogate=guided, strength=strength, first=OWN if guided else 0
@@ -82,8 +82,8 @@ def draw(
 def surrogate(
     denoiser: Denoiser, work: Path, kind: str, cohesion: float, stages: Stages
 ) -> Surrogate:
-    """Fitted to the first unconditional images, its weights rounded to half precision as they are
-    bundled.
+    """Fit the surrogate to the first unconditional images, with weights rounded to half precision
+    as they are bundled.
     """
     folder = work / f"surrogate-{kind}-{cohesion:g}"
     if not (folder / "surrogate.json").exists():
@@ -107,8 +107,8 @@ def surrogate(
 
 
 def sweep(target: Path, work: Path, stages: Stages) -> None:
-    """The curve over strength, for the paper's cohesion threshold and a tighter one, from the same
-    starting noise.
+    """Compute the curve over strength, for the paper's cohesion threshold and a tighter one, from
+    the same starting noise.
     """
     denoiser, images = load_denoiser("demo"), load_images("demo")
     training = training_set(images, duplicates(images))
@@ -197,7 +197,7 @@ def _at_equal_generations(
     line = compared([Attack.of(name, chosen, table, copy, training.groups)]).iloc[0]
     wrong = CRITERIA["ratio"].holds(table["held_out_ratio"].to_numpy())
     control = same_test(chosen.images, training)
-    assert control is not None  # the demo holds images out
+    assert control is not None  # the demo has held-out images
     known = control.copies("ratio", CRITERIA["ratio"].threshold).mean()
     found = {str(column): value for column, value in line.drop("network forwards").items()}
     return found | {

@@ -1,4 +1,4 @@
-"""The latent space of an autoencoder: pictures go in as latents, latents come out as pictures.
+"""The latent space of an autoencoder: pictures to latents and back.
 
 A latent diffusion model denoises z = (E(x) - shift) * scale, E the encoder of a VQ-VAE (before
 quantisation) or the mean of a KL autoencoder; x = G(z / scale + shift). Everything measured on such
@@ -34,17 +34,17 @@ class Autoencoder:
         return self
 
     def picture_shape(self, latent: tuple[int, int, int]) -> tuple[int, int, int]:
-        """The shape of a picture whose latent has this shape."""
+        """Return the shape of a picture whose latent has this shape."""
         return self.channels, latent[1] * self.factor, latent[2] * self.factor
 
     def encode(self, pictures: Tensor) -> Tensor:
-        """Latents (B, c, h, w) of pictures (B, C, H, W) in [-1, 1]."""
+        """Return latents (B, c, h, w) of pictures (B, C, H, W) in [-1, 1]."""
         found = self.network.encode(pictures)
         latents = found.latents if hasattr(found, "latents") else found.latent_dist.mode()
         scaled: Tensor = (latents - self.shift) * self.scale
         return scaled
 
     def decode(self, latents: Tensor) -> Tensor:
-        """Pictures (B, C, H, W) of latents (B, c, h, w); not clipped."""
+        """Return pictures (B, C, H, W) of latents (B, c, h, w); not clipped."""
         pictures: Tensor = self.network.decode(latents / self.scale + self.shift).sample
         return pictures

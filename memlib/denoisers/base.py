@@ -1,11 +1,11 @@
-"""The denoiser: the one object every method of this library is a function of.
+"""The denoiser: every method of this library is a function of it.
 
 In noise-level coordinates an image x0 is seen through noise of standard deviation sigma,
 
     y = x0 + sigma * n,   n ~ N(0, I),
 
-and a denoiser knows the posterior mean D(y, sigma) = E[x0 | y]. Tweedie's formula turns it into the
-other two names of the same thing, the predicted noise and the score of the noised data:
+and a denoiser gives the posterior mean D(y, sigma) = E[x0 | y]. By Tweedie's formula the predicted
+noise and the score of the noised data follow from it:
 
     noise(y, sigma) = (y - D) / sigma  score(y, sigma) = grad log p(y; sigma) = (D - y) / sigma^2
 
@@ -18,7 +18,9 @@ from torch import Tensor
 
 
 def pick_device(device: str | torch.device | None = None) -> torch.device:
-    """The device to compute on: the one asked for, else CUDA, else Apple's MPS, else the CPU."""
+    """Return the device to compute on: the one asked for, else CUDA, else Apple's MPS, else the
+    CPU.
+    """
     if device is not None:
         return torch.device(device)
     if torch.cuda.is_available():
@@ -29,12 +31,12 @@ def pick_device(device: str | torch.device | None = None) -> torch.device:
 class Denoiser:
     """Base class: E[x0 | y] with the score and the noise derived from it.
 
-    A subclass implements `__call__`, or overrides `noise` and `score` too where it knows them more
-    exactly: the difference y - D loses every digit in float32 at small sigma.
+    A subclass implements `__call__`, and also `noise` and `score` if it can compute them more
+    exactly: the difference y - D loses all precision in float32 at small sigma.
 
     Attributes: `shape` (C, H, W); `sigma_min`, `sigma_max`, the ends of the default noise ladder in
-    image units; `sigma_floor`, where sampling takes its last step to 0; `digest`, which changes
-    whenever the function does; `name`, for people; `device`.
+    image units; `sigma_floor`, from which sampling takes its last step to 0; `digest`, a hash that
+    changes whenever the function does; `name`, for people; `device`.
     """
 
     shape: tuple[int, int, int]
@@ -46,8 +48,8 @@ class Denoiser:
 
     @property
     def sigma_floor(self) -> float:
-        """The smallest noise level worth asking for; `sigma_min` unless a subclass knows a smaller
-        one.
+        """The smallest noise level the denoiser supports; `sigma_min` unless a subclass supports a
+        smaller one.
         """
         return self.sigma_min
 
@@ -59,29 +61,31 @@ class Denoiser:
 
     @property
     def picture_shape(self) -> tuple[int, int, int]:
-        """The shape of the pictures behind the images; another than `shape` where the denoiser
-        lives in a latent space.
+        """The shape of the pictures behind the images; it differs from `shape` if the denoiser
+        works in a latent space.
         """
         return self.shape
 
     def encode(self, pictures: Tensor) -> Tensor:
-        """Pictures (B, *picture_shape) in [-1, 1] as the images (B, *shape) this denoiser knows:
-        themselves, or their latents.
+        """Return pictures (B, *picture_shape) in [-1, 1] as the images (B, *shape) of this
+        denoiser: unchanged, or their latents.
         """
         return pictures
 
     def decode(self, images: Tensor) -> Tensor:
-        """The pictures of images (B, *shape); the way back from `encode`, as near as it goes."""
+        """Return the pictures of images (B, *shape): the approximate inverse of `encode`."""
         return images
 
     def __call__(self, y: Tensor, sigma: float | Tensor) -> Tensor:
-        """E[x0 | y], the shape of `y` (B, C, H, W); `sigma` is a float or a tensor (B,)."""
+        """Return E[x0 | y], of the shape of `y` (B, C, H, W); `sigma` is a float or a
+        tensor (B,).
+        """
         raise NotImplementedError(
             f"{type(self).__name__} is a denoiser without a denoising function"
         )
 
     def noise(self, y: Tensor, sigma: float | Tensor) -> Tensor:
-        """(y - D(y, sigma)) / sigma, the expected noise n, in units of sigma."""
+        """Return (y - D(y, sigma)) / sigma, the expected noise n, in units of sigma."""
         return (y - self(y, sigma)) / expand(sigma, y)
 
     def score(self, y: Tensor, sigma: float | Tensor) -> Tensor:
@@ -89,8 +93,8 @@ class Denoiser:
         return -self.noise(y, sigma) / expand(sigma, y)
 
     def check(self, images: Tensor) -> Tensor:
-        """Images of this denoiser's shape on its device, or a ValueError that says what is wrong
-        with them.
+        """Return images of this denoiser's shape on its device. Raises ValueError for images of
+        another shape or with NaN or infinite values.
         """
         if images.ndim != 4 or tuple(images.shape[1:]) != tuple(self.shape):
             raise ValueError(
@@ -103,7 +107,7 @@ class Denoiser:
 
 
 def expand(sigma: float | Tensor, y: Tensor) -> float | Tensor:
-    """`sigma` so that it multiplies `y`: a float, or (B,) reshaped to (B, 1, 1, 1)."""
+    """Return `sigma` in a form that multiplies `y`: a float, or (B,) reshaped to (B, 1, 1, 1)."""
     if not isinstance(sigma, Tensor) or sigma.ndim == 0:
         return sigma
     return sigma.to(y).reshape(-1, *[1] * (y.ndim - 1))

@@ -1,4 +1,4 @@
-"""Denoisers known in closed form: the oracles of the tests and the toys of the landscapes page.
+"""Denoisers in closed form, for the tests and the landscapes page.
 
 Data distributed as a Gaussian mixture p(x) = sum_k w_k N(x; m_k, S_k) stays one under noise, p(y;
 sigma) = sum_k w_k N(y; m_k, S_k + sigma^2 I), so everything about it is a formula. With
@@ -9,8 +9,8 @@ I)^-1 (y - m_k):
     D     = sum_k r_k (m_k + S_k (S_k + sigma^2 I)^-1 (y - m_k))
     H     = sum_k r_k (s_k s_k^T - (S_k + sigma^2 I)^-1) - score score^T        the Hessian of log p
 
-Zero covariances give the ideal memoriser, whose only memories are a finite set of images. All of it
-is computed in float64, whatever the precision of `y`.
+Zero covariances give the ideal memoriser of a finite set of images. Everything is computed in
+float64, whatever the precision of `y`.
 """
 
 import hashlib
@@ -28,8 +28,8 @@ class GaussianMixture(Denoiser):
 
     means (K, C, H, W); variances: a number, (K,), or full covariances (K, d, d); weights (K,),
     normalised here, equal by default. Accepts any sigma > 0; `sigma_min` and `sigma_max` (0.01,
-    100) only end the default ladder. Raises ValueError for shapes that do not fit, negative or
-    asymmetric variances, weights that are no distribution.
+    100) are only the ends of the default ladder. Raises ValueError for shapes that do not fit,
+    negative or asymmetric variances, and weights that are not a distribution.
     """
 
     name = "Gaussian mixture"
@@ -97,7 +97,7 @@ class GaussianMixture(Denoiser):
         return torch.logsumexp(self._log_joint(*self._prepare(y, sigma)), dim=1)
 
     def hessian(self, y: Tensor, sigma: float | Tensor = 0.0) -> Tensor:
-        """The Hessian of log p(y; sigma) in y, shape (B, d, d), float64."""
+        """Return the Hessian of log p(y; sigma) in y, shape (B, d, d), float64."""
         flat, noise = self._prepare(y, sigma)
         shares = self._responsibilities(flat, noise)
         parts = self._component_scores(flat, noise)
@@ -115,8 +115,8 @@ class GaussianMixture(Denoiser):
     def p_laplacian(
         self, y: Tensor, sigma: float | Tensor = 0.0, p: float | Tensor = 1.0
     ) -> Tensor:
-        """div(|s|^(p-2) s) of the score s, shape (B,), float64: |s|^(p-2) (tr H + (p - 2) s^T H s /
-        |s|^2).
+        """Return div(|s|^(p-2) s) of the score s, shape (B,), float64: |s|^(p-2) (tr H + (p - 2)
+        s^T H s / |s|^2).
 
         Several p (P, 1) give (P, B). |s| is taken as sqrt(|s|^2 + 1e-24) throughout, so that the
         value at |s| = 0 is finite (and huge for p < 2).
@@ -129,7 +129,9 @@ class GaussianMixture(Denoiser):
         return square ** ((p - 2) / 2) * (trace + (p - 2) * along)
 
     def sample(self, n: int, seed: int = 0) -> Tensor:
-        """n independent draws, shape (n, C, H, W), float32; draws depend on the seed and on n."""
+        """Draw n independent samples, shape (n, C, H, W), float32; they depend on the seed and on
+        n.
+        """
         draw = generator(seed)
         chosen = torch.multinomial(self.weights.cpu(), n, replacement=True, generator=draw).to(
             self.device
@@ -204,8 +206,8 @@ class FiniteDataset(GaussianMixture):
     """The ideal memoriser: the exact denoiser of a finite set of images (N, C, H, W), a mixture of
     zero width.
 
-    D(y, sigma) = sum_i softmax_i(log w_i - |y - x_i|^2 / (2 sigma^2)) x_i. It can draw nothing but
-    its images.
+    D(y, sigma) = sum_i softmax_i(log w_i - |y - x_i|^2 / (2 sigma^2)) x_i. It can draw only its
+    images.
     """
 
     name = "Finite data set"
@@ -215,7 +217,9 @@ class FiniteDataset(GaussianMixture):
 
 
 def _spectra(variances: Tensor, count: int, dimension: int) -> tuple[Tensor, Tensor | None]:
-    """Eigenvalues (K, 1) or (K, d) and eigenvectors (None or (K, d, d)) of the covariances."""
+    """Return eigenvalues (K, 1) or (K, d) and eigenvectors (None or (K, d, d)) of the
+    covariances.
+    """
     axes = None
     if variances.ndim == 0 or variances.shape == (count,):
         spectra = variances.expand(count)[:, None]

@@ -1,8 +1,8 @@
-"""Models of the Hugging Face Hub: named, pinned to a commit, and fetched without anything that can
+"""Models of the Hugging Face Hub: named, pinned to a commit, and downloaded without files that can
 run code.
 
 A name is "owner/name", or "owner/name@revision" with a branch, tag or commit. A token for private
-repositories comes from the environment (HF_TOKEN) or the caller, and is handed to the Hub alone.
+repositories comes from the environment (HF_TOKEN) or the caller, and is sent only to the Hub.
 """
 
 from collections.abc import Callable
@@ -16,10 +16,11 @@ WEIGHTS = ["*.safetensors", *(f"{part}/*.safetensors" for part in PARTS)]
 
 
 def fetch(name: str, look: Callable[[Path], object], token: str | None = None) -> tuple[Path, str]:
-    """The folder of a Hub model in the Hub's own cache, and its name with the commit.
+    """Return the folder of a Hub model in the Hub's own cache, and its name with the commit.
 
-    Configs come first and `look` sees them, so that a model it refuses costs no download.
-    ValueError for a name that is none, and for anything the Hub or the network refuses.
+    Configs are downloaded first and checked by `look`, so that weights of a refused model are not
+    downloaded. Raises ValueError for an invalid name, and for anything the Hub or the connection
+    refuses.
     """
     match = HUB_NAME.fullmatch(name)
     if not match:
@@ -27,7 +28,7 @@ def fetch(name: str, look: Callable[[Path], object], token: str | None = None) -
             f"There is no folder {name[:200]!r}; a model is a diffusers folder or a Hub id such "
             "as google/ddpm-cifar10-32."
         )
-    import huggingface_hub  # only where a download was asked for
+    import huggingface_hub  # imported only for a download
 
     repo = match["repo"]
     try:
@@ -37,7 +38,7 @@ def fetch(name: str, look: Callable[[Path], object], token: str | None = None) -
             )
         )
         look(folder)
-        commit = folder.name  # the Hub's cache keeps every commit in a folder of its name
+        commit = folder.name  # the Hub's cache keeps every commit in a folder named after it
         ignored = ["*/*/*", "*.fp16.safetensors", "*.bf16.safetensors", "*non_ema*"]
         huggingface_hub.snapshot_download(
             repo,
@@ -50,9 +51,9 @@ def fetch(name: str, look: Callable[[Path], object], token: str | None = None) -
         raise
     except (
         Exception
-    ) as error:  # offline, unknown, private, cut off: the user can only try another way
+    ) as error:  # offline, unknown, private, interrupted: the user can only try another way
         raise ValueError(
-            f"{name!r} is no folder here and could not be fetched from the Hub "
+            f"{name!r} is not a folder here and could not be downloaded from the Hub "
             f"({type(error).__name__})."
         ) from error
     return folder, f"{repo}@{commit}"

@@ -1,4 +1,4 @@
-"""Models on disk: the parts of a diffusers model are found, checked and put together as a denoiser.
+"""Loading models: the parts of a diffusers model are found, checked and put together as a denoiser.
 
 A model is a folder as diffusers saves pipelines,
 
@@ -38,7 +38,7 @@ CONDITIONED = {
 
 @dataclass(frozen=True)
 class Parts:
-    """Where the parts of a model are; every file of it is opened through `source`."""
+    """The paths of a model's parts; all its files are opened through `source`."""
 
     name: str
     source: Source
@@ -54,7 +54,7 @@ class Parts:
         return weight_files(self.weights, self.source)
 
     def all_files(self) -> list[Path]:
-        """Every file that loading the model opens."""
+        """List every file that loading the model opens."""
         found = [self.config, self.scheduler, *self.files()]
         if self.autoencoder:
             config = self.source.file(self.autoencoder / "config.json")
@@ -75,11 +75,11 @@ def load_denoiser(
     `source` is a diffusers folder, a single .safetensors with its configs beside it, a model of the
     Hugging Face Hub ("owner/name" or "owner/name@revision", downloaded), "demo", or one of its
     earlier states, "demo-reference", "demo-early" and "demo-middle". `label` chooses the class of a
-    class-conditional model; None is its class for none, where it has one. Weights are read from
-    safetensors only and computed in float32. `device=None` picks CUDA, then MPS, then the CPU.
-    With `roots` no file outside of these folders is read, whatever links there are.
+    class-conditional model; None is its class for no label, if it has one. Weights are read from
+    safetensors only and computed in float32. `device=None` picks CUDA, then MPS, then the CPU. With
+    `roots`, no file outside these folders is read, links included.
 
-    Raises ValueError, in one sentence for people, for anything that is not such a model.
+    Raises ValueError, with one sentence for people, for anything that is not such a model.
     """
     source = Source.of(source, roots)
     parts = _locate(source, token)
@@ -106,16 +106,18 @@ def load_denoiser(
 def model_digest(
     source: str | Path | Source, label: int | None = None, *, roots: Roots = None
 ) -> str:
-    """The digest that `load_denoiser(source, label=label)` will have, from its files alone."""
+    """Return the digest that `load_denoiser(source, label=label)` will have, from its files
+    alone.
+    """
     parts = _locate(Source.of(source, roots))
     return _digest(parts, _check_label(_check_network(parts.config), label))
 
 
 def model_stamp(source: str | Path | Source, *, roots: Roots = None) -> str:
-    """A hash of the times and sizes of all files that loading the model opens or looks for.
+    """Return a hash of the times and sizes of all files that loading the model opens or looks for.
 
-    It is the key of a cache of loaded models: it changes when the weights do, and also when a
-    config or schedule beside them does. A model of the Hub has none, its commit says all.
+    It is the key of a cache of loaded models: it changes when the weights, the config or the
+    schedule do. For a model of the Hub it is "", since its commit says all.
     """
     source = Source.of(source, roots)
     if source.path is not None:
@@ -124,13 +126,13 @@ def model_stamp(source: str | Path | Source, *, roots: Roots = None) -> str:
 
 
 def class_count(source: str | Path | Source, *, roots: Roots = None) -> int:
-    """How many classes a model on this machine has; 0 where it is unconditional."""
+    """Return the number of classes of a model on this machine; 0 if it is unconditional."""
     return _classes(_check_network(_locate(Source.of(source, roots)).config))
 
 
 def find_checkpoints(folder: str | Path, *, roots: Roots = None) -> list[Path]:
-    """The models in the sub-folders of a training run's folder, in the order of the numbers in
-    their names. With `roots`, a sub-folder that is a link out of these folders is a ValueError.
+    """List the models in the sub-folders of a training run's folder, in the order of the numbers in
+    their names. With `roots`, a sub-folder that is a link out of these folders raises ValueError.
     """
     source = Source(folder, roots)
 
@@ -151,13 +153,13 @@ def find_checkpoints(folder: str | Path, *, roots: Roots = None) -> list[Path]:
     ]
     if not found:
         raise ValueError(
-            f"{place.name!r} holds no checkpoints: none of its sub-folders is a diffusers model."
+            f"{place.name!r} contains no checkpoints: none of its sub-folders is a diffusers model."
         )
     return sorted(found, key=natural)
 
 
 def _locate(source: Source, token: str | None = None) -> Parts:
-    """The parts of a model; one on the Hub is downloaded."""
+    """Find the parts of a model; one on the Hub is downloaded."""
     path = source.path
     if path is not None and (path.is_dir() or (path.suffix == ".safetensors" and path.is_file())):
         return _find_parts(path, path.name, source)
@@ -173,7 +175,7 @@ def _locate(source: Source, token: str | None = None) -> Parts:
         )
 
     def downloaded(folder: Path, name: str) -> Parts:
-        # the Hub's cache links the files of a commit to places beside it
+        # in the Hub's cache the files of a commit are links to other folders
         return _find_parts(folder, name, Source.at(folder, folder.resolve().parents[1]))
 
     folder, name = hub.fetch(
@@ -212,7 +214,7 @@ def _find_parts(path: Path, name: str, source: Source) -> Parts:
 
 
 def _check_network(file: Path) -> dict[str, Any]:
-    """The network's config, refused where it is of a kind that cannot be measured."""
+    """Read the network's config. Raises ValueError for a kind that cannot be measured."""
     config = read_json(file)
     kind = str(config.get("_class_name"))
     if kind in CONDITIONED:
@@ -262,16 +264,16 @@ def _classes(config: Mapping[str, Any]) -> int:
 
 
 def _check_label(config: Mapping[str, Any], label: int | None) -> int | None:
-    """The class the network is called with: the one asked for, or the one for none."""
+    """Return the class the network is called with: the one asked for, or the one for no label."""
     count = _classes(config)
     if label is None:
         if count and config["_class_name"] == "UNet2DModel":
             raise ValueError(
-                "The network is conditional on a class and has none for none: choose one from 0 "
-                f"to {count - 1}. (Where it was trained with a class for none, that is usually "
+                "The network needs a class and has no unconditional class: choose one from 0 to "
+                f"{count - 1}. (If it was trained with an unconditional class, that is usually "
                 "the last.)"
             )
-        return count or None  # a DiT's last embedding stands for no class
+        return count or None  # a DiT's last embedding is that of no class
     if not count:
         raise ValueError(f"The network has no classes, so it cannot be asked for class {label}.")
     if not 0 <= label < count:
@@ -309,8 +311,8 @@ def _read_autoencoder(parts: Parts, network: Mapping[str, Any]) -> Autoencoder:
 
 @torch.no_grad()
 def _try_out(denoiser: NetworkDenoiser) -> None:
-    """Forwards over the noise range, so that a network that cannot draw its own size or is full of
-    NaN is refused here and not in a run.
+    """Try forwards over the noise range, so that a network that fails at its own size or returns
+    NaN is refused here and not during a run.
     """
     forwards = [network_forward(denoiser.network, denoiser.shape, denoiser.label)]
     if denoiser.autoencoder:

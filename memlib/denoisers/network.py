@@ -1,5 +1,5 @@
-"""A trained network behind the denoiser contract: y and sigma on the outside, its own input, time
-and output inside.
+"""A trained network as a denoiser: y and sigma outside, the network's own input, time and output
+inside.
 """
 
 import contextlib
@@ -16,25 +16,24 @@ from memlib.denoisers.base import Denoiser, expand
 from memlib.denoisers.schedules import Schedule
 
 LARGEST_SIGMA = 200.0
-ENCODED = 8  # pictures that pass an autoencoder together: they are large
-SLACK = 1e-3  # relative: a schedule that starts at 0.0100005 can be asked for 0.01
-# the default ladder of the measures starts here: below, a picture's texture speaks louder than
-# memory
+ENCODED = 8  # pictures in a batch of an autoencoder: they are large
+SLACK = 1e-3  # relative tolerance: a schedule that starts at 0.0100005 can be asked for 0.01
+# the default ladder of the measures starts here: below, texture matters more than memorisation
 LADDER_START = 0.2
 
 
 class NetworkDenoiser(Denoiser):
-    """A diffusers network with the noise levels and the prediction of its scheduler, perhaps in the
-    latent space of an autoencoder.
+    """A diffusers network with the noise levels and the prediction type of its scheduler,
+    optionally in the latent space of an autoencoder.
 
-    `source` is what `load_denoiser` finds the same weights by; of the Hub it names the commit.
-    `network(x, time, class_labels=..., return_dict=False)[0]` is its raw output; of twice as many
-    channels the second half, a learned variance, is left out. `label` is the class it draws, one of
-    `classes`, or `classes` itself for none of them; None for a network without classes. `truncated`
-    is True where the schedule goes past the largest sigma used here. A noise level outside
-    [sigma_floor, sigma_max] is a ValueError; `sigma_min`, where the measures start by default, is
-    higher. Batches are split into chunks of `batch` images, halved whenever the device runs out of
-    memory.
+    `source` is the argument by which `load_denoiser` finds the same weights; for the Hub it
+    includes the commit. `network(x, time, class_labels=..., return_dict=False)[0]` is its raw
+    output; if it has twice as many channels, the second half, a learned variance, is dropped.
+    `label` is the class it draws, one of `classes`, or `classes` itself for no class; None for a
+    network without classes. `truncated` is True if the schedule extends beyond the largest sigma
+    used here. A noise level outside [sigma_floor, sigma_max] raises ValueError; `sigma_min`, where
+    the measures start by default, is higher. Batches are split into chunks of `batch` images,
+    halved whenever the device runs out of memory.
     """
 
     def __init__(
@@ -88,10 +87,10 @@ class NetworkDenoiser(Denoiser):
             autoencoder.parameters if autoencoder else 0
         )
         self.to(device)
-        self._lock = threading.Lock()  # sessions share a model; a device serves them in turn
+        self._lock = threading.Lock()  # sessions share a model; the device serves one at a time
 
     def to(self, device: torch.device) -> Self:
-        """Move this denoiser itself to a device."""
+        """Move this denoiser to a device, in place."""
         self.network.to(device)
         if self.autoencoder:
             self.autoencoder.to(device)
@@ -99,7 +98,7 @@ class NetworkDenoiser(Denoiser):
         return self
 
     def __getstate__(self) -> dict[str, Any]:
-        """What is sent to another process."""
+        """Return the state that is sent to another process."""
         return {name: value for name, value in self.__dict__.items() if name != "_lock"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -114,8 +113,8 @@ class NetworkDenoiser(Denoiser):
         return self.autoencoder.picture_shape(self.shape) if self.autoencoder else self.shape
 
     def with_network(self, network: Any, device: torch.device) -> "NetworkDenoiser":
-        """The same denoiser around another state of its network, on another device; without its
-        autoencoder.
+        """Return the same denoiser with another state of its network, on another device, without
+        its autoencoder.
         """
         return NetworkDenoiser(
             network,
@@ -164,7 +163,9 @@ class NetworkDenoiser(Denoiser):
         return self.schedule.prediction.noise(y, self._output(y, sigma), expand(sigma, y))
 
     def timestep(self, sigma: float | Tensor) -> Tensor:
-        """The network timestep of sigma, float64, shape () or (B,); timesteps may be fractional."""
+        """Return the network timestep of sigma, float64, shape () or (B,); timesteps may be
+        fractional.
+        """
         levels = np.asarray(
             sigma.detach().cpu() if isinstance(sigma, Tensor) else sigma, dtype=np.float64
         )
@@ -181,8 +182,8 @@ class NetworkDenoiser(Denoiser):
         return torch.as_tensor(self.schedule.time(levels))
 
     def _output(self, y: Tensor, sigma: float | Tensor) -> Tensor:
-        """The network's raw output F, in its own precision (float32) whatever that of y, in chunks
-        that fit the device.
+        """Return the network's raw output F, in its own precision (float32) whatever that of y, in
+        chunks that fit the device.
         """
         precision = next(self.network.parameters()).dtype
         times = self.timestep(sigma).to(self.device, torch.float32).expand(len(y))
@@ -219,7 +220,9 @@ class NetworkDenoiser(Denoiser):
 
 @contextlib.contextmanager
 def full_float32() -> Iterator[None]:
-    """TF32 off on CUDA: finite differences need all the digits. What was set before is restored."""
+    """Switch TF32 off on CUDA, since finite differences need full precision; the previous setting
+    is restored.
+    """
     if not torch.cuda.is_available():
         yield
         return

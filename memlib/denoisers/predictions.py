@@ -1,4 +1,4 @@
-"""What a network is shown and what its raw output means, for every parametrisation in use.
+"""The input of a network and the meaning of its raw output, for every parametrisation in use.
 
 In noise-level coordinates y = x0 + sigma n. A network is shown x = c y + b and returns F; with
 alpha = 1 / sqrt(1 + sigma^2) and r = sqrt(sigma^2 + s^2), s the standard deviation of the data,
@@ -16,7 +16,8 @@ alpha = 1 / sqrt(1 + sigma^2) and r = sqrt(sigma^2 + s^2), s the standard deviat
 The first three are one variance-preserving state x_t = alpha y whatever the schedule. A flow's
 state is x_t = (1 - t) x0 + t n with sigma = t / (1 - t), and F is n - x0. Networks that return a
 score were trained on pictures between 0 and 1, which halves the noise: sigma / 2 there is sigma
-here. The noise is written out because (y - D) / sigma loses every digit in float32 at small sigma.
+here. The noise is written out because (y - D) / sigma loses all precision in float32 at small
+sigma.
 """
 
 from collections.abc import Callable
@@ -78,9 +79,9 @@ FLOW = Prediction(
 
 
 def edm(data: float, sign: float = 1.0) -> Prediction:
-    """The pre-conditioning of Karras et al.
+    """Return the preconditioning of Karras et al.
 
-    for data of standard deviation `data`; `sign` -1 where F was trained with the other sign.
+    for data of standard deviation `data`; `sign` is -1 if F was trained with the other sign.
     """
 
     def total(sigma: Level) -> Level:

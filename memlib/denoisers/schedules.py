@@ -1,15 +1,15 @@
-"""The noise levels a network was trained on, and what it calls them, read from a diffusers
-scheduler's config.
+"""The noise levels a network was trained on and the corresponding network timesteps, read from a
+diffusers scheduler's config.
 
 Most schedulers are ways to sample one and the same variance-preserving model: the timesteps 0, 1,
-2, ... stand for sigma_t = sqrt((1 - abar_t) / abar_t), and levels between them are met linearly in
-ln sigma. The others call sigma by a formula:
+2, ... stand for sigma_t = sqrt((1 - abar_t) / abar_t), and timesteps between them are linear in ln
+sigma. The others give the timestep of sigma by a formula:
 
     variance exploding (ScoreSdeVe, KarrasVe)  time = sigma / 2, noise of pictures between 0 and 1
     EDM                                        time = ln(sigma) / 4
     flow matching                              time = N sigma / (1 + sigma)
 
-What only concerns sampling (Karras spacing, clipping, thresholding, shifts) is not read.
+Settings that only concern sampling (Karras spacing, clipping, thresholding, shifts) are not read.
 """
 
 import math
@@ -52,7 +52,7 @@ PREDICTIONS = {
     "v_prediction": VELOCITY,
 }
 MOST_TIMESTEPS = 100_000
-POINTS = 1000  # of a schedule that is a formula, for looking at it
+POINTS = 1000  # points at which a schedule given by a formula is shown
 
 
 @dataclass(frozen=True)
@@ -69,8 +69,8 @@ class Schedule:
 
 
 def read_schedule(config: Mapping[str, Any]) -> Schedule:
-    """The schedule in a scheduler's config; ValueError, in a sentence, where there is none to
-    measure on.
+    """Return the schedule in a scheduler's config. Raises ValueError, with one sentence, for a
+    schedule that cannot be used.
     """
     kind = str(config.get("_class_name"))
     if kind in CONSISTENCY:
@@ -112,11 +112,11 @@ def read_schedule(config: Mapping[str, Any]) -> Schedule:
 
 
 class _Refusal(ValueError):
-    """A message that is a sentence already."""
+    """An error whose message is already a sentence."""
 
 
 def _class(kind: str) -> Any:
-    if kind == "KarrasVeScheduler":  # no longer exported
+    if kind == "KarrasVeScheduler":  # diffusers no longer exports it
         from diffusers.schedulers.deprecated.scheduling_karras_ve import KarrasVeScheduler
 
         return KarrasVeScheduler
@@ -130,7 +130,7 @@ def _preserving(scheduler: Any) -> Schedule:
         if named != "flow_prediction":
             raise _Refusal(
                 f"The scheduler mixes flow noise levels with the prediction type {named!r}; no "
-                "network is trained so."
+                "network is trained in this way."
             )
         return _flow(scheduler)
     if named not in PREDICTIONS:
@@ -179,7 +179,7 @@ def _flow(scheduler: Any) -> Schedule:
     config = scheduler.config
     if config.get("invert_sigmas"):
         raise _Refusal(
-            "The scheduler runs its time backwards (invert_sigmas), which is not supported."
+            "The scheduler's time runs backwards (invert_sigmas), which is not supported."
         )
     count = config.num_train_timesteps
     share = np.arange(1, count) / count  # of noise; a share of 1 is an infinite sigma

@@ -1,4 +1,5 @@
-"""Weights from safetensors into the network that a config describes, without trusting either.
+"""Loading weights from safetensors into the network that a config describes, without trusting
+either.
 
 A safetensors file is eight bytes of length, a JSON header and raw numbers, so its shapes can be
 checked before anything is allocated: the network is built once without memory (torch's meta
@@ -20,14 +21,14 @@ from safetensors.torch import load_file
 from memlib.sources import Source
 
 LONGEST_JSON = 8 * 2**20  # bytes of a config
-LONGEST_HEADER = 100 * 2**20  # bytes, as safetensors itself has it
-LARGEST_NUMBER = 65536  # in a network's config
+LONGEST_HEADER = 100 * 2**20  # bytes; the limit of safetensors itself
+LARGEST_NUMBER = 65536  # numbers in a network's config
 LONGEST_LIST = 64
 DEEPEST = 256  # layers of one kind
-MOST_TENSORS = 4096  # in the weights of one network; the largest of images have half as many
+MOST_TENSORS = 4096  # in one network; the largest image models have half as many
 MOST_PARAMETERS = 4 * 2**30
-SMALLEST_LAYER = 8  # tensors that a layer has at least: two norms and two convolutions
-LARGEST_SIDE = 1024  # of the images a network says it draws
+SMALLEST_LAYER = 8  # the fewest tensors of a layer: two norms and two convolutions
+LARGEST_SIDE = 1024  # pixels per side of the images a network draws
 ONE_FILE = "diffusion_pytorch_model.safetensors"
 BYTES = {
     "F64": 8,
@@ -46,11 +47,13 @@ OLD_NAMES = {
     "key": "to_k",
     "value": "to_v",
     "proj_attn": "to_out.0",
-}  # attention in checkpoints before diffusers 0.15
+}  # names of attention weights in checkpoints before diffusers 0.15
 
 
 def read_json(file: Path) -> dict[str, Any]:
-    """A JSON object from a file; ValueError where it is none, or too long to be a config."""
+    """Read a JSON object from a file. Raises ValueError if it is not one, or too long to be a
+    config.
+    """
     try:
         if file.stat().st_size > LONGEST_JSON:
             raise ValueError(f"{file.name} in {file.parent.name} is too long to be a config.")
@@ -63,8 +66,8 @@ def read_json(file: Path) -> dict[str, Any]:
 
 
 def weight_files(folder: Path, source: Source) -> list[Path]:
-    """The safetensors files of the network in `folder`: the whole, its shards, or the only one
-    there is. They are opened through `source`, the index too.
+    """List the safetensors files of the network in `folder`: the single file, its shards, or the
+    only one present. They and the index are opened through `source`.
     """
     index = folder / f"{ONE_FILE}.index.json"
     found = source.listed(folder, ".safetensors")
@@ -88,8 +91,8 @@ def weight_files(folder: Path, source: Source) -> list[Path]:
         return [source.file(found[0])]
     if found:
         raise ValueError(
-            f"{folder.name} holds {len(found)} weight files and none is called {ONE_FILE}; keep "
-            "the one that is meant."
+            f"{folder.name} contains {len(found)} weight files and none is called {ONE_FILE}; "
+            "keep only the right one."
         )
     pickles = any(
         next(folder.glob(f"*{suffix}"), None) for suffix in (".bin", ".ckpt", ".pt", ".pth", ".pkl")
@@ -103,8 +106,8 @@ def weight_files(folder: Path, source: Source) -> list[Path]:
 
 
 def read_header(file: Path) -> dict[str, tuple[int, ...]]:
-    """Names and shapes of the tensors in a safetensors file; ValueError where the header is not
-    what the file holds.
+    """Return names and shapes of the tensors in a safetensors file. Raises ValueError if the header
+    does not agree with the file.
     """
     try:
         size = file.stat().st_size
@@ -135,13 +138,13 @@ def read_header(file: Path) -> dict[str, tuple[int, ...]]:
     ) as error:
         reason = str(error) if type(error) is ValueError else "its header cannot be read"
         raise ValueError(
-            f"The weights in {file.name} are damaged or no safetensors: {reason}."
+            f"The weights in {file.name} are damaged or not safetensors: {reason}."
         ) from error
     return shapes
 
 
 def read_network(kind: str, config: Mapping[str, Any], files: list[Path], name: str) -> Any:
-    """The network `kind` of diffusers with the weights of `files`, in float32 on the CPU."""
+    """Load the network `kind` of diffusers with the weights of `files`, in float32 on the CPU."""
     _check_numbers(config, name)
     shapes = {
         _plain(tensor): shape for file in files for tensor, shape in read_header(file).items()
@@ -173,7 +176,7 @@ def read_network(kind: str, config: Mapping[str, Any], files: list[Path], name: 
         )
     except _Refusal:
         raise
-    except Exception as error:  # diffusers raises many kinds for a config it cannot build
+    except Exception as error:  # diffusers raises many kinds of errors for a config it cannot build
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ValueError(
             f"The weights in {name} cannot be loaded into the network its config describes: "
@@ -201,8 +204,8 @@ def _plain(tensor: str) -> str:
 def _check_counts(
     config: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]], name: str
 ) -> None:
-    """Refuse weights of absurd size, and a config of more layers than they can fill: to build a
-    network takes time even where it takes no memory.
+    """Refuse weights of absurd size, and a config with more layers than they can fill: building a
+    network takes time even if it takes no memory.
     """
     if len(shapes) > MOST_TENSORS:
         raise ValueError(f"The weights in {name} are {len(shapes):,} tensors, too many to open.")

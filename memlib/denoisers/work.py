@@ -1,5 +1,5 @@
-"""What a forward takes, found before it is run: shapes alone pass through the network, on torch's
-meta device, which computes nothing and holds nothing.
+"""The cost of a forward, estimated before it is run: only shapes pass through the network, on
+torch's meta device, which computes and stores nothing.
 """
 
 from collections.abc import Callable
@@ -11,12 +11,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
-MOST_OPERATIONS = 1e13  # of one forward: minutes on a CPU
+MOST_OPERATIONS = 1e13  # operations of one forward: minutes on a CPU
 LARGEST_TENSOR = 2**28  # numbers in one of its tensors: 1 GiB
 
 
 class _Largest(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Notes how many numbers the largest tensor holds."""
+    """Records the number of elements of the largest tensor."""
 
     numbers = 0
 
@@ -30,18 +30,19 @@ class _Largest(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 def check_work(name: str, *forwards: Callable[[], object]) -> None:
-    """Refuse forwards on the meta device that would take too long or too much memory for real.
+    """Refuse forwards, run on the meta device, that would take too long or too much memory on a
+    real one.
 
-    Raises ValueError where they take more than `MOST_OPERATIONS` floating-point operations in all,
-    where one of their tensors holds more than `LARGEST_TENSOR` numbers, and where they fail: what
-    cannot be estimated is not run.
+    Raises ValueError if they take more than `MOST_OPERATIONS` floating-point operations in all, if
+    one of their tensors has more than `LARGEST_TENSOR` numbers, and if they fail: what cannot be
+    estimated is not run.
     """
     counter, largest = FlopCounterMode(display=False), _Largest()  # type: ignore[no-untyped-call]
     try:
         with torch.device("meta"), torch.no_grad(), counter, largest:
             for forward in forwards:
                 forward()
-    except Exception as error:  # a network that cannot draw its own size raises many kinds
+    except Exception as error:  # a network that fails at its own size raises many kinds of errors
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ValueError(
             f"The network of {name} fails on an image of its own size: {first[:200]}"
@@ -54,7 +55,7 @@ def check_work(name: str, *forwards: Callable[[], object]) -> None:
         )
     if largest.numbers > LARGEST_TENSOR:
         raise ValueError(
-            f"One forward of the network of {name} holds {largest.numbers:,} numbers in one "
+            f"One forward of the network of {name} needs {largest.numbers:,} numbers in one "
             f"tensor, more than {LARGEST_TENSOR:,}; it is too large to be measured."
         )
 
@@ -73,7 +74,9 @@ def network_forward(network: Any, shape: tuple[int, ...], label: int | None) -> 
 def autoencoder_forward(
     network: Any, latent: tuple[int, ...], picture: tuple[int, ...]
 ) -> Callable[[], Any]:
-    """Return the way of one picture (C, H, W) to its latent (c, h, w) and back, the same way."""
+    """Return the encoding of one picture (C, H, W) to its latent (c, h, w) and back, in the same
+    way.
+    """
 
     def forward() -> object:
         another = _another(network)

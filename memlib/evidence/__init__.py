@@ -1,8 +1,8 @@
-"""Evidence: which training images come back, and which number says so.
+"""Evidence: which training images are reproduced, and which measure predicts it.
 
-Ground truth is reproduction: pictures drawn from the model are matched with the training images,
-and every match counts for the image it is a copy of. A measure is good evidence on this model as
-far as it ranks the images that come back above those that do not.
+The ground truth is reproduction: generated images are matched with the training images, and every
+copy counts for the image it copies. A measure is good on this model if it ranks the reproduced
+images above the others.
 """
 
 from memlib.evidence.base_rates import BaseRate, base_rate

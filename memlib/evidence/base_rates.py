@@ -1,4 +1,4 @@
-"""How many of the images that reach a threshold would reach it by chance."""
+"""The number of images that would reach a threshold by chance."""
 
 from dataclasses import dataclass
 
@@ -8,9 +8,9 @@ from scipy.stats import binomtest
 
 @dataclass(frozen=True)
 class BaseRate:
-    """What a threshold flags, and what it would flag if nothing were memorised.
+    """How many images a threshold flags, and how many it would flag if none were memorised.
 
-    `rate` is None without held-out images.
+    `rate` is None if there are no held-out images.
     """
 
     flagged: int
@@ -28,8 +28,8 @@ class BaseRate:
         said = f"{self.flagged:,} of {self.of:,} flagged"
         if self.rate is None:
             return (
-                f"{said}; how many of them by chance cannot be said: there are no held-out "
-                "images of the same kind with this number."
+                f"{said}; the number by chance is unknown, since no held-out images have this "
+                "measure."
             )
         return (
             f"{said}; at {self.rate:.1%} false positives {self.expected:,.0f} expected by chance "
@@ -39,8 +39,8 @@ class BaseRate:
 
 
 def base_rate(value: np.ndarray, threshold: float, kept_out: np.ndarray) -> BaseRate:
-    """Of the trained images with a value (bigger is more memorised), how many reach the threshold,
-    and at which rate held-out ones do.
+    """Count the trained images whose value (bigger is more memorised) reaches the threshold, and
+    estimate the rate at which held-out ones do.
     """
     known = ~np.isnan(value)
     trained, other = value[known & ~kept_out], value[known & kept_out]

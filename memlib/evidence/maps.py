@@ -1,9 +1,9 @@
-"""Maps over pixels: smoothing, and how well one finds the part of a drawing that its variants
+"""Maps over pixels: smoothing, and how well a map finds the part of a drawing that its variants
 share.
 
-Where several training images are one drawing with something changed, the true mask of partial
-memorisation is known: the pixels in which all variants agree. A map that finds memorised pixels
-ranks them above the others.
+If several training images are variants of one drawing, the true mask of partial memorisation is
+known: the pixels in which all variants agree. A map that finds memorised pixels ranks them above
+the others.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,15 +16,13 @@ from torch import Tensor
 
 from memlib.images import ImageSet
 
-VARIANTS = 4  # fewer say little about what all of them share
+VARIANTS = 4  # fewer variants say little about what they share
 WHITE = 0.99
-AGREE = (
-    0.05  # variants agree in a pixel where no channel differs by more, of the 2 from black to white
-)
+AGREE = 0.05  # variants agree in a pixel if no channel differs by more; black to white is 2
 
 
 def smooth(maps: np.ndarray, width: int) -> np.ndarray:
-    """Maps (..., H, W) averaged over width x width boxes, mirrored at the border, which keeps each
+    """Average maps (..., H, W) over width x width boxes, mirrored at the border, which keeps each
     map's sum.
     """
     return np.asarray(
@@ -33,13 +31,14 @@ def smooth(maps: np.ndarray, width: int) -> np.ndarray:
 
 
 def agreement(variants: Tensor) -> np.ndarray:
-    """True (H, W) where all variants (V, C, H, W) agree within AGREE in every channel."""
+    """Return a mask (H, W), True where all variants (V, C, H, W) agree within AGREE in every
+    channel.
+    """
     return (variants.amax(0) - variants.amin(0) <= AGREE).all(0).numpy()
 
 
 def baselines(image: Tensor, mean: Tensor) -> dict[str, np.ndarray]:
-    """Maps (H, W) that know nothing of any model, each signed so that what it takes for memorised
-    is high.
+    """Return maps (H, W) that use no model, each signed so that high means memorised.
 
     `flatness` is minus the local variance in 3x3 boxes, `typicality` minus the distance to the mean
     image (C, H, W).
@@ -56,8 +55,8 @@ def baselines(image: Tensor, mean: Tensor) -> dict[str, np.ndarray]:
 
 
 def pixel_auc(heat: np.ndarray, mask: np.ndarray, within: np.ndarray | None = None) -> float:
-    """Probability that a pixel inside the mask (H, W) is brighter than one outside, ties counting
-    half; NaN where the mask has one value.
+    """Return the probability that a pixel inside the mask (H, W) is brighter than one outside, ties
+    counting half; NaN if the mask has only one value.
 
     From the ranks r of the pixels (Mann & Whitney): (sum of r inside - n (n + 1) / 2) / (n m), for
     n pixels inside and m outside. `within` (H, W) leaves out the pixels where it is False.
@@ -72,8 +71,8 @@ def pixel_auc(heat: np.ndarray, mask: np.ndarray, within: np.ndarray | None = No
 
 
 def families(names: Sequence[object], least: int = 2) -> dict[str, list[int]]:
-    """Positions of the images of each family that has at least `least`, by the family's name; empty
-    names are none.
+    """Return the positions of the images of each family with at least `least` of them, by the
+    family's name; images with an empty name belong to no family.
     """
     found: dict[str, list[int]] = {}
     for index, name in enumerate(names):
@@ -85,13 +84,13 @@ def families(names: Sequence[object], least: int = 2) -> dict[str, list[int]]:
 def family_aucs(
     images: ImageSet, found: Mapping[str, Mapping[str, np.ndarray]], width: int = 3
 ) -> pd.DataFrame | None:
-    """Mean pixel AUC of each named set of maps {name: {image id: map}} and of the baselines,
-    against the families' masks.
+    """Return the mean pixel AUC of each named set of maps {name: {image id: map}} and of the
+    baselines, against the families' masks.
 
     Families come from the metadata column `family`, among the images that a `copies` column does
-    not say were never trained on; masks are made of all their members, scores of those that every
-    named set has a map of. A line a map: over the whole picture, and within the drawing (where some
-    variant is not white). None without families.
+    not say were never trained on; masks are made from all their members, AUCs from those of which
+    every named set has a map. One line per map: over the whole picture, and within the drawing
+    (where some variant is not white). None if there are no families.
     """
     trained = [str(copies) != "0" for copies in images.metadata.get("copies", [""] * len(images))]
     groups = families(
@@ -103,7 +102,7 @@ def family_aucs(
     )
     shared = set.intersection(
         *(set(maps) for maps in found.values())
-    )  # every line is about the same images
+    )  # so that every line uses the same images
     if not any(images.ids[place] in shared for places in groups.values() for place in places):
         return None
     mean = images.batch([index for index, seen in enumerate(trained) if seen][:1000]).mean(0)

@@ -1,4 +1,4 @@
-"""How well each measure ranks the images it should rank first, and how far measures agree."""
+"""How well each measure ranks the images it should rank first, and how well measures agree."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -34,8 +34,8 @@ COLUMNS = ["measure", "title", *SIZES, "AUC", "low", "high", *RATES, "forwards"]
 def measure_table(
     denoiser: Denoiser, images: ImageSet, results: Results
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Values and standard errors of every measure with its default parameters, (N, measures), NaN
-    where there is no result.
+    """Return values and standard errors of every measure with its default parameters, (N,
+    measures), NaN if there is no result.
     """
     values, errors = {}, {}
     for name, measure in MEASURES.items():
@@ -47,8 +47,8 @@ def measure_table(
 
 
 def _rows(denoiser: Denoiser, images: ImageSet, results: Results, name: str) -> Mapping[str, Row]:
-    """A measure's results by image id; the likelihood is also known from the growth of the same
-    path.
+    """Return a measure's results by image id; the likelihood also follows from the growth of the
+    same path.
     """
     measure = MEASURES[name]
     rows = results.rows(denoiser.digest, measure.run, measure.defaults(denoiser))
@@ -63,7 +63,7 @@ def _rows(denoiser: Denoiser, images: ImageSet, results: Results, name: str) -> 
 
 
 def _column(images: ImageSet, rows: Mapping[str, Row], column: str) -> np.ndarray:
-    """One number of each image, NaN where it is not known."""
+    """Return one number of each image, (N,), NaN if unknown."""
     if not rows:
         return np.full(len(images), np.nan)
     return np.array(
@@ -73,23 +73,24 @@ def _column(images: ImageSet, rows: Mapping[str, Row], column: str) -> np.ndarra
 
 
 def signed(values: pd.DataFrame) -> pd.DataFrame:
-    """The values times their measures' directions: bigger is more memorised."""
+    """Multiply values by the directions of their measures, so that bigger is more memorised."""
     return values.mul([float(MEASURES[str(name)].direction) for name in values])
 
 
 def ranks(values: pd.DataFrame) -> pd.DataFrame:
-    """1 for the most memorised of the measured images; equal values share the better rank."""
+    """Return ranks: 1 for the most memorised of the measured images; equal values share the better
+    rank.
+    """
     return signed(values).rank(ascending=False, method="min")
 
 
 def comparisons(
     images: ImageSet, counts: np.ndarray, groups: Tensor | None = None
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Name pairs of masks (N,): which images a measure should rank above which others.
+    """Return named pairs of masks (N,): the images a measure should rank above the others.
 
-    An image that did not come back itself, but of whose near-duplicate group another did, is on
-    neither side of the first pair. `groups` are `duplicates(images)`. Pairs with an empty side are
-    left out.
+    An image that was not reproduced but has a near-duplicate that was is on neither side of the
+    first pair. `groups` are `duplicates(images)`. Pairs with an empty side are left out.
     """
     kept_out = images.held_out
     groups = duplicates(images) if groups is None else groups
@@ -109,14 +110,14 @@ def quality(
     below: np.ndarray,
     labels: np.ndarray | None = None,
 ) -> pd.DataFrame:
-    """Say how well each measure ranks images `above` over those `below`, best first.
+    """Compute how well each measure ranks images `above` over those `below`, best first.
 
     A line holds the AUC with its 95% interval, its difference from the first line's AUC with the
     paired interval, whether it may be the best of all (`possible_best`), the TPR at 1% FPR with its
-    interval (NaN where there are too few images), how many images and clusters are on both sides,
-    and network forwards. Intervals count clusters: `labels` (N,) are `clusters(images, groups)`, or
-    every image is one. Only images with a value count; measures without one on either side are left
-    out.
+    interval (NaN where there are too few images), the numbers of images and clusters on both sides,
+    and network forwards. Intervals count clusters: `labels` (N,) are `clusters(images, groups)`;
+    without them every image is its own cluster. Only images with a value count; measures without
+    values on a side are left out.
     """
     labels = np.arange(len(values)) if labels is None else labels
     areas: dict[str, Area] = {}
@@ -152,16 +153,16 @@ def quality(
 
 
 def rank_agreement(values: pd.DataFrame) -> pd.DataFrame:
-    """Spearman's rank correlation of every two measures, in their directions, over the images both
-    have.
+    """Return Spearman's rank correlation of every pair of measures, in their directions, over the
+    images that have both.
     """
     known = values.loc[:, values.nunique() > 1].dropna(how="all")
     return signed(known).corr(method="spearman")
 
 
 def disagreement(values: pd.DataFrame, one: str, other: str) -> pd.Series:
-    """How much higher `one` ranks each image than `other` does, as a share of the images both have,
-    -1 to 1, by position.
+    """Return how much higher `one` ranks each image than `other` does, as a share of the images
+    that have both, -1 to 1, by position.
     """
     both = signed(values[[one, other]]).dropna()
     order = both.apply(rankdata)
@@ -175,11 +176,11 @@ def ladder(
     named: Mapping[str, Sequence[float] | np.ndarray],
     groups: Tensor | None = None,
 ) -> pd.DataFrame:
-    """Make a line for each group and number of copies: images, how many came back, copies drawn of
-    them, AUC against held-out images.
+    """Make a line for each group and number of copies: images, how many were reproduced, copies
+    drawn of them, AUC against held-out images.
 
-    Images are counted by near-duplicate group: `groups` are `duplicates(images)`. `named` {name:
-    values, bigger is more memorised}; the AUC comes with its 95% interval over clusters.
+    Images are counted by near-duplicate group: `groups` are `duplicates(images)`. `named` is {name:
+    values}, bigger is more memorised; the AUC has its 95% interval over clusters.
     """
     groups = duplicates(images) if groups is None else groups
     kept_out, kinds, labels = images.held_out, rungs(images), clusters(images, groups)
@@ -199,8 +200,8 @@ def ladder(
 
 
 def auc_text(values: np.ndarray, above: np.ndarray, below: np.ndarray, labels: np.ndarray) -> str:
-    """Write the AUC of the images `above` over those `below` with its interval; "" where a side has
-    no value or both share an image.
+    """Write the AUC of the images `above` over those `below` with its interval; "" if a side has no
+    value or both share an image.
     """
     sides = [side & ~np.isnan(values) for side in (above, below)]
     if (above & below).any() or not all(side.any() for side in sides):
@@ -215,7 +216,9 @@ def _by_copies(kind: str) -> tuple[str, int]:
 
 
 def rungs(images: ImageSet) -> np.ndarray:
-    """Group and number of copies of each image, as "copied x32", as far as the metadata says."""
+    """Return group and number of copies of each image, such as "copied x32", as far as the metadata
+    has them.
+    """
     groups = images.metadata.get("group", ["all"] * len(images))
     copies = images.metadata.get("copies", [""] * len(images))
     return np.array(

@@ -1,4 +1,4 @@
-"""Ground truth: which training images come back in pictures drawn from the model, and how often."""
+"""The ground truth: which training images are reproduced in generated images, and how often."""
 
 import numpy as np
 import pandas as pd
@@ -14,17 +14,20 @@ from memlib.neighbours import duplicates, match_ratio, nearest
 
 
 def held_out(images: ImageSet) -> np.ndarray:
-    """True (N,) for images of the group called held-out: they were not trained on."""
+    """Return a mask (N,), True for images of the group called held-out, which were not
+    trained on.
+    """
     return images.held_out
 
 
 def match_samples(
     samples: ImageSet, images: ImageSet, groups: Tensor | None = None
 ) -> pd.DataFrame:
-    """Each generated picture's nearest training image, and its nearest in another near-duplicate
+    """Find each generated image's nearest training image, and the nearest in another near-duplicate
     group: distances and their ratio.
 
-    The part of `extraction.match` that the ground truth needs; `groups` are `duplicates(images)`.
+    This is the part of `extraction.match` that the ground truth needs; `groups` are
+    `duplicates(images)`.
     """
     training = training_set(images, duplicates(images) if groups is None else groups)
     if len(torch.unique(training.groups[training.members])) < 2:
@@ -46,8 +49,8 @@ def match_samples(
 def copied(
     matches: pd.DataFrame, criterion: str = "ratio", threshold: float | None = None
 ) -> np.ndarray:
-    """The place of the image each generated picture is a copy of, -1 where it is none; by a column
-    that is one of `CRITERIA`.
+    """Return the place of the image that each generated image copies, -1 if it is not a copy; by a
+    column that is one of `CRITERIA`.
     """
     if criterion not in CRITERIA or criterion not in matches:
         raise ValueError(
@@ -64,7 +67,7 @@ def copied(
 def reproductions(
     matches: pd.DataFrame, images: int, criterion: str = "ratio", threshold: float | None = None
 ) -> np.ndarray:
-    """How many of the generated pictures are copies of each image, (images,)."""
+    """Count how many of the generated images are copies of each image, (images,)."""
     found = copied(matches, criterion, threshold)
     return np.bincount(found[found >= 0], minlength=images)
 
@@ -75,8 +78,8 @@ def reproduced(
     criterion: str = "ratio",
     threshold: float | None = None,
 ) -> pd.DataFrame:
-    """A line for each image that came back, the most often first: name, id, group if known, times,
-    distance of its closest copy.
+    """Return a line for each reproduced image, the most often first: name, id, group if known,
+    times, distance of its closest copy.
     """
     found = copied(matches, criterion, threshold)
     times, closest = (
@@ -93,10 +96,11 @@ def reproduced(
 
 
 def clusters(images: ImageSet, groups: Tensor) -> np.ndarray:
-    """Label what counts as one observation, (N,): near-duplicates and variants of one drawing.
+    """Label the images that count as one observation, (N,): near-duplicates and variants of one
+    drawing.
 
     `groups` are `duplicates(images)`; variants have an equal `family` in the metadata. Images are
-    in one cluster where a chain of either leads from one to the other.
+    in one cluster if a chain of either joins them.
     """
     _, near = np.unique(groups.numpy(), return_inverse=True)
     families = images.metadata.get("family", [""] * len(images))
@@ -115,7 +119,8 @@ def different(groups: Tensor | np.ndarray, chosen: np.ndarray) -> int:
 
 
 def at_most(samples: int, hits: int = 0, confidence: float = 0.95) -> float:
-    """Give the largest share of copies among all the model draws that `hits` of `samples` allow.
+    """Return an upper bound on the share of copies among all images the model draws, given `hits`
+    of `samples`.
 
     One-sided (Clopper-Pearson): every "at most" of pages, tables and sentences is this bound with
     95% confidence. Brackets hold two-sided intervals.

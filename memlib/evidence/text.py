@@ -1,4 +1,4 @@
-"""What was found, in sentences and in tables of text."""
+"""Results in sentences and in tables of text."""
 
 from collections.abc import Hashable, Mapping
 
@@ -16,7 +16,9 @@ def interval(value: float, low: float, high: float) -> str:
 
 
 def short(value: float) -> str:
-    """Write three digits after the point without the 0 before it, four where three would say 1."""
+    """Write three digits after the point without the 0 before it, four if three would round
+    to 1.
+    """
     if abs(value) < 0.0005:
         return "0"
     if abs(value) >= 0.99995:
@@ -39,26 +41,26 @@ def statement(
     threshold: float,
     groups: Tensor | np.ndarray | None = None,
 ) -> str:
-    """Say what came back in one sentence; with near-duplicate `groups` (N,) images of one group
-    count once.
+    """Write in one sentence what was reproduced; with near-duplicate `groups` (N,) images of one
+    group count once.
     """
     total = int(counts.sum())
     rule = f"{criterion} below {threshold:.3g}"
     if not total:
         return (
-            f"0 of {samples:,} pictures drawn are copies by {rule}: at most "
+            f"0 of {samples:,} generated images are copies by {rule}: at most "
             f"{at_most(samples):.2%} of what the model draws, with 95% confidence."
         )
     groups = np.arange(len(counts)) if groups is None else groups
     return (
-        f"{total:,} of {samples:,} pictures drawn are copies by {rule} (at most "
-        f"{at_most(samples, total):.1%} of what the model draws, with 95% confidence), "
-        f"of {different(groups, counts > 0):,} different images."
+        f"{total:,} of {samples:,} generated images are copies by {rule} (at most "
+        f"{at_most(samples, total):.1%} of what the model draws, with 95% confidence), of "
+        f"{different(groups, counts > 0):,} different images."
     )
 
 
 def best_of(table: pd.DataFrame) -> str:
-    """Say what the first line of `quality` is worth: which measures the best may be."""
+    """Write which measures may be the best, given the first line of `quality`."""
     many = len(table)
     possible = table[table["may be best"]]
     said = f"{table['title'].iloc[0]} has the highest AUC of {many:,} measures on these images"
@@ -68,13 +70,16 @@ def best_of(table: pd.DataFrame) -> str:
         return f"{said}, and with 95% confidence no other is better."
     last = possible.iloc[-1]
     return (
-        f"{said}, partly by luck: with 95% confidence the best measure is one of "
-        f"{len(possible):,}, the last of them {last['title']} with an AUC of {short(last['AUC'])}."
+        f"{said}, which may be luck: with 95% confidence the best measure is one of "
+        f"{len(possible):,}, the last of them {last['title']} with an AUC of "
+        f"{short(last['AUC'])}."
     )
 
 
 def table_line(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
-    """Write the heads and cells of a table of this package, values and intervals in one cell."""
+    """Return the headings and cells of a table of this package, with values and intervals in one
+    cell.
+    """
     if "AUC" not in table:
         return list(map(str, table)), [[str(cell) for cell in line] for line in table.to_numpy()]
     heads = [
@@ -104,6 +109,6 @@ def table_line(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
 
 
 def rate_text(line: Mapping[Hashable, float]) -> str:
-    """Write the true positive rate of a line of `quality`, or why it is not given."""
+    """Write the true positive rate of a line of `quality`, or why it is missing."""
     rate, low, high = (line[name] for name in ("TPR at 1% FPR", "TPR low", "TPR high"))
     return f"under {FEWEST} others" if np.isnan(rate) else interval(rate, low, high)

@@ -1,4 +1,4 @@
-"""The attack: sampling led towards clusters of the model's own images."""
+"""The attack: sampling guided towards clusters of the model's own images."""
 
 from dataclasses import dataclass
 
@@ -14,8 +14,8 @@ from memlib.seeds import generator
 
 @dataclass(frozen=True)
 class Extraction:
-    """n images (n, C, H, W), the cluster each was led to (n,), and the cost of one image in network
-    forwards.
+    """n images (n, C, H, W), the cluster towards which each was guided (n,), and the cost of one
+    image in network forwards.
     """
 
     images: Tensor
@@ -24,8 +24,8 @@ class Extraction:
 
 
 def draw_clusters(count: int, n: int, seed: int = 0, first: int = 0) -> Tensor:
-    """The cluster of images first to first + n - 1, uniform over `count`; image i's depends on
-    (seed, i) alone.
+    """Draw the clusters of images first to first + n - 1, uniform over `count`; that of image i
+    depends only on (seed, i).
     """
     return torch.tensor(
         [
@@ -46,12 +46,13 @@ def extract(
     first: int = 0,
     callback: Progress | None = None,
 ) -> Extraction:
-    """Draw n images led towards clusters of the surrogate, drawn uniformly: DDIM with the score
+    """Draw n images guided towards clusters of the surrogate, which are chosen uniformly: DDIM with
+    the score
 
         s(y, sigma) + strength * grad log p(c | y, sigma),
 
     which is eps - sigma * strength * grad log p(c | y) (SIDE, Algorithm 1; Dhariwal & Nichol 2021).
-    Strength 0 is `sample`, to the bit. Images are numbered from `first` on, as in `sample`.
+    Strength 0 equals `sample` bit for bit. Images are numbered from `first`, as in `sample`.
     `callback(done, total)` counts steps.
     """
     if strength < 0:
@@ -59,7 +60,7 @@ def extract(
     clusters = draw_clusters(len(surrogate), n, seed, first)
     everyone = torch.cat(
         [torch.zeros(first, dtype=torch.long), clusters]
-    )  # guidance is asked by number
+    )  # the guidance is called with image numbers
     guidance = surrogate.guidance(everyone, strength) if strength else None
     images = sample(
         denoiser, n, steps=steps, seed=seed, first=first, guidance=guidance, callback=callback

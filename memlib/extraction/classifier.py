@@ -1,4 +1,4 @@
-"""A residual classifier that knows the noise level of what it sees: p(c | y, sigma).
+"""A residual classifier conditioned on the noise level: p(c | y, sigma).
 
 Blocks are those of ResNet with the paper's time module after the first norm (SIDE, Fig. 9): the
 level's embedding goes through group norm, SiLU and a linear layer to a scale and a shift of the
@@ -16,7 +16,7 @@ EMBEDDING = 64
 
 
 class TimeModule(nn.Module):
-    """Scale and shift of (B, C, H, W) features by a level's embedding (B, E)."""
+    """Scales and shifts features (B, C, H, W) by a level's embedding (B, E)."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -57,9 +57,9 @@ class Block(nn.Module):
 class TimeResNet(nn.Module):
     """Logits (B, classes) of y (B, C, H, W) at noise level sigma, a float or (B,).
 
-    `blocks` is the number of blocks a stage and `width` the channels of the first stage, doubled
-    with every stage, whose first block halves the picture. `knows_level=False` makes the usual
-    classifier, which sees every input as if it were clean.
+    `blocks` is the number of blocks per stage and `width` the channels of the first stage, doubled
+    with every stage, whose first block halves the resolution. `knows_level=False` makes the usual
+    classifier, which treats every input as clean.
     """
 
     LAYOUTS: ClassVar[dict[str, tuple[tuple[int, ...], int]]] = {
@@ -112,8 +112,8 @@ class TimeResNet(nn.Module):
 
     @staticmethod
     def _embed(level: Tensor) -> Tensor:
-        """Sines and cosines of ln sigma, slow enough to order the whole range, fast enough to tell
-        neighbouring levels apart.
+        """Return sines and cosines of ln sigma, slow enough to order the whole range, fast enough
+        to distinguish neighbouring levels.
         """
         frequency = torch.logspace(
             math.log10(0.3), math.log10(8), EMBEDDING // 2, dtype=level.dtype, device=level.device

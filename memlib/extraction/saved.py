@@ -1,4 +1,4 @@
-"""Surrogates on disk: what is said of one is checked before anything is made of it."""
+"""Surrogates on disk: the description of one is checked before it is used."""
 
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from memlib.extraction.surrogate import Clusters, Surrogate, digest_of
 from memlib.quoting import first_line
 from memlib.sources import Roots, Source
 
-LARGEST = 2**31  # number that can be meant
+LARGEST = 2**31  # largest number that is accepted
 UNREADABLE = (
     OSError,
     ValueError,
@@ -27,7 +27,7 @@ UNREADABLE = (
 
 
 def check_details(details: dict[str, Any]) -> None:
-    """Refuse what is said of a surrogate where it is not what `Surrogate.details` says.
+    """Check that a description has the form of `Surrogate.details`.
 
     Raises ValueError, KeyError or TypeError.
     """
@@ -51,11 +51,11 @@ def check_details(details: dict[str, Any]) -> None:
         or max(kept) >= len(details["cohesion"])
         or max(details["labels"], default=0) >= len(kept)
     ):
-        raise ValueError("what it says of the surrogate is damaged")
+        raise ValueError("the description of the surrogate is damaged")
 
 
 def load_surrogate(folder: Path, denoiser: Denoiser, *, roots: Roots = None) -> Surrogate:
-    """A surrogate that was saved; ValueError where it is damaged or does not fit the denoiser."""
+    """Load a saved surrogate. Raises ValueError if it is damaged or does not fit the denoiser."""
     try:
         source = Source(folder, roots)
         details = read_json(source.file(folder / "surrogate.json"))

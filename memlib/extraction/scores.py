@@ -1,4 +1,4 @@
-"""How many images an attack pulled out: AMS and UMS, with intervals."""
+"""How many training images an attack extracted: AMS and UMS, with intervals."""
 
 import math
 from collections.abc import Iterable
@@ -14,12 +14,12 @@ Interval = tuple[float, float]
 
 @dataclass(frozen=True)
 class ExtractionScores:
-    """Shares of n generations, with 95% intervals: Wilson's for `ams`, a bootstrap for the other
-    two.
+    """Shares of n generated images, with 95% intervals: Wilson's for `ams`, a bootstrap for the
+    other two.
 
-    `ams` counts generations whose best match lies in the band. `ums` counts the distinct training
-    images that any generation matches within the band, its best match or not, so it can exceed
-    `ams`; `best` counts those that are a best match.
+    `ams` counts generated images whose best match lies in the band. `ums` counts the distinct
+    training images matched in the band, by any match, so it can exceed `ams`; `best` counts those
+    that are a best match.
     """
 
     n: int
@@ -39,18 +39,18 @@ def extraction_scores(
     seed: int = 0,
     draws: int = 500,
 ) -> ExtractionScores:
-    """Count AMS and UMS of generations against training images, by SIDE's formulas (arXiv
+    """Compute AMS and UMS of generated images against training images, by SIDE's formulas (arXiv
     2410.02467), for the band [low, high).
 
         AMS = (1/n) sum_x 1[low <= max_j gamma(x, x_j) < high]
         UMS = (1/n) |union_x {j : low <= gamma(x, x_j) < high}|
 
-    `similarity` is gamma, (n, N), or its blocks of rows one after the other; pass a distance
-    negated. Bands are disjoint: a near copy is not in the low band. high = inf makes the cumulative
-    version. Both depend on n; compare them at equal n only.
+    `similarity` is gamma, (n, N), or its blocks of rows in order; pass the negative of a distance.
+    Bands are disjoint: a near copy is not in the low band. high = inf gives the cumulative version.
+    Both depend on n; compare them at equal n only.
     """
     if not low < high:
-        raise ValueError(f"The band must rise, not go from {low:g} to {high:g}.")
+        raise ValueError(f"The band must have ascending ends, not {low:g} and {high:g}.")
     n = 0
     in_band, matched, best = [], [], []
     for block in [similarity] if isinstance(similarity, Tensor) else similarity:
@@ -62,7 +62,7 @@ def extraction_scores(
         best.append(torch.stack([torch.nonzero(hit)[:, 0] + n, place[hit]]))
         n += len(block)
     if not n:
-        raise ValueError("There is no generation to score.")
+        raise ValueError("There are no generated images to score.")
     count = int(torch.cat(in_band).sum())
     ums, ums_interval = _unique(torch.cat(matched, 1), n, seed, draws)
     unique, unique_interval = _unique(torch.cat(best, 1), n, seed, draws)
@@ -72,19 +72,20 @@ def extraction_scores(
 
 
 def wilson(count: int, n: int) -> Interval:
-    """Give Wilson's 95% interval of a share."""
+    """Return Wilson's 95% interval of a share."""
     found = binomtest(count, n).proportion_ci(method="wilson")
     return float(found.low), float(found.high)
 
 
 def _unique(pairs: Tensor, n: int, seed: int, draws: int) -> tuple[float, Interval]:
-    """Distinct columns among (row, column) pairs over n, and its bootstrap interval.
+    """Return the number of distinct columns among (row, column) pairs over n, and its bootstrap
+    interval.
 
-    Drawing generations again cannot find an image that was not found, so its spread is too small.
-    Drawn instead is from an estimate of how often each image comes, found or not (Chao et al. 2015,
-    as in iNEXT): with f1, f2 images found once, twice, about f1^2 / 2 f2 are unseen, and the chance
-    mass of all images is given to them and to the found ones by the sample's estimated coverage.
-    The spread is laid around the estimate.
+    Resampling the generated images cannot find an image that was not found, so its spread is too
+    small. Instead, samples are drawn from an estimate of how often each image occurs, found or not
+    (Chao et al. 2015, as in iNEXT): with f1, f2 images found once, twice, about f1^2 / 2 f2 are
+    unseen, and the probability is divided between them and the found ones by the estimated coverage
+    of the sample. The spread is centred on the estimate.
     """
     times = np.unique(pairs[1].numpy(), return_counts=True)[1]
     estimate = len(times) / n
@@ -115,8 +116,8 @@ def _unique(pairs: Tensor, n: int, seed: int, draws: int) -> tuple[float, Interv
 
 
 def unique_curve(found: Tensor) -> Tensor:
-    """Count distinct training images among the first 1, 2, ..., n generations; `found` (n,) is the
-    image each copies, -1 for none.
+    """Count distinct training images among the first 1, 2, ..., n generated images; `found` (n,) is
+    the image each copies, -1 for none.
     """
     values, first = np.unique(found.numpy(), return_index=True)
     new = torch.zeros(len(found), dtype=torch.long)

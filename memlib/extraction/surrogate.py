@@ -1,10 +1,10 @@
-"""The surrogate condition of SIDE: clusters of the model's own images, and a classifier that finds
-them under noise.
+"""The surrogate condition of SIDE: clusters of model samples, and a classifier that recognises them
+under noise.
 
-Chen et al., arXiv 2410.02467: describe images drawn from the model, cluster them, keep the tight
-clusters, and train a classifier p(c | y, sigma) of the noised images. Its gradient then leads
-sampling towards one cluster, as if the model had been trained with labels. Nothing here sees a
-training image of the model.
+Chen et al., arXiv 2410.02467: compute features of images drawn from the model, cluster them, keep
+the tight clusters, and train a classifier p(c | y, sigma) on the noised images. Its gradient then
+guides sampling towards one cluster, as if the model had been trained with labels. No training image
+of the model is used.
 """
 
 import hashlib
@@ -33,12 +33,22 @@ KINDS = {
     "(the paper's attack).",
     "distilled": "The early version: the soft labels of a classifier of clean images, distilled "
     "into one that was trained under noise.",
-    "time-independent": "A baseline: guidance by a classifier of clean images, which does not "
-    "know of noise.",
-    "permuted": "A control: the same classifier trained on shuffled labels. What it finds, "
-    "guidance alone finds.",
+    "time-independent": "A baseline: guidance by a classifier trained on clean images only.",
+    "permuted": "A control: the same classifier trained on shuffled labels. It shows what "
+    "guidance finds without information on clusters.",
 }
-LEVELS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0)  # where accuracy is reported
+LEVELS = (
+    0.1,
+    0.2,
+    0.5,
+    1.0,
+    2.0,
+    5.0,
+    10.0,
+    20.0,
+    50.0,
+    100.0,
+)  # noise levels at which accuracy is reported
 
 
 @dataclass(frozen=True)
@@ -46,9 +56,9 @@ class Clusters:
     """K-means of N described images: which clusters are tight enough, and each image's nearest
     tight cluster.
 
-    `cohesion` (K,) is the mean cosine of a cluster's members to its centroid, `sizes` (K,) how many
-    they are, `kept` (K',) the clusters at or above the threshold, `labels` (N,) each image's
-    nearest kept cluster, 0 to K' - 1.
+    `cohesion` (K,) is the mean cosine of a cluster's members to its centroid, `sizes` (K,) their
+    number, `kept` (K',) the clusters at or above the threshold, `labels` (N,) each image's nearest
+    kept cluster, 0 to K' - 1.
     """
 
     cohesion: Tensor
@@ -59,12 +69,12 @@ class Clusters:
 
 @dataclass(frozen=True)
 class Surrogate:
-    """A classifier of clusters with how it came to be; `guidance` is what sampling needs of it.
+    """A classifier of clusters with its history; `guidance` is what sampling uses.
 
-    `accuracy` maps a noise level to the share of held-out generated images whose cluster is found,
-    `chance` is the share of the largest cluster. `evaluations` counts everything spent on it beyond
-    drawing the images, in network forwards of one image; `step_cost` is one guidance step's,
-    likewise (arithmetic operations over those of the network).
+    `accuracy` maps a noise level to the share of left-out generated images whose cluster is
+    recognised, `chance` is the share of the largest cluster. `evaluations` is its whole cost beyond
+    drawing the images, in network forwards of one image; `step_cost` is that of one guidance step
+    (arithmetic operations relative to the network's).
     """
 
     classifier: TimeResNet
@@ -81,7 +91,7 @@ class Surrogate:
         return len(self.clusters.kept)
 
     def details(self) -> dict[str, Any]:
-        """All there is to say of it besides its weights, as JSON."""
+        """Everything about it except its weights, as JSON values."""
         return {
             "kind": self.kind,
             "digest": self.digest,
@@ -97,8 +107,8 @@ class Surrogate:
         }
 
     def save(self, folder: Path, half: bool = False) -> None:
-        """Write it to a folder, its weights rounded to half precision where asked: that is another
-        surrogate, with a digest of its own.
+        """Write it to a folder, with weights rounded to half precision if asked: that is another
+        surrogate, with its own digest.
         """
         folder.mkdir(parents=True, exist_ok=True)
         weights = {
@@ -115,7 +125,7 @@ class Surrogate:
     def guidance(
         self, clusters: Tensor, strength: float
     ) -> Callable[[Tensor, float, Tensor], Tensor]:
-        """strength * grad log p(c | y, sigma) for `memlib.sample`, image i being led to
+        """Return strength * grad log p(c | y, sigma) for `memlib.sample`; image i is guided towards
         clusters[i].
         """
 
@@ -138,16 +148,16 @@ class Surrogate:
 
 
 def cluster(features: Tensor, clusters: int, cohesion: float, seed: int = 0) -> Clusters:
-    """K-means of features (N, F), clusters below the cohesion threshold dropped and their images
-    given to the others.
+    """Cluster features (N, F) by k-means, drop clusters below the cohesion threshold and assign
+    their images to the others.
 
-    Clusters of one image are dropped as well: their cohesion is 1 whatever the image. Raises
-    ValueError where fewer than two remain.
+    Clusters of one image are dropped as well: their cohesion is always 1. Raises ValueError if
+    fewer than two remain.
     """
     if not 2 <= clusters <= len(features):
         most = len(features)
         raise ValueError(f"There must be 2 to {most} clusters, as many as images, not {clusters}.")
-    from sklearn.cluster import KMeans  # takes seconds: only where it is needed
+    from sklearn.cluster import KMeans  # takes seconds, so only when needed
 
     found = KMeans(clusters, n_init=4, algorithm="elkan", random_state=seed).fit(features.numpy())
     centroids, labels = (
@@ -183,20 +193,20 @@ def fit_surrogate(
 ) -> Surrogate:
     """Fit a surrogate to images (N, C, H, W) drawn from the model itself.
 
-    The images are described by `features` (see `describer`), clustered by k-means into `clusters`,
-    those with a mean cosine to their centroid of at least `cohesion` are kept, and every image is
-    given to the nearest of them. Then
+    The `features` of the images (see `describer`) are clustered by k-means into `clusters`; those
+    with a mean cosine to their centroid of at least `cohesion` are kept, and every image is
+    assigned to the nearest of them. Then
 
         min E_{sigma, n} CE(p(. | x + sigma n, sigma), c),  ln sigma uniform over its range,
 
-    by AdamW with warm-up and a cosine to zero, 64 images an update. `kind` names what is trained,
-    one of KINDS; "distilled" takes KL(teacher || p) to a classifier of the clean images instead.
-    `layout` is "narrow" or the paper's "resnet34". Every tenth image is left out of training and
-    tells the accuracy at each noise level.
+    by AdamW with warm-up and a cosine to zero, 64 images an update. `kind` is one of KINDS;
+    "distilled" minimises KL(teacher || p) to a classifier of the clean images instead. `layout` is
+    "narrow" or the paper's "resnet34". Every tenth image is left out of training; accuracy at each
+    noise level is measured on these.
 
-    With a `folder` training is saved there every 100 updates and when it is interrupted, and goes
-    on from there: the same result as without a break. `callback(done, total)` counts updates.
-    Raises ValueError for settings that cannot be used.
+    With a `folder` training is saved there every 100 updates and when it is interrupted, and
+    resumed from there, with the same result as without a break. `callback(done, total)` counts
+    updates. Raises ValueError for settings that cannot be used.
     """
     if kind not in KINDS:
         raise ValueError(f"The surrogate is one of {', '.join(KINDS)}, not {kind!r}.")
@@ -266,7 +276,7 @@ def fit_surrogate(
 def _accuracy(
     denoiser: Denoiser, classifier: TimeResNet, images: Tensor, labels: Tensor, seed: int
 ) -> dict[float, float]:
-    """Share of images whose cluster is found, by noise level."""
+    """Return the share of images whose cluster is recognised, by noise level."""
     if not len(images):
         return {}
     noise = torch.randn(images.shape, generator=generator(seed, 0, 3)).to(images.device)
@@ -282,7 +292,7 @@ def _accuracy(
 
 
 def _operations(work: Callable[[], object]) -> float:
-    """Floating-point operations of some work, at least 1 so that ratios exist."""
+    """Count the floating-point operations of `work`, at least 1 so that ratios exist."""
     with FlopCounterMode(display=False) as counter:
         work()
     return max(1.0, float(counter.get_total_flops()))

@@ -1,5 +1,5 @@
-"""Training a surrogate's classifier: every update depends on its number alone, so that it can be
-stopped and resumed.
+"""Training a surrogate's classifier: every update depends only on its number, so that training can
+be stopped and resumed.
 """
 
 import hashlib
@@ -95,7 +95,7 @@ class Training:
                 if file and done % SAVE_EVERY == 0:
                     self._save(file, done, network, optimiser)
                 progress(done)
-        except BaseException:  # a stop on a page is no Exception
+        except BaseException:  # a stop on a page is not an Exception
             if file and done > first:
                 self._save(file, done, network, optimiser)
             raise
@@ -140,7 +140,9 @@ class Training:
         partial.replace(file)
 
     def _load(self, file: Path, network: TimeResNet, optimiser: torch.optim.Optimizer) -> int:
-        """The update a saved training had reached; one of other images or settings is not used."""
+        """Return the update that a saved training had reached; a training of other images or
+        settings is not used.
+        """
         try:
             with safe_open(file, "pt") as state:
                 if (state.metadata() or {}).get("key") != self.key:
@@ -162,5 +164,5 @@ class Training:
                 return int(state.metadata()["step"])
         except (SafetensorError, OSError, KeyError, RuntimeError) as error:
             raise ValueError(
-                f"The saved training in {file.name!r} is damaged; delete it to train anew."
+                f"The saved training in {file.name!r} is damaged; delete it to train again."
             ) from error

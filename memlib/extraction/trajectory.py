@@ -1,6 +1,4 @@
-"""The path of one sample, and which training image an ideal memoriser would make of it at every
-noise level.
-"""
+"""The path of one sample, and the posterior of an ideal memoriser at every noise level."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +12,7 @@ from memlib.extraction.surrogate import Surrogate
 from memlib.flow import sample
 from memlib.images import ImageSet
 
-COMMITTED = 0.9  # of the posterior weight, on one image, at every level from there on
+COMMITTED = 0.9  # share of the posterior weight on one image, from this level to the end
 TOP = 5
 
 
@@ -25,8 +23,8 @@ class Trajectory:
 
     `sigmas` (T,) falling; `noisy` and `denoised` (T, C, H, W); `index` and `weight` (T, 5), the
     training images with the largest weights; `candidates` (T,), exp of the entropy of the weights:
-    how many images are still in question; `commit`, the place of the level from which on one image
-    has 90% of the weight, None where that never comes. `image` is the sample.
+    how many images are still in question; `commit`, the index of the level from which one image has
+    90% of the weight to the end, None if there is no such level. `image` is the sample.
     """
 
     sigmas: Tensor
@@ -51,8 +49,8 @@ def posterior(
 
         softmax_i( ln n_i - |y - x_i|^2 / (2 sigma^2) ),
 
-    n_i the copies of image i in the training set. `encode` brings pictures to the space of the
-    states, where these are latents.
+    n_i the copies of image i in the training set. `encode` maps pictures to the space of the
+    states, if these are latents.
     """
     flat = y.double().flatten(1)
     logits = []
@@ -64,7 +62,7 @@ def posterior(
         block = (block if encode is None else encode(block).cpu()).double().flatten(1)
         logits.append(
             block @ flat.T - 0.5 * block.square().sum(1, keepdim=True)
-        )  # |y|^2 is alike for all images
+        )  # |y|^2 is the same for all images
     exponents = torch.cat(logits).T / sigma.double()[:, None] ** 2
     if copies is not None:
         exponents = exponents + copies.double().log()

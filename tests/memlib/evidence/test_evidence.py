@@ -213,7 +213,7 @@ def test_base_rates_are_said_in_words() -> None:
     assert (rate.rate, rate.expected) == (0.005, 250)
     alone = base_rate(value, 1.0, np.zeros(len(value), bool))
     assert alone.expected is None
-    assert "cannot be said" in str(alone)
+    assert "is unknown" in str(alone)
     assert base_rate(np.r_[value, np.nan], 1.0, np.r_[kept_out, False]).of == 50_000
 
 
