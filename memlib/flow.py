@@ -1,15 +1,15 @@
 """The probability-flow ODE, dy / d sigma = noise(y, sigma), up to the latent and down to an image.
 
-Between two noise levels of ratio r = sigma_{k+1} / sigma_k the ODE is solved exactly where the
-denoiser stays put: y' = r y + (1 - r) D, which is one step of DDIM. Following the line through the
-last two denoised images instead,
+Between two noise levels of ratio r = sigma_{k+1} / sigma_k the ODE is solved exactly if the
+denoiser is constant: y' = r y + (1 - r) D, which is one step of DDIM. Following the line through
+the last two denoised images instead,
 
     y' = r y + (1 - r) (D_k + (h_k / 2 h_{k-1}) (D_k - D_{k-1})), h_k = ln sigma_{k+1} - ln sigma_k,
 
 costs no further network forwards and is second order in h (the multistep solver of Lu et al. 2022,
 DPM-Solver++). Once the denoiser is known at the next level too, `corrected_step` takes the step
-again with the denoised image on a straight line between both, which mends the first step: it has
-only one image to go by (the corrector of Zhao et al. 2023, UniPC).
+again with the denoised image on a straight line between both, which corrects the first step, where
+only one denoised image is known (the corrector of Zhao et al. 2023, UniPC).
 """
 
 import math
@@ -32,9 +32,8 @@ def ladder(
 ) -> Tensor:
     """steps + 1 ascending noise levels, float64, over the denoiser's own range by default.
 
-    With stretch 1 they are evenly spaced in ln sigma. Otherwise ln sigma runs as
-    (stretch^u - 1) / (stretch - 1) over u in [0, 1]: the last steps are about `stretch` times the
-    first ones.
+    With stretch 1 they are evenly spaced in ln sigma. Otherwise ln sigma follows (stretch^u - 1) /
+    (stretch - 1) over u in [0, 1]: the last steps are about `stretch` times the first ones.
     """
     low = denoiser.sigma_min if sigma_min is None else float(sigma_min)
     high = denoiser.sigma_max if sigma_max is None else float(sigma_max)
@@ -51,11 +50,11 @@ def ladder(
 
 
 def quadrature(sigmas: Tensor) -> Tensor:
-    """Weights (T, T + 1) of values at T + 1 noise levels whose row k gives the integral over
-    ln sigma from sigmas[k] to sigmas[k + 1].
+    """Return weights (T, T + 1) of values at T + 1 noise levels; row k gives the integral over ln
+    sigma from sigmas[k] to sigmas[k + 1].
 
-    Each interval takes the cubic through the four levels around it, or as many as there are: exact
-    for cubics in ln sigma, fourth order where the trapezoid rule is second.
+    Each interval uses the cubic through the four levels around it, or through as many as there are:
+    exact for cubics in ln sigma, of fourth order, while the trapezoid rule is of second.
     """
     positions = sigmas.log()
     count = len(positions)
@@ -72,8 +71,8 @@ def quadrature(sigmas: Tensor) -> Tensor:
 
 
 def rounded_ends(denoiser: Denoiser) -> tuple[float, float]:
-    """The ends of the default ladder to three digits, rounded inward: numbers that can be shown,
-    typed and compared.
+    """Return the ends of the default ladder to three digits, rounded inward, as numbers that can be
+    shown, typed and compared.
     """
 
     def unit(sigma: float) -> float:
@@ -90,8 +89,8 @@ def rounded_ends(denoiser: Denoiser) -> tuple[float, float]:
 def ode_step(
     y: Tensor, denoised: Tensor, previous: Tensor | None, sigmas: Tensor, k: int
 ) -> Tensor:
-    """y at sigmas[k + 1] from y at sigmas[k]; DDIM where `previous`, the denoised image one step
-    back, is None.
+    """Return y at sigmas[k + 1] from y at sigmas[k]; DDIM if `previous`, the denoised image one
+    step back, is None.
     """
     ratio = float(sigmas[k + 1] / sigmas[k])
     if previous is not None:
@@ -101,8 +100,8 @@ def ode_step(
 
 
 def corrected_step(y: Tensor, denoised: Tensor, ahead: Tensor, sigmas: Tensor, k: int) -> Tensor:
-    """y at sigmas[k + 1] from y at sigmas[k], for a denoised image that goes straight in ln sigma
-    from `denoised` at sigmas[k] to `ahead` at sigmas[k + 1].
+    """Return y at sigmas[k + 1] from y at sigmas[k], for a denoised image that is linear in ln
+    sigma from `denoised` at sigmas[k] to `ahead` at sigmas[k + 1].
     """
     step = math.log(float(sigmas[k + 1] / sigmas[k]))
     share = (math.expm1(step) - step) / (step * math.expm1(step))
@@ -112,13 +111,14 @@ def corrected_step(y: Tensor, denoised: Tensor, ahead: Tensor, sigmas: Tensor, k
 def stochastic_step(
     y: Tensor, denoised: Tensor, sigma: float, lower: float, noise: Tensor, eta: float = 1.0
 ) -> Tensor:
-    """y at the noise level `lower` from y at `sigma`, with fresh noise (Song et al. 2021, DDIM).
+    """Return y at the noise level `lower` from y at `sigma`, with fresh noise (Song et al. 2021,
+    DDIM).
 
         y' = D + sqrt(lower^2 - s^2) (y - D) / sigma + s n,
         s = eta lower sqrt(1 - lower^2 / sigma^2)
 
     At eta = 1 this is the exact posterior N(D + r (y - D), lower^2 (1 - r)), r = lower^2 / sigma^2,
-    of the noised image given the next noisier one, with D in the place of the image.
+    of the noised image given the next noisier one, with D in place of the image.
     """
     fresh = eta * lower * math.sqrt(1 - (lower / sigma) ** 2)
     kept = math.sqrt(lower**2 - fresh**2) / sigma
@@ -134,8 +134,8 @@ def invert(
     sigmas: Tensor | None = None,
     callback: Progress | None = None,
 ) -> Tensor:
-    """Carry images (B, C, H, W) along the ODE through ascending `sigmas`: their latents at the last
-    one.
+    """Carry images (B, C, H, W) along the ODE through ascending `sigmas`; return their latents at
+    the last one.
 
     The image is taken as the state at sigmas[0]; no noise is added. `steps` network forwards,
     second order.
@@ -190,17 +190,17 @@ def sample(
     the CPU.
 
     `eta` is 0 for the deterministic sampler and 1 for the stochastic one, whose every step adds the
-    posterior's noise (`stochastic_step`); the last step, to sigma = 0, adds none.
-    `sigmas` descend, 0 may be the last; by default `steps` levels evenly spaced in ln sigma and
-    then 0, which is `steps` network forwards an image. `guidance(y, sigma, index)` returns grad log
-    p(c | y), its strength included, for the samples numbered `index` (B,); it is added to the
-    score: D + sigma^2 guidance. Image i depends on (seed, i) alone, and the numbers start at
-    `first`: a run can be drawn in parts. `trace(sigma, y, denoised)` is shown every step's state
-    and where it is led, guidance included. `callback(done, total)` counts steps over all chunks.
+    posterior's noise (`stochastic_step`); the last step, to sigma = 0, adds none. `sigmas` descend,
+    0 may be the last; by default `steps` levels evenly spaced in ln sigma and then 0, which is
+    `steps` network forwards an image. `guidance(y, sigma, index)` returns grad log p(c | y), its
+    strength included, for the samples numbered `index` (B,); it is added to the score: D + sigma^2
+    guidance. Image i depends only on (seed, i), and the numbers start at `first`, so a run can be
+    drawn in parts. `trace(sigma, y, denoised)` is called with the state of every step and its
+    denoised image, guidance included. `callback(done, total)` counts steps over all chunks.
     """
     if n < 1 or first < 0:
         raise ValueError(
-            f"At least one sample is needed, and numbers from 0 on, not {n} from {first} on."
+            f"At least one sample is needed, and numbers from 0, not {n} from {first}."
         )
     if not 0 <= eta <= 1:
         raise ValueError(f"eta must be between 0 and 1, not {eta}.")
@@ -231,13 +231,15 @@ def sample(
 
 
 def _normal(denoiser: Denoiser, draws: Sequence[torch.Generator]) -> Tensor:
-    """Standard normal noise (len(draws), C, H, W), each image's from its own generator."""
+    """Draw standard normal noise (len(draws), C, H, W), for each image from its own generator."""
     noise = [torch.randn(denoiser.shape, generator=draw) for draw in draws]
     return torch.stack(noise).to(denoiser.device)
 
 
 def descending(denoiser: Denoiser, steps: int) -> Tensor:
-    """The sampler's noise levels (steps + 1,), float64: evenly spaced in ln sigma, then 0."""
+    """Return the sampler's noise levels (steps + 1,), float64: evenly spaced in ln sigma,
+    then 0.
+    """
     if steps < 1:
         raise ValueError(f"At least one step is needed, not {steps}.")
     rungs = (
@@ -249,7 +251,7 @@ def descending(denoiser: Denoiser, steps: int) -> Tensor:
 
 
 def _check(sigmas: Tensor) -> Tensor:
-    """A strictly monotone ladder in float64; only the last level may be 0."""
+    """Return a strictly monotone ladder in float64; only the last level may be 0."""
     levels = torch.as_tensor(sigmas, dtype=torch.float64).cpu()
     gaps = levels.diff()
     if (

@@ -5,7 +5,7 @@ import math
 import numpy as np
 from scipy.stats import t as student
 
-PRIOR, PRIOR_SIZE = 0.5, 10  # the shape of a tail before it is looked at, and its weight in values
+PRIOR, PRIOR_SIZE = 0.5, 10  # the prior shape of a tail, and its weight in values
 
 
 def effective_size(terms: np.ndarray) -> float:
@@ -14,12 +14,12 @@ def effective_size(terms: np.ndarray) -> float:
 
 
 def pareto_shape(terms: np.ndarray) -> float:
-    """Give the shape k of the Pareto tail of the largest terms (n,) >= 0.
+    """Return the shape k of the Pareto tail of the largest terms (n,) >= 0.
 
-    The min(n / 5, 3 sqrt n) largest, less the next one, are fitted by a generalised Pareto
-    distribution (Zhang & Stephens 2009) and shrunk towards 0.5 as ten values would. Above 1/2 the
-    variance of the terms is not finite, above 1 their mean is not (Vehtari et al., arXiv
-    1507.02646). NaN where the largest terms are equal.
+    The min(n / 5, 3 sqrt n) largest, minus the next one, are fitted by a generalised Pareto
+    distribution (Zhang & Stephens 2009), and k is shrunk towards 0.5 with the weight of ten values.
+    Above 1/2 the variance of the terms is not finite, above 1 their mean is not (Vehtari et al.,
+    arXiv 1507.02646). NaN if the largest terms are equal.
     """
     order = np.sort(np.asarray(terms, np.float64))
     count = math.ceil(min(0.2 * len(order), 3 * math.sqrt(len(order))))
@@ -40,7 +40,7 @@ def pareto_shape(terms: np.ndarray) -> float:
 
 
 def skewed_interval(values: np.ndarray, level: float = 0.95) -> tuple[float, float]:
-    """Give the ends of the interval of the mean of a skewed sample (n,), after Hall (1992).
+    """Return the ends of the interval of the mean of a skewed sample (n,), after Hall (1992).
 
     Student's t of the sample is replaced by t + b (t^2 / 3 + 1 / 6) + b^2 t^3 / 27, b the skewness
     over sqrt(n), which is monotone in t and has no skewness of its own.

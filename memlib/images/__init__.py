@@ -1,5 +1,5 @@
 """Image sets: any folder, archive, array or table of pictures as float32 tensors in [-1, 1], with
-ids that outlive file names.
+ids that do not depend on file names.
 """
 
 from memlib.images.imageset import HELD_OUT, ImageSet

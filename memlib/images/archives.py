@@ -1,7 +1,8 @@
-"""List the pictures of a zip or a tar: where each lies in the file, and how it is packed.
+"""Listing the pictures of a zip or a tar: the position of each in the file, and how it is packed.
 
-Nothing is unpacked by name: paths in archives are names to show, never places to write to. Headers,
-members and what they claim to unpack to are bounded. Without torch: decoder processes import it.
+Nothing is unpacked to a path from an archive: such paths are only shown. Headers, members and
+claimed unpacked sizes are limited. This module does not use torch, since decoder processes import
+it.
 """
 
 import gzip
@@ -16,21 +17,21 @@ from typing import BinaryIO, NamedTuple
 from memlib.images.columns import TABLE
 from memlib.images.decode import LARGEST_FILE, SUFFIXES
 
-RATIO = 200  # an archive may unpack to so many times its size
-ALLOWANCE = 64 * 2**20  # plus so many bytes
+RATIO = 200  # an archive may unpack to this many times its size
+ALLOWANCE = 64 * 2**20  # plus this many bytes
 MOST_PICTURES = 5_000_000
-MOST_SMALL = 100_000  # pictures of any file; more only where each takes SMALLEST bytes of it
+MOST_SMALL = 100_000  # pictures in any file; more only if each takes SMALLEST bytes of it
 SMALLEST = 8
-LONGEST_HEADER = 2**14  # bytes of one tar header; tarfile needs quadratic time for bad ones
+LONGEST_HEADER = 2**14  # bytes of one tar header; tarfile needs quadratic time for malicious ones
 LONGEST_PATH = 4096
 STORED, DEFLATED = zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED
-NO_SUM = -1  # where an archive has no CRC-32
+NO_SUM = -1  # for an archive without a CRC-32
 DAMAGE = (
     zipfile.BadZipFile,
     tarfile.TarError,
     OSError,
     EOFError,
-    RuntimeError,  # too deep a recursion among others
+    RuntimeError,  # recursion that is too deep, for example
     NotImplementedError,
     zlib.error,
     OverflowError,
@@ -42,8 +43,8 @@ DAMAGE = (
 
 
 class Member(NamedTuple):
-    """A file in an archive: where its header or its bytes start, how many there are, as what and to
-    how many they unpack, and their CRC-32 or NO_SUM.
+    """A file in an archive: where its header or its bytes start, its packed size, its compression,
+    its unpacked size, and its CRC-32 or NO_SUM.
     """
 
     offset: int
@@ -54,7 +55,7 @@ class Member(NamedTuple):
 
 
 def check_unpacked(size: int, packed: int, name: str) -> None:
-    """ValueError for what unpacks to far more than pictures do."""
+    """Raise ValueError for data that unpacks to far more than pictures do."""
     if size > RATIO * packed + ALLOWANCE:
         raise ValueError(
             f"{name!r} would unpack to {size / 2**20:,.0f} MB, more than {RATIO} times its own "
@@ -63,7 +64,9 @@ def check_unpacked(size: int, packed: int, name: str) -> None:
 
 
 def check_pictures(count: int, packed: int, name: str) -> None:
-    """ValueError for more pictures than a file of `packed` bytes can hold, or than are read."""
+    """Raise ValueError for more pictures than a file of `packed` bytes can contain, or than the
+    limit.
+    """
     if count > min(MOST_PICTURES, MOST_SMALL + packed // SMALLEST):
         raise ValueError(
             f"{name!r} claims to hold {count:,} pictures in {packed:,} bytes, more than is read."
@@ -71,14 +74,14 @@ def check_pictures(count: int, packed: int, name: str) -> None:
 
 
 def list_zip(file: BinaryIO, name: str) -> Iterator[tuple[str, Member]]:
-    """The pictures of a zip in the order of their names, and its metadata.csv; `offset` is that of
-    the local header.
+    """List the pictures of a zip in the order of their names, and its metadata.csv; `offset` is
+    that of the local header.
     """
     packed = file.seek(0, os.SEEK_END)
     try:
         members = {info.filename: info for info in zipfile.ZipFile(file).infolist()}
     except (*DAMAGE, ValueError) as error:
-        raise ValueError(f"{name!r} is damaged or no zip file.") from error
+        raise ValueError(f"{name!r} is damaged or not a zip file.") from error
     names = sorted(one for one in members if is_picture(one))
     check_pictures(len(names), packed, name)
     check_unpacked(sum(members[one].file_size for one in names), packed, name)
@@ -92,7 +95,7 @@ def list_zip(file: BinaryIO, name: str) -> Iterator[tuple[str, Member]]:
 
 
 def list_tar(file: BinaryIO, name: str) -> Iterator[tuple[str, Member]]:
-    """The pictures of a tar in the order of their names, and its metadata.csv."""
+    """List the pictures of a tar in the order of their names, and its metadata.csv."""
     packed = file.seek(0, os.SEEK_END)
     file.seek(0)
     members: dict[str, Member] = {}
@@ -100,7 +103,7 @@ def list_tar(file: BinaryIO, name: str) -> Iterator[tuple[str, Member]]:
     try:
         with tarfile.open(fileobj=_Headers(file), mode="r:") as archive:  # type: ignore[call-overload]
             for entry in archive:
-                # such a header can send a reader round in circles
+                # such a header can make a reader loop forever
                 if entry.size < 0 or entry.offset <= last:
                     raise tarfile.ReadError("going backwards")
                 last = entry.offset
@@ -113,9 +116,9 @@ def list_tar(file: BinaryIO, name: str) -> Iterator[tuple[str, Member]]:
                     members[one] = Member(entry.offset_data, entry.size, entry.size)
                     if len(members) > MOST_PICTURES:
                         break
-                archive.members = []  # tarfile would remember every one
+                archive.members = []  # tarfile would keep every member in memory
     except (*DAMAGE, ValueError) as error:
-        raise ValueError(f"{name!r} is damaged or no tar file.") from error
+        raise ValueError(f"{name!r} is damaged or not a tar file.") from error
     names = sorted(one for one in members if one != TABLE)
     check_pictures(len(names), packed, name)
     for one in [*names, *([TABLE] if TABLE in members else [])]:
@@ -123,7 +126,7 @@ def list_tar(file: BinaryIO, name: str) -> Iterator[tuple[str, Member]]:
 
 
 def gunzip(file: BinaryIO, name: str) -> Iterator[bytes]:
-    """The content of a gzip file, piece by piece."""
+    """Yield the content of a gzip file, piece by piece."""
     packed, size = file.seek(0, os.SEEK_END), 0
     file.seek(0)
     try:
@@ -133,11 +136,11 @@ def gunzip(file: BinaryIO, name: str) -> Iterator[bytes]:
                 check_unpacked(size, packed, name)
                 yield block
     except DAMAGE as error:
-        raise ValueError(f"{name!r} is damaged or no tar file.") from error
+        raise ValueError(f"{name!r} is damaged or not a tar file.") from error
 
 
 def unpack(data: bytes, member: Member) -> bytes:
-    """The bytes of a member from what the archive holds of it; ValueError, as a phrase about it."""
+    """Unpack the bytes of a member. Raises ValueError with a phrase about it."""
     check_member(member)
     if member.method == DEFLATED:
         engine = zlib.decompressobj(-zlib.MAX_WBITS)
@@ -151,7 +154,9 @@ def unpack(data: bytes, member: Member) -> bytes:
 
 
 def check_member(member: Member) -> None:
-    """ValueError, as a phrase, for a member that is too large or packed in an unknown way."""
+    """Raise ValueError, with a phrase, for a member that is too large or packed in an
+    unknown way.
+    """
     if max(member.size, member.packed) > LARGEST_FILE:
         raise ValueError(f"is larger than {LARGEST_FILE >> 20} MB")
     if member.method not in (STORED, DEFLATED):
@@ -159,7 +164,7 @@ def check_member(member: Member) -> None:
 
 
 def is_picture(name: str) -> bool:
-    """Whether a path in an archive is that of a picture, and not hidden."""
+    """Return whether a path in an archive is that of a picture, and not hidden."""
     path = PurePosixPath(name)
     return (
         len(name) <= LONGEST_PATH
@@ -171,7 +176,7 @@ def is_picture(name: str) -> bool:
 
 
 class _Headers:
-    """A tar of which tarfile reads the headers only, each of bounded length, whatever it claims."""
+    """A tar whose headers tarfile reads, each up to a limited length, whatever it claims."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file

@@ -21,11 +21,11 @@ FLOATS = ("<f2", "<f4", "<f8", "<f16", ">f2", ">f4", ">f8", ">f16")
 
 
 class Array(Decoded):
-    """uint8 (N, H, W, 3) or (N, H, W), or float (N, C, H, W) in [-1, 1]; an .npz holds it as
-    `images`, `labels` beside it are kept.
+    """An array of pictures, uint8 (N, H, W, 3) or (N, H, W), or float (N, C, H, W) in [-1, 1]; in
+    an .npz it is called `images`, and `labels` beside it are kept.
 
-    The file is read, not memory-mapped: one that is cut off while it is open costs an error, not
-    the process.
+    The file is read, not memory-mapped: if it is truncated while open, that is an error and not a
+    crash.
     """
 
     def __init__(self, path: Path, tick: Tick | None = None) -> None:
@@ -43,11 +43,11 @@ class Array(Decoded):
         ((found, _),) = ask_about("header", name, [self._file], tick)
         self._dtype, self._shape, self._start = checked_header(found, self._file, name)
         self._mapped: np.ndarray | None = None
-        if found["fortran"]:  # a picture is all over the file
+        if found["fortran"]:  # the bytes of a picture are scattered over the file
             self._mapped = self._map(path.suffix.lower() == ".npy")
         check_pictures(self._shape[0], packed, name)
         if labels and len(labels) != self._shape[0]:
-            raise ValueError(f"{name!r} holds {self._shape[0]} images but {len(labels)} labels.")
+            raise ValueError(f"{name!r} contains {self._shape[0]} images but {len(labels)} labels.")
         self.metadata = {"label": labels} if labels else {}
         self.names = [f"{printable(path.stem)}[{place}]" for place in range(self._shape[0])]
 
@@ -58,13 +58,15 @@ class Array(Decoded):
 
     @property
     def bytes(self) -> int:
-        """How many bytes the array takes."""
+        """The size of the array in bytes."""
         return math.prod(self._shape) * self._dtype.itemsize
 
     def pixels(self) -> np.ndarray:
-        """All pictures at once, uint8 (N, H, W, C). Raises ValueError for pictures of numbers."""
+        """Return all pictures at once, uint8 (N, H, W, C). Raises ValueError for floating-point
+        pictures.
+        """
         if self._dtype != np.uint8:
-            raise ValueError("holds no pixels")
+            raise ValueError("contains no pixels")
         every = [self.picture(place) for place in range(self._shape[0])]
         return np.stack(every).transpose(0, 2, 3, 1)
 
@@ -86,7 +88,9 @@ class Array(Decoded):
         return pixels
 
     def _map(self, copy: bool) -> np.ndarray:
-        """A column-major array, memory-mapped from a file that nobody else can cut off."""
+        """Copy a column-major array to a private file and memory-map it, so that no other process
+        can truncate it.
+        """
         if copy:
             self._file.seek(0)
             unshared: BinaryIO = tempfile.TemporaryFile(prefix="afterimage-")  # noqa: SIM115
@@ -98,7 +102,9 @@ class Array(Decoded):
 def checked_header(
     found: dict[str, Any], file: BinaryIO, name: str
 ) -> tuple[np.dtype, tuple[int, ...], int]:
-    """The type, shape and start that a header claims; ValueError where that is no usable array."""
+    """Read the type, shape and start of the array from a header. Raises ValueError if the array is
+    not usable.
+    """
     kind, shape, start = found.get("dtype"), found.get("shape"), found.get("offset")
     whole = isinstance(shape, list) and all(isinstance(side, int) for side in shape)
     if not (whole and isinstance(shape, list) and isinstance(start, int)):
@@ -109,8 +115,8 @@ def checked_header(
     if not (grey or colour or floats):
         said = f"{kind!s:.40} ({', '.join(map(str, shape[:6])):.100})"
         raise ValueError(
-            f"{name!r} holds {said}; expected uint8 (N, H, W, 3) or (N, H, W), or float "
-            "(N, C, H, W) in [-1, 1]."
+            f"{name!r} contains {said}; expected uint8 (N, H, W, 3) or (N, H, W), or float (N, "
+            "C, H, W) in [-1, 1]."
         )
     if min(shape) < 1:
         raise ValueError(f"The array in {name!r} is empty: {shape}.")

@@ -1,7 +1,7 @@
-"""What is kept on disk between visits: the index of a large image set, and thumbnails. All of it
-can be deleted at any time.
+"""The cache on disk between visits: indexes of large image sets, and thumbnails. It can be deleted
+at any time.
 
-It lies in AFTERIMAGE_CACHE, or where the system keeps caches; files are written in one move.
+It is in AFTERIMAGE_CACHE, or in the system's folder for caches; files are written in one move.
 """
 
 import contextlib
@@ -17,13 +17,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-INDEXED = 4000  # sets of more pictures keep their index
+INDEXED = 4000  # the index of sets with more pictures is cached
 FORMAT = 1
 MOST_THUMBNAILS = 100_000
 
 
 def cache_folder() -> Path:
-    """The folder of all this, made where it is not there."""
+    """Return the cache folder, which is created if missing."""
     chosen = (
         os.environ.get("AFTERIMAGE_CACHE")
         or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "afterimage"
@@ -36,7 +36,7 @@ def cache_folder() -> Path:
 @dataclass
 class Index:
     """The usable pictures of a source: their `places` in it, their ids, those that were `skipped`
-    (place, reason), and how far it got.
+    (place, reason), and how many pictures have been read.
     """
 
     channels: int | None = None
@@ -55,9 +55,7 @@ def _file(key: str) -> Path:
 
 
 def read_index(key: str) -> Index:
-    """The index stored under a key, perhaps one that was stopped half-way; an empty one where there
-    is none.
-    """
+    """Load the index stored under a key, which may be incomplete; an empty one if there is none."""
     try:
         table = pq.read_table(_file(key))
         details = json.loads(table.schema.metadata[b"afterimage"])
@@ -84,7 +82,7 @@ def write_index(key: str, index: Index) -> None:
     table = pa.table(
         {"place": pa.array(index.places, pa.int64()), "id": pa.array(index.ids, pa.string())}
     )
-    with contextlib.suppress(OSError):  # a full or forbidden disk costs time, nothing else
+    with contextlib.suppress(OSError):  # with a full or forbidden disk it is only slower
         partial = _file(key).with_suffix(f".{os.getpid()}.partial")
         pq.write_table(
             table.replace_schema_metadata({"afterimage": json.dumps(details)}),
@@ -97,8 +95,8 @@ def write_index(key: str, index: Index) -> None:
 def thumbnails(
     keys: Sequence[str], make: Callable[[Sequence[int]], Iterable[np.ndarray]]
 ) -> list[np.ndarray]:
-    """The small pictures (h, w, 3) uint8 stored under the keys; `make(places)` makes those that are
-    missing, and they are stored.
+    """Return the small pictures (h, w, 3) uint8 stored under the keys; `make(places)` makes missing
+    ones, which are then stored.
     """
     try:
         with _thumbnails() as store:
@@ -119,7 +117,7 @@ def thumbnails(
                 "DELETE FROM t WHERE rowid <= (SELECT max(rowid) FROM t) - ?", (MOST_THUMBNAILS,)
             )
         return [known[key] if key in known else made[key] for key in keys]
-    except (sqlite3.Error, OSError, ValueError):  # damaged, locked or no place: made each time
+    except (sqlite3.Error, OSError, ValueError):  # damaged, locked or no space: made each time
         return list(make(range(len(keys))))
 
 

@@ -1,5 +1,5 @@
-"""What a decoder process does for the others: list an archive, unpack a file, read a table, decode
-pictures. It is handed open files and bytes, never a path.
+"""The operations of a decoder process: list an archive, unpack a file, read a table, decode
+pictures. It receives open files and bytes, never a path.
 """
 
 import csv
@@ -16,13 +16,15 @@ from memlib.images.columns import read_table
 from memlib.images.decode import decode
 from memlib.images.transform import Transform
 
-PART = 2**19  # letters or bytes that are answered together
-HEAVY = 2**14  # bytes of a picture that may take long
+PART = 2**19  # letters or bytes in one frame of an answer
+HEAVY = 2**14  # bytes of a picture that may take long to decode
 Answers = Iterator[tuple[dict[str, Any], Any]]
 
 
 def list_members(header: dict[str, Any], _: bytearray, files: Sequence[BinaryIO]) -> Answers:
-    """Names, and an array (n, 5) int64 of what `Member` holds, of an archive's pictures."""
+    """Answer with the names and an array (n, 5) int64 of the fields of `Member`, of an archive's
+    pictures.
+    """
     lister = {"zip": archives.list_zip, "tar": archives.list_tar}[header["kind"]]
     for part in _parts(lister(files[0], header["name"]), lambda one: len(one[0])):
         members = np.array([member for _, member in part], np.int64)
@@ -30,7 +32,7 @@ def list_members(header: dict[str, Any], _: bytearray, files: Sequence[BinaryIO]
 
 
 def unpack_file(header: dict[str, Any], _: bytearray, files: Sequence[BinaryIO]) -> Answers:
-    """The bytes that a .gz, or the array of an .npz, unpacks to."""
+    """Answer with the bytes to which a .gz, or the array of an .npz, unpacks."""
     unpacker = {"gz": archives.gunzip, "npz": headers.unpack_npz}[header["kind"]]
     for block in unpacker(files[0], header["name"]):
         yield {}, block
@@ -46,15 +48,15 @@ def read_header(header: dict[str, Any], _: bytearray, files: Sequence[BinaryIO])
 
 
 def read_columns(header: dict[str, Any], body: bytearray, _: Sequence[BinaryIO]) -> Answers:
-    """The columns of a metadata.csv, and the rows of the pictures that are named behind it; of two
-    rows of one picture the last counts.
+    """Answer with the columns of a metadata.csv, and the rows of the pictures named in the request;
+    of two rows of one picture the last counts.
     """
     member = Member(*header["member"])
     wanted = set(json.loads(body[member.packed :]))
     columns, rows = read_table(archives.unpack(bytes(body[: member.packed]), member))
     try:
         found = {key: values for key, values in rows if key in wanted}
-    except csv.Error:  # the pictures are usable without their table
+    except csv.Error:  # the pictures are usable without the table
         return
     yield {"columns": columns}, b""
     for part in _parts(found.items(), lambda row: len(row[0]) + sum(map(len, row[1]))):
@@ -62,8 +64,10 @@ def read_columns(header: dict[str, Any], body: bytearray, _: Sequence[BinaryIO])
 
 
 def read_parquet(header: dict[str, Any], _: bytearray, files: Sequence[BinaryIO]) -> Answers:
-    """The lengths of some pictures (-1 for none), the values of each column, and the bytes."""
-    from memlib.images.parquet import read_rows  # pyarrow takes a while
+    """Answer with the lengths of some pictures (-1 for none), the values of each column, and the
+    bytes.
+    """
+    from memlib.images.parquet import read_rows  # importing pyarrow is slow
 
     for pictures, columns in read_rows(files, header["name"]):
         rows = zip(pictures, *columns.values(), strict=True)
@@ -75,7 +79,9 @@ def read_parquet(header: dict[str, Any], _: bytearray, files: Sequence[BinaryIO]
 
 
 def decode_pictures(header: dict[str, Any], body: bytearray, _: Sequence[BinaryIO]) -> Answers:
-    """Each picture's pixels after the transform, or a phrase that says why there are none."""
+    """Answer with each picture's pixels after the transform, or a phrase that says why there are
+    none.
+    """
     transform, start = Transform(**header["transform"]), 0
     members = [Member(*values) for values in header["members"]]
     for member, following in zip(members, [*members[1:], None], strict=True):
@@ -83,7 +89,7 @@ def decode_pictures(header: dict[str, Any], body: bytearray, _: Sequence[BinaryI
         start += member.packed
         allow(SECONDS)
         found, pixels = _decoded(packed, member, transform)
-        # what is done is told before a picture that may end this process
+        # finished pictures are sent before one that may end this process
         yield {**found, "now": following is not None and following.packed > HEAVY}, pixels
 
 

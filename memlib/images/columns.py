@@ -1,14 +1,14 @@
-"""What is known of the pictures beside their pixels: the columns of a metadata.csv or of a table.
+"""The metadata of pictures: the columns of a metadata.csv or of a table.
 
-Limits are on bytes, rows, columns and cells, because a small archive can unpack to any number of
-them. Without torch: decoder processes import it.
+Bytes, rows, columns and cells are limited, because a small archive can unpack to any number of
+them. This module does not use torch, since decoder processes import it.
 """
 
 import csv
 import io
 from collections.abc import Iterator, Sequence
 
-LONGEST_NAME = 300  # letters of a name or value that are kept
+LONGEST_NAME = 300  # longest name or value that is kept, in letters
 LARGEST_TABLE = 64 * 2**20  # bytes of a metadata.csv
 LONGEST_ROW = 2**16  # letters
 MOST_ROWS = 2_000_000
@@ -19,8 +19,8 @@ KEY = "file_name"
 
 
 def printable(name: str) -> str:
-    """A file name as text that can be shown: without control characters and broken unicode, cut to
-    300 letters.
+    """Return a file name as text that can be shown: without control characters and broken unicode,
+    at most 300 letters.
     """
     if len(name) <= LONGEST_NAME and name.isprintable():
         return name
@@ -30,11 +30,11 @@ def printable(name: str) -> str:
 
 
 def check_size(columns: int, rows: int, name: str = TABLE) -> None:
-    """ValueError for a table of more columns or cells than are read."""
+    """Raise ValueError for a table with more columns or cells than the limit."""
     if columns > MOST_COLUMNS:
         raise ValueError(
-            f"{name!r} has {columns:,} columns beside the pictures; at most {MOST_COLUMNS} can be "
-            "read. Leave out the others."
+            f"{name!r} has {columns:,} columns besides the pictures; at most {MOST_COLUMNS} can "
+            "be read. Leave out the others."
         )
     if columns * rows > MOST_CELLS:
         raise ValueError(
@@ -44,9 +44,10 @@ def check_size(columns: int, rows: int, name: str = TABLE) -> None:
 
 
 def read_table(data: bytes) -> tuple[list[str], Iterator[tuple[str, list[str]]]]:
-    """The columns of a metadata.csv but file_name, and of each row the file name and the values.
+    """Read the columns of a metadata.csv except file_name, and the file name and values of each
+    row.
 
-    ValueError where it is larger than a table of pictures can be; csv.Error where it is damaged.
+    Raises ValueError if it is larger than a table of pictures can be, csv.Error if it is damaged.
     """
     if len(data) > LARGEST_TABLE:
         raise ValueError(f"{TABLE!r} is larger than {LARGEST_TABLE >> 20} MB.")
@@ -57,7 +58,9 @@ def read_table(data: bytes) -> tuple[list[str], Iterator[tuple[str, list[str]]]]
     if KEY not in header:
         return [], iter(())
     key = len(header) - 1 - header[::-1].index(KEY)
-    last = {header[place]: place for place in places}  # of two columns of one name the last counts
+    last = {
+        header[place]: place for place in places
+    }  # of two columns with the same name the last counts
 
     def values() -> Iterator[tuple[str, list[str]]]:
         for count, row in enumerate(rows, 1):
@@ -72,7 +75,9 @@ def read_table(data: bytes) -> tuple[list[str], Iterator[tuple[str, list[str]]]]
 
 
 def _rows(data: bytes) -> Iterator[list[str]]:
-    """The rows that are not blank; a row and the number of lines have limits."""
+    """Yield the rows that are not blank; the length of a row and the number of lines are
+    limited.
+    """
     length = 0
 
     def lines() -> Iterator[str]:
@@ -98,9 +103,9 @@ def _rows(data: bytes) -> Iterator[list[str]]:
 def join(
     columns: Sequence[str], rows: Iterator[tuple[str, list[str]]], keys: Sequence[str]
 ) -> dict[str, list[str]]:
-    """The values of each column in the order of the pictures named `keys`; "" for none."""
+    """Return the values of each column in the order of the pictures named `keys`; "" for none."""
     check_size(len(columns), len(keys))
-    known: dict[str, str] = {}  # equal words are kept once
+    known: dict[str, str] = {}  # equal texts are stored once
     found = {key: [known.setdefault(value, value) for value in values] for key, values in rows}
     nothing = [""] * len(columns)
     return {

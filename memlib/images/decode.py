@@ -1,7 +1,7 @@
-"""Decode one picture, or say in a phrase why not. Nothing in the file but its pixels is used.
+"""Decoding one picture. Nothing in the file but its pixels is used.
 
-Rotation flags and other EXIF data are not applied, as torchvision does not apply them. Limits are
-on the work a file asks for as well as on its size. Without torch: decoder processes import it.
+Rotation flags and other EXIF data are not applied, as in torchvision. The work that a file causes
+is limited as well as its size. This module does not use torch, since decoder processes import it.
 """
 
 import io
@@ -13,19 +13,19 @@ from PIL import Image, UnidentifiedImageError
 from memlib.images.transform import Pixels, to_array
 
 RASTER = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"}
-SUFFIXES = RASTER | {".svg"}  # which is refused by name
+SUFFIXES = RASTER | {".svg"}  # which is refused with its own message
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")  # whatever a file is called
 LARGEST_FILE = 64 * 2**20  # bytes of one encoded picture
 LARGEST_PICTURE = 64 * 2**20  # pixels of one decoded picture
-MOST_SCANS = 100  # of a progressive JPEG; encoders write 10
+MOST_SCANS = 100  # scans of a progressive JPEG; encoders write 10
 MOST_WORK = 2**30  # pixels times scans
 STRIP = 2**20  # pixels
 SCAN = b"\xff\xda"
 
 
 def decode(data: bytes) -> Pixels:
-    """An encoded picture as uint8 (1 or 3, H, W), transparency laid on white; ValueError, as a
-    phrase about the file, where that fails.
+    """Decode a picture to uint8 (1 or 3, H, W), with transparency laid on white. Raises ValueError
+    with a phrase about the file.
     """
     if len(data) > LARGEST_FILE:
         raise ValueError(f"is larger than {LARGEST_FILE >> 20} MB")
@@ -52,9 +52,9 @@ def decode(data: bytes) -> Pixels:
         raise ValueError("has too many pixels to open") from error
     except MemoryError:
         raise ValueError("needs too much memory to open") from None
-    except Exception as error:  # Pillow's decoders raise many kinds for damaged files
+    except Exception as error:  # Pillow's decoders raise many kinds of errors for damaged files
         raise ValueError(
-            "is no picture"
+            "is not a picture"
             if isinstance(error, UnidentifiedImageError)
             else "is damaged or cut off"
         ) from error
@@ -74,7 +74,7 @@ def _pixels(picture: Image.Image) -> Pixels:
 
 
 def _on_white(picture: Image.Image) -> Image.Image:
-    """In strips, since every whole copy of the largest picture takes 256 MB."""
+    """Convert in strips, since every whole copy of the largest picture takes 256 MB."""
     flat = Image.new("RGB", picture.size)
     rows = max(1, STRIP // picture.width)
     for top in range(0, picture.height, rows):

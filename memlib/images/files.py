@@ -23,12 +23,12 @@ from memlib.images.pictures import (
     write_temporary,
 )
 
-LOCAL_HEADER, SIGNATURE = 30, b"PK\x03\x04"  # in bytes, of a zip's member
-LENGTHS = struct.Struct("<HH")  # of its name and extra field
+LOCAL_HEADER, SIGNATURE = 30, b"PK\x03\x04"  # bytes of the local header of a zip's member
+LENGTHS = struct.Struct("<HH")  # the position of the lengths of its name and extra field
 
 
 def open_file(path: Path) -> BinaryIO:
-    """An ordinary file, opened; ValueError, as a phrase, for anything else."""
+    """Open an ordinary file. Raises ValueError, with a phrase, for anything else."""
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
     file = os.fdopen(descriptor, "rb")
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -38,19 +38,19 @@ def open_file(path: Path) -> BinaryIO:
 
 
 def stamp_file(path: Path) -> str:
-    """A hash of a file's name, size and time of change."""
+    """Return a hash of a file's name, size and time of change."""
     details = path.stat()
     return stamp_of([(path.name, details.st_size, details.st_mtime_ns)])
 
 
 class Folder(Encoded):
-    """All pictures below a folder; links out of it are kept as names that cannot be read."""
+    """All pictures below a folder; links out of it are listed but cannot be read."""
 
     def __init__(self, folder: Path, tick: Tick | None = None) -> None:
         self._root = Path(os.path.realpath(folder))
         entries = sorted(self._entries(folder.name))
         if not entries:
-            raise ValueError(f"The folder {printable(folder.name)!r} holds no picture files.")
+            raise ValueError(f"The folder {printable(folder.name)!r} contains no picture files.")
         self._keys = [name for name, _, _ in entries]
         self.names = [printable(key) for key in self._keys]
         table = self._root / TABLE
@@ -85,19 +85,20 @@ class Folder(Encoded):
                     name = path.relative_to(self._root).as_posix()
                     if path.is_symlink() and not self._inside(path):
                         entries.append((name, 0, 0))
-                    elif path.is_file():  # no link in a circle, no pipe
+                    elif path.is_file():  # not a link in a circle or a pipe
                         details = path.stat()
                         entries.append((name, details.st_size, details.st_mtime_ns))
             if len(entries) > MOST_PICTURES:
                 raise ValueError(
-                    f"The folder {printable(title)!r} holds more than {MOST_PICTURES:,} pictures."
+                    f"The folder {printable(title)!r} contains more than {MOST_PICTURES:,} "
+                    "pictures."
                 )
         return entries
 
 
 class Archive(Encoded):
-    """All pictures in a zip, stored or deflated, or in a tar. A compressed tar is unpacked, as one
-    file, to a temporary place first.
+    """All pictures in a zip, stored or deflated, or in a tar. A compressed tar is first unpacked,
+    as one file, to a temporary file.
     """
 
     def __init__(self, path: Path, tick: Tick | None = None) -> None:
@@ -121,7 +122,7 @@ class Archive(Encoded):
         has_table = bool(keys) and keys[-1] == TABLE
         keys = keys[: len(keys) - has_table]
         if not keys:
-            raise ValueError(f"The {kind} file {title!r} holds no picture files.")
+            raise ValueError(f"The {kind} file {title!r} contains no picture files.")
         self.names = [printable(key) for key in keys]
         self.metadata = self._columns(keys, tick) if has_table else {}
 
@@ -131,7 +132,7 @@ class Archive(Encoded):
         start = member.offset
         if not 0 <= start <= self._size or member.packed < 0:
             raise ValueError("is cut off")
-        if self._behind:  # the local header of a zip: its name and extra field are passed over
+        if self._behind:  # the local header of a zip: skip its name and extra field
             header = read_at(self._file, start, LOCAL_HEADER)
             if header[:4] != SIGNATURE:
                 raise ValueError("cannot be read")

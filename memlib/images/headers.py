@@ -1,6 +1,8 @@
-"""Read what an .npz or .npy file says of its array: the type, the shape, where the numbers start.
+"""Reading the header of an .npz or .npy file: the type and shape of the array, and where the
+numbers start.
 
-Arrays of Python objects are refused. Without torch: decoder processes import it.
+Arrays of Python objects are refused. This module does not use torch, since decoder processes import
+it.
 """
 
 import os
@@ -19,7 +21,9 @@ MEMBER, LABELS = "images.npy", "labels.npy"
 
 
 def read_header(file: BinaryIO, name: str) -> dict[str, Any]:
-    """`dtype`, `shape`, `fortran` (column-major), and the `offset` of the numbers, of an .npy."""
+    """The header of an .npy: `dtype`, `shape`, `fortran` (column-major), and the `offset` of the
+    numbers.
+    """
     if file.read(2) == b"PK":
         raise ValueError(f"{name!r} is an .npz file under another name.")
     file.seek(0)
@@ -29,13 +33,14 @@ def read_header(file: BinaryIO, name: str) -> dict[str, Any]:
             (2, 0): np.lib.format.read_array_header_2_0,
         }
         shape, fortran, dtype = readers[np.lib.format.read_magic(file)](file)
-    except Exception as error:  # numpy raises many kinds for a damaged header
+    except Exception as error:  # numpy raises many kinds of errors for a damaged header
         raise ValueError(
             f"{name!r} cannot be opened: it is damaged or is not an array file."
         ) from error
     if dtype.hasobject:
         raise ValueError(
-            f"{name!r} cannot be opened: it holds Python objects, which can run code when opened."
+            f"{name!r} cannot be opened: it contains Python objects, which can run code when "
+            "opened."
         )
     return {
         "dtype": dtype.str if dtype.names is None else "structured",
@@ -46,14 +51,14 @@ def read_header(file: BinaryIO, name: str) -> dict[str, Any]:
 
 
 def unpack_npz(file: BinaryIO, name: str) -> Iterator[bytes]:
-    """The array `images` of an .npz as the bytes of an .npy, piece by piece."""
+    """Yield the array `images` of an .npz as the bytes of an .npy, piece by piece."""
     packed = file.seek(0, os.SEEK_END)
     try:
         with zipfile.ZipFile(file) as archive:
             found = [PurePosixPath(one).stem for one in archive.namelist()]
             if MEMBER not in archive.namelist():
                 raise ValueError(
-                    f"{name!r} holds no array named images (it holds "
+                    f"{name!r} contains no array named images (it contains "
                     f"{', '.join(found[:20]) or 'nothing'!s:.200})."
                 )
             size = archive.getinfo(MEMBER).file_size
@@ -70,7 +75,7 @@ def unpack_npz(file: BinaryIO, name: str) -> Iterator[bytes]:
 
 
 def read_labels(file: BinaryIO) -> list[str]:
-    """The array `labels` beside it, as words; none where it is not one row."""
+    """Return the array `labels` beside it, as text; None if it is not one-dimensional."""
     try:
         with zipfile.ZipFile(file) as archive:
             if (

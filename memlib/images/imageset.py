@@ -1,6 +1,6 @@
 """Image sets: pictures, a transform, and the ids of the usable ones.
 
-Pixels are decoded when they are asked for.
+Pixels are decoded on demand.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ from memlib.images.transform import Pixels, Transform, describe
 Reader = Callable[[Sequence[int], Transform], Iterator[Pixels | ValueError]]
 
 HELD_OUT = "held-out"
-FOLDER = "folder"  # groups pictures by the folder they are in
+FOLDER = "folder"  # groups pictures by their folder
 THUMBNAIL = 64  # the longer side of a small picture
 
 
@@ -31,8 +31,8 @@ class ImageSet:
 
     `ids[i]` is a hash of the decoded pixels and of how they were transformed; equal pictures have
     equal ids. `digest` is the hash of all ids in order. `skipped` lists (name, reason) of files
-    that are no usable picture. `metadata` says of each column what it holds for each image; the
-    pages know the columns group, copies and family.
+    that are not usable pictures. `metadata` has the values of each column for all images; the pages
+    use the columns group, copies and family.
     """
 
     name: str
@@ -44,7 +44,7 @@ class ImageSet:
     transform: Transform
     source: str
     digest: str = field(init=False)
-    _read: Reader = field(repr=False)  # some pictures, after a transform
+    _read: Reader = field(repr=False)  # pictures at some places, after a transform
 
     def __post_init__(self) -> None:
         self.digest = hashlib.sha256("\n".join(self.ids).encode()).hexdigest()[:16]
@@ -56,23 +56,25 @@ class ImageSet:
         return self.batch([index])[0]
 
     def original(self, index: int) -> Pixels:
-        """One picture as its file has it, (C, H, W), before the transform."""
+        """Return one picture as stored in its file, (C, H, W), before the transform."""
         (pixels,) = self._pixels([index], Transform())
         return pixels
 
     @property
     def held_out(self) -> np.ndarray:
-        """True (N,) for images of the group called held-out: the model was not trained on them."""
+        """A mask (N,), True for images of the group called held-out: the model was not trained on
+        them.
+        """
         groups = self.metadata.get("group", [""] * len(self))
         return np.array([group == HELD_OUT for group in groups])
 
     def batch(self, indices: Iterable[int]) -> Tensor:
-        """The images at `indices`, (B, C, H, W)."""
+        """Return the images at `indices`, (B, C, H, W)."""
         return to_unit(np.stack(list(self._transformed(indices))))
 
     def thumbnails(self, indices: Sequence[int]) -> np.ndarray:
-        """Small pictures (B, h, w, 3) uint8 for galleries: the images themselves, or from a store
-        on disk where they are large.
+        """Return small pictures (B, h, w, 3) uint8 for galleries: the images themselves, or
+        thumbnails cached on disk if they are large.
         """
         _, height, width = self.shape
         if max(height, width) <= THUMBNAIL:
@@ -87,8 +89,8 @@ class ImageSet:
         return np.stack(thumbnails([self.ids[int(index)] for index in indices], make))
 
     def take(self, data: bytes) -> tuple[Tensor, str]:
-        """Another encoded picture, brought to this set's shape as its own were, and its id;
-        ValueError, as a phrase about it.
+        """Decode another picture, transformed like those of this set, and return it with its id.
+        Raises ValueError with a phrase about it.
         """
         channels, height, width = self.shape
         pixels, transform = decode_one(data, Transform()), self.transform.with_channels(channels)
@@ -100,7 +102,7 @@ class ImageSet:
         return to_unit(pixels), transform.identify(pixels)
 
     def subset(self, indices: Sequence[int]) -> "ImageSet":
-        """The chosen images, in this order."""
+        """Return the set of the chosen images, in this order."""
         return replace(
             self,
             names=[self.names[i] for i in indices],
@@ -113,8 +115,8 @@ class ImageSet:
         )
 
     def grouped(self, by: str) -> "ImageSet":
-        """The same images with the column `by` as their group, or the folder each lies in where
-        `by` is "folder".
+        """Return the same images with the column `by` as their group, or the folder of each if `by`
+        is "folder".
         """
         if by in self.metadata:
             values = self.metadata[by]
@@ -123,7 +125,7 @@ class ImageSet:
         else:
             known = ", ".join([FOLDER, *self.metadata])
             raise ValueError(
-                f"There is no column {by!r:.60} to group the images by; there are {known:.200}."
+                f"There is no column {by!r:.60} to group the images by; the columns are {known:.200}."
             )
         return replace(
             self,
@@ -134,13 +136,14 @@ class ImageSet:
         )
 
     def beside(self, others: "ImageSet") -> "ImageSet":
-        """These images and others that were not trained on, which get the group "held-out"; images
-        in both count as trained on.
+        """Return these images with others that were not trained on, which get the group "held-out";
+        images in both count as trained on.
         """
         if others.shape != self.shape or others.transform != self.transform:
             raise ValueError(
                 f"The held-out images are {describe(others.shape)}, the images "
-                f"{describe(self.shape)}. Bring both to one size and colour."
+                f"{describe(self.shape)}. Resize both to one size and convert them to the same "
+                "colours."
             )
         own = set(self.ids)
         kept = [place for place, image in enumerate(others.ids) if image not in own]
@@ -172,7 +175,9 @@ class ImageSet:
         )
 
     def _pixels(self, indices: Iterable[int], transform: Transform) -> Iterator[Pixels]:
-        """Some pictures; ValueError, in a sentence, for one that can no longer be read."""
+        """Read some pictures. Raises ValueError, with a sentence, for one that can no longer be
+        read.
+        """
         places = [int(index) for index in indices]
         for index in places:
             if not -len(self) <= index < len(self):
@@ -196,7 +201,7 @@ class ImageSet:
 
 
 def _coloured(pixels: Pixels) -> np.ndarray:
-    """Any pixels as uint8 (H, W, 3)."""
+    """Convert any pixels to uint8 (H, W, 3)."""
     if pixels.dtype != np.uint8:
         own: np.ndarray = to_pixels(to_unit(pixels))
     else:

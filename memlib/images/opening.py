@@ -1,4 +1,6 @@
-"""Open an image set: find its pictures, decode each once for its id, keep large indexes on disk."""
+"""Opening an image set: find its pictures, decode each once for its id, cache large indexes on
+disk.
+"""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -42,23 +44,23 @@ def load_images(
     `file_name` beside the pictures becomes `ImageSet.metadata`, as do a table's other columns.
 
     `size` resizes the shorter side and crops the centre to size x size; without it all pictures
-    must be one size. `fit` "stretch" resizes both sides instead, "centre" only cuts the centre out;
+    must have one size. `fit` "stretch" resizes both sides instead, "centre" only crops the centre;
     `mirror` flips left to right. `channels` is 1 (grey) or 3 (colour), by default what the first
     picture has; transparency is laid on white, 16-bit pictures are scaled to 8. `limit` keeps the
-    first pictures only. An .npz holds an array `images`, a .npy is one: uint8 (N, H, W, 3) or (N,
+    first pictures only. An .npz contains an array `images`, a .npy is one: uint8 (N, H, W, 3) or (N,
     H, W), or float (N, C, H, W) in [-1, 1].
 
-    With `roots` no file outside of these folders is read, whatever links there are.
+    With `roots`, no file outside these folders is read, links included.
 
     Every picture is decoded once, for its id; of large sets the result is kept on disk.
-    `callback(done, total)` counts pictures; what it raises stops the work, and what was done is
-    kept. Files that are no usable picture are left out and listed in `skipped`. Raises ValueError
-    where nothing is usable.
+    `callback(done, total)` counts pictures; an exception it raises stops the work, and finished
+    work is kept. Files that are not usable pictures are left out and listed in `skipped`. Raises
+    ValueError if none is usable.
     """
     transform = Transform(size, channels, fit, mirror)
     if limit is not None:
         check_count(limit, MOST_PICTURES, "The limit")
-    # a source that takes long to list is reported too, so that it can be stopped
+    # listing a source reports progress too, so that it can be stopped
     tick = (lambda: callback(0, 1)) if callback else None
     source = Source.of(source, roots)
     pictures, name = _open(source, token, tick)
@@ -73,7 +75,7 @@ def load_images(
 
 
 def of_pixels(name: str, pixels: np.ndarray) -> ImageSet:
-    """An image set of an array in memory, uint8 (N, H, W, C)."""
+    """Make an image set of an array in memory, uint8 (N, H, W, C)."""
     pictures = _Pixels(pixels)
     return _assemble(
         pictures, _index(pictures, Transform(), None, name, None), Transform(), name, name
@@ -86,7 +88,7 @@ class _Pixels(Decoded):
     def __init__(self, pixels: np.ndarray) -> None:
         self.names = [f"{place:06d}" for place in range(len(pixels))]
         self.metadata: dict[str, list[str]] = {}
-        self.stamp = ""  # never kept on disk
+        self.stamp = ""  # never cached on disk
         self._pixels = pixels
 
     def picture(self, place: int) -> Pixels:
@@ -142,8 +144,8 @@ def _index(
     name: str,
     callback: Callable[[int, int], object] | None,
 ) -> Index:
-    """Decode every picture once for its id, and forget the pixels; go on where an earlier visit
-    stopped.
+    """Decode every picture once for its id, without keeping the pixels; continue where an earlier
+    visit stopped.
     """
     total = len(pictures.names)
     key = f"{pictures.stamp} {transform} {limit}" if total > INDEXED and pictures.stamp else None
@@ -174,8 +176,8 @@ def _add(
     limit: int | None,
     tick: Tick | None,
 ) -> None:
-    """Add the pictures up to the next report; the first usable one by itself, since it says how
-    many channels the others get.
+    """Add the pictures up to the next report; the first usable one separately, since it sets the
+    number of channels of the others.
     """
     count = 1 if index.channels is None else REPORT - index.done % REPORT
     if limit is not None:
@@ -193,8 +195,8 @@ def _add(
         elif pixels.shape != index.shape:
             raise ValueError(
                 f"The pictures differ in size: {pictures.names[place]!r} is "
-                f"{describe(pixels.shape)}, the first picture is {describe(index.shape)}. Choose a "
-                "size to bring them to."
+                f"{describe(pixels.shape)}, the first picture is {describe(index.shape)}. Choose "
+                "a size to resize them to."
             )
         index.places.append(place)
         index.ids.append(own.identify(pixels))

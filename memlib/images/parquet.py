@@ -1,6 +1,6 @@
-"""Read the rows of a Parquet file: encoded pictures in one column, what is known of them in others.
+"""Reading the rows of a Parquet file: encoded pictures in one column, their metadata in others.
 
-Without torch: decoder processes import it.
+This module does not use torch, since decoder processes import it.
 """
 
 import json
@@ -16,7 +16,7 @@ from memlib.images.archives import check_pictures, check_unpacked
 from memlib.images.columns import check_size, printable
 from memlib.images.decode import LARGEST_FILE
 
-AT_ONCE = 64 * 2**20  # bytes of a table read together
+AT_ONCE = 64 * 2**20  # bytes of a table that are read together
 ROWS = 256
 DAMAGE = (
     pa.ArrowException,
@@ -33,14 +33,14 @@ DAMAGE = (
 def read_rows(
     files: Sequence[BinaryIO], name: str
 ) -> Iterator[tuple[list[bytes | None], dict[str, list[str]]]]:
-    """Some rows after the other: their pictures, and the values of each plain column.
+    """Yield some rows at a time: their pictures, and the values of each plain column.
 
-    Raises ValueError where the files are damaged or unpack to far more than pictures do.
+    Raises ValueError if the files are damaged or unpack to far more than pictures do.
     """
     try:
         yield from _rows(files, name)
     except DAMAGE as error:
-        raise ValueError(f"{name!r} is damaged or no Parquet file.") from error
+        raise ValueError(f"{name!r} is damaged or not a Parquet file.") from error
 
 
 def _rows(
@@ -72,7 +72,7 @@ def _rows(
 
 
 def class_names(metadata: Mapping[bytes, bytes] | None) -> dict[str, list[str]]:
-    """The names of the numbered classes that Hugging Face writes into a table's metadata, by
+    """Return the names of the numbered classes that Hugging Face writes into a table's metadata, by
     column.
     """
     try:
@@ -87,7 +87,9 @@ def class_names(metadata: Mapping[bytes, bytes] | None) -> dict[str, list[str]]:
 
 
 def picture_column(schema: pa.Schema, name: str) -> str:
-    """The first column of bytes, or of {"bytes", ...}; ValueError where there is none."""
+    """Return the first column of bytes, or of {"bytes", ...}. Raises ValueError if there is
+    none.
+    """
     for column in schema:
         kind = column.type
         if _binary(kind) or (
@@ -100,7 +102,7 @@ def picture_column(schema: pa.Schema, name: str) -> str:
 
 
 def plain_columns(schema: pa.Schema, column: str) -> list[str]:
-    """The columns of words and numbers beside the pictures."""
+    """List the columns of texts and numbers besides the pictures."""
 
     def plain(kind: pa.DataType) -> bool:
         return bool(
@@ -115,14 +117,14 @@ def plain_columns(schema: pa.Schema, column: str) -> list[str]:
 
 
 def words(values: Sequence[Any], names: Sequence[str] | None) -> list[str]:
-    """What a table says of each picture, as words; numbered classes by their names."""
+    """Return a table's values for each picture, as text; numbered classes by their names."""
     if names and all(isinstance(value, int) and 0 <= value < len(names) for value in values):
         values = [names[value] for value in values]
     return ["" if value is None else printable(str(value)) for value in values]
 
 
 def _chunks(table: pq.ParquetFile) -> Iterator[int]:
-    """Bytes of each column chunk, unpacked."""
+    """Yield the unpacked bytes of each column chunk."""
     details = table.metadata
     for group in range(details.num_row_groups):
         for column in range(details.num_columns):

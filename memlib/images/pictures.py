@@ -1,6 +1,7 @@
-"""Where pictures come from: names, what is known of each, and a way to read some of them.
+"""Sources of pictures: their names, their metadata, and a way to read some of them.
 
-Encoded pictures are read here and decoded in a confined child process; arrays are read in this one.
+Encoded pictures are read here and decoded in a confined child process; arrays are read in this
+process.
 """
 
 import hashlib
@@ -23,13 +24,13 @@ from memlib.images.transform import Pixels, Transform
 TOGETHER = 64  # pictures of one request
 GROUP = 16 * 2**20  # bytes of one request, or one picture
 LARGEST_PART = 2**27  # bytes of one part of an answer about a file
-SPEED = 10 * 2**20  # bytes of a file for which a child gets one more second
-MOST_ENDED = 10  # pictures that may end their process before the whole source is refused
+SPEED = 10 * 2**20  # bytes of a file for which a child gets an extra second
+MOST_ENDED = 10  # how often pictures may end their process before the whole source is refused
 DECODERS = Children("memlib.images.child", ("memlib", "memlib.images"))
 
 
 class Pictures(Protocol):
-    """Pictures by number. `stamp` changes whenever the files do; "" is never kept on disk."""
+    """Pictures by number. `stamp` changes whenever the files do; "" is never cached on disk."""
 
     names: list[str]
     metadata: dict[str, list[str]]
@@ -38,16 +39,17 @@ class Pictures(Protocol):
     def read(
         self, places: Sequence[int], transform: Transform, tick: Tick | None = None
     ) -> Iterator[Pixels | ValueError]:
-        """The pictures at these places, (C, H, W) after the transform; in the place of one that
-        cannot be used, the ValueError that says so in a phrase.
+        """Return the pictures at these places, (C, H, W) after the transform; instead of one that
+        cannot be used, a ValueError with a phrase that says why.
 
-        `tick` is called about once a second while this waits; what it raises ends the reading.
+        `tick` is called about once a second while this waits; an exception it raises ends the
+        reading.
         """
         ...
 
 
 class Decoded(ABC):
-    """Pictures that are arrays already."""
+    """Pictures that are already arrays."""
 
     @abstractmethod
     def picture(self, place: int) -> Pixels: ...
@@ -69,8 +71,8 @@ class Encoded(ABC):
 
     @abstractmethod
     def packed(self, place: int) -> tuple[Member, bytes]:
-        """The bytes of one picture and what they are; ValueError, as a phrase, or OSError where
-        they cannot be read.
+        """Return the bytes of one picture and how they are packed. Raises ValueError, with a
+        phrase, or OSError if they cannot be read.
         """
 
     def read(
@@ -89,7 +91,7 @@ class Encoded(ABC):
             )
             for one in group:
                 yield one if isinstance(one, ValueError) else next(answers)
-            assert next(answers, None) is None  # the child is at its end, and waits again
+            assert next(answers, None) is None  # the child has finished and is idle again
             start += len(group)
 
     def _packed(self, place: int) -> tuple[Member, bytes] | ValueError:
@@ -132,7 +134,7 @@ class Encoded(ABC):
 def decoded(
     packed: Sequence[tuple[Member, bytes]], transform: Transform, tick: Tick | None = None
 ) -> Iterator[Pixels | ValueError]:
-    """Decode what was read, in a child; Ended for the one that ended it."""
+    """Decode what was read, in a child; Ended stands for a picture that ended it."""
     if not packed:
         return
     header = {
@@ -149,7 +151,7 @@ def decoded(
 
 
 def decode_one(data: bytes, transform: Transform) -> Pixels:
-    """One encoded picture, decoded in a child; ValueError, as a phrase about it."""
+    """Decode one picture in a child. Raises ValueError with a phrase about it."""
     try:
         (found,) = decoded([whole(data)], transform)
     except Ended as error:
@@ -162,7 +164,8 @@ def decode_one(data: bytes, transform: Transform) -> Pixels:
 def ask_about(
     do: str, name: str, files: Sequence[BinaryIO], tick: Tick | None = None, **details: Any
 ) -> Iterator[Frame]:
-    """Ask a child about open files. ValueError, a sentence, where they take too long or too much.
+    """Ask a child about open files. Raises ValueError, with a sentence, if they take too much time
+    or memory.
 
     Large files get more time.
     """
@@ -187,7 +190,7 @@ def ask_about(
 def columns_of(
     member: Member, data: bytes, keys: Sequence[str], tick: Tick | None = None
 ) -> dict[str, list[str]]:
-    """The columns of a metadata.csv in the order of the pictures named `keys`; none where it is
+    """Return the columns of a metadata.csv in the order of the pictures named `keys`; none if it is
     damaged.
     """
     names: list[str] = []
@@ -210,14 +213,14 @@ def columns_of(
 
 
 def words(values: object) -> list[str]:
-    """What a child sent as a list of words; ValueError where it is none."""
+    """Return a list of texts that a child sent. Raises ValueError if it is not one."""
     if isinstance(values, list) and all(isinstance(value, str) for value in values):
         return values
     raise ValueError("is damaged")
 
 
 def write_temporary(parts: Iterator[Frame]) -> BinaryIO:
-    """The bodies of an answer in a temporary file, which goes when it is closed."""
+    """Write the bodies of an answer to a temporary file, which is deleted when it is closed."""
     file: BinaryIO = tempfile.TemporaryFile(prefix="afterimage-")  # noqa: SIM115 - lives as long as the pictures
     for _, data in parts:
         file.write(data)
@@ -226,7 +229,9 @@ def write_temporary(parts: Iterator[Frame]) -> BinaryIO:
 
 
 def read_at(file: BinaryIO, start: int, size: int) -> bytes:
-    """Some bytes of an open file; sessions share it, so that it has no place of its own."""
+    """Read some bytes of an open file at an offset; sessions share the file, so its position is not
+    used.
+    """
     data = os.pread(file.fileno(), size, start)
     if len(data) < size:
         raise ValueError("is cut off")
@@ -234,7 +239,7 @@ def read_at(file: BinaryIO, start: int, size: int) -> bytes:
 
 
 def stamp_of(entries: Sequence[tuple[str, int, int]]) -> str:
-    """A hash of files' names, sizes and times of change."""
+    """Return a hash of files' names, sizes and times of change."""
     total = hashlib.sha256()
     for entry in entries:
         total.update(f"{entry}".encode(errors="replace"))
@@ -242,14 +247,16 @@ def stamp_of(entries: Sequence[tuple[str, int, int]]) -> str:
 
 
 def whole(data: bytes) -> tuple[Member, bytes]:
-    """Bytes that are no part of an archive; ValueError, as a phrase, where they are too many."""
+    """Read bytes that are not part of an archive. Raises ValueError, with a phrase, if there are
+    too many.
+    """
     member = Member(0, len(data), len(data))
     check_member(member)
     return member, data
 
 
 def _checked(shape: object, data: bytearray, transform: Transform) -> Pixels:
-    """The pixels a child sent, if they are as large as they should be."""
+    """Return the pixels that a child sent, if they have the right size."""
     if (
         isinstance(shape, list)
         and len(shape) == 3

@@ -1,8 +1,8 @@
 """Pictures in tables: Parquet files with the encoded bytes in a column, and data sets of the
 Hugging Face Hub.
 
-Both keep a picture as bytes, or as {"bytes", "path"}, and what is known of it (a label, a group) in
-other columns. A path in a table is never opened. A Hub data set is named "owner/name",
+Both store a picture as bytes, or as {"bytes", "path"}, and its metadata (a label, a group) in other
+columns. A path in a table is never opened. A Hub data set is named "owner/name",
 "owner/name/config", followed by "@revision" and ":split"; the split is "train" by default.
 """
 
@@ -20,12 +20,14 @@ from memlib.images.pictures import Encoded, ask_about, read_at, stamp_of, whole,
 from memlib.sources import DATA_SET
 
 NO_PICTURE = "has no picture"
-ONLY_A_PATH = "names a file instead of holding the picture; files named in a table are not opened"
+ONLY_A_PATH = (
+    "names a file instead of containing the picture; files named in a table are not opened"
+)
 
 
 class Parquet(Encoded):
-    """Rows of Parquet files; their pictures are copied once to a temporary file, so that any of
-    them can be read by itself.
+    """Rows of Parquet files; their pictures are copied once to a temporary file, so that each can
+    be read separately.
     """
 
     def __init__(self, paths: Sequence[Path], name: str, tick: Tick | None = None) -> None:
@@ -45,7 +47,7 @@ class Parquet(Encoded):
             check_pictures(len(self._ends), packed, name)
             check_size(len(self.metadata), len(self._ends), name)
         if not self._ends:
-            raise ValueError(f"{name!r} holds no pictures.")
+            raise ValueError(f"{name!r} contains no pictures.")
         self._file.flush()
         self.metadata = {
             column: values
@@ -61,7 +63,7 @@ class Parquet(Encoded):
         return whole(read_at(self._file, start, self._ends[place] - start))
 
     def _add(self, found: dict[str, Any], data: bytearray) -> None:
-        """Some more rows."""
+        """Store some more rows."""
         end = self._ends[-1] if self._ends else 0
         last = end + len(data)
         for length in found.get("lengths", []):
@@ -103,8 +105,8 @@ class HubData(Encoded):
         except Exception as error:  # offline, unknown, private, no such split
             first = (str(error).strip().splitlines() or [""])[0]
             raise ValueError(
-                f"{source!r} is not a file or folder here and could not be fetched from the Hub "
-                f"({type(error).__name__}: {first:.160})."
+                f"{source!r} is not a file or folder here and could not be downloaded from the "
+                f"Hub ({type(error).__name__}: {first:.160})."
             ) from error
         if not isinstance(data, datasets.Dataset) or not len(data):
             raise ValueError(f"{source!r} is not a table of pictures.")

@@ -1,4 +1,4 @@
-"""Turn pixels, uint8 0..255, into the tensors that models see, float32 in [-1, 1], and back."""
+"""Converting pixels, uint8 0..255, to the tensors that models see, float32 in [-1, 1], and back."""
 
 import numpy as np
 import torch
@@ -8,11 +8,11 @@ from memlib.images.transform import Pixels
 
 
 def to_unit(pixels: Pixels) -> Tensor:
-    """uint8 0..255 to float32 -1..1; float arrays are there already."""
+    """Convert uint8 0..255 to float32 -1..1; float arrays stay as they are."""
     tensor = torch.from_numpy(np.ascontiguousarray(pixels))
     return tensor.float() / 127.5 - 1 if pixels.dtype == np.uint8 else tensor.float()
 
 
 def to_pixels(images: Tensor) -> Pixels:
-    """float -1..1 (..., C, H, W) to uint8 (..., H, W, C), rounded and clipped."""
+    """Convert float -1..1 (..., C, H, W) to uint8 (..., H, W, C), rounded and clipped."""
     return ((images.movedim(-3, -1).clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).cpu().numpy()

@@ -1,7 +1,7 @@
-"""What is done to a decoded picture before a model sees it.
+"""The transform of a decoded picture before a model sees it.
 
 Pixels are arrays (C, H, W), uint8 0..255, or float32 in [-1, 1] already. Pictures are resized
-bilinearly. Without torch: decoder processes import it.
+bilinearly. This module does not use torch, since decoder processes import it.
 """
 
 import hashlib
@@ -15,17 +15,18 @@ Pixels = np.ndarray
 LARGEST_SIDE = 4096
 FITS: dict[str, str] = {
     "crop": "Resize the shorter side, keep the centre",
-    "stretch": "Resize both sides, proportions are lost",
-    "centre": "Cut the centre out, nothing is resized",
+    "stretch": "Resize both sides, without keeping proportions",
+    "centre": "Crop the centre, without resizing",
 }
 
 
 @dataclass(frozen=True)
 class Transform:
-    """Bring pictures to `size` x `size` as `fit` says, mirror them left to right, make them grey
-    (1) or coloured (3).
+    """Resize pictures to `size` x `size` by the method `fit`, mirror them left to right, convert
+    them to grey (1) or colour (3).
 
-    `size=None` keeps the size, `channels=None` the colours. ValueError for values out of range.
+    `size=None` keeps the size, `channels=None` the colours. Raises ValueError for values out of
+    range.
     """
 
     size: int | None = None
@@ -40,11 +41,13 @@ class Transform:
             raise ValueError("Images have 1 channel (grey) or 3 (colour), not 2.")
         if self.fit not in FITS:
             raise ValueError(
-                f"Pictures are fitted by one of {', '.join(FITS)}, not {self.fit!r:.40}."
+                f"The resize method must be one of {', '.join(FITS)}, not {self.fit!r:.40}."
             )
 
     def __call__(self, pixels: Pixels) -> Pixels:
-        """The transformed picture; ValueError, as a phrase about it, where that cannot be."""
+        """Return the transformed picture. Raises ValueError with a phrase about it if that is
+        impossible.
+        """
         if self.channels is not None and pixels.shape[0] != self.channels:
             if pixels.dtype != np.uint8:
                 raise ValueError(f"has {pixels.shape[0]} channels, not {self.channels}")
@@ -72,7 +75,9 @@ class Transform:
         return to_array(_picture(pixels).resize((size, size), Image.Resampling.BILINEAR, box=box))
 
     def identify(self, pixels: Pixels) -> str:
-        """The id of a transformed picture: a hash of its pixels and of how it was resized."""
+        """Return the id of a transformed picture: a hash of its pixels and of how it was
+        resized.
+        """
         said = f"{pixels.dtype}{pixels.shape}{self.size}" + (
             self.fit if self.fit != "crop" and self.size else ""
         )
@@ -83,7 +88,9 @@ class Transform:
 
 
 def check_count(value: object, most: int, what: str) -> int:
-    """A whole number from 1 to `most`, or a ValueError that quotes at most 20 of its digits."""
+    """Check for a whole number from 1 to `most`. Raises ValueError, which quotes at most 20 of its
+    digits.
+    """
     if isinstance(value, int | np.integer) and not isinstance(value, bool) and 1 <= value <= most:
         return int(value)
     if isinstance(value, int) and abs(value) >= 10**20:
@@ -102,10 +109,10 @@ def describe(shape: tuple[int, ...]) -> str:
 
 
 def to_array(picture: Image.Image) -> Pixels:
-    """A grey or RGB picture as (C, H, W)."""
+    """Return a grey or RGB picture as (C, H, W)."""
     array = np.asarray(picture)
     if array.ndim == 2:
-        return array[None].copy()  # Pillow's own memory cannot be written to
+        return array[None].copy()  # the memory of a Pillow image is read-only
     return np.ascontiguousarray(array.transpose(2, 0, 1))
 
 

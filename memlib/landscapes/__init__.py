@@ -1,4 +1,4 @@
-"""Mixtures of the plane, exact and estimated; a small network that learns one."""
+"""Mixtures in the plane, exact and estimated; a small network that learns one."""
 
 from memlib.landscapes.estimates import (
     estimated_averages,

@@ -1,4 +1,4 @@
-"""The estimates of a mixture's fields, by the very functions that measure images.
+"""The estimates of a mixture's fields, by the functions that measure images.
 
 Shapes are those of memlib.landscapes.truth.
 """
@@ -25,8 +25,8 @@ def estimated_averages(
     directions: int,
     seed: int = 0,
 ) -> tuple[Tensor, Tensor]:
-    """`disc_averages` estimated by `p_laplace` from so many directions, and the standard error,
-    both (P, L, M).
+    """Estimate `disc_averages` by `p_laplace` from a number of directions; return it with the
+    standard error, both (P, L, M).
     """
     values, errors = [], []
     for sigma, radius in zip(sigmas, radii, strict=True):
@@ -49,11 +49,11 @@ def estimated_growth(
     probes: int | Literal["exact"],
     seed: int = 0,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Growth up to each level by `volume_growth` and its standard error, both (L, M), and the log
-    prior of the latents, (M,).
+    """Estimate growth up to each level by `volume_growth`; return it with its standard error, both
+    (L, M), and the log prior of the latents, (M,).
 
-    The path takes one step a level. The standard error is that of the random probes, NaN for a
-    single one and for "exact"; the error of the steps comes on top.
+    The path takes one step per level. The standard error is that of the random probes, NaN for a
+    single probe and for "exact"; it does not include the error of the steps.
     """
     found = volume_growth(denoiser, points, sigmas=sigmas, probes=probes, seed=seed)
     value, error = (

@@ -1,4 +1,4 @@
-"""Mixtures of the plane: their modes, how a link writes them, and the presets.
+"""Mixtures in the plane: their modes, their form in a link, and the presets.
 
 A landscape is a list of Gaussian modes. Points of the plane are images of shape (1, 1, 2), and
 noised to level sigma the mixture stays a mixture (memlib.denoisers.exact).
@@ -66,7 +66,7 @@ class Mode:
 
 
 def mixture(modes: Sequence[Mode]) -> GaussianMixture:
-    """The exact denoiser of a landscape. Raises ValueError for no modes or more than 64."""
+    """Return the exact denoiser of a landscape. Raises ValueError for no modes or more than 64."""
     if not 1 <= len(modes) <= MOST_MODES:
         raise ValueError(f"A landscape has 1 to {MOST_MODES} modes, not {len(modes)}.")
     means = torch.tensor([[mode.x, mode.y] for mode in modes], dtype=torch.float64).view(
@@ -81,14 +81,14 @@ def mixture(modes: Sequence[Mode]) -> GaussianMixture:
 
 
 def format_modes(modes: Sequence[Mode]) -> str:
-    """One short line for a link: x,y,sx,sy,angle,weight of each mode to four decimals, modes apart
-    by semicolons.
+    """Write modes in one short line for a link: x,y,sx,sy,angle,weight of each to four decimals,
+    separated by semicolons.
     """
     return ";".join(",".join(f"{round(number, 4):g}" for number in astuple(mode)) for mode in modes)
 
 
 def parse_modes(text: str) -> tuple[Mode, ...]:
-    """What `format_modes` wrote. Raises ValueError for anything else."""
+    """Read what `format_modes` wrote. Raises ValueError for anything else."""
     if len(text) > 100 * MOST_MODES:
         raise ValueError(
             f"A landscape has 1 to {MOST_MODES} modes; this text is too long for that."
@@ -96,13 +96,14 @@ def parse_modes(text: str) -> tuple[Mode, ...]:
     rows = [part.split(",") for part in text.split(";")]
     if not 1 <= len(rows) <= MOST_MODES or any(len(row) != 6 for row in rows):
         raise ValueError(
-            f"Modes are written x,y,sx,sy,angle,weight and apart by semicolons, not {text[:80]!r}."
+            "Modes are written x,y,sx,sy,angle,weight and separated by semicolons, not "
+            f"{text[:80]!r}."
         )
     return tuple(Mode(*(float(number) for number in row)) for row in rows)
 
 
 def three_modes() -> tuple[Mode, ...]:
-    """The mixture of Brokman et al.
+    """Return the mixture of Brokman et al.
 
     (arXiv 2505.08246): a triangle of side 5 around the origin, covariance 0.1 I, equal weights.
     """
@@ -116,7 +117,7 @@ def three_modes() -> tuple[Mode, ...]:
 
 
 def narrow_among_broad() -> tuple[Mode, ...]:
-    """Two narrow modes, as memorised images are, beside and inside broad ones."""
+    """Return two narrow modes, like memorised images, beside and inside broad ones."""
     return (
         Mode(-2.0, 0.5, 1.5, 1.0, 30.0, 4.0),
         Mode(2.5, -1.5, 1.2, 1.2, 0.0, 4.0),
@@ -126,7 +127,9 @@ def narrow_among_broad() -> tuple[Mode, ...]:
 
 
 def one_heavy() -> tuple[Mode, ...]:
-    """Equal widths, one weight ten times the others: being seen often without becoming narrow."""
+    """Return modes of equal widths, one with ten times the weight of the others: seen often but not
+    narrow.
+    """
     return (
         Mode(-2.5, -2.0, 0.5, 0.5, 0.0, 10.0),
         Mode(2.5, -2.0, 0.5, 0.5),
@@ -136,7 +139,7 @@ def one_heavy() -> tuple[Mode, ...]:
 
 
 def ring(count: int = 8) -> tuple[Mode, ...]:
-    """Modes along a circle of radius 3, long along it and thin across: data on a curve."""
+    """Return modes along a circle of radius 3, long along it and thin across: data on a curve."""
     turns = [360 * place / count for place in range(count)]
     return tuple(
         Mode(
@@ -151,7 +154,7 @@ def ring(count: int = 8) -> tuple[Mode, ...]:
 
 
 def data_points(count: int, width: float) -> tuple[Mode, ...]:
-    """`count` points drawn from the ring, each a round mode of the same width: 0 is the ideal
+    """Draw `count` points from the ring, each a round mode of the same width: 0 is the ideal
     memoriser, about 1 a smooth model.
 
     Point i does not depend on `count`.
@@ -170,8 +173,8 @@ def data_points(count: int, width: float) -> tuple[Mode, ...]:
 
 
 def marked_points(modes: Sequence[Mode], most: int = 6) -> tuple[Tensor, Tensor]:
-    """The means of the first `most` modes, and the midpoints of their pairs with their centroid,
-    each (n, 1, 1, 2), float64.
+    """Return the means of the first `most` modes, and the midpoints of their pairs with their
+    centroid, each (n, 1, 1, 2), float64.
     """
     means = torch.tensor([[mode.x, mode.y] for mode in modes[:most]], dtype=torch.float64)
     first, second = torch.triu_indices(len(means), len(means), offset=1)

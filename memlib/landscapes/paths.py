@@ -1,4 +1,4 @@
-"""Points and outlines of the plane carried along the ODE, and the area inside an outline."""
+"""Points and outlines in the plane carried along the ODE, and the area inside an outline."""
 
 import torch
 from torch import Tensor
@@ -9,8 +9,8 @@ from memlib.flow import ode_step
 
 @torch.no_grad()
 def carry(denoiser: Denoiser, points: Tensor, sigmas: Tensor) -> Tensor:
-    """Points at sigmas[0] carried along the ODE through all levels, up or down, (L, M, 2), by
-    memlib.flow's second-order step.
+    """Carry points at sigmas[0] along the ODE through all levels, up or down, by memlib.flow's
+    second-order step; return (L, M, 2).
     """
     y, previous, path = points, None, [points]
     for k in range(len(sigmas) - 1):
@@ -21,8 +21,8 @@ def carry(denoiser: Denoiser, points: Tensor, sigmas: Tensor) -> Tensor:
 
 
 def square(x: float, y: float, side: float, points: int = 16) -> Tensor:
-    """The outline of a square around (x, y), `points` on each side, counterclockwise, (4 points, 1,
-    1, 2).
+    """Return the outline of a square around (x, y), `points` on each side, counterclockwise, (4
+    points, 1, 1, 2).
     """
     along = torch.arange(points, dtype=torch.float64) / points - 0.5
     half = torch.full_like(along, 0.5)
@@ -36,6 +36,6 @@ def square(x: float, y: float, side: float, points: int = 16) -> Tensor:
 
 
 def log_area(outlines: Tensor) -> Tensor:
-    """Log of the area inside closed outlines (..., n, 2), by the shoelace formula."""
+    """Return the log of the area inside closed outlines (..., n, 2), by the shoelace formula."""
     x, y = outlines.unbind(-1)
     return ((x * y.roll(-1, -1) - x.roll(-1, -1) * y).sum(-1) / 2).abs().log()

@@ -1,4 +1,4 @@
-"""A small learned denoiser of the plane, trained in seconds: what a network makes of n samples,
+"""A small learned denoiser in the plane, trained in seconds: what a network learns from n samples,
 where the truth is known.
 
 With data of standard deviation c the network F sees y and sigma at unit scale (Karras et al. 2022,
@@ -24,19 +24,19 @@ from memlib.denoisers.base import Denoiser, expand
 from memlib.seeds import generator
 
 WIDTH, LAYERS = 128, 3  # hidden units, hidden layers
-FREQUENCIES = 8  # of ln sigma
+FREQUENCIES = 8  # frequencies of the embedding of ln sigma
 BATCH = 512
 LEARNING_RATE = 4e-3
-AVERAGE = 0.99  # decay of the running average of the weights, which is what is returned
-LOW, HIGH = 0.03, 20.0  # noise levels trained on, even in ln sigma
+AVERAGE = 0.99  # decay of the running average of the weights, which is returned
+LOW, HIGH = 0.03, 20.0  # range of the noise levels in training, uniform in ln sigma
 
 
 class ToyDenoiser(Denoiser):
     """A multilayer perceptron for points of shape (1, 1, 2), on the CPU, float32; untrained until
     `training` has run.
 
-    `scale` is the data's standard deviation a coordinate; the initial weights depend on the seed
-    alone.
+    `scale` is the data's standard deviation per coordinate; the initial weights depend only on the
+    seed.
     """
 
     name = "Small network"
@@ -54,7 +54,7 @@ class ToyDenoiser(Denoiser):
         for fan_in, fan_out in pairwise(sizes):
             layer = nn.Linear(fan_in, fan_out, device="meta").to_empty(
                 device="cpu"
-            )  # draws nothing from torch's own generator
+            )  # does not use torch's global generator
             gain = (
                 math.sqrt(2 / fan_in) if fan_out == WIDTH else 0.0
             )  # starts as the best linear guess, F = 0
@@ -66,12 +66,12 @@ class ToyDenoiser(Denoiser):
 
     @property
     def digest(self) -> str:  # type: ignore[override]
-        """Of the weights as they are now."""
+        """A hash of the current weights."""
         parts = [weight.detach().numpy().tobytes() for weight in self.network.parameters()]
         return hashlib.sha256(b"".join([repr(self.scale).encode(), *parts])).hexdigest()[:16]
 
     def predict(self, y: Tensor, sigma: float | Tensor) -> Tensor:
-        """F of points (B, 1, 1, 2), unit scale in and out."""
+        """Return F of points (B, 1, 1, 2), at unit scale in and out."""
         level = torch.as_tensor(sigma, dtype=y.dtype).expand(len(y))
         phase = level.log()[:, None] * (torch.arange(FREQUENCIES) + 1) * 0.4
         size = (level**2 + self.scale**2).sqrt()
@@ -85,8 +85,7 @@ class ToyDenoiser(Denoiser):
 
     @torch.no_grad()
     def noise(self, y: Tensor, sigma: float | Tensor) -> Tensor:
-        # sigma / (sigma^2 + c^2) y - c / sqrt(sigma^2 + c^2) F: no difference of near numbers at
-        # small sigma
+        # sigma / (sigma^2 + c^2) y - c / sqrt(sigma^2 + c^2) F: no cancellation at small sigma
         point, level = y.float(), expand(sigma, y.float())
         square = torch.as_tensor(level**2 + self.scale**2)
         return (
@@ -96,7 +95,7 @@ class ToyDenoiser(Denoiser):
 
 @dataclass(frozen=True)
 class Progress:
-    """Steps done of all, the mean loss since the last report (1 is the best linear guess on
+    """Steps done and in all, the mean loss since the last report (1 is the best linear guess on
     Gaussian data), the network so far.
     """
 
@@ -107,13 +106,13 @@ class Progress:
 
 
 def training(samples: Tensor, steps: int, *, seed: int = 0, every: int = 50) -> Iterator[Progress]:
-    """Train a network on samples (n, 1, 1, 2) and report every `every` steps and at the end; stop
-    asking to stop training.
+    """Train a network on samples (n, 1, 1, 2); yield a report every `every` steps and at the end.
+    Stop iterating to stop training.
 
     Each report's denoiser holds the running average of the weights and stays as it was reported.
-    Adam on batches of 512 samples drawn with replacement, noise levels even in ln sigma from 0.03
-    to 20, a learning rate that falls to 0 along a cosine. The same seed gives the same network for
-    the same number of threads. Raises ValueError for samples of another shape or steps below 1.
+    Adam on batches of 512 samples drawn with replacement, noise levels uniform in ln sigma from
+    0.03 to 20, a learning rate that falls to 0 along a cosine. The same seed gives the same network
+    for the same number of threads. Raises ValueError for samples of another shape or steps below 1.
     """
     if (
         samples.ndim != 4
@@ -122,7 +121,7 @@ def training(samples: Tensor, steps: int, *, seed: int = 0, every: int = 50) -> 
         or not torch.isfinite(samples).all()
     ):
         raise ValueError(
-            "Samples of the plane are finite and of shape (n, 1, 1, 2) with n >= 1, not "
+            "Samples must be finite and of shape (n, 1, 1, 2) with n >= 1, not "
             f"{tuple(samples.shape)}."
         )
     if steps < 1:
@@ -130,7 +129,7 @@ def training(samples: Tensor, steps: int, *, seed: int = 0, every: int = 50) -> 
     data = samples.float()
     scale = max(
         float(data.std(0, correction=0).square().mean().sqrt()), 0.1
-    )  # a lone sample has no spread of its own
+    )  # a single sample has no standard deviation
     learner, average = ToyDenoiser(scale, seed), ToyDenoiser(scale, seed)
     weights, averages = list(learner.network.parameters()), list(average.network.parameters())
     optimiser = torch.optim.Adam(weights, lr=LEARNING_RATE, fused=True)
@@ -166,10 +165,10 @@ def training(samples: Tensor, steps: int, *, seed: int = 0, every: int = 50) -> 
 def noise_error(
     first: Denoiser, second: Denoiser, clean: Tensor, sigmas: list[float], seed: int = 0
 ) -> Tensor:
-    """Root mean square of noise(y, sigma) of one denoiser minus another's, at y = clean + sigma n,
-    for each level, (L,), float64.
+    """Return the root mean square difference between noise(y, sigma) of two denoisers, at y = clean
+    + sigma n, for each level, (L,), float64.
 
-    In units of the noise, a coordinate: 0 is the same score, 1 as wrong as no score at all where
+    In units of the noise, per coordinate: 0 is the same score; 1 is as wrong as a score of 0 where
     little is known.
     """
     errors = []

@@ -1,4 +1,4 @@
-"""What is true of a mixture of the plane, as formulas or one-dimensional sums of them.
+"""Exact values of a mixture in the plane, as formulas or one-dimensional sums of them.
 
 With s = grad log p(y; sigma) and H its Jacobian
 
@@ -24,12 +24,14 @@ from memlib.denoisers.base import Denoiser
 from memlib.denoisers.exact import GaussianMixture
 from memlib.landscapes.mixtures import EXTENT
 
-CHUNK = 2**12  # points whose score is taken at once; small enough to stay in the processor's cache
+CHUNK = (
+    2**12
+)  # points whose score is computed together; small enough to stay in the processor's cache
 
 
 def grid(size: int) -> Tensor:
-    """The centres of size x size cells of the plane as points (size^2, 1, 1, 2), float64, rows of
-    ascending y.
+    """Return the centres of size x size cells of the plane as points (size^2, 1, 1, 2), float64, in
+    rows of ascending y.
     """
     line = (torch.arange(size, dtype=torch.float64) + 0.5) * (2 * EXTENT / size) - EXTENT
     y, x = torch.meshgrid(line, line, indexing="ij")
@@ -49,9 +51,9 @@ def scores(denoiser: Denoiser, points: Tensor, sigmas: Sequence[float]) -> Tenso
 def p_laplacians(
     landscape: GaussianMixture, points: Tensor, sigmas: Sequence[float], powers: Sequence[float]
 ) -> Tensor:
-    """Delta_p of log p at the points themselves, (P, L, M).
+    """Return Delta_p of log p at the points themselves, (P, L, M).
 
-    Without bound near a mode for p < 2; see `disc_averages`.
+    It is unbounded near a mode for p < 2; see `disc_averages`.
     """
     p = torch.tensor(powers, dtype=torch.float64)[:, None]
     return torch.stack([landscape.p_laplacian(points, sigma, p) for sigma in sigmas], 1)
@@ -66,7 +68,8 @@ def disc_averages(
     powers: Sequence[float],
     nodes: int | None = None,
 ) -> Tensor:
-    """Delta_p averaged over the disc of each level's radius around the points, (P, L, M), by Gauss.
+    """Return Delta_p averaged over the disc of each level's radius around the points, (P, L, M), by
+    Gauss.
 
     The flux through the rim is summed over `nodes` equally spaced directions, by default 32 radius
     / sigma within 24 to 96. For fields smooth along the rim the error falls faster than any power
@@ -98,13 +101,13 @@ def disc_averages(
 def growth(
     landscape: GaussianMixture, points: Tensor, sigmas: Sequence[float], substeps: int | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Log volume growth of the points at sigmas[0], accumulated up to each level, (L, M), and where
-    they then are, (L, M, 2).
+    """Return the log volume growth of the points at sigmas[0], accumulated up to each level, (L,
+    M), and their positions there, (L, M, 2).
 
     The flow carries the density with it, so growth up to sigma is log p(y_0; sigma_0) - log p(y;
     sigma): no derivative is needed, only the path, here by fourth-order Runge-Kutta in ln sigma,
-    `substeps` steps a level, by default 6 below sigma = 0.5, where valleys between modes are stiff,
-    and 2 above. Both are independent of what the estimator does; see `divergence_integral`.
+    `substeps` steps per level, by default 6 below sigma = 0.5, where valleys between modes are
+    stiff, and 2 above. This is independent of the estimator; see `divergence_integral`.
     """
 
     def rate(y: Tensor, sigma: float) -> Tensor:
@@ -131,8 +134,8 @@ def growth(
 
 
 def divergence_integral(landscape: GaussianMixture, path: Tensor, sigmas: Tensor) -> Tensor:
-    """The integral of -sigma^2 tr H d ln sigma along paths (L, M, 2) up to each level, (L, M), by
-    the trapezoid rule.
+    """Return the integral of -sigma^2 tr H d ln sigma along paths (L, M, 2) up to each level, (L,
+    M), by the trapezoid rule.
     """
     rates = torch.stack(
         [

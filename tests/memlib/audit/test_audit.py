@@ -96,7 +96,7 @@ def test_pictures_match_exactly_nearly_or_not(images: ImageSet) -> None:
     assert table["distance"][1] == pytest.approx(
         np.sqrt(np.mean(((noisy.astype(float) - pixels) / 127.5) ** 2)), rel=1e-3
     )
-    assert "text is no picture" in table["given"][4]
+    assert "text is not a picture" in table["given"][4]
 
 
 def test_a_hash_sees_through_brightness_and_contrast_and_pixels_do_not() -> None:

@@ -319,7 +319,7 @@ def test_a_missing_folder_and_an_unreachable_hub_id_are_one_sentence(
         raise ConnectionError("no network")
 
     monkeypatch.setattr("huggingface_hub.snapshot_download", offline)
-    with pytest.raises(ValueError, match="could not be fetched"):
+    with pytest.raises(ValueError, match="could not be downloaded"):
         load_denoiser("google/ddpm-cifar10-32")
 
 

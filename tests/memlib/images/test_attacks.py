@@ -107,7 +107,7 @@ def test_a_tar_header_of_a_million_digits_does_not_hold_the_interpreter(tmp_path
         picture = tarfile.TarInfo("a.png")
         picture.size = len(png())
         file.write(picture.tobuf(tarfile.USTAR_FORMAT) + png().ljust(512, b"\0") + bytes(1024))
-    assert "no tar file" in refusal(tmp_path / "a.tar")
+    assert "not a tar file" in refusal(tmp_path / "a.tar")
 
 
 def header_of(shape: tuple[int, ...]) -> bytes:

@@ -206,7 +206,7 @@ def test_bad_sources_are_one_sentence(tmp_path: Path, folder: Path) -> None:
         "empty": "no picture files",
         "text.zip": "damaged",
         "text.npz": "damaged",
-        "file.tar": "no tar file",
+        "file.tar": "not a tar file",
         "file.rar": "not an image set",
         "other.npz": "no array named images",
         "cut.npy": "damaged",
@@ -263,7 +263,7 @@ def test_another_picture_is_brought_to_the_sets_shape_and_has_the_same_id_as_in_
         taken, name = images.take(data)
         assert name == images.ids[0]
         assert torch.equal(taken, images[0])
-    with pytest.raises(ValueError, match="no picture"):
+    with pytest.raises(ValueError, match="not a picture"):
         images.take(b"text")
     small = io.BytesIO()
     picture.resize((30, 30)).save(small, "PNG")
