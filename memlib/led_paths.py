@@ -1,4 +1,4 @@
-"""Paths of the stochastic sampler that are led towards an image, and what they weigh.
+"""Paths of the stochastic sampler that are led towards an image, and their weights.
 
 A step of the sampler from sigma to sigma' is Gaussian,
 
@@ -24,12 +24,14 @@ from memlib.denoisers.base import Denoiser
 from memlib.flow import ode_step, stochastic_step
 from memlib.seeds import generator
 
-GAINS = (1.0, 0.8, 0.6)  # of the paths, in turn
+GAINS = (1.0, 0.8, 0.6)  # the paths take them in turn
 
 
 @dataclass(frozen=True)
 class Led:
-    """Paths of one image at one level. `denoised` (P, C, H, W) is D there; `log_weight` (P,)."""
+    """Paths of one image at one level. `denoised` (P, C, H, W) is D at that level; `log_weight`
+    (P,).
+    """
 
     level: int
     y: Tensor

@@ -1,10 +1,10 @@
-"""Settings: one frozen dataclass for each kind of work, which states each default once.
+"""Settings: one frozen dataclass for each kind of work, which declares each default once.
 
-A field is declared with `option`, which also says what it is called, what it means and which values
-it takes. Everything else follows from that: a page builds its controls from `options`, a result is
-stored under `parameters`, an address holds `address`, a command line and a manifest are read by
-`read`. Values are checked when the object is made, so that no address and no manifest asks for
-absurd work.
+A field is declared with `option`, which also gives its title, its meaning and its allowed values.
+Everything else follows from that: a page builds its controls from `options`, a result is stored
+under `parameters`, an address holds `address`, a command line and a manifest are read by `read`.
+Values are checked when the object is made, so that no address and no manifest can cause an absurd
+amount of work.
 """
 
 import dataclasses
@@ -16,31 +16,31 @@ from typing import Any, Self
 
 SEEDS = 2**31 - 1  # the largest seed
 NUMBER = re.compile(r"[+-]?[0-9.]{1,24}([eE][+-]?[0-9]{1,3})?")  # as an address writes it
-LONGEST = 1000  # characters of a text that is not one of some words
+LONGEST = 1000  # longest free text, in characters
 SHOWN = 40  # characters of a wrong value that a message quotes
 
 
 @dataclass(frozen=True)
 class Option:
-    """One setting as people see it, and the values it takes."""
+    """One setting as people see it, and its allowed values."""
 
     title: str
     help: str
     kind: type  # int, float, bool or str
     low: float = -math.inf
     high: float = math.inf
-    # the words a str may be, any where there are none; words an int may be instead of a number
+    # the words a str may be, any text if there are none; words an int may be instead of a number
     choices: tuple[str, ...] = ()
-    step: int = 1  # numbers are multiples of it
-    by: float = 0  # how far a control goes at a press of its button; 0 for `step`, or 0.01
-    most: int = 0  # a tuple of 1 to `most` numbers instead of a number, where positive
+    step: int = 1  # numbers must be multiples of it
+    by: float = 0  # the step of a control's buttons; 0 for `step`, or 0.01
+    most: int = 0  # if positive, a tuple of 1 to `most` numbers instead of a number
     optional: bool = False  # may be None
-    implied: bool = False  # left out of `parameters` while it has its default
-    address: str = ""  # its name in an address; "" where it does not stand there
+    implied: bool = False  # left out of `parameters` if it has its default
+    address: str = ""  # its name in an address; "" if it is not written there
 
     @property
     def allowed(self) -> str:
-        """The values it takes, in words."""
+        """The allowed values, in words."""
         if self.kind is bool:
             return "true or false"
         words = " or ".join(self.choices)
@@ -53,7 +53,7 @@ class Option:
         return f"{text}, or {words}" if words else text
 
     def take(self, name: str, value: Any) -> Any:
-        """The value in its own type; ValueError where it is not allowed."""
+        """Return the value in its own type. Raises ValueError if it is not allowed."""
         if value is None and self.optional:
             return None
         if self.kind is bool or self.kind is str:
@@ -86,7 +86,7 @@ class Option:
         return float(value)
 
     def parse(self, name: str, text: str) -> Any:
-        """The value of a text in an address; ValueError where it means nothing."""
+        """Return the value of a text in an address. Raises ValueError if it is not one."""
         if self.kind is bool:
             return self.take(name, {"true": True, "false": False}.get(text, text))
         if self.kind is str or text in self.choices:
@@ -112,7 +112,7 @@ def option(
     kind: type | None = None,
     **limits: Any,
 ) -> Any:
-    """A field of a `Settings` class: its default, and an `Option` of the same words.
+    """Declare a field of a `Settings` class: its default, and the arguments of its `Option`.
 
     `kind` is the type of the default unless given.
     """
@@ -124,15 +124,15 @@ def option(
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What one kind of work is asked to do. Subclasses add their fields.
+    """Settings of one kind of work. Subclasses add their fields.
 
-    Raises ValueError, in one sentence, for a value that is not allowed.
+    Raises ValueError, with one sentence, for a value that is not allowed.
     """
 
     seed: int = option(
         0,
         "Seed",
-        "The same seed makes the same random draws, shared by all images.",
+        "The same seed gives the same random draws, shared by all images.",
         low=0,
         high=SEEDS,
         address="seed",
@@ -148,14 +148,15 @@ class Options:
 
     @classmethod
     def options(cls) -> dict[str, Option]:
-        """Every setting by name, the seed last."""
+        """Return every setting by name, the seed last."""
         found = {field.name: field.metadata["option"] for field in dataclasses.fields(cls)}
         return found | {"seed": found.pop("seed")}
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """The canonical form, of JSON values: results are stored under it, manifests hold it, and
-        the function that does the work takes it. What is not given, or implied, is left out.
+        """The canonical form, of JSON values: results are stored under it, manifests contain it,
+        and it is the keyword arguments of the function that does the work. Values that are not
+        given, or implied, are left out.
         """
         found = {}
         for name, known in self.options().items():
@@ -166,11 +167,15 @@ class Options:
 
     @classmethod
     def read(cls, parameters: Mapping[str, Any]) -> Self:
-        """Settings from a canonical form, or from some of its values; ValueError for others."""
+        """Make settings from a canonical form, or from some of its values. Raises ValueError for
+        other values.
+        """
         return cls().changed(parameters)
 
     def changed(self, changes: Mapping[str, Any]) -> Self:
-        """The same settings with some values changed; ValueError for names it does not have."""
+        """Return the same settings with some values changed. Raises ValueError for unknown
+        names.
+        """
         unknown = [name for name in changes if name not in self.options()]
         if unknown:
             raise ValueError(
@@ -180,7 +185,7 @@ class Options:
         return replace(self, **changes)
 
     def address(self, usual: Self) -> dict[str, str]:
-        """What of these settings differs from the `usual` ones, as texts for an address."""
+        """Return the settings that differ from the `usual` ones, as texts for an address."""
         return {
             known.address: _text(getattr(self, name))
             for name, known in self.options().items()
@@ -190,9 +195,9 @@ class Options:
         }
 
     def with_address(self, address: Mapping[str, str]) -> Self:
-        """These settings with what an address says; other names in it are not looked at.
+        """Return these settings with the values of an address; other names in it are ignored.
 
-        Raises ValueError where a text is not a value of its setting.
+        Raises ValueError if a text is not a value of its setting.
         """
         return self.changed(
             {

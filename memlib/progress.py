@@ -1,10 +1,10 @@
-"""How long work tells how far it is."""
+"""How long work reports its progress."""
 
 from collections.abc import Callable
 
-# (done, total), in whatever is counted, perhaps a fraction; an exception it raises stops the work
+# (done, total), in any unit, possibly fractional; an exception it raises stops the work
 Progress = Callable[[float, float], object]
-# the progress of each stage of the work, by what the stage is called
+# the progress callback of each stage of the work, by the name of the stage
 Stages = Callable[[str], Progress]
 
 

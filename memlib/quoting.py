@@ -1,4 +1,6 @@
-"""How a message quotes what came from outside: shortly, in one line, in letters that print."""
+"""How a message quotes text from outside: shortened, in one line, with printable characters
+only.
+"""
 
 
 def quoted(value: object, longest: int = 200) -> str:
@@ -11,14 +13,14 @@ def quoted(value: object, longest: int = 200) -> str:
 
 
 def first_line(error: BaseException, longest: int = 200) -> str:
-    """Return the first line of what an error says, or its kind where it says nothing."""
+    """Return the first line of an error's message, or its type if it has none."""
     lines = str(error).strip().splitlines()
     return shortened(lines[0] if lines else type(error).__name__, longest).rstrip(".")
 
 
 def shortened(text: str, longest: int) -> str:
-    """Return a text in one line, with a blank for what does not print and … for what is left
-    out.
+    """Return a text in one line, with blanks for unprintable characters and … for what is
+    left out.
     """
     line = " ".join("".join(one if one.isprintable() else " " for one in text).split())
     return line if len(line) <= longest else f"{line[: longest - 1]}…"

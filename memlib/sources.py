@@ -1,9 +1,9 @@
-"""Where files may be read from. A source is resolved once, and every file a loader opens for it
-goes through it: files beside it, links, and files that its data name.
+"""The places from which files may be read. A source is resolved once, and a loader opens all its
+files through it: files beside it, links, and files that its data name.
 
 A `Source` knows its roots, the folders it may read below. A file that resolves to a place outside
-of them is refused. What was opened, and what was looked for and not there, is remembered, so that
-a cache can tell when any of it changes.
+of them is refused. The source remembers which files were opened and which were missing, so that a
+cache can detect any change.
 """
 
 import hashlib
@@ -22,19 +22,19 @@ DATA_SET = re.compile(
     r"(?P<repo>[A-Za-z0-9][\w.-]{0,95}/[\w.-]{1,96})(/(?P<config>[\w.-]{1,96}))?(@(?P<revision>[\w./-]{1,100}))?(:(?P<split>[\w.-]{1,60}))?"
 )
 
-Roots = Sequence[Path] | None  # None allows every place
-CONFINED = "AFTERIMAGE_CONFINED"  # the roots that a process gives to a command it starts
-Found = tuple[int, int] | None  # when a file changed (ns) and its bytes; None for no file
+Roots = Sequence[Path] | None  # None allows every folder
+CONFINED = "AFTERIMAGE_CONFINED"  # the roots that a process passes to a command it starts
+Found = tuple[int, int] | None  # time of change (ns) and size of a file; None for no file
 
 
 def inherited() -> Roots:
-    """The roots that the process which started this one gave it; None where it gave none."""
+    """Return the roots passed by the process that started this one; None if it passed none."""
     listed = os.environ.get(CONFINED)
     return None if listed is None else [Path(root) for root in listed.split(os.pathsep) if root]
 
 
 def on_hub(source: str) -> bool:
-    """Whether a source is a name on the Hub, and nothing on this machine has that name."""
+    """Return whether a source is a name on the Hub, and no file on this machine has that name."""
     if source in BUNDLED or not (HUB_NAME.fullmatch(source) or DATA_SET.fullmatch(source)):
         return False
     return not os.path.lexists(source)
@@ -43,14 +43,14 @@ def on_hub(source: str) -> bool:
 class Source:
     """A file or folder, a bundled name, or a name of the Hub, with the folders it may read below.
 
-    `place` names the source so that it can be resolved again from anywhere. `path` is where it is;
-    None for a name of the Hub, whose files `at` gives a source of their own.
+    `place` is a text from which the source can be resolved again in any directory. `path` is its
+    path; None for a name of the Hub, whose downloaded files get their own source from `at`.
     """
 
     def __init__(self, typed: str | Path, roots: Roots = None) -> None:
         """Resolve `typed`, with links followed.
 
-        Raises ValueError where that is not a path, or is outside the roots.
+        Raises ValueError if that is not a path, or is outside the roots.
         """
         self.typed = str(typed)
         self.roots = None if roots is None else [_resolved(root, str(root)) for root in roots]
@@ -69,21 +69,21 @@ class Source:
 
     @classmethod
     def of(cls, source: "str | Path | Source", roots: Roots = None) -> "Source":
-        """The source itself where it is resolved already."""
+        """Return the source itself if it is already resolved."""
         return source if isinstance(source, Source) else cls(source, roots)
 
     @classmethod
     def at(cls, folder: Path, root: Path) -> "Source":
-        """A downloaded folder, whose files may link to places below `root`."""
+        """Return the source of a downloaded folder, whose files may link to places below `root`."""
         return cls(folder, [root])
 
     def allows(self, path: Path) -> bool:
         return self.roots is None or any(path.is_relative_to(root) for root in self.roots)
 
     def file(self, path: Path) -> Path:
-        """The file to open for `path`, with links followed.
+        """Return the file to open for `path`, with links followed.
 
-        Raises ValueError where it is outside the roots.
+        Raises ValueError if it is outside the roots.
         """
         found = _resolved(path, path.name)
         if not self.allows(found):
@@ -99,11 +99,11 @@ class Source:
         return found
 
     def has(self, path: Path) -> bool:
-        """Whether `path` is a file; a place above the roots is not looked at."""
+        """Return whether `path` is a file; places above the roots are not accessed."""
         return self.allows(Path(os.path.normpath(path))) and self.file(path).is_file()
 
     def listed(self, folder: Path, suffix: str) -> list[Path]:
-        """The files of a folder whose names end so, in order."""
+        """List the files of a folder with this ending, in order."""
         found = self.file(folder)
         try:
             names = sorted(file.name for file in found.iterdir() if file.name.endswith(suffix))
@@ -112,7 +112,7 @@ class Source:
         return [path for path in (folder / name for name in names) if self.has(path)]
 
     def tree(self) -> "Source":
-        """Look at every file below the source, so that `stamp` changes when any of them does."""
+        """Record every file below the source, so that `stamp` changes when any of them does."""
         if self.path is not None and not self.path.is_dir():
             self.file(self.path)
         for place, folders, files in os.walk(self.path or ""):
@@ -123,7 +123,7 @@ class Source:
 
     @property
     def stamp(self) -> str:
-        """A hash of what was looked at: names, times of change and sizes."""
+        """Return a hash of the recorded files: names, times of change and sizes."""
         total = hashlib.sha256()
         for entry in sorted(self._found.items(), key=lambda item: item[0]):
             total.update(f"{entry}".encode(errors="replace"))
@@ -131,14 +131,14 @@ class Source:
 
     @property
     def opened(self) -> Iterable[str]:
-        """The files that were there when they were looked at."""
+        """List the recorded files that existed."""
         return [name for name, found in self._found.items() if found is not None]
 
 
 def _resolved(path: str | Path, typed: str) -> Path:
     try:
         found = Path(os.path.realpath(Path(path).expanduser()))
-        found.is_file()  # raises what later use would
+        found.is_file()  # raises the errors that later use would raise
     except (OSError, RuntimeError, ValueError) as error:  # no such user, too long, a zero byte
         raise ValueError(
             f"There is no file or folder {typed[:200]!r}: it cannot be used as a path."

@@ -1,7 +1,7 @@
-"""Which of two kinds of image ranks above the other: curves, areas under them, and intervals.
+"""ROC statistics of two kinds of images: curves, areas under them, and intervals.
 
-Intervals count clusters, not images: images that are alike (one drawing, one near-duplicate group)
-have nearly the same value and are one observation.
+Intervals count clusters, not images: similar images (one drawing, one near-duplicate group) have
+nearly the same value and are one observation.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,17 +12,17 @@ from scipy.stats import binom, norm
 
 Values = Sequence[float] | np.ndarray
 Labels = Sequence[object] | np.ndarray
-Clusters = tuple[Labels, Labels]  # labels of both sides; an equal label is the same cluster
-FEWEST = 100  # images that a rate at 1% false positives needs
+Clusters = tuple[Labels, Labels]  # labels of both sides; equal labels are the same cluster
+FEWEST = 100  # fewest images for a rate at 1% false positives
 CONFIDENCE = 0.95
-HALVINGS = 50  # of the interval that holds an end of a score interval
+HALVINGS = 50  # bisections of the interval that contains an end of a score interval
 
 
 def roc(values: Values, others: Values) -> tuple[np.ndarray, np.ndarray]:
-    """Give false and true positive rates, from (0, 0) to (1, 1), of calling positive what is at
-    least a falling threshold.
+    """Return false and true positive rates, from (0, 0) to (1, 1), for values of at least a
+    decreasing threshold.
     """
-    from sklearn.metrics import roc_curve  # takes seconds: only where it is needed
+    from sklearn.metrics import roc_curve  # takes seconds, so only when needed
 
     labels = np.repeat([1, 0], [len(values), len(others)])
     false, true, _ = roc_curve(labels, np.concatenate([values, others]), drop_intermediate=False)
@@ -31,7 +31,8 @@ def roc(values: Values, others: Values) -> tuple[np.ndarray, np.ndarray]:
 
 @dataclass(frozen=True)
 class Area:
-    """The area under a curve, P(one > other) + P(one = other) / 2, with what its interval needs.
+    """The area under a ROC curve, P(one > other) + P(one = other) / 2, with the data for its
+    interval.
 
     `sizes` are the `effective` numbers of clusters of both sides. `effects` say how much each
     cluster, named by `labels`, moves the area; their squares sum to its variance (DeLong et al.
@@ -45,8 +46,8 @@ class Area:
 
     @classmethod
     def of(cls, one: Values, other: Values, clusters: Clusters | None = None) -> "Area":
-        """Measure the area of `one` above `other`; ValueError where a side is empty, holds NaN or
-        does not fit its labels.
+        """Compute the area of `one` above `other`. Raises ValueError if a side is empty, contains
+        NaN or does not fit its labels.
         """
         sides = [np.asarray(side, dtype=np.float64) for side in (one, other)]
         counts = tuple(map(len, sides))
@@ -77,18 +78,18 @@ class Area:
 
     @property
     def design(self) -> float:
-        """How many times the variance exceeds the one the score interval assumes, at least 1."""
+        """The ratio of the variance to that assumed by the score interval, at least 1."""
         assumed = float(_model_variance(np.array(self.value), *self.sizes))
         return max(1.0, float((self.effects**2).sum()) / assumed) if assumed > 0 else 1.0
 
     def interval(self, level: float = CONFIDENCE) -> tuple[float, float]:
-        """Give the ends of the two-sided interval at this level; see `auc_interval`."""
+        """Return the ends of the two-sided interval at this level; see `auc_interval`."""
         low, high = score_interval(self.value, *self.sizes, self.design, level)
         return float(low), float(high)
 
 
 def _share_below(values: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """The share of `others` below each value, equal ones counted half."""
+    """Return the share of `others` below each value, with equal ones counted half."""
     order = np.sort(others)
     below, upto = (np.searchsorted(order, values, side) for side in ("left", "right"))
     share: np.ndarray = (below + upto) / (2 * len(others))
@@ -96,8 +97,8 @@ def _share_below(values: np.ndarray, others: np.ndarray) -> np.ndarray:
 
 
 def _model_variance(area: np.ndarray, m: np.ndarray | float, n: np.ndarray | float) -> np.ndarray:
-    """The variance of the area of m against n values by the exponential model (Hanley & McNeil
-    1982), m - 1 and n - 1 replaced by their mean (Newcombe 2006).
+    """Return the variance of the area of m against n values by the exponential model (Hanley &
+    McNeil 1982), with m - 1 and n - 1 replaced by their mean (Newcombe 2006).
     """
     spread = (1 - area) / (2 - area) + area / (1 + area)
     return np.asarray(area * (1 - area) * (1 + ((m + n) / 2 - 1) * spread) / (m * n))
@@ -110,10 +111,11 @@ def score_interval(
     design: np.ndarray | float = 1.0,
     level: float = CONFIDENCE,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Give the ends of all t with (t - area)^2 <= z^2 design V(t), V of m against n values.
+    """Return the ends of the interval of all t with (t - area)^2 <= z^2 design V(t), where V is
+    that of m against n values.
 
     Newcombe 2006, Confidence intervals for an effect size measure based on the Mann-Whitney
-    statistic, part 2, method 5, with its variance times `design`. Arrays are taken elementwise.
+    statistic, part 2, method 5, with its variance times `design`. Arrays are processed elementwise.
     """
     area = np.asarray(area, dtype=np.float64)
     z = norm.isf((1 - level) / 2)
@@ -131,16 +133,16 @@ def score_interval(
 def auc_interval(
     one: Values, other: Values, clusters: Clusters | None = None
 ) -> tuple[float, float, float]:
-    """Give the AUC of `one` above `other` and the ends of its 95% interval.
+    """Return the AUC of `one` above `other` and the ends of its 95% interval.
 
     AUC = P(one > other) + P(one = other) / 2. The interval is Newcombe's method 5 with the
     effective numbers of clusters on both sides. Its variance is multiplied by the ratio of the
-    variance that the data show, between clusters (DeLong, Obuchowski), to the one the method
-    assumes, where that ratio exceeds 1. So it stays open at an AUC of 1, and follows the data where
-    they are many.
+    empirical variance between clusters (DeLong, Obuchowski) to the one the method assumes, if that
+    ratio exceeds 1. So the interval has positive width at an AUC of 1, and follows the data if they
+    are many.
 
     `clusters` is a pair of label arrays, of `one` and of `other`: values with an equal label, on
-    whichever side, are one cluster. Without it every value is one of its own.
+    either side, are one cluster. Without it every value is its own cluster.
 
     Coverage, in 2,000 repetitions for AUC .8, .9, .95, .98, .99 and .999 and sizes of 8, 20, 60 and
     200 on either side: at least .948 for normal values of equal variance. Where one side's standard
@@ -154,16 +156,16 @@ def auc_interval(
 
 
 def auc_difference(one: Area, other: Area, level: float = CONFIDENCE) -> tuple[float, float, float]:
-    """Give by how much the first area exceeds the second, and the ends of the interval.
+    """Return by how much the first area exceeds the second, and the ends of the interval.
 
-    The areas are of two measures of the same images, their clusters named alike. With areas a and b
-    in (a_low, a_high) and (b_low, b_high), correlated by r over clusters,
+    The areas are those of two measures of the same images with the same cluster labels. With areas
+    a and b in (a_low, a_high) and (b_low, b_high), correlated by r over clusters,
 
         low = a - b - sqrt((a - a_low)^2 - 2 r (a - a_low)(b_high - b) + (b_high - b)^2)
 
-    and high likewise (square-and-add: Zou & Donner 2008), which stays open where an area is 1.
-    Coverage of 95% in 1,000 repetitions: at least .94 for AUC .8 to .999, sizes 8 to 200 and values
-    correlated by .5 and .9 (that of the normal interval falls to .47).
+    and high likewise (square-and-add: Zou & Donner 2008), which has positive width even if an area
+    is 1. Coverage of 95% in 1,000 repetitions: at least .94 for AUC .8 to .999, sizes 8 to 200 and
+    values correlated by .5 and .9 (that of the normal interval falls to .47).
     """
     return (
         one.value - other.value,
@@ -174,7 +176,7 @@ def auc_difference(one: Area, other: Area, level: float = CONFIDENCE) -> tuple[f
 def _difference(
     one: Area, ends: tuple[float, float], other: Area, others: tuple[float, float]
 ) -> tuple[float, float]:
-    """Square and add the distances of both areas from the ends of their intervals."""
+    """Combine the distances of both areas from the ends of their intervals by square-and-add."""
     _, mine, theirs = np.intersect1d(one.labels, other.labels, True, return_indices=True)
     spread = np.sqrt((one.effects**2).sum() * (other.effects**2).sum())
     product = float((one.effects[mine] * other.effects[theirs]).sum())
@@ -191,10 +193,10 @@ def _difference(
 
 
 def possible_best(areas: Mapping[str, Area], level: float = CONFIDENCE) -> list[str]:
-    """Name the areas of which the greatest true one is, with this confidence, however many there
-    are.
+    """Return the areas that include the greatest true one with this confidence, for any number of
+    areas.
 
-    An area is left out where the upper end of its difference from another is not above 0, at a
+    An area is left out if the upper end of its difference from another is not above 0, at a
     one-sided level of 1 - (1 - level) / (M - 1) for M areas (Bonferroni; Hsu 1981).
     """
     two_sided = 1 - 2 * (1 - level) / max(1, len(areas) - 1)
@@ -211,7 +213,7 @@ def possible_best(areas: Mapping[str, Area], level: float = CONFIDENCE) -> list[
 
 
 def tpr_at(values: Values, others: Values, most: float = 0.01) -> float:
-    """Give the largest true positive rate at which at most a share `most` of the `others` are
+    """Return the largest true positive rate at which at most a share `most` of the `others` are
     called positive.
     """
     false, true = roc(values, others)
@@ -221,16 +223,16 @@ def tpr_at(values: Values, others: Values, most: float = 0.01) -> float:
 def tpr_interval(
     values: Values, others: Values, clusters: Clusters | None = None, most: float = 0.01
 ) -> tuple[float, float, float]:
-    """Give `tpr_at` with the ends of its 95% interval.
+    """Return `tpr_at` with the ends of its 95% interval.
 
     The distances of Wilson's ends (for a known threshold) and of the rates at the ends of the
     threshold (the order statistics of the `others` between which its true value lies) are squared
     and added. Where the true threshold may lie above all `others`, an exponential tail with the
-    mean excess of the highest tenth says how far. Clusters count as in `auc_interval`.
+    mean excess of the highest tenth is assumed. Clusters count as in `auc_interval`.
 
     Coverage at 1% of 100 to 1,000 others, 8 to 200 values and AUC .8 to .995, in 1,000 repetitions:
     at least .93 for normal values, .90 for heavier tails. Raises ValueError for fewer than 100
-    others (clusters), of which 1% is not one.
+    others (clusters), since 1% of them is less than one.
     """
     own, rest = np.asarray(values, np.float64), -np.sort(-np.asarray(others, np.float64))
     names = clusters or (np.arange(len(own)), np.arange(len(rest)))
@@ -246,7 +248,7 @@ def tpr_interval(
     fewest, furthest = (int(binom.ppf(q, round(n), most)) for q in (tail, 1 - tail))
 
     def at(rank: int) -> float:
-        """The value at this rank of the clusters, 0 the highest."""
+        """Return the value at this rank of the clusters; 0 is the highest."""
         return float(rest[min(len(rest) - 1, int(rank * len(rest) / n))])
 
     if fewest:
@@ -265,7 +267,9 @@ def tpr_interval(
 
 
 def effective(labels: np.ndarray) -> float:
-    """Count clusters by weight: n^2 / sum of n_c^2 for n labels, n_c of them equal."""
+    """Return the effective number of clusters: n^2 / sum of n_c^2 for n labels with n_c in cluster
+    c.
+    """
     counts = np.unique(labels, return_counts=True)[1]
     return len(labels) ** 2 / float((counts**2).sum())
 
@@ -273,7 +277,7 @@ def effective(labels: np.ndarray) -> float:
 def score_shares(
     shares: np.ndarray | float, n: float, level: float = CONFIDENCE
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Give the ends of Wilson's intervals of shares of n, which need not be whole."""
+    """Return the ends of Wilson's intervals of shares of n, which need not be an integer."""
     z = float(norm.isf((1 - level) / 2))
     middle, scale = shares + z**2 / (2 * n), 1 + z**2 / n
     half = z * np.sqrt(shares * (1 - np.asarray(shares)) / n + z**2 / (4 * n**2))

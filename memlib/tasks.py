@@ -1,9 +1,9 @@
-"""Tasks: commands of memlib that run as processes of their own, so that they outlive the page that
+"""Tasks: commands of memlib that run as separate processes, so that they outlive the page that
 started them.
 
-A task is a folder: `task.json` says what was asked, `progress.json` how far it is, `end.json` how
-it ended, `log.txt` what it printed. The process holds the lock of the folder as long as it lives,
-so a killed one is known by its free lock. A file called `stop` asks it to end.
+A task is a folder: `task.json` has the request, `progress.json` the progress, `end.json` the
+outcome, `log.txt` the output. The process holds the lock of the folder as long as it lives, so a
+killed one is recognised by its free lock. A file called `stop` asks it to stop.
 """
 
 import contextlib
@@ -24,24 +24,24 @@ from filelock import FileLock, Timeout
 from memlib.sources import CONFINED, Roots
 
 FOLDER = Path(".afterimage") / "tasks"  # below the working directory
-STARTING = 120.0  # seconds a process may take before it holds its lock
-KEPT = 20  # ended tasks that are not forgotten
+STARTING = 120.0  # seconds within which a process must hold its lock
+KEPT = 20  # ended tasks that are kept
 
 State = Literal["starting", "running", "done", "stopped", "failed", "lost"]
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How a task stands: `done` of `total` of what `text` names; at the end `text` is what came of
-    it.
+    """The state of a task: `done` of `total` of what `text` names; at the end `text` is the
+    result.
     """
 
     state: State
     done: float = 0.0
     total: float = 0.0
     text: str = ""
-    seconds: float = 0.0  # since it began
-    left: float | None = None  # seconds, where that can be told
+    seconds: float = 0.0  # seconds since it began
+    left: float | None = None  # seconds left, None if unknown
 
     @property
     def active(self) -> bool:
@@ -54,14 +54,14 @@ class Progress:
 
 @dataclass(frozen=True)
 class Task:
-    """One task, by its folder; nothing else is known of it, so any process can look at it."""
+    """One task, identified only by its folder, so that any process can read its state."""
 
     folder: Path
 
     @property
     def details(self) -> dict[str, Any]:
-        """What was asked: `title` for people, `arguments`, the time it `began`, and what the page
-        that started it wrote down (`about`).
+        """The request: `title` for people, `arguments`, the time it `began`, and the notes of the
+        page that started it (`about`).
         """
         return _read(self.folder / "task.json")
 
@@ -88,7 +88,7 @@ class Task:
             )
         if not last and seconds < STARTING:
             return Progress("starting", seconds=seconds)
-        if _read(self.folder / "end.json"):  # it ended while this looked
+        if _read(self.folder / "end.json"):  # it ended in the meantime
             return self.progress()
         return Progress(
             "lost",
@@ -98,7 +98,7 @@ class Task:
         )
 
     def stop(self) -> None:
-        """Ask it to end; what is finished is kept."""
+        """Ask it to stop; finished results are kept."""
         (self.folder / "stop").touch()
 
     @property
@@ -116,7 +116,7 @@ class Task:
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
-        """Be the process of this task."""
+        """Run as the process of this task."""
         with FileLock(self.folder / "lock", timeout=30):
             self.tell(0, 0, "")
             yield
@@ -137,8 +137,8 @@ def start(
     *,
     roots: Roots = None,
 ) -> Task:
-    """Start `python -m memlib ARGUMENTS` as a process of its own, in this working directory. With
-    `roots` it opens no model, images or run outside of these folders.
+    """Start `python -m memlib ARGUMENTS` as a separate process in this working directory. With
+    `roots` it opens no model, images or run outside these folders.
     """
     root.mkdir(parents=True, exist_ok=True)
     task = Task(root / f"{time.time_ns():020d}-{secrets.token_hex(3)}")
@@ -168,7 +168,7 @@ def start(
 
 
 def tasks(root: Path = FOLDER) -> list[Task]:
-    """All that are not forgotten, the latest first."""
+    """List the kept tasks, the latest first."""
     return [Task(file.parent) for file in sorted(root.glob("*/task.json"), reverse=True)]
 
 
@@ -181,7 +181,7 @@ def _read(file: Path) -> dict[str, Any]:
 
 
 def _number(found: dict[str, Any], name: str, otherwise: float = 0.0) -> float:
-    """A number of a file that somebody may have edited."""
+    """Read a number from a file that somebody may have edited."""
     value = found.get(name)
     usable = isinstance(value, (int, float)) and abs(value) < 1e15
     return float(value) if usable and value is not None else otherwise

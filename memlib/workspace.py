@@ -1,5 +1,5 @@
-"""What is examined: a model, the images to look for in it, perhaps a reference model, and where
-they come from.
+"""The workspace: a model, the images to look for in it, optionally a reference model, and their
+sources.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,7 +14,7 @@ from memlib.sources import on_hub
 
 @dataclass(frozen=True)
 class Sources:
-    """How to load a workspace again; the defaults are the demo."""
+    """The sources from which a workspace is loaded; the defaults are the demo."""
 
     model: str = "demo"
     images: str = "demo"
@@ -29,7 +29,7 @@ class Sources:
 
     @classmethod
     def read(cls, told: Mapping[str, object]) -> "Sources":
-        """Sources as a manifest tells them; other names are passed over.
+        """Read sources from a manifest; other names are ignored.
 
         Raises ValueError for a value of the wrong kind.
         """
@@ -49,7 +49,7 @@ class Sources:
 
     @property
     def on_hub(self) -> list[str]:
-        """Those of the sources that would be fetched from the Hub."""
+        """List the sources that would be downloaded from the Hub."""
         return [
             source
             for source in (self.model, self.images, self.reference, self.held_out)
@@ -70,10 +70,10 @@ def open_workspace(
     model_of: Callable[[str, int | None], NetworkDenoiser],
     images_of: Callable[[Sources, str], ImageSet],
 ) -> Workspace:
-    """Load everything; the sources of the result name the commits of what is on the Hub.
+    """Load everything; the sources of the result include the commits of what is on the Hub.
 
-    `model_of(source, label)` and `images_of(sources, source)` do the loading: pages keep and
-    confine what they load. Raises ValueError where something cannot be loaded or does not fit
+    `model_of(source, label)` and `images_of(sources, source)` do the loading; pages pass functions
+    that cache and confine. Raises ValueError if something cannot be loaded or does not fit
     together.
     """
     denoiser = model_of(sources.model, sources.label)
@@ -81,7 +81,7 @@ def open_workspace(
     if images.shape != denoiser.picture_shape:
         raise ValueError(
             f"The images are {describe(images.shape)}, the model draws "
-            f"{describe(denoiser.picture_shape)}. Set image size and colour to bring them together."
+            f"{describe(denoiser.picture_shape)}. Set image size and colour to make them agree."
         )
     pinned = replace(
         sources,
@@ -104,5 +104,5 @@ def open_workspace(
 
 
 def _pinned(typed: str, found: str) -> str:
-    """A Hub name with the commit it was resolved to; anything else as it was typed."""
+    """Return a Hub name with the commit it was resolved to; anything else as it was typed."""
     return found if on_hub(typed) else typed

@@ -125,7 +125,8 @@ class ImageSet:
         else:
             known = ", ".join([FOLDER, *self.metadata])
             raise ValueError(
-                f"There is no column {by!r:.60} to group the images by; the columns are {known:.200}."
+                f"There is no column {by!r:.60} to group the images by; the columns are "
+                f"{known:.200}."
             )
         return replace(
             self,

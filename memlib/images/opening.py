@@ -47,8 +47,8 @@ def load_images(
     must have one size. `fit` "stretch" resizes both sides instead, "centre" only crops the centre;
     `mirror` flips left to right. `channels` is 1 (grey) or 3 (colour), by default what the first
     picture has; transparency is laid on white, 16-bit pictures are scaled to 8. `limit` keeps the
-    first pictures only. An .npz contains an array `images`, a .npy is one: uint8 (N, H, W, 3) or (N,
-    H, W), or float (N, C, H, W) in [-1, 1].
+    first pictures only. An .npz contains an array `images`, a .npy is one: uint8 (N, H, W, 3) or
+    (N, H, W), or float (N, C, H, W) in [-1, 1].
 
     With `roots`, no file outside these folders is read, links included.
 

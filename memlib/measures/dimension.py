@@ -20,7 +20,7 @@ from memlib.seeds import rademacher
 
 @dataclass(frozen=True, kw_only=True)
 class DimensionSettings(AtOneLevel):
-    """What FLIPD is asked to do."""
+    """Settings of FLIPD."""
 
     probes: int = option(8, "Probes", "Random directions.", low=1, high=4096)
 
@@ -51,12 +51,12 @@ def flipd(
     seed: int = DimensionSettings.seed,
     callback: Progress | None = None,
 ) -> LocalDimension:
-    """tr J + |noise|^2 at the images (B, C, H, W) themselves, in dimensions; J = dD/dy by
-    Rademacher probes, probes + 1 forwards.
+    """Estimate tr J + |noise|^2 at the images (B, C, H, W) themselves, in dimensions; J = dD/dy by
+    Rademacher probes, with probes + 1 forwards.
 
     d + sigma^2 (tr grad s + |s|^2) of Kamkari et al. 2024 (arXiv 2406.03537): for a distribution on
-    a k-dimensional flat, k at small sigma. Small where the model sees few ways to vary the image,
-    by memory or because it is plain.
+    a k-dimensional linear subspace it is k at small sigma. It is small if the model sees few ways
+    to vary the image, because it is memorised or plain.
     """
     if probes < 1:
         raise ValueError(f"At least one probe is needed, not {probes}.")

@@ -1,4 +1,4 @@
-"""The statistics that judge measures, under the name by which other programs import them."""
+"""The statistics for comparing measures, under the name by which other programs import them."""
 
 from memlib.statistics import auc_interval, roc, tpr_at
 

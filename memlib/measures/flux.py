@@ -12,9 +12,9 @@ from memlib.denoisers.base import Denoiser
 from memlib.progress import Progress
 from memlib.seeds import generator, rademacher
 
-BUDGET = 2**25  # values of displaced images held at once, 128 MB
-WINDOW = 3  # side of the patches of the local cosine
-LEAST = 1e-8  # |g| is taken as at least this: F_p has no direction where the score is zero
+BUDGET = 2**25  # values of displaced images in memory at once, 128 MB
+WINDOW = 3  # width of the patches of the local cosine
+LEAST = 1e-8  # lower bound of |g|: F_p has no direction where the score is zero
 FEW = 4  # pairs
 # of the volume estimator's central differences, in units of the radius; their bias is STEP^2 / 2
 STEP = 0.01
@@ -38,8 +38,9 @@ def boundary(
     """K_p as mean_j(|g_j|^(p-2) g_j . u_j) over pairs u and -u, and its map.
 
     Coordinate i of the map is mean_j(|g_j|^(p-2) g_ji u_ji) / (d mean_j u_ji^2): dividing by the
-    chance size of u_i takes out most of the map's noise. Its sum would be K_p with 1.3 to 2.8 times
-    the error of the plain mean, and biased, so the map is scaled to sum to the plain mean.
+    sampled size of u_i removes most of the map's noise. Its sum would be a biased estimate of K_p
+    with 1.3 to 2.8 times the error of the plain mean, so the map is scaled to sum to the plain
+    mean.
     """
     count, d, pairs = len(x), denoiser.dimension, len(half)
     square = (
@@ -63,7 +64,7 @@ def boundary(
             term.view(len(powers), 2, len(unit), count).mean(1).transpose(1, 2)
         )
         cosine += _patch_cosines(g, u).sum(0)
-        away = noise - (middle - x + radius * u) / sigma  # from the noise that was added
+        away = noise - (middle - x + radius * u) / sigma  # computed from the added noise
         loss += away.flatten(2).square().sum(2).sum(0) / (2 * pairs * d)
         if callback:
             callback(min(start + step, pairs), pairs)
@@ -74,8 +75,8 @@ def boundary(
 def summing_to(heat: Tensor, value: Tensor) -> Tensor:
     """Scale maps (P, B, H, W) so that each sums to its `value` (P, B).
 
-    Where the sum is far from the value, relatively, the difference is spread evenly instead: close
-    to 0 there is no scale.
+    If the relative difference of sum and value is large, it is spread evenly instead: near 0
+    scaling is meaningless.
     """
     total = heat.sum((-2, -1))
     scale = value / total

@@ -3,14 +3,14 @@ Yasuda, arXiv 2503.19429).
 
 n orthonormal displacements of fixed length move with the image, and are made orthonormal again
 after every step. With M_k the map of step k and Q_k the frame (d, n) before it, M_k Q_k = Q_{k+1}
-R_k, two numbers come out:
+R_k, it gives two numbers:
 
-    log growth = sum_k sum_i ln |M_k q_{k,i}|  what the paper's code adds up
+    log growth = sum_k sum_i ln |M_k q_{k,i}|  as in the paper's code
     log volume = sum_k sum_i ln |R_{k,ii}|     of the n-dimensional volume, never larger (Hadamard)
 
 With n = d the log volume is log |det| of the whole path. A smaller frame turns towards the
-directions that grow fastest, which every image has: it says less about memorisation than the full
-trace of memlib.measures.volume does.
+directions that grow fastest, which exist for every image, so it shows less of memorisation than the
+full trace of memlib.measures.volume.
 """
 
 import math
@@ -43,7 +43,7 @@ BETA_MIN, BETA_MAX, FIRST_TIME = (
 
 @dataclass(frozen=True, kw_only=True)
 class FrameSettings(Ranged):
-    """What frame growth is asked to do."""
+    """Settings of frame growth."""
 
     scheme: Literal["ddim", "paper"] = option(
         "ddim",
@@ -54,7 +54,12 @@ class FrameSettings(Ranged):
     directions: int = option(100, "Directions", "Points carried along.", low=1, high=2**14)
     steps: int = option(1000, "Steps", "Steps on the path.", low=1, high=10_000)
     perturbation: float = option(
-        0.05, "Displacement", "Of each point from the image.", low=1e-6, high=10.0, implied=True
+        0.05,
+        "Displacement",
+        "Distance of each point from the image.",
+        low=1e-6,
+        high=10.0,
+        implied=True,
     )
 
     def check(self) -> None:
@@ -116,10 +121,10 @@ def frame_growth(
     are variance-preserving ones: those of y plus directions * ln(alpha_T / alpha_0), which is
     negative. Its noise levels, 0.0105 to 152, are fixed.
 
-    The step's map is that of finitely displaced points, so where the score bends within
-    `perturbation` the result depends on it. The frame is drawn once per seed and shared by all
-    images. Raises ValueError for more directions than dimensions, a noise range with "paper", and
-    what the denoiser cannot take.
+    The map of a step is that of finitely displaced points, so the result depends on `perturbation`
+    if the score is not linear within it. The frame is drawn once per seed and shared by all images.
+    Raises ValueError for more directions than dimensions, a noise range with "paper", and what the
+    denoiser cannot take.
     """
     if scheme not in ("ddim", "paper"):
         raise ValueError(f"The scheme is 'ddim' or 'paper', not {scheme!r}.")

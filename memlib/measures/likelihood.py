@@ -1,5 +1,5 @@
-"""The model's own log density of an image: a control, because plain images are likely without being
-memorised (Song et al. 2021, arXiv 2011.13456).
+"""The model's own log density of an image: a control, because plain images have a high likelihood
+without being memorised (Song et al. 2021, arXiv 2011.13456).
 """
 
 import math
@@ -29,8 +29,8 @@ def log_likelihood(denoiser: Denoiser, images: Tensor, **parameters: Any) -> Log
     parameters of `volume_growth`.
 
     The density of the data noised to sigma_min, taken at the clean image (Song et al. 2021,
-    instantaneous change of variables; arXiv 2011.13456). `bits_per_dimension` as
-    `bits_per_dimension` below.
+    instantaneous change of variables; arXiv 2011.13456). `bits_per_dimension` is that of the
+    function below.
     """
     growth = volume_growth(denoiser, images, **parameters)
     assert growth.map is not None
@@ -50,7 +50,7 @@ def bits_per_dimension(log_likelihood: Any, dimension: int) -> Any:
     """-log p / (d ln 2) + log2(127.5): the code length of 8-bit pixels, whose 256 values are
     2 / 255 apart in [-1, 1].
 
-    Comparable with published figures only for a density at sigma_min near 0.
+    It is comparable with published values only for a density at sigma_min near 0.
     """
     return math.log2(127.5) - log_likelihood / (dimension * math.log(2))
 
@@ -68,7 +68,7 @@ ENTRIES = (
         formula=r"\log p(x; \sigma_{\min}) = "
         r"\log\left|\det\frac{\mathrm{d}y_T}{\mathrm{d}y_0}\right| + \log "
         r"\mathcal{N}(y_T; 0, \sigma_{\max}^2 I)",
-        limits="A control: plain images are likely without being memorised.",
+        limits="A control: plain images have a high likelihood without being memorised.",
         citation="Song et al., Score-Based Generative Modeling through Stochastic "
         "Differential Equations, arXiv 2011.13456",
     ),

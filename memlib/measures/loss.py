@@ -1,7 +1,7 @@
-"""The denoising loss, the first thing a measure must be held against: what training minimises (Ho
-et al. 2020, arXiv 2006.11239).
+"""The denoising loss, which training minimises (Ho et al. 2020, arXiv 2006.11239): the first
+control to compare a measure with.
 
-It is small for an image the model remembers, and for an image that is easy.
+It is small for an image the model remembers, and for an easy image.
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from memlib.seeds import generator
 
 @dataclass(frozen=True, kw_only=True)
 class LossSettings(AtOneLevel):
-    """What the denoising loss is asked to do."""
+    """Settings of the denoising loss."""
 
     draws: int = option(16, "Draws", "Noised copies of each image.", low=1, high=4096)
 
@@ -35,8 +35,8 @@ class LossSettings(AtOneLevel):
 
 @dataclass(frozen=True)
 class DenoisingLoss(Result):
-    """Mean squared error of the predicted noise a dimension, at one noise level; draws (B,
-    n, 1).
+    """Mean squared error of the predicted noise per dimension, at one noise level; draws
+    (B, n, 1).
     """
 
     kept: ClassVar[tuple[str, ...]] = ("value", "stderr")
@@ -52,12 +52,12 @@ def denoising_loss(
     seed: int = LossSettings.seed,
     callback: Progress | None = None,
 ) -> DenoisingLoss:
-    """mean of |noise(x + sigma n, sigma) - n|^2 / d over `draws` normal n, shared by all images (B,
-    C, H, W); one forward a draw.
+    """Return the mean of |noise(x + sigma n, sigma) - n|^2 / d over `draws` normal n, shared by all
+    images (B, C, H, W); one forward per draw.
 
-    What training minimises (Ho et al. 2020): smaller for what the model knows, and for what is
-    easy. 0 for an isolated point; for N(0, v I) it is (v / (v + sigma^2))^2 at the mean and v / (v
-    + sigma^2) on average over its samples.
+    Training minimises it (Ho et al. 2020): it is small for images the model knows, and for easy
+    ones. It is 0 for an isolated point; for N(0, v I) it is (v / (v + sigma^2))^2 at the mean and v
+    / (v + sigma^2) on average over its samples.
     """
     if draws < 1:
         raise ValueError(f"At least one draw is needed, not {draws}.")
@@ -89,7 +89,7 @@ ENTRIES = (
         "noise level.",
         formula=r"\mathbb{E}_n \left\lVert \frac{y - D}{\sigma} - n \right\rVert^2 / d, \quad "
         r"y = x + \sigma n",
-        limits="A control: training makes it small, and it is small for every easy image.",
+        limits="A control: training minimises it, and it is small for every easy image.",
         citation="Ho et al., Denoising Diffusion Probabilistic Models, arXiv 2006.11239",
     ),
 )

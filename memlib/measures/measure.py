@@ -1,4 +1,4 @@
-"""What a measure is: a function, its settings, and the words that explain its number."""
+"""The description of a measure: a function, its settings, and the texts that explain its value."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,45 +14,46 @@ class Measure:
     """An entry of the table of measures.
 
     `function(denoiser, images, **settings.parameters, callback=None)` returns a `Result`.
-    `direction` is +1 where bigger means more memorised, -1 where smaller does; data never set it.
+    `direction` is +1 if bigger means more memorised, -1 if smaller does; it is never fitted to
+    data.
     """
 
     name: str
     title: str
     function: Callable[..., Result]
-    settings: Settings  # the default ones; what they leave to the model is filled in by `asked`
+    settings: Settings  # the default ones; values that depend on the model are filled in by `asked`
     direction: int
     unit: str
     definition: str
     formula: str
     limits: str
     citation: str
-    column: str = "value"  # the column of a row that holds the number
-    error: str = "stderr"  # the column that holds its standard error; "" where there is none
+    column: str = "value"  # the column of a row with the value
+    error: str = "stderr"  # the column with its standard error; "" if there is none
 
     @property
     def run(self) -> str:
-        """The name results are stored under: measures that are columns of one computation share
-        it.
-        """
+        """The name under which results are stored; measures from one computation share it."""
         return self.function.__name__
 
     def asked(self, denoiser: Denoiser) -> Settings:
-        """The settings this model is measured with unless others are asked for."""
+        """Return the default settings for this model."""
         return self.settings.for_model(denoiser)
 
     def defaults(self, denoiser: Denoiser) -> dict[str, Any]:
-        """`asked` in its canonical form."""
+        """Return the default settings for this model in canonical form."""
         return self.asked(denoiser).parameters
 
     def read(self, parameters: Mapping[str, Any]) -> Settings:
-        """Settings of this measure from their canonical form; ValueError where they are not."""
+        """Read settings of this measure from their canonical form. Raises ValueError for another
+        form.
+        """
         return type(self.settings).read(parameters)
 
     def forwards(self, denoiser: Denoiser) -> int:
-        """Network forwards an image takes with the default settings."""
+        """Return the network forwards per image with the default settings."""
         return self.asked(denoiser).forwards(denoiser)
 
     def refusal(self, denoiser: Denoiser) -> str:
-        """Why this model cannot be measured with the default settings; "" where it can."""
+        """Return why this model cannot be measured with the default settings; "" if it can."""
         return self.asked(denoiser).refusal(denoiser)

@@ -1,5 +1,5 @@
-"""p-Laplace of the log density, read off the score on a sphere around the image (Brokman et al.,
-arXiv 2505.08246).
+"""p-Laplace of the log density, from the score on a sphere around the image (Brokman et al., arXiv
+2505.08246).
 
 With s = grad log p(y; sigma) and F_p = |s|^(p-2) s, the p-Laplacian div F_p averaged over the ball
 of radius r around c is, by Gauss, d / r times the mean outward flux through its surface,
@@ -12,8 +12,8 @@ would have there, g = -sigma^2 s / r,
     K_p = -(sigma^2 / r)^(p-1) Phi_p = E_u[ |g|^(p-2) g . u ],
 
 which is 1 for a perfectly memorised image (g = u) whatever p, r and sigma, and 0 where the model
-sees nothing. Gauss holds in every coordinate by itself, so the terms of g . u are a map of the
-ball's average divergence whose sum is K_p.
+sees nothing. Gauss's theorem holds for every coordinate separately, so the terms of g . u are a map
+of the ball's average divergence whose sum is K_p.
 
 At the default radius sigma sqrt(d) the sphere is where noised copies of the image lie, and K_1 is
 close to a scale-free form of the denoising loss, returned beside it. Values of different radii are
@@ -37,24 +37,24 @@ from memlib.options import option
 from memlib.progress import Progress
 from memlib.seeds import generator
 
-POWERS, LEVELS = (1.0, 1.5, 2.0, 3.0), (0.2, 0.5, 1.0, 2.0)  # of the ranking
-NOISED = 0x6E6F  # keeps the noised centre's draw apart from the directions'
+POWERS, LEVELS = (1.0, 1.5, 2.0, 3.0), (0.2, 0.5, 1.0, 2.0)  # default noise levels of the ranking
+NOISED = 0x6E6F  # a separate seed for the noise of the centre
 
 
 @dataclass(frozen=True, kw_only=True)
 class PLaplaceSettings(AtOneLevel):
-    """What the p-Laplace is asked to do.
+    """Settings of the p-Laplace.
 
-    The defaults are for one image looked at closely; the ranking of many takes RANKED.
+    The defaults are for one image; the ranking of many uses RANKED.
     """
 
     p: tuple[float, ...] = option(
-        (1.0,), "p", "Powers of |s|.", kind=float, low=1.0, high=64.0, most=32
+        (1.0,), "p", "Exponents p of |s|.", kind=float, low=1.0, high=64.0, most=32
     )
     directions: int = option(
         64,
         "Directions",
-        "Points on the sphere, in opposite pairs. Each takes one network forward.",
+        "Points on the sphere, in opposite pairs. Each costs one network forward.",
         low=2,
         high=2**14,
         step=2,
@@ -63,7 +63,7 @@ class PLaplaceSettings(AtOneLevel):
     radius: float | None = option(
         None,
         "Radius",
-        "Of the sphere; σ√d unless given, where noised copies of the image lie.",
+        "Radius of the sphere; by default σ√d, where noised copies of the image lie.",
         kind=float,
         low=1e-9,
         high=1e7,
@@ -72,7 +72,7 @@ class PLaplaceSettings(AtOneLevel):
     center: Literal["clean", "noised"] = option(
         "clean",
         "Centre",
-        "The image itself, or one noised copy of it.",
+        "The image itself, or a noised copy of it.",
         choices=("clean", "noised"),
         implied=True,
         address="center",
@@ -87,7 +87,7 @@ class PLaplaceSettings(AtOneLevel):
     keep_maps: bool = option(False, "Keep maps", "The map for every p.", implied=True)
 
     def on_sphere(self, sigma: float, radius: float, denoiser: Denoiser) -> Self:
-        """The same on another sphere, `radius` in units of sigma sqrt(d)."""
+        """Return the same settings on another sphere, with `radius` in units of sigma sqrt(d)."""
         size = float(f"{radius * sigma * math.sqrt(denoiser.dimension):.6g}")
         return replace(self, sigma=sigma, radius=None if radius == 1 else size)
 
@@ -99,13 +99,13 @@ class PLaplaceSettings(AtOneLevel):
         return self.directions // 2 - 1
 
 
-RANKED = PLaplaceSettings(p=POWERS, directions=16)  # of many images, at each of LEVELS
+RANKED = PLaplaceSettings(p=POWERS, directions=16)  # for many images, at each of LEVELS
 
 
 @dataclass(frozen=True)
 class PLaplace(Result):
-    """K_p of B images at one noise level; with a sequence of P values of p, `value` and all below
-    but `local`, `loss` lead with an axis P.
+    """K_p of B images at one noise level; for a sequence of P values of p, `value` and all fields
+    below except `local` and `loss` start with an axis P.
 
     draws (B, pairs, 1), or (P, B, pairs, 1), are the pairs' terms; `map` (B, H, W) sums to `value`.
     """
@@ -115,8 +115,7 @@ class PLaplace(Result):
     divergence: Tensor  # d / radius * flux (B,), the average of the p-Laplacian over the ball
     local: (
         Tensor | None
-        # (B, H, W) cosine between g and u within patches, in [-1, 1]; a map of its own that sums to
-        # nothing
+        # (B, H, W) cosine between g and u within patches, in [-1, 1]; it does not sum to a value
     )
     loss: Tensor | None  # (B,) the denoising loss |noise - n|^2 / d of the same forwards
     radius: float
@@ -131,8 +130,8 @@ class PLaplace(Result):
         return self.value
 
     def row(self, index: int) -> Row:
-        """K_p, its standard error and the pairs' terms, flux and divergence for every p, under
-        names like K_1.5; maps where they were asked for.
+        """Return K_p, its standard error and the pairs' terms, flux and divergence for every p,
+        under names like K_1.5; maps if requested.
         """
         row: Row = {}
         axis: Tensor
@@ -173,16 +172,16 @@ def p_laplace(
     keep_maps: bool = PLaplaceSettings.keep_maps,
     callback: Progress | None = None,
 ) -> PLaplace:
-    """K_p of images (B, C, H, W) in [-1, 1] at noise level sigma, with its map; `directions`
-    network forwards an image.
+    """Estimate K_p of images (B, C, H, W) in [-1, 1] at noise level sigma, with its map;
+    `directions` network forwards per image.
 
     "boundary" takes the flux at `directions` points c + r u in antithetic pairs, u and -u: K_p is
-    the mean over them. From FEW pairs on the map divides every coordinate's mean of
-    |g|^(p-2) g_i u_i by its mean of u_i^2, in place of the 1 / d it has on average, and is scaled
-    to sum to K_p: an isolated point then has a flat map. (Of fewer pairs such a ratio has no finite
-    variance.) "volume" averages the divergence itself, by central differences along random signs
-    at directions / 2 points inside the ball (Hutchinson): the same quantity a second way, with
-    less noise a pixel.
+    the mean over them. From FEW pairs on the map divides every coordinate's mean of |g|^(p-2) g_i
+    u_i by its mean of u_i^2, in place of the 1 / d it has on average, and is scaled to sum to K_p:
+    an isolated point then has a flat map. (With fewer pairs such a ratio has no finite variance.)
+    "volume" averages the divergence itself, by central differences along random signs at directions
+    / 2 points inside the ball (Hutchinson): the same quantity in a second way, with less noise per
+    pixel.
 
     `radius` is sigma sqrt(d) by default. `center="noised"` puts the sphere around x + sigma n, one
     n for all images. All values of a sequence `p` come from the same forwards. Directions are drawn
@@ -191,10 +190,10 @@ def p_laplace(
     """
     powers = tuple(float(one) for one in p) if isinstance(p, Sequence) else (float(p),)
     if not powers or not all(1 <= one < math.inf for one in powers):
-        raise ValueError(f"p must be a number from 1 on, not {p}.")
+        raise ValueError(f"p must be a number of at least 1, not {p}.")
     if directions < 2 or directions % 2:
         raise ValueError(
-            f"Directions come in pairs: an even number from 2 on is needed, not {directions}."
+            f"Directions come in pairs: an even number of at least 2 is needed, not {directions}."
         )
     d = denoiser.dimension
     size = float(sigma) * math.sqrt(d) if radius is None else float(radius)
@@ -267,11 +266,11 @@ def _entries(sigma: float) -> list[Measure]:
             "isolated point would have.",
             formula=r"K_p = -\left(\sigma^2 / r\right)^{p-1} \, \mathbb{E}_u\left[ |s|^{p-2}\, "
             r"s(x + r u) \cdot u \right], \quad r = \sigma \sqrt{d}",
-            limits="It sees narrow peaks, not heavy ones. A copied image shows only because "
-            "copying makes its peak narrow. Plain pictures have narrow peaks too, and a "
-            "peak need not be a training image. At this radius K_1 is nearly the denoising "
-            "loss in another form. Values of different radii or noise levels cannot be "
-            "compared.",
+            limits="It responds to narrow peaks, not to peaks of large weight. A copied image "
+            "is visible only because copying makes its peak narrow. Plain images have "
+            "narrow peaks too, and a peak need not be a training image. At this radius "
+            "K_1 is nearly the denoising loss in another form. Values of different radii "
+            "or noise levels cannot be compared.",
             citation="Brokman et al., Identifying Memorization of Diffusion Models through "
             "p-Laplace Analysis: Estimators, Bounds and Applications, arXiv 2505.08246",
             function=p_laplace,
@@ -290,7 +289,7 @@ def _entries(sigma: float) -> list[Measure]:
         "where the flux is taken.",
         formula=r"\mathbb{E}_u \left\lVert (y - D) / \sigma - \sqrt{d}\, u \right\rVert^2 / d, "
         r"\quad y = x + \sigma \sqrt{d}\, u",
-        limits="A control: training makes it small, and it is small for every easy image. Compare "
+        limits="A control: training minimises it, and it is small for every easy image. Compare "
         "K_1 with it.",
         citation="Ho et al., Denoising Diffusion Probabilistic Models, arXiv 2006.11239",
         function=p_laplace,

@@ -1,10 +1,10 @@
-"""Redraw: noise an image to sigma, denoise it again with many seeds, and see how often it comes
-back.
+"""Redraw: noise an image to sigma, denoise it again with many seeds, and count how often it
+returns.
 
-y = x + sigma n is carried down by DDIM. At small sigma everything comes back; at large sigma only
-what the model would draw by itself. How far up an image still returns is the size of its basin. It
-is conditioned on the image: a basin shows that the model can hold the image, not that anyone
-without it would draw it.
+y = x + sigma n is carried down by DDIM. At small sigma every image returns; at large sigma only
+images the model would draw unconditionally. The noise level up to which an image returns is the
+size of its basin. It is conditioned on the image: a basin shows that the model can reconstruct the
+image, not that someone without it would draw it.
 """
 
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ LEVELS = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
 
 
 def levels_of(denoiser: Denoiser) -> list[float]:
-    """Those of LEVELS the denoiser knows; its largest where it knows none."""
+    """Return those of LEVELS within the denoiser's range; its largest level if there are none."""
     return [sigma for sigma in LEVELS if denoiser.sigma_floor < sigma <= denoiser.sigma_max] or [
         denoiser.sigma_max
     ]
@@ -37,23 +37,23 @@ def levels_of(denoiser: Denoiser) -> list[float]:
 
 @dataclass(frozen=True, kw_only=True)
 class RedrawSettings(Settings):
-    """What redrawing is asked to do."""
+    """Settings of redrawing."""
 
     sigmas: tuple[float, ...] | None = noise_level(
-        None, "Noise levels σ", "Where the image is noised to.", most=64, optional=True
+        None, "Noise levels σ", "The levels to which the image is noised.", most=64, optional=True
     )
     draws: int = option(32, "Draws", "Redraws from each noise level.", low=1, high=4096)
     steps: int = option(15, "Steps", "DDIM steps of a redraw.", low=1, high=1000, implied=True)
     threshold: float = option(
         0.1,
         "Returned below",
-        "Root mean square difference a value, in [-1, 1] units, below which a redraw counts as "
-        "the image.",
+        "Root mean square difference per value, in [-1, 1] units, below which a redraw counts "
+        "as the image.",
         low=0.0,
         high=2.0,
         implied=True,
     )
-    keep_images: bool = option(False, "Keep images", "The redraws themselves.", implied=True)
+    keep_images: bool = option(False, "Keep images", "Store the redraws.", implied=True)
 
     def forwards(self, denoiser: Denoiser) -> int:
         return len(self.sigmas or levels_of(denoiser)) * self.draws * self.steps
@@ -65,8 +65,8 @@ class RedrawSettings(Settings):
 
 @dataclass(frozen=True)
 class Redraw(Result):
-    """`value` is the share of all redraws, every level alike, that return to the image; draws (B,
-    n, 1).
+    """`value` is the share of all redraws that return to the image, with equal weight for each
+    level; draws (B, n, 1).
     """
 
     distance: Tensor  # (B, levels, n) root mean square difference to the image
@@ -77,10 +77,11 @@ class Redraw(Result):
 
     @property
     def interval(self) -> tuple[Tensor, Tensor]:
-        """The ends of the 95% interval of `value`, which stays open where all draws agree.
+        """The ends of the 95% interval of `value`, which has positive width even if all draws
+        agree.
 
         With p_l the share that returns from level l of L, (a_l, b_l) its Wilson interval, and r_lm
-        the correlation of two levels over the draws (0 where a level does not vary),
+        the correlation of two levels over the draws (0 if a level does not vary),
 
             low = value - sqrt(sum over l, m of r_lm (p_l - a_l) (p_m - a_m)) / L
 
@@ -115,12 +116,12 @@ def redraw(
     keep_images: bool = RedrawSettings.keep_images,
     callback: Progress | None = None,
 ) -> Redraw:
-    """Redraw images (B, C, H, W) `draws` times from each noise level, len(sigmas) * draws * steps
-    forwards an image.
+    """Redraw images (B, C, H, W) `draws` times from each noise level, with len(sigmas) * draws *
+    steps forwards per image.
 
-    `sigmas` are LEVELS as far as the denoiser knows them, by default. A redraw returned where its
-    root-mean-square difference to the image is below `threshold`. The noise of draw i depends on
-    (seed, i) alone: it is shared by all images and levels. `callback(done, total)` counts levels.
+    By default `sigmas` are those of LEVELS within the denoiser's range. A redraw returns if its
+    root-mean-square difference to the image is below `threshold`. The noise of draw i depends only
+    on (seed, i), so it is shared by all images and levels. `callback(done, total)` counts levels.
     Raises ValueError for levels outside the denoiser's range.
     """
     sigmas = levels_of(denoiser) if sigmas is None else sigmas
@@ -133,7 +134,7 @@ def redraw(
     pictures, distances = [], []
     for level, sigma in enumerate(sigmas):
         rungs = ladder(denoiser, steps, denoiser.sigma_floor, sigma).flip(0)
-        rungs[-1] = 0  # the last step goes to the image itself
+        rungs[-1] = 0  # the last step ends at sigma = 0
         redrawn = generate(denoiser, (x[:, None] + sigma * noise).flatten(0, 1), sigmas=rungs).view(
             len(x), draws, *x.shape[1:]
         )
@@ -147,7 +148,7 @@ def redraw(
     back = returned.float().transpose(1, 2) / len(sigmas)  # (B, draws, levels)
     return Redraw(
         value=back.sum(2).mean(1),
-        stderr=standard_error(back.sum(2, keepdim=True)),  # one draw's levels share their noise
+        stderr=standard_error(back.sum(2, keepdim=True)),  # a draw shares noise over levels
         map=None,
         draws=back.sum(2, keepdim=True),
         evaluations=len(sigmas) * draws * steps,
@@ -166,11 +167,11 @@ ENTRIES = (
         direction=+1,
         unit="share",
         definition="The image is noised at several levels and denoised again with many seeds. "
-        "This is the share of redraws that return to it: how wide its basin is.",
+        "The value is the share of redraws that return to it: the width of its basin.",
         formula=r"\Pr\left[\operatorname{rms}\left(\Phi_{\sigma \to 0}(x + \sigma n) - "
         r"x\right) < 0.1\right] \text{ averaged over } \sigma",
-        limits="It is conditioned on the image. A wide basin shows that the model can hold "
-        "the image, not that it would draw it unprompted.",
+        limits="It is conditioned on the image. A wide basin shows that the model can "
+        "reconstruct the image, not that it would draw it unprompted.",
         citation="Afterimage; noising and denoising as in Meng et al., SDEdit, arXiv 2108.01073",
     ),
 )

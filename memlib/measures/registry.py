@@ -1,6 +1,6 @@
-"""The table of measures, in which every page and command finds them.
+"""The table of measures that every page and command uses.
 
-A new measure is one module beside this one, which ends with its `ENTRIES`, and its name here.
+A new measure is one module in this folder that ends with its `ENTRIES`, and its name here.
 """
 
 from importlib import import_module

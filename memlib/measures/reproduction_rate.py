@@ -1,19 +1,19 @@
-"""The reproduction rate: how often the model draws an image, even where sampling would never show
-it.
+"""The reproduction rate: how often the model draws an image, even if sampling would hardly ever
+show it.
 
 With the stochastic sampler, sample(..., eta=1), y_0 the picture it ends at,
 
     R(x) = P[ rms(y_0 - x) < tolerance, and no other training image is nearer ].
 
 Paths are led towards x and weighted by w = p / q, the density of the sampler over that of the led
-paths (memlib.led_paths). At a level they are let go: the plain sampler takes them to the end. For
+paths (memlib.led_paths). At a level they are let go: the plain sampler continues to the end. For
 any level,
 
     R(x) = E_q[ w 1{copy} ],
 
 without bias. For the ideal memoriser w loses its variance as the steps become small, so a rate of
-1e-6 needs no more paths than one of 1e-1; that is what counting cannot do. -E log w is the
-denoising loss of x above the level, weighted, and E 1{copy} is how surely x returns from below it.
+1e-6 needs no more paths than one of 1e-1, unlike counting. -E log w is the denoising loss of x
+above the level, weighted, and E 1{copy} is the probability that x returns from it.
 """
 
 import math
@@ -37,8 +37,8 @@ from memlib.options import option
 from memlib.progress import Progress
 
 PILOT = 16  # paths that only choose the level
-SOUND = 0.7  # the largest Pareto shape of terms whose mean can be trusted (Vehtari et al.)
-FEWEST = 8  # effective paths that an estimate needs
+SOUND = 0.7  # largest Pareto shape of terms with a reliable mean (Vehtari et al.)
+FEWEST = 8  # fewest effective paths for an estimate
 MARKOV = 20  # P[estimate >= 20 R] <= 1/20, whatever the weights
 NONE_SEEN = 3.0  # -ln .05: with no copy among n paths, less than 3 / n of them are, at 95%
 REACH = 5.0  # nats: where log weights spread more, paths do not estimate a rate
@@ -47,12 +47,13 @@ STEADY = 2.5  # nats: where they spread less, they bound it
 
 @dataclass(frozen=True, kw_only=True)
 class RateSettings(Settings):
-    """What the reproduction rate is asked to do."""
+    """Settings of the reproduction rate."""
 
     tolerance: float = option(
         0.1,
         "Copy below",
-        "Root mean square difference a value, in [-1, 1] units, below which a picture is a copy.",
+        "Root mean square difference per value, in [-1, 1] units, below which a generated image "
+        "is a copy.",
         low=1e-6,
         high=2.0,
         address="tolerance",
@@ -60,7 +61,7 @@ class RateSettings(Settings):
     steps: int = option(
         50,
         "Steps",
-        "Of the stochastic sampler whose rate this is. Other steps, another rate.",
+        "Steps of the stochastic sampler. The rate depends on them.",
         low=2,
         high=1000,
         address="steps",
@@ -68,7 +69,7 @@ class RateSettings(Settings):
     paths: int = option(
         64,
         "Paths",
-        "Weighted paths an image. More give a narrower interval.",
+        "Weighted paths per image. More give a narrower interval.",
         low=8,
         high=2**16,
         address="paths",
@@ -76,7 +77,7 @@ class RateSettings(Settings):
     levels: tuple[float, ...] | None = noise_level(
         None,
         "Let go at σ",
-        "Noise levels a path may be let go at; a pilot chooses among them.",
+        "Noise levels at which paths may be let go; pilot paths choose among them.",
         most=64,
         optional=True,
     )
@@ -93,17 +94,17 @@ class RateSettings(Settings):
 class ReproductionRate(Result):
     """Rates of B images: `value` is log10 of the rate, `stderr` its standard error in decades.
 
-    `low` and `high` are the ends of its 95% interval. Where `sign` is +1, the weights are not
-    sound: value and low are a lower limit at 95% by Markov's inequality, and high is 0, which says
-    nothing. Where it is -1, no path came back: value and high are an upper limit, low is NaN.
+    `low` and `high` are the ends of its 95% interval. If `sign` is +1, the weights are too uneven:
+    value and low are a lower limit at 95% by Markov's inequality, and high is 0, which gives no
+    information. If it is -1, no path came back: value and high are an upper limit, low is NaN.
     `map` says which pixels make the image rare: it sums to `surprise`, not to the value.
     """
 
     low: Tensor  # (B,)
     high: Tensor  # (B,)
     sign: Tensor  # (B,) 0, +1 "at least", -1 "less than"
-    released: Tensor  # (B,) the noise level the paths were let go at
-    khat: Tensor  # (B,) Pareto shape of the largest terms; NaN where they are equal
+    released: Tensor  # (B,) the noise level at which the paths were let go
+    khat: Tensor  # (B,) Pareto shape of the largest terms; NaN if they are equal
     copies: Tensor  # (B,) share of the paths that came back
     surprise: Tensor  # (B,) nats: the mean over paths of -log w, w of each path's own gain
 
@@ -123,7 +124,7 @@ class ReproductionRate(Result):
 
     @property
     def bound(self) -> list[str]:
-        """How to read each value: "" as it is, "at least" or "less than"."""
+        """How to read each value: "" for an estimate, "at least" or "less than" for a limit."""
         words = {0: "", 1: "at least", -1: "less than"}
         return [words[int(sign)] for sign in self.sign]
 
@@ -145,19 +146,20 @@ def reproduction_rate(
     seed: int = RateSettings.seed,
     callback: Progress | None = None,
 ) -> ReproductionRate:
-    """Estimate log10 of the rate at which images (B, C, H, W) come back, (16 + paths) * steps
-    forwards each.
+    """Estimate log10 of the rate at which images (B, C, H, W) are reproduced, with (16 + paths) *
+    steps forwards each.
 
-    A picture is a copy where its root mean square difference to the image is below `tolerance`; of
-    pictures, decoded, where the denoiser lives in a latent space. With `among`, the training
-    images (N, C, H, W), it must also be the nearest of them, so that rates of different images add
-    up. The rate is that of `sample(denoiser, n, steps=steps, eta=1)` and of no other sampler.
+    A generated image is a copy if its root mean square difference to the image is below
+    `tolerance`; decoded pictures are compared if the denoiser works in a latent space. With
+    `among`, the training images (N, C, H, W), it must also be the nearest of them, so that rates of
+    different images can be added. The rate is that of `sample(denoiser, n, steps=steps, eta=1)` and
+    of no other sampler.
 
-    16 pilot paths choose, for each image, the level where the others are let go: of `levels`, or
-    of all the sampler's, the one where the relative variance of w 1{copy} is predicted smallest,
-    exp(var log w) over the share of paths whose D is within the tolerance. The interval is Hall's
-    (1992) for the mean of a skewed sample. The noise of path i depends on (seed, i) alone: it is
-    shared by all images. `callback(done, total)` counts forwards of one path.
+    16 pilot paths choose, for each image, the level at which the others are let go: of `levels`, or
+    of all levels of the sampler, the one with the smallest predicted relative variance of w
+    1{copy}, exp(var log w) over the share of paths whose D is within the tolerance. The interval is
+    Hall's (1992) for the mean of a skewed sample. The noise of path i depends only on (seed, i), so
+    it is shared by all images. `callback(done, total)` counts forwards of one path.
 
     Raises ValueError for settings that are not allowed and images that do not fit.
     """
@@ -214,11 +216,11 @@ def reproduction_rate(
 
 
 def _choose(pilot: Sequence[tuple[Tensor, Tensor]], sigmas: Tensor, asked: RateSettings) -> int:
-    """Choose the level to let go at, from the log weights of the pilot's paths and the share of
-    them that D says are copies, level by level.
+    """Choose the level at which paths are let go, from the log weights of the pilot paths and the
+    share of them whose D is a copy, level by level.
 
-    Where no level promises an estimate, the lowest is taken whose weights are still steady: no copy
-    from there bounds the rate.
+    If no level promises an estimate, the lowest one with even weights is chosen: if no path from
+    there is a copy, that bounds the rate.
     """
     allowed = (
         range(len(pilot))
@@ -241,7 +243,7 @@ def _copies(
     tolerance: float,
     among: ImageSet | Tensor | None,
 ) -> Tensor:
-    """Which of the pictures (P, C, H, W) are copies of the image, (P,) bool on the CPU."""
+    """Return which of the pictures (P, C, H, W) are copies of the image, (P,) bool on the CPU."""
     pictures, own = denoiser.decode(ends).cpu(), denoiser.decode(image[None]).cpu()
     distance = _rms(pictures - own)
     copy = distance < tolerance
@@ -258,8 +260,8 @@ def _rms(difference: Tensor) -> Tensor:
 def _estimate(
     terms: Tensor, weights: Tensor
 ) -> tuple[float, float, float, float, float, float, float]:
-    """Value, standard error, low, high, sign, Pareto shape and share of copies, from the logs of
-    the terms w 1{copy} and of all weights (P,).
+    """Compute value, standard error, low, high, sign, Pareto shape and share of copies, from the
+    logs of the terms w 1{copy} and of all weights (P,).
     """
     decade, count = math.log(10), len(terms)
     share = float(terms.isfinite().double().mean())
@@ -280,7 +282,9 @@ def _estimate(
 
 
 def rate_in_words(row: Row) -> str:
-    """Say a row's rate as one in how many pictures, with its interval; a share where it is high."""
+    """Write a row's rate as one in how many pictures, with its interval; as a share if it
+    is high.
+    """
     if row["sign"]:
         word = "at least" if row["sign"] > 0 else "less than"
         return f"{word} once in {_pictures(row['value'])} pictures"
@@ -292,7 +296,7 @@ def rate_in_words(row: Row) -> str:
 
 
 def _pictures(log_rate: float) -> str:
-    """How many pictures hold one copy, to two digits."""
+    """Write how many pictures contain one copy on average, to two digits."""
     return f"{float(f'{10**-log_rate:.2g}'):,.0f}"
 
 
@@ -303,14 +307,14 @@ ENTRIES = (
         function=reproduction_rate,
         settings=RateSettings(),
         direction=+1,
-        unit="log10 of copies a picture",
+        unit="log10 of copies per generated image",
         definition="How often the stochastic sampler draws a copy of the image. -5 means one in "
-        "100,000 pictures. Paths are led towards the image, weighted for it, and let go where it "
-        "becomes sure.",
+        "100,000 generated images. Paths are led towards the image, weighted to "
+        "correct for that, and let go once the image is nearly certain.",
         formula=r"\log_{10} \operatorname{E}_q\left[\frac{p}{q}\, \mathbf{1}\{\operatorname{rms}"
         r"(y_0 - x) < 0.1\}\right]",
-        limits="It is the rate of this sampler, with these steps, and of this criterion of a copy. "
-        "Where the weights are not sound it is a limit, not an estimate.",
+        limits="It is the rate of this sampler, with these steps and this criterion of a copy. "
+        "If the weights are too uneven it is a limit, not an estimate.",
         citation="Afterimage; importance sampling of the reverse chain, intervals after Hall 1992, "
         "Pareto shape after Vehtari et al., arXiv 1507.02646",
     ),

@@ -1,4 +1,4 @@
-"""What every measure returns, and the arithmetic on it that no measure needs of its own."""
+"""The result that every measure returns, and the arithmetic shared by all measures."""
 
 import math
 from collections.abc import Mapping
@@ -10,22 +10,22 @@ import torch
 from scipy.stats import t as student
 from torch import Tensor
 
-Row = dict[str, Any]  # numbers and arrays a measure keeps of one image
+Row = dict[str, Any]  # the numbers and arrays of one image that a measure keeps
 
 
 @dataclass(frozen=True)
 class Result:
     """A measure of B images. Tensors are on the CPU.
 
-    `draws` (B, n, parts) holds what each of n independent random draws says of each independent
-    part of the value: value = draws.mean(1).sum(-1) up to rounding. Draws are shared by all images
-    and models, so the standard error of a difference comes from the difference of the draws, where
-    the shared part cancels.
+    `draws` (B, n, parts) are the estimates of each independent part of the value from each of n
+    independent random draws: value = draws.mean(1).sum(-1) up to rounding. Draws are shared by all
+    images and models, so the standard error of a difference comes from the difference of the draws,
+    where the shared part cancels.
     """
 
     value: Tensor  # (B,)
-    stderr: Tensor  # (B,) NaN where a single draw tells nothing of it
-    map: Tensor | None  # (B, H, W), sums to the value, or what `mapped` names instead
+    stderr: Tensor  # (B,) NaN if there is a single draw
+    map: Tensor | None  # (B, H, W), sums to the value, or to what `mapped` names
     draws: Tensor | None  # (B, n, parts)
     evaluations: int  # network forwards an image
 
@@ -38,19 +38,19 @@ class Result:
 
     @property
     def degrees(self) -> Tensor:
-        """Degrees of freedom of `stderr`, its shape; NaN where the draws do not tell."""
+        """Degrees of freedom of `stderr`, of its shape; NaN if the draws do not determine them."""
         if self.draws is None:
             return torch.full_like(self.stderr, math.nan, dtype=torch.float64)
         return degrees_of_freedom(self.draws)
 
     @property
     def interval(self) -> tuple[Tensor, Tensor]:
-        """The ends of the 95% interval of `value`, by Student's t; NaN where `stderr` is."""
+        """The ends of the 95% interval of `value`, by Student's t; NaN where `stderr` is NaN."""
         half = half_width(self.stderr.numpy(), self.degrees.numpy())
         return self.value - torch.as_tensor(half), self.value + torch.as_tensor(half)
 
     def row(self, index: int) -> Row:
-        """What is kept of one image: numbers as float, the rest as arrays."""
+        """Return the row of one image: numbers as float, the rest as arrays."""
         row: Row = {}
         for name in self.kept:
             values = getattr(self, name)
@@ -62,8 +62,8 @@ class Result:
 
 
 def standard_error(draws: Tensor) -> Tensor:
-    """Standard error (B,) of draws.mean(1).sum(-1): the square root of sum over parts of var / n;
-    NaN for one draw.
+    """Return the standard error (B,) of draws.mean(1).sum(-1): the square root of the sum over
+    parts of var / n; NaN for one draw.
     """
     if draws.shape[1] < 2:
         return torch.full((len(draws),), math.nan)
@@ -71,11 +71,11 @@ def standard_error(draws: Tensor) -> Tensor:
 
 
 def degrees_of_freedom(draws: Tensor) -> Tensor:
-    """Degrees of freedom (...) of `standard_error` of draws (..., n, parts), after Welch and
-    Satterthwaite: (n - 1) (sum of variances)^2 / sum of variances^2, over the parts.
+    """Return the degrees of freedom (...) of `standard_error` of draws (..., n, parts), after Welch
+    and Satterthwaite: (n - 1) (sum of variances)^2 / sum of variances^2, over the parts.
 
-    Between n - 1 and (n - 1) parts. Chance in the variances makes it smaller on average than it
-    should be, so intervals are a little wide. NaN for one draw.
+    They lie between n - 1 and (n - 1) parts. Sampling error of the variances makes them too small
+    on average, so intervals are slightly too wide. NaN for one draw.
     """
     count = draws.shape[-2]
     if count < 2:
@@ -86,8 +86,8 @@ def degrees_of_freedom(draws: Tensor) -> Tensor:
 
 
 def half_width(stderr: Any, degrees: Any, confidence: float = 0.95) -> np.ndarray:
-    """Half the width of the interval of a value whose standard error has so many degrees of
-    freedom, by Student's t; 0 where the standard error is 0, NaN where it is unknown.
+    """Return half the width of the interval of a value whose standard error has these degrees of
+    freedom, by Student's t; 0 if the standard error is 0, NaN if it is unknown.
     """
     error = np.asarray(stderr, dtype=np.float64)
     quantile = student.ppf((1 + confidence) / 2, np.maximum(degrees, 1))
@@ -97,10 +97,10 @@ def half_width(stderr: Any, degrees: Any, confidence: float = 0.95) -> np.ndarra
 def interval(
     row: Mapping[str, Any], degrees: float, column: str = "value", error: str = "stderr"
 ) -> tuple[float, float]:
-    """The ends of the 95% interval of one number of a row; NaN where its error is unknown.
+    """Return the ends of the 95% interval of one number of a row; NaN if its error is unknown.
 
-    `degrees` are those of the settings; where the row keeps its draws they are told by these. A
-    measure that keeps the ends of its own interval, `low` and `high`, has told them.
+    `degrees` are those of the settings; if the row has its draws, these determine them. If the
+    measure keeps the ends of its own interval, `low` and `high`, these are returned.
     """
     if column == "value" and {"low", "high"} <= row.keys():
         return float(row["low"]), float(row["high"])
@@ -113,13 +113,12 @@ def interval(
 
 
 def difference(row: Mapping[str, Any], reference: Mapping[str, Any]) -> Row:
-    """The row of a model minus the row of a reference model for the same image, parameters and
-    seed.
+    """Subtract the row of a reference model from the row of a model for the same image, parameters
+    and seed.
 
     Numbers and maps that both rows have are subtracted. Where draws are kept, under "draws" and
     names like "draws_1.5", the standard error of that name is that of their differences: seeds are
-    shared, so what errs alike cancels. Other standard errors are added in quadrature, an upper
-    bound.
+    shared, so common errors cancel. Other standard errors are added in quadrature, an upper bound.
     """
     result: Row = {
         name: np.hypot(value, reference[name]) if "stderr" in name else value - reference[name]

@@ -1,4 +1,4 @@
-"""What a measure is asked to do: one `Settings` class for each measure, in the measure's module."""
+"""The bases of the settings of measures: each measure has one `Settings` class in its module."""
 
 import math
 from dataclasses import dataclass, replace
@@ -10,32 +10,32 @@ from memlib.options import Options, option
 
 
 def noise_level(default: float | None, title: str, help: str = "", **more: Any) -> Any:
-    """A field for a noise level sigma, in the units of the images."""
+    """Declare a field for a noise level sigma, in the units of the images."""
     return option(default, title, help, kind=float, low=1e-6, high=1e4, **more)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(Options):
-    """What one measure is asked to do. Subclasses add their fields.
+    """Settings of one measure. Subclasses add their fields.
 
-    Raises ValueError, in one sentence, for a value that is not allowed.
+    Raises ValueError, with one sentence, for a value that is not allowed.
     """
 
     def for_model(self, denoiser: Denoiser) -> Self:
-        """These settings with what is left to the model filled in."""
+        """Return these settings with values that depend on the model filled in."""
         return self
 
     @property
     def degrees(self) -> float:
-        """Degrees of freedom of the standard error: random draws less one."""
+        """Degrees of freedom of the standard error: random draws minus one."""
         return math.inf
 
     def forwards(self, denoiser: Denoiser) -> int:
-        """Network forwards an image takes; `measure(...).evaluations` is the same number."""
+        """Return the network forwards per image; `measure(...).evaluations` is the same number."""
         raise NotImplementedError
 
     def refusal(self, denoiser: Denoiser) -> str:
-        """Why this model cannot be measured with these settings; "" where it can."""
+        """Return why this model cannot be measured with these settings; "" if it can."""
         return ""
 
 
@@ -54,7 +54,7 @@ class Ranged(Settings):
     sigma_max: float | None = noise_level(
         None,
         "Highest noise level σ",
-        "The path ends here. Nothing of the image should be visible at this level.",
+        "The path ends here. The image should be invisible at this level.",
         optional=True,
         address="high",
     )
@@ -67,7 +67,9 @@ class Ranged(Settings):
             )
 
     def for_model(self, denoiser: Denoiser) -> Self:
-        """The noise range is the model's own, to three digits, where none is given."""
+        """Return the settings with the model's own noise range, to three digits, if none is
+        given.
+        """
         low, high = rounded_ends(denoiser)
         return replace(self, sigma_min=self.sigma_min or low, sigma_max=self.sigma_max or high)
 

@@ -1,5 +1,5 @@
-"""How simple a picture is, by the size of its PNG, and a measure with what that explains
-taken out.
+"""How simple an image is, by the size of its PNG, and a measure with the part that this explains
+removed.
 """
 
 import io
@@ -14,7 +14,9 @@ from memlib.measures.result import Row
 
 
 def png_size(images: Iterable[Tensor]) -> np.ndarray:
-    """Bytes of each image (C, H, W) as an optimised PNG, int64 (N,): how complex the picture is."""
+    """Return the size in bytes of each image (C, H, W) as an optimised PNG, int64 (N,): its
+    complexity.
+    """
     sizes = []
     for image in images:
         pixels, stream = to_pixels(image), io.BytesIO()
@@ -26,8 +28,8 @@ def png_size(images: Iterable[Tensor]) -> np.ndarray:
 
 
 def regress_out(values: np.ndarray, control: np.ndarray) -> np.ndarray:
-    """values (N,) minus their least-squares line on `control` (N,): what the control does not
-    explain, mean 0.
+    """Return values (N,) minus their least-squares line on `control` (N,): the part that the
+    control does not explain, with mean 0.
     """
     centred = np.asarray(control, dtype=np.float64) - np.mean(control)
     spread = float((centred**2).sum())
@@ -36,8 +38,8 @@ def regress_out(values: np.ndarray, control: np.ndarray) -> np.ndarray:
 
 
 def without(rows: Mapping[str, Row], control: np.ndarray) -> dict[str, Row]:
-    """Rows by image id with what a control (N,), in their order, explains taken out of their
-    values.
+    """Return rows by image id with the part of their values that a control (N,), in their order,
+    explains removed.
     """
     left = regress_out(np.array([row["value"] for row in rows.values()]), control)
     return {

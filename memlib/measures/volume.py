@@ -1,4 +1,4 @@
-"""Volume growth of the probability-flow ODE: how much latent volume an image owns (Hasegawa &
+"""Volume growth of the probability-flow ODE: how much latent volume leads to an image (Hasegawa &
 Yasuda, arXiv 2503.19429).
 
 Carried from the image to the latent along dy / d sigma = noise(y, sigma), an infinitesimal volume
@@ -7,11 +7,11 @@ of the denoiser,
 
     log growth = integral of (d - tr J) d ln sigma,      I - J = sigma * d noise / dy.
 
-d - tr J counts the dimensions already decided at noise level sigma. A memorised image decides all
-of them at once (J = 0) and reaches d ln(sigma_max / sigma_min), the ceiling of every exact
+d - tr J counts the dimensions that are determined at noise level sigma. A memorised image
+determines all of them (J = 0) and reaches d ln(sigma_max / sigma_min), the ceiling of every exact
 denoiser, since its J = Cov[x0 | y] / sigma^2 is never negative; a direction in which the model
-still sees choice adds little. A trained network can pass the ceiling: near what it has memorised it
-corrects more steeply than any distribution allows.
+still sees alternatives adds little. A trained network can pass the ceiling: near what it has
+memorised it corrects more steeply than any distribution allows.
 """
 
 import math
@@ -31,14 +31,14 @@ from memlib.options import option
 from memlib.progress import Progress
 from memlib.seeds import rademacher
 
-PERTURBATION = 0.05  # finite-difference displacement a coordinate, in units of sigma
-DIRECTIONS = 32  # unit directions displaced together for the exact diagonal, each both ways
-STRETCH = 5.0  # the last step in ln sigma over the first: the rate changes most at small sigma
+PERTURBATION = 0.05  # finite-difference displacement per coordinate, in units of sigma
+DIRECTIONS = 32  # unit directions displaced together for the exact diagonal, each in both senses
+STRETCH = 5.0  # of the last step in ln sigma to the first: the rate changes most at small sigma
 
 
 @dataclass(frozen=True, kw_only=True)
 class GrowthSettings(Ranged):
-    """What volume growth is asked to do."""
+    """Settings of volume growth."""
 
     steps: int = option(
         12,
@@ -57,14 +57,14 @@ class GrowthSettings(Ranged):
         choices=("exact",),
         address="probes",
     )
-    keep_maps: bool = option(False, "Keep maps", "Also the map up to each level.", implied=True)
+    keep_maps: bool = option(False, "Keep maps", "Keep the map up to each level.", implied=True)
 
     def forwards(self, denoiser: Denoiser) -> int:
         points = 2 * denoiser.dimension if self.probes == "exact" else int(self.probes)
         return (self.steps + 1) * (points + 1)
 
     def sigmas(self, denoiser: Denoiser) -> Tensor:
-        """The steps + 1 noise levels, ascending."""
+        """Return the steps + 1 noise levels, ascending."""
         return ladder(denoiser, self.steps, self.sigma_min, self.sigma_max, STRETCH)
 
     @property
@@ -126,19 +126,18 @@ def volume_growth(
     At each of steps + 1 noise levels the diagonal of I - J is estimated with Rademacher probes v as
     v * (noise(y + h v) - noise(y)) * sigma / h, h = 0.05 sigma (Hutchinson's diagonal estimator by
     finite differences), and integrated over ln sigma by memlib.flow's `quadrature`; its sum over
-    the pixels is an unbiased trace. The path starts at the image itself, no noise added, and takes
-    memlib.flow's second-order step, each corrected once the next denoised image is known. The steps
-    are shorter at small sigma, where the rate changes most, or they lead through `sigmas`,
-    ascending levels that replace the range and `steps`. Cost: (steps + 1) (probes + 1) network
-    forwards an image.
+    the pixels is an unbiased trace. The path starts at the image itself, without added noise, and
+    takes memlib.flow's second-order step, each corrected once the next denoised image is known. The
+    steps are shorter at small sigma, where the rate changes most; `sigmas`, ascending levels,
+    replace the range and `steps`. Cost: (steps + 1) (probes + 1) network forwards per image.
 
     The standard error is that of the random probes. On the demo the error of the steps is smaller:
-    a few nats of some 23,000 at the default settings, where that of two probes is 6.
+    a few nats of about 23,000 at the default settings, while that of two probes is 6.
 
     Probes are drawn once per (seed, level) and shared by all images, so a value does not depend on
-    its batch. `probes="exact"` takes central differences along all d unit directions instead,
-    2 d + 1 forwards a level: no estimate, standard error 0. `keep_maps` also returns the map
-    accumulated up to each level and its standard error: T + 1 maps an image.
+    its batch. `probes="exact"` takes central differences along all d unit directions instead, 2 d +
+    1 forwards per level: the exact trace, standard error 0. `keep_maps` also returns the map
+    accumulated up to each level and its standard error: T + 1 maps per image.
 
     Compare values only within one noise range: the ceiling d ln(sigma_max / sigma_min) moves with
     it. `callback(done, total)` counts noise levels, or parts of them. Raises ValueError for images
@@ -199,8 +198,8 @@ def volume_growth(
 
 
 def _map_error(fields: list[Tensor], weights: Tensor, alone: float) -> Tensor:
-    """Standard error (B, H, W) of the map from each level's (probes, B, H, W); `alone` where a
-    level has one.
+    """Return the standard error (B, H, W) of the map from each level's (probes, B, H, W); `alone`
+    if a level has one probe.
     """
     if len(fields[0]) < 2:
         return torch.full(fields[0].shape[1:], alone)
@@ -212,8 +211,8 @@ def _map_error(fields: list[Tensor], weights: Tensor, alone: float) -> Tensor:
 
 
 def diagonal(denoiser: Denoiser, y: Tensor, sigma: float, signs: Tensor) -> tuple[Tensor, Tensor]:
-    """noise(y, sigma) (B, C, H, W), and what each probe of `signs` (K, 1, C, H, W) says of the
-    diagonal of I - J, (K, B, C, H, W).
+    """Return noise(y, sigma) (B, C, H, W), and the estimate of the diagonal of I - J by each probe
+    of `signs` (K, 1, C, H, W), (K, B, C, H, W).
     """
     signs = signs.to(y.device)
     displaced = (y + (PERTURBATION * sigma) * signs).flatten(0, 1)  # (K * B, C, H, W)
@@ -224,8 +223,8 @@ def diagonal(denoiser: Denoiser, y: Tensor, sigma: float, signs: Tensor) -> tupl
 def _exact_diagonal(
     denoiser: Denoiser, y: Tensor, sigma: float, callback: Progress | None, k: int, levels: int
 ) -> tuple[Tensor, Tensor]:
-    """noise(y, sigma), and the diagonal of I - J itself, (1, B, C, H, W), by central differences
-    along every coordinate.
+    """Return noise(y, sigma), and the exact diagonal of I - J, (1, B, C, H, W), by central
+    differences along every coordinate.
     """
     noise, d = denoiser.noise(y, sigma), denoiser.dimension
     result = torch.empty_like(y).flatten(1)
@@ -243,7 +242,9 @@ def _exact_diagonal(
 
 
 def log_prior(latent: Tensor, sigma: float) -> Tensor:
-    """log N(latent; 0, sigma^2) of every value by itself, float64, the shape of `latent`."""
+    """Return log N(latent; 0, sigma^2) of every value separately, float64, of the shape of
+    `latent`.
+    """
     return -((latent.double() / sigma) ** 2) / 2 - math.log(math.sqrt(2 * math.pi) * sigma)
 
 
@@ -260,8 +261,8 @@ ENTRIES = (
         "reproduces it.",
         formula=r"\log\left|\det\frac{\mathrm{d}y_T}{\mathrm{d}y_0}\right| = \int \left(d - "
         r"\operatorname{tr} \frac{\partial D}{\partial y}\right) \mathrm{d}\ln\sigma",
-        limits="It is the change-of-variables part of a likelihood: flat, simple pictures "
-        "score high without being memorised. Values depend on the noise range and can "
+        limits="It is the change-of-variables part of a likelihood: flat, simple images have "
+        "high values without being memorised. Values depend on the noise range and can "
         "only be compared within one. A trained network can exceed the ceiling that "
         "holds for exact models.",
         citation="Hasegawa & Yasuda, Quantifying the Ease of Reproducing Training Data in "

@@ -1,4 +1,4 @@
-"""Nearest training images, near-duplicates among them, and the criteria of a copy."""
+"""Nearest training images, near-duplicates, and the criteria of a copy."""
 
 from memlib.neighbours.criteria import COPY_RATIO, adaptive_ratio, match_ratio, surroundings
 from memlib.neighbours.near_duplicates import NEAR_DUPLICATE, duplicates, unrelated_threshold

@@ -1,4 +1,4 @@
-"""The criteria that call a picture a copy of its nearest training image."""
+"""The criteria by which an image is a copy of its nearest training image."""
 
 import torch
 from torch import Tensor
@@ -6,17 +6,17 @@ from torch import Tensor
 from memlib.images import ImageSet
 from memlib.neighbours.search import Neighbours, nearest
 
-# of the nearest distance to the second nearest, below which a picture is called a copy
+# ratio of the nearest to the second nearest distance, below which an image is called a copy
 COPY_RATIO = 1 / 3
 
 
 def match_ratio(neighbours: Neighbours) -> Tensor:
-    """Distance to the nearest image over distance to the second nearest, (Q,): below 1/3 is called
-    a copy.
+    """Return the distance to the nearest image over the distance to the second nearest, (Q,): below
+    1/3 is called a copy.
 
-    The images must be distinct, and twins among them merged by `groups`, or a copy of a repeated
-    image has the ratio 1 (Yoon et al. 2023, Gu et al. 2023). 0 / 0 is 0: both neighbours are the
-    query itself.
+    The images must be distinct, and near-duplicates merged by `groups`; otherwise a copy of a
+    repeated image has the ratio 1 (Yoon et al. 2023, Gu et al. 2023). 0 / 0 is 0: both neighbours
+    equal the query.
     """
     return neighbours.distance[:, 0] / neighbours.distance[:, 1].clamp(min=1e-12)
 
@@ -29,13 +29,13 @@ def adaptive_ratio(
     n: int = 50,
     alpha: float = 0.5,
 ) -> Tensor:
-    """Distance to the nearest image over alpha times a mean distance of its surroundings, (Q,): at
-    most 1 is called extracted.
+    """Return the distance to the nearest image over alpha times a mean distance to its neighbours,
+    (Q,): at most 1 is called extracted.
 
     l(q, x) / (alpha E_{z in S} l(., z)), S the n nearest training images of the matched image x
     itself, x left out (center "training"), or of the query q (center "query"). Carlini et al. 2023
     (arXiv 2301.13188) define it with n = 50 and alpha = 0.5; implementations differ in the centre.
-    With fewer images S is all of them.
+    With fewer than n images S contains all of them.
     """
     if center not in ("training", "query"):
         raise ValueError(f"The centre is 'training' or 'query', not {center!r}.")
@@ -48,17 +48,17 @@ def adaptive_ratio(
 
 
 def surroundings(images: ImageSet | Tensor, chosen: Tensor | None = None, n: int = 50) -> Tensor:
-    """The mean distance of each chosen training image (all by default) to its n nearest others,
-    (len(chosen),).
+    """Return the mean distance of each chosen training image (all by default) to its n nearest
+    others, (len(chosen),).
     """
     chosen = torch.arange(len(images)) if chosen is None else chosen
     if len(images) < 2:
-        raise ValueError("An image alone has no surroundings.")
+        raise ValueError("A single image has no neighbours.")
     rows = images[chosen] if isinstance(images, Tensor) else images.batch(chosen.tolist())
     found = nearest(rows, images, min(n + 1, len(images)))
     others = found.distance.masked_fill(found.index == chosen[:, None], 0)
     itself = (found.index == chosen[:, None]).any(
         1
-    )  # exact duplicates can push an image out of its own neighbours
+    )  # exact duplicates can displace an image from its own neighbours
     others[~itself, -1] = 0
     return others.sum(1) / (found.index.shape[1] - 1)

@@ -1,4 +1,4 @@
-"""Near-duplicates among training images: copies and mirror images that count as one."""
+"""Near-duplicates among training images: copies and mirror images that count as one image."""
 
 import numpy as np
 import torch
@@ -10,7 +10,7 @@ from torch.nn.functional import avg_pool2d
 from memlib.images import ImageSet
 from memlib.neighbours.search import BLOCK, QUERIES, blocks, nearest, slices, square_norms
 
-# root mean square difference a value below which two training images count as one
+# root mean square difference per value below which two training images count as one
 NEAR_DUPLICATE = 0.1
 
 
@@ -18,13 +18,13 @@ NEAR_DUPLICATE = 0.1
 def duplicates(
     images: ImageSet | Tensor, threshold: float = NEAR_DUPLICATE, mirrored: bool = False
 ) -> Tensor:
-    """The near-duplicate group of each image, (N,) int64: the smallest index in it.
+    """Return the near-duplicate group of each image, (N,) int64: the smallest index in it.
 
-    Two images belong together where their root mean square difference a value is at most
-    `threshold`, or where a chain of such images joins them; with `mirrored` also where one
-    resembles the other flipped. Exact: averaging over cells never raises a root mean square
-    difference, so pairs are first sought among pictures shrunk up to four times. Compares all
-    pairs, N^2 / 2 of them, in bounded memory.
+    Two images belong together if their root mean square difference per value is at most
+    `threshold`, or if a chain of such images joins them; with `mirrored` also if one resembles the
+    other flipped. The result is exact: averaging over cells never increases a root mean square
+    difference, so pairs are first sought among images shrunk up to four times. All N^2 / 2 pairs
+    are compared, in bounded memory.
     """
     if not threshold >= 0:
         raise ValueError(f"The threshold must not be negative, not {threshold}.")
@@ -44,7 +44,7 @@ def duplicates(
                 )
                 slack = 1e-4 * (
                     1 + square[start:stop].max()
-                )  # of rounding, so that no pair is missed
+                )  # tolerance for rounding, so that no pair is missed
                 left, right = torch.nonzero(apart <= scale * threshold**2 + slack, as_tuple=True)
                 left, right = left + first, right + start
                 below = right < left
@@ -58,7 +58,7 @@ def duplicates(
 def _confirmed(
     images: ImageSet | Tensor, left: Tensor, right: Tensor, threshold: float, flip: bool
 ) -> Tensor:
-    """Those pairs (P, 2) whose full-size pictures are within the threshold."""
+    """Return those pairs (P, 2) whose full-size images are within the threshold."""
     kept = []
     for part in slices(len(left), max(1, min(QUERIES, BLOCK // (2 * images[0].numel())))):
         table, place = torch.unique(torch.stack([left[part], right[part]]), return_inverse=True)
@@ -72,7 +72,7 @@ def _confirmed(
 
 
 def _join(label: Tensor, pairs: Tensor) -> Tensor:
-    """Groups joined by further pairs; a group's label is its smallest member."""
+    """Join groups by further pairs; a group's label is its smallest member."""
     ends = torch.cat([torch.stack([torch.arange(len(label)), label], 1), pairs]).numpy()
     graph = coo_array(
         (np.ones(len(ends), bool), (ends[:, 0], ends[:, 1])), shape=(len(label), len(label))
@@ -85,8 +85,8 @@ def _join(label: Tensor, pairs: Tensor) -> Tensor:
 
 
 def unrelated_threshold(images: ImageSet | Tensor, groups: Tensor, quantile: float = 0.01) -> float:
-    """The distance below which only this share of training images has another one, near-duplicates
-    apart: a cut for copies.
+    """Return the distance below which only this share of training images has another one that is
+    not a near-duplicate: a threshold for copies.
     """
     apart = []
     for start, block in blocks(images):
@@ -98,7 +98,9 @@ def unrelated_threshold(images: ImageSet | Tensor, groups: Tensor, quantile: flo
 
 
 def _shrink(images: Tensor) -> Tensor:
-    """Averages over cells, flattened, the cells as large as divides the picture, four at most."""
+    """Return averages over cells, flattened; the cells have the largest side up to 4 that divides
+    the image.
+    """
     cell = next(side for side in (4, 2, 1) if images.shape[2] % side == images.shape[3] % side == 0)
     return avg_pool2d(images.float(), cell).flatten(1)
 

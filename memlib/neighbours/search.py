@@ -1,4 +1,4 @@
-"""The nearest training images of a picture, exactly, in bounded memory."""
+"""Exact search for the nearest training images of an image, in bounded memory."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -9,12 +9,12 @@ from torch.nn.functional import normalize
 
 from memlib.images import ImageSet
 
-BLOCK = 2**25  # values of one block of images at most, 128 MB
-QUERIES = 1024  # pictures confirmed at once, fewer where they are large
-# queries and images multiplied at once: narrower products are slower where cores are shared
+BLOCK = 2**25  # most values in one block of images, 128 MB
+QUERIES = 1024  # images confirmed together, fewer if they are large
+# queries and images multiplied together: narrower products are slower on shared cores
 TILE = (4096, 8192)
-DESCRIBED = 64  # pictures described at once: describers enlarge them
-SPARE = 2  # candidates kept beyond k: |q|^2 + |x|^2 - 2 q.x loses digits where q is close to x
+DESCRIBED = 64  # images described together: describers enlarge them
+SPARE = 2  # candidates kept beyond k: |q|^2 + |x|^2 - 2 q.x loses precision if q is close to x
 
 Describer = Callable[[Tensor], Tensor]  # images (B, C, H, W) to features (B, F)
 
@@ -24,7 +24,7 @@ class Neighbours:
     """The k nearest images of Q queries, nearest first."""
 
     index: Tensor  # (Q, k) int64, positions in the image set
-    # (Q, k) root mean square difference a value, in [-1, 1] units; or 1 - cosine of the features
+    # (Q, k) root mean square difference per value, in [-1, 1] units; or 1 - cosine of the features
     distance: Tensor
     mirrored: Tensor  # (Q, k) bool: the match is with the query's mirror image
 
@@ -38,22 +38,22 @@ def nearest(
     mirrored: bool = False,
     groups: Tensor | None = None,
 ) -> Neighbours:
-    """Exact k nearest `images` of each query (Q, C, H, W).
+    """Find the exact k nearest `images` of each query (Q, C, H, W).
 
-    `metric` is "pixels", the root mean square difference a value, or a function that describes
-    images by features, which are then compared by 1 - cosine. With `mirrored` an image may also
-    match the query flipped from left to right. With `groups` (N,), such as `duplicates` returns,
-    only the nearest image of each group counts, so that the second nearest is a different picture
-    and not a twin.
+    `metric` is "pixels", the root mean square difference per value, or a function that computes
+    features of images, which are compared by 1 - cosine. With `mirrored` an image may also match
+    the query flipped from left to right. With `groups` (N,), such as `duplicates` returns, only the
+    nearest image of each group counts, so that the second nearest is a different image and not a
+    near-duplicate.
 
     Candidates come from |x|^2 - 2 q.x in blocks, in memory bounded by one block and its products;
-    pixel distances of the winners are then recomputed from the differences themselves. Raises
+    pixel distances of the candidates are then recomputed from the differences themselves. Raises
     ValueError for shapes that do not match or fewer than k images.
     """
     if groups is not None:
         return _nearest_groups(queries, images, k, metric, mirrored, groups)
     if not 1 <= k <= len(images):
-        raise ValueError(f"{k} neighbours were asked for among {len(images)} images.")
+        raise ValueError(f"{k} neighbours were requested among {len(images)} images.")
     wanted = tuple(images[0].shape)
     if tuple(queries.shape[1:]) != wanted:
         raise ValueError(f"The queries are {tuple(queries.shape[1:])}, the images {wanted}.")
@@ -88,8 +88,8 @@ def nearest(
 def _tile_best(
     ways: list[Tensor], other: Tensor, square: Tensor, products: list[Tensor], keep: int
 ) -> tuple[Tensor, Tensor]:
-    """The smallest |x|^2 - 2 q.x of some images, each query turned the better way, and where they
-    are.
+    """Return the smallest |x|^2 - 2 q.x of some images, each query in its better orientation, and
+    their places.
     """
     tiles = [
         torch.addmm(square, way, other.T, alpha=-2, out=product[: len(way), : len(other)])
@@ -100,8 +100,8 @@ def _tile_best(
 
 
 def _smallest(values: Tensor, k: int, cell: int = 64) -> tuple[Tensor, Tensor]:
-    """The k smallest of each row and their places: they lie in the k cells with the smallest
-    minima, which is quicker than topk.
+    """Return the k smallest of each row and their places: they lie in the k cells with the smallest
+    minima, which is faster than topk.
     """
     rows, columns = values.shape
     whole = columns // cell * cell
@@ -130,7 +130,7 @@ def _exact(
     k: int,
     pixels: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Index, distance and orientation of the k nearest among the candidates (Q, K), from the
+    """Return index, distance and orientation of the k nearest among the candidates (Q, K), from the
     differences themselves.
     """
     winners = torch.unique(index)
@@ -156,7 +156,7 @@ def _exact(
 
 
 def square_norms(rows: Tensor) -> Tensor:
-    """|x|^2 of each row, without a copy of them all."""
+    """Return |x|^2 of each row, without copying all rows."""
     squares: Tensor = torch.linalg.vector_norm(rows, dim=1).square()
     return squares
 
@@ -169,7 +169,9 @@ def _nearest_groups(
     mirrored: bool,
     groups: Tensor,
 ) -> Neighbours:
-    """The nearest image of each of the k nearest groups, from as many neighbours as that takes."""
+    """Return the nearest image of each of the k nearest groups, from as many neighbours as
+    needed.
+    """
     if len(groups) != len(images):
         raise ValueError(f"There are {len(groups)} group labels for {len(images)} images.")
     if len(torch.unique(groups)) < k:
@@ -199,7 +201,7 @@ def _nearest_groups(
 
 
 def _splice(found: Neighbours, more: Neighbours, rows: Tensor) -> Neighbours:
-    """`found` widened, with the chosen rows replaced."""
+    """Return `found`, widened, with the chosen rows replaced."""
     return Neighbours(
         *(
             _pad(getattr(found, name), getattr(more, name), rows)

@@ -1,5 +1,5 @@
-"""Measuring many images: results in memory, run folders on disk, where the work is done, and
-queries on their results.
+"""Measuring many images: results in memory, run folders on disk, local and distributed work, and
+queries on results.
 """
 
 from memlib.runs.cluster import OnRay

@@ -1,9 +1,9 @@
-"""Measuring on a Ray cluster, or on all GPUs of one machine: actors with a copy of the model each,
-the images sent to them.
+"""Measuring on a Ray cluster, or on all GPUs of one machine: each actor has a copy of the model,
+and images are sent to the actors.
 
 Ray is an extra: pip install -r requirements-ray.txt. Workers need no image files and no model
-files. A worker that dies is started again and its batches are measured anew; results are stored
-where the run was started, batch by batch.
+files. A worker that dies is restarted and its batches are measured again; results are stored where
+the run was started, batch by batch.
 """
 
 import os
@@ -24,9 +24,9 @@ from memlib.runs.results import measure_pictures
 PACKAGE = (
     Path(__file__).resolve().parents[1]
 )  # sent to the nodes of a cluster, which need the other requirements themselves
-AHEAD = 2  # batches a worker has at once: one in hand and one waiting
-TRIES = 3  # how often a batch whose worker died is given to another
-POLL = 0.5  # seconds between two looks at whether to stop
+AHEAD = 2  # batches given to a worker: one being measured and one waiting
+TRIES = 3  # how often a batch is given to another worker if its worker died
+POLL = 0.5  # seconds between two checks whether to stop
 
 
 class Worker:
@@ -46,7 +46,7 @@ class Worker:
         self.denoiser, self.measure, self.parameters = denoiser, measure, parameters
 
     def ready(self) -> None:
-        """Answered once the worker is there."""
+        """Answer once the worker has started."""
 
     def work(self, number: int, pictures: Tensor) -> tuple[int, list[Row]]:
         return number, measure_pictures(self.denoiser, pictures, self.measure, self.parameters)
@@ -57,8 +57,8 @@ class OnRay:
     """The engine of a Ray cluster.
 
     `address` is that of a running cluster ("auto" for the one of this machine); None starts one
-    here for the time of the run. There is one worker a GPU, or one for every `threads` CPUs where
-    the cluster has no GPUs, at most `workers`.
+    here for the duration of the run. There is one worker per GPU, or one for every `threads` CPUs
+    if the cluster has no GPUs, at most `workers`.
     """
 
     address: str | None = None
@@ -82,9 +82,7 @@ class OnRay:
         started = not ray.is_initialized()
         if started:
             _knock(self.address)
-            os.environ.setdefault(
-                "RAY_USAGE_STATS_ENABLED", "0"
-            )  # nothing is sent anywhere unasked
+            os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # no usage statistics are sent
             try:
                 ours = (
                     {"include_dashboard": False}
@@ -133,10 +131,10 @@ class OnRay:
             actor.remote([model], measure, dict(parameters), self.threads)
             for _ in range(min(most, self.workers or most))
         ]
-        # work is given only to workers that have said that they are there: others may wait for room
-        # as long as someone else has it
+        # batches go only to workers that have answered: others may wait for resources that someone
+        # else is using
         waiting: dict[Any, Any] = {worker.ready.remote(): worker for worker in workers}
-        busy: dict[Any, Any] = {}  # a batch that is under way, and whose it is
+        busy: dict[Any, Any] = {}  # a batch that is being measured, and its worker
         left = next(batches, None)
         try:
             while busy or left is not None:
@@ -147,8 +145,7 @@ class OnRay:
                     except ray.exceptions.RayActorError as error:
                         raise RuntimeError(
                             f"A worker died {TRIES + 1} times, or could not start: "
-                            f"{str(error).splitlines()[0]} What is finished is "
-                            "stored."
+                            f"{str(error).splitlines()[0]} Finished results are stored."
                         ) from error
                     except ray.exceptions.RayTaskError as error:
                         raise (
@@ -168,7 +165,7 @@ class OnRay:
 
 
 def _knock(address: str | None) -> None:
-    """ValueError where nobody listens at host:port; Ray itself would wait for minutes."""
+    """Raise ValueError if nothing listens at host:port; Ray itself would wait for minutes."""
     host, separator, port = (address or "").removeprefix("ray://").rpartition(":")
     if not separator or not port.isdecimal():
         return

@@ -1,4 +1,4 @@
-"""What a network needs of this device, and whether the device computes what it should."""
+"""The memory a network needs on this device, and whether the device computes correctly."""
 
 import copy
 from dataclasses import dataclass
@@ -10,15 +10,13 @@ from torch import Tensor, nn
 from memlib.denoisers.network import NetworkDenoiser
 from memlib.seeds import generator
 
-TRUSTED = (
-    1e-3  # relative difference of the predicted noise up to which a device computes the same thing
-)
+TRUSTED = 1e-3  # relative difference of the predicted noise up to which two devices agree
 
 
 @torch.no_grad()
 def memory(denoiser: NetworkDenoiser) -> tuple[int, int]:
-    """Bytes of the weights, and of all that the layers hand on for one image: at most so much is
-    held at once, for each image.
+    """Return the bytes of the weights, and of all layer outputs for one image, which is an upper
+    bound on the memory per image.
     """
     weights = sum(
         weight.numel() * weight.element_size() for weight in denoiser.network.parameters()
@@ -44,8 +42,8 @@ def memory(denoiser: NetworkDenoiser) -> tuple[int, int]:
 
 @dataclass(frozen=True)
 class Check:
-    """Relative root-mean-square differences of the predicted noise at some noise levels, and what
-    it was compared with.
+    """Relative root-mean-square differences of the predicted noise at some noise levels, and the
+    reference of the comparison.
     """
 
     sigmas: tuple[float, ...]
@@ -59,8 +57,8 @@ class Check:
 
 @torch.no_grad()
 def check_device(denoiser: NetworkDenoiser, images: Tensor) -> Check:
-    """The noise predicted for `images` (B, *shape) here, against float32 on the CPU; where that is
-    the device, against float64.
+    """Compare the noise predicted for `images` (B, *shape) on this device with float32 on the CPU;
+    if the device is the CPU, with float64.
     """
     on_cpu = denoiser.device.type == "cpu"
     network = copy.deepcopy(denoiser.network).cpu()

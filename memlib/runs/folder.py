@@ -4,12 +4,12 @@ being loaded whole.
     manifest.json           what was measured, with what, when
     chunk-00000012.parquet  the rows of the images of chunk 12, numbers and arrays
     arrays-000003.parquet   the arrays of part 3, which is PART chunks, in small row groups
-    numbers-000003.parquet  its numbers, ids, names and metadata; where it is, the part is whole
-    numbers.parquet         those of all parts, the most memorised first, once the run is whole
+    numbers-000003.parquet  its numbers, ids, names and metadata; if it exists, the part is complete
+    numbers.parquet         those of all parts, the most memorised first, once the run is complete
 
-Images stand in a fixed order, and chunk k holds images k * chunk to (k + 1) * chunk - 1 of it.
-Every file appears in one atomic move after its bytes are on the disk, so a run that was killed at
-any moment goes on with the chunks that are missing.
+Images have a fixed order, and chunk k contains images k * chunk to (k + 1) * chunk - 1 of it. Every
+file appears in one atomic move after its bytes are on the disk, so a run that was killed at any
+moment continues with the missing chunks.
 """
 
 import errno
@@ -41,11 +41,11 @@ from memlib.runs.parts import (
 )
 from memlib.runs.stored import RANK, Stored
 
-ROWS = 2**12  # rows of numbers in a row group of a whole run: what is read for a page of them
+ROWS = 2**12  # rows in a row group of a complete run: the unit that is read for a page of rows
 
 
 def engine_settings() -> dict[str, Any]:
-    """Of DuckDB: bounded memory, and a folder of the user's own for what does not fit into it,
+    """Return a configuration of DuckDB: bounded memory, and a private folder for spilled data,
     which no other connection clears.
     """
     return {
@@ -56,15 +56,15 @@ def engine_settings() -> dict[str, Any]:
 
 
 class Run(Stored):
-    """A run folder. Reading needs nothing else; writing happens inside `with run.held()`."""
+    """A run folder that can be written to, inside `with run.held()`."""
 
     @classmethod
     def create(cls, folder: Path, manifest: Mapping[str, Any], count: int) -> "Run":
-        """A new run of `count` images, or the one that is there already if it is the same;
-        ValueError where it is another.
+        """Create a run of `count` images, or return the existing one if it is the same. Raises
+        ValueError if the folder contains another run.
 
-        Two runs are the same if measure, parameters, model, images, their number, chunk and what is
-        kept are.
+        Two runs are the same if they agree in measure, parameters, model, images, their number,
+        chunk and what is stored.
         """
         wanted = {**manifest, "count": count, "part": PART}
         if not 0 < manifest["chunk"] <= LARGEST_CHUNK or not 0 < count <= min(
@@ -89,8 +89,8 @@ class Run(Stored):
         return cls(folder)
 
     def held(self) -> FileLock:
-        """The right to write: one process at a time; released when the process ends, however it
-        does.
+        """Hold the right to write, one process at a time; it is released when the process ends for
+        any reason.
         """
         lock = FileLock(self.folder / ".lock", timeout=2)
         try:
@@ -104,7 +104,7 @@ class Run(Stored):
         return lock
 
     def resumed(self, denoiser: Denoiser, threads: int | None = None) -> None:
-        """Note in the manifest that the rest of the run is made now and here."""
+        """Record in the manifest that the rest of the run is made now, on this machine."""
         self.manifest = {
             **self.manifest,
             "resumed": [*self.manifest.get("resumed", []), circumstances(denoiser, threads)],
@@ -112,11 +112,11 @@ class Run(Stored):
         write_json(self.folder / "manifest.json", self.manifest)
 
     def again(self) -> "Run":
-        """The run as it is now."""
+        """Return the run in its current state."""
         return Run(self.folder, roots=self.roots)
 
     def pending(self) -> list[int]:
-        """Chunks that are not stored, in order."""
+        """List the chunks that are not stored, in order."""
         parts, chunks = self._stored
         return [
             chunk
@@ -125,19 +125,17 @@ class Run(Stored):
         ]
 
     def store(self, chunk: int, images: Mapping[str, Sequence[Any]], rows: Sequence[Row]) -> None:
-        """Keep the rows of a chunk, and merge its part when that is whole; `images` are the columns
-        that say which they are of.
+        """Store the rows of a chunk, and merge its part when that is complete; `images` are the
+        columns that identify the images.
         """
         table = table_of(self.places(chunk), images, rows, arrays=self.manifest.get("arrays", True))
-        write_tables(self._file("chunk", chunk), [table], effort=1)  # until it is merged
+        write_tables(self._file("chunk", chunk), [table], effort=1)  # until the part is merged
         self._stored[1].add(chunk)
         self._merge(chunk // self.part)
         self._seal()
 
     def tidy(self) -> None:
-        """Merge the parts that are whole but for that, and remove what was merged; after a process
-        was killed.
-        """
+        """Merge complete parts and remove merged chunks, which a killed process may have left."""
         for part in range(self._parts):
             self._merge(part)
         for file in self.folder.glob("chunk-*.parquet"):
@@ -170,8 +168,8 @@ class Run(Stored):
             file.unlink()
 
     def _seal(self) -> None:
-        """Once all parts are there, their numbers become one file in the order it is mostly looked
-        at: a page of rows lies together.
+        """Once all parts exist, write their numbers to one file in the most common order, so that
+        the rows of a page are adjacent.
         """
         if len(self._stored[0]) < self._parts:
             return
@@ -206,8 +204,8 @@ class Run(Stored):
 
 
 def read_run(folder: Path) -> tuple[dict[str, Any], dict[str, Row]]:
-    """The manifest and {image id: row} of a small run; ValueError where it is damaged or of another
-    format.
+    """Read the manifest and {image id: row} of a small run. Raises ValueError if it is damaged or
+    of another format.
     """
     run = Run(folder)
     return run.manifest, run.rows()

@@ -1,7 +1,7 @@
-"""The manifest of a run: everything its numbers depend on, and what it says is checked.
+"""The manifest of a run: everything its numbers depend on, and checks of its content.
 
-It may come from anywhere, so what a page or a command relies on is of the right kind, and the
-counts are within bounds, before anything else is read.
+It may come from anywhere, so types and limits of everything a page or command relies on are checked
+before anything else is read.
 """
 
 import datetime
@@ -23,8 +23,8 @@ from memlib.runs.results import CHUNK
 
 FORMAT = 2
 PART = 256  # chunks that are merged into one part
-LARGEST, LARGEST_CHUNK = 10**9, 2**16  # a manifest that says more is damaged, or a trap
-LONGEST = 2**26  # bytes of a manifest: it lists the chosen images
+LARGEST, LARGEST_CHUNK = 10**9, 2**16  # a manifest with more is damaged or malicious
+LONGEST = 2**26  # largest size of a manifest in bytes: it lists the chosen images
 
 
 def provenance(
@@ -35,7 +35,7 @@ def provenance(
     *,
     threads: int | None = None,
 ) -> dict[str, Any]:
-    """Everything needed to know where a table of results comes from."""
+    """Return the provenance of a table of results."""
     return {
         "format": FORMAT,
         "measure": MEASURES[measure].run,
@@ -48,7 +48,7 @@ def provenance(
 
 
 def circumstances(denoiser: Denoiser, threads: int | None) -> dict[str, Any]:
-    """Where and when numbers are made."""
+    """Return where and when numbers are made."""
     versions = {
         "python": platform.python_version(),
         "torch": torch.__version__,
@@ -65,7 +65,7 @@ def circumstances(denoiser: Denoiser, threads: int | None) -> dict[str, Any]:
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest of a run folder; ValueError where it is damaged, missing or of another
+    """Read the manifest of a run folder. Raises ValueError if it is damaged, missing or of another
     version.
     """
     file = folder / "manifest.json"
@@ -93,7 +93,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 
 def _check(manifest: Mapping[str, Any]) -> None:
-    """Raise ValueError, KeyError or TypeError where a manifest is not what this version writes."""
+    """Raise ValueError, KeyError or TypeError if a manifest is not what this version writes."""
     for name in ("count", "chunk", "part"):
         if not isinstance(manifest[name], int) or isinstance(manifest[name], bool):
             raise ValueError(f"{name} is {manifest[name]!r:.40}")
@@ -126,7 +126,7 @@ def _check(manifest: Mapping[str, Any]) -> None:
 
 
 def check_same(folder: Path, there: Mapping[str, Any], here: Mapping[str, Any]) -> None:
-    """Raise ValueError where the run that stands in a folder is not the one that is wanted."""
+    """Raise ValueError if the run in a folder is not the requested one."""
     for name, what in {
         "measure": "measure",
         "parameters": "settings",
@@ -142,6 +142,6 @@ def check_same(folder: Path, there: Mapping[str, Any], here: Mapping[str, Any]) 
             one, other = there[name]["digest"], here[name]["digest"]
         if one != other:
             raise ValueError(
-                f"The folder {folder.name!r} holds a run with another {what}: {one!r:.80} instead "
-                f"of {other!r:.80}. Choose another folder."
+                f"The folder {folder.name!r} contains a run with another {what}: {one!r:.80} "
+                f"instead of {other!r:.80}. Choose another folder."
             )

@@ -1,6 +1,4 @@
-"""Measuring image sets of any size into a run folder; where the work is done is an engine's
-business.
-"""
+"""Measuring image sets of any size into a run folder; an engine does the work."""
 
 import hashlib
 import json
@@ -23,10 +21,10 @@ FOLDER = Path(".afterimage") / "runs"  # below the working directory, where the 
 
 
 class Engine(Protocol):
-    """Measures batches of pictures and yields (number of the batch, its rows), in any order.
+    """Measure batches of pictures and yield (number of the batch, its rows), in any order.
 
-    `batches` yields (number, pictures) and is read no further than there is work for. `tick`
-    is to be called often, with what is done of the batch in hand (0 where that is not known); what
+    `batches` yields (number, pictures) and is read only as far as there are idle workers. The
+    engine calls `tick` often, with the progress of the current batch (0 if unknown); an exception
     it raises ends the work.
     """
 
@@ -47,15 +45,13 @@ def in_this_process(
     batches: Iterator[tuple[int, Tensor]],
     tick: Progress,
 ) -> Iterator[tuple[int, list[Row]]]:
-    """The engine that needs nothing."""
+    """The default engine: this process."""
     for number, pictures in batches:
         yield number, measure_pictures(denoiser, pictures, measure, parameters, tick)
 
 
 def distinct(images: ImageSet, indices: Sequence[int] | None = None) -> list[int]:
-    """The chosen images, or all, in their order, each picture once: equal pictures have equal
-    results.
-    """
+    """Return the indices of the chosen images, or all, in order, equal images only once."""
     first: dict[str, int] = {}
     for index in range(len(images)) if indices is None else indices:
         first.setdefault(images.ids[index], index)
@@ -71,8 +67,8 @@ def run_name(
     arrays: bool = True,
     chunk: int = CHUNK,
 ) -> str:
-    """What the folder of a run is called below FOLDER: its measure, for people, and a hash of all
-    that tells it from another.
+    """Return the name of a run's folder below FOLDER: its measure, for people, and a hash of
+    everything that identifies the run.
     """
     run, chosen = MEASURES[measure].run, None if indices is None else list(indices)
     key = json.dumps(
@@ -94,12 +90,12 @@ def create_run(
     threads: int | None = None,
     sources: Mapping[str, Any] | None = None,
 ) -> Run:
-    """A run folder for these images, or the one that is there for just these; ValueError where it
-    is another's.
+    """Create a run folder for these images, or return the existing one. Raises ValueError if the
+    folder contains another run.
 
-    `indices` chooses some of the images. Without `arrays` the numbers alone are kept. `sources` say
-    how to load the model and the images again. `threads` are those of a worker where it is not this
-    process that measures.
+    `indices` chooses some of the images. Without `arrays` only the numbers are stored. `sources`
+    say how to load the model and the images again. `threads` are those of a worker if another
+    process measures.
     """
     MEASURES[measure].read(parameters)
     details = provenance(denoiser, images, measure, parameters, threads=threads)
@@ -122,18 +118,18 @@ def measure_run(
     progress: Progress | None = None,
     threads: int | None = None,
 ) -> Iterator[tuple[int, int]]:
-    """Measure what a run still lacks; yields (done, total) after each stored chunk.
+    """Measure the missing images of a run; yield (done, total) after each stored chunk.
 
-    Chunks have fixed ends, so a run that was stopped or killed is the run without a break: no
-    stored chunk is measured again. An exception raised by `progress`, or a full disk, keeps the
-    stored chunks. Memory does not grow with the run. Raises ValueError where another process is
-    working on the run, or model or images are not those of the run.
+    Chunks have fixed ends, so a run that was stopped or killed ends like one without a break: no
+    stored chunk is measured again. After an exception raised by `progress`, or a full disk, stored
+    chunks are kept. Memory does not grow with the run. Raises ValueError if another process is
+    working on the run, or if model or images are not those of the run.
     """
     if (denoiser.digest, images.digest) != (run.model, run.manifest["images"]["digest"]):
         raise ValueError(f"The run {run.folder.name!r} is of another model or other images.")
     places = distinct(images, run.manifest["selection"])
     with run.held():
-        run = run.again()  # as it is now that nobody else writes
+        run = run.again()  # its state now that no other process writes
         run.tidy()
         pending, done = run.pending(), run.done
         if done and pending:

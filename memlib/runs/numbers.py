@@ -1,5 +1,5 @@
-"""The numbers of a run, sorted, filtered and counted in their files: only the rows that are asked
-for come into memory.
+"""The numbers of a run, sorted, filtered and counted in their files: only the requested rows are
+read into memory.
 """
 
 import io
@@ -16,18 +16,20 @@ from memlib.runs.rows import ALL, Filter
 from memlib.runs.stored import OF_IMAGE, RANK
 
 BINS = 60
-# columns are asked for as t."name": a bare name could be another column's alias, in any case
+# columns are written t."name": a bare name could be an alias of another column, in any case
 SOURCE = "read_parquet($files, union_by_name = true) AS t"
 
 
 class Numbers:
-    """Queries on the numbers of a run, as it was when it was opened. May be shared by threads."""
+    """Queries on the numbers of a run in its state when it was opened. They may be shared by
+    threads.
+    """
 
     def __init__(self, run: Run) -> None:
-        """ValueError where nothing is measured yet."""
+        """Raises ValueError if no image is measured yet."""
         self.run, self.files = run, [literal(file) for file in run.numbers()]
         if not self.files:
-            raise ValueError(f"Nothing of the run {run.folder.name!r} is measured yet.")
+            raise ValueError(f"No image of the run {run.folder.name!r} is measured yet.")
         self._connection = duckdb.connect(config=engine_settings())
         self._connection.execute(
             "SET enable_progress_bar = false; SET parquet_metadata_cache = true"
@@ -41,22 +43,22 @@ class Numbers:
         known = list(types)
         self.ranked = (
             RANK in known
-        )  # the run is whole, and its rows are in the order of its main number
+        )  # the run is complete, and its rows are in the order of its main number
         self.known = int(
             self._fetch(f"SELECT count({self._column(run.main[0])}) FROM {SOURCE}", {})[0][0]
-        )  # values that are not NaN
+        )  # number of values that are not NaN
         self.metadata = [name.removeprefix(META) for name in known if name.startswith(META)]
 
     def count(self, where: Filter = ALL) -> int:
-        """How many rows pass."""
+        """Count the rows that pass."""
         condition, values = self._where(where)
         return int(self._fetch(f"SELECT count(*) FROM {SOURCE} {condition}", values)[0][0])
 
     def page(
         self, by: str, descending: bool, offset: int, limit: int, where: Filter = ALL
     ) -> pd.DataFrame:
-        """Some rows in the order of a number, of the image's name or of its index; NaN last, equal
-        values by position.
+        """Return some rows in the order of a number, of the image's name or of its index; NaN last,
+        equal values by position.
         """
         query, values = self._ordered(by, descending, where)
         if (
@@ -74,7 +76,7 @@ class Numbers:
         )
 
     def row(self, image: str, where: Filter = ALL) -> pd.Series | None:
-        """The row of an image by its id, None where it does not pass."""
+        """Return the row of an image by its id, None if it does not pass."""
         condition, values = self._where(where)
         condition += f"{' AND' if condition else 'WHERE'} t.id = $image"
         found = self._frame(
@@ -83,7 +85,7 @@ class Numbers:
         return found.iloc[0] if len(found) else None
 
     def place(self, image: str, by: str, descending: bool, where: Filter = ALL) -> int | None:
-        """How many rows come before the image in this order, None where it does not pass."""
+        """Return how many rows come before the image in this order, None if it does not pass."""
         row = self.row(image, where)
         if row is None:
             return None
@@ -98,8 +100,8 @@ class Numbers:
         return int(self._fetch(f"SELECT count(*) FROM {SOURCE} {condition}", values)[0][0])
 
     def export(self, by: str, descending: bool, where: Filter, provenance: str) -> bytes:
-        """Every row that passes, in order, as a Parquet file with its provenance in the metadata,
-        under `afterimage`.
+        """Return every row that passes, in order, as a Parquet file with its provenance in the
+        metadata, under `afterimage`.
         """
         query, values = self._ordered(by, descending, where)
         batches, stream = self._execute(query, values).to_arrow_reader(100_000), io.BytesIO()
@@ -126,7 +128,7 @@ class Numbers:
         )
 
     def rank(self, by: str, descending: bool, value: float) -> int:
-        """1 + how many images have a value further up in the order."""
+        """Return 1 + the number of images with a value earlier in the order."""
         sign = ">" if descending else "<"
         found = self._fetch(
             f"SELECT count(*) FROM {SOURCE} WHERE {self._column(by)} {sign} $value",
@@ -135,7 +137,7 @@ class Numbers:
         return int(found[0][0]) + 1
 
     def choices(self, column: str, most: int = 100) -> list[str]:
-        """The values of a metadata column, the most frequent first."""
+        """List the values of a metadata column, the most frequent first."""
         name = self._meta(column)
         return [
             str(row[0])
@@ -146,8 +148,8 @@ class Numbers:
         ]
 
     def histogram(self, name: str, where: Filter = ALL, bins: int = BINS) -> pd.DataFrame:
-        """Counts of the rows that pass in equal bins over the whole range of a number: columns
-        `low`, `high`, `count`.
+        """Count the rows that pass in equal bins over the whole range of a number: columns `low`,
+        `high`, `count`.
         """
         column = self._column(name)
         low, high = self._fetch(f"SELECT min({column}), max({column}) FROM {SOURCE}", {})[0]
@@ -185,7 +187,7 @@ class Numbers:
         return f"WHERE {' AND '.join(conditions)}" if conditions else "", values
 
     def _column(self, name: str) -> str:
-        """A column of the files, quoted; ValueError for any other word."""
+        """Return the quoted name of a column of the files. Raises ValueError for any other name."""
         if name not in (*self.names, *OF_IMAGE):
             raise ValueError(f"The run has no number {name!r:.60}; it has {', '.join(self.names)}.")
         return f"t.{_quoted(name)}"
@@ -198,7 +200,7 @@ class Numbers:
         return f"t.{_quoted(META + name)}"
 
     def _label(self, name: str) -> str:
-        """What a metadata column is called beside the others."""
+        """Return the name of a metadata column in results."""
         taken = {known.casefold() for known in (*OF_IMAGE, RANK, *self.names)}
         return f"{name} (metadata)" if name.casefold() in taken else name or "(no name)"
 

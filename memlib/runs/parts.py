@@ -1,7 +1,7 @@
-"""The files of a run folder: Parquet written in one atomic move, rows of numbers and arrays as
-tables and back.
+"""The files of a run folder: Parquet, written in one atomic move; conversion of rows of numbers and
+arrays to tables and back.
 
-An array is a column of lists of equal length; its shape stands in the metadata of the column.
+An array is a column of lists of equal length; its shape is in the metadata of the column.
 """
 
 import itertools
@@ -18,12 +18,12 @@ import pyarrow.parquet as pq
 from memlib.measures import Row
 
 GROUP = 2**20  # bytes of arrays in a row group
-META = "meta."  # before the names of metadata columns, which may be called anything
+META = "meta."  # prefix of the names of metadata columns, which may be any text
 
 
 def rounded(values: np.ndarray) -> np.ndarray:
-    """float32 rounded to 16 significant bits, 1e-5 relative: far below the noise of any map, and
-    zeros compress.
+    """Round float32 to 16 significant bits, 1e-5 relative: far below the noise of any map, and zero
+    bits compress well.
     """
     mantissa, exponent = np.frexp(values)
     return np.asarray(np.ldexp(np.round(mantissa * 2**16) / 2**16, exponent), dtype=np.float32)
@@ -36,8 +36,8 @@ def table_of(
     *,
     arrays: bool,
 ) -> pa.Table:
-    """The rows of some images: their positions, the columns that say which they are, numbers, and
-    the arrays if those are kept.
+    """Make a table of some images: their positions, the columns that identify them, numbers, and
+    the arrays if stored.
     """
     columns: dict[str, pa.Array] = {"position": pa.array(positions, pa.int64())}
     columns |= {
@@ -49,7 +49,7 @@ def table_of(
         if not isinstance(value, np.ndarray):
             columns[name] = pa.array(
                 [row[name] for row in rows], pa.float64(), from_pandas=True
-            )  # NaN is null: engines sort it
+            )  # NaN becomes null, which engines sort consistently
         elif arrays:
             flat = rounded(np.concatenate([row[name].astype(np.float32).ravel() for row in rows]))
             columns[name] = pa.FixedSizeListArray.from_arrays(pa.array(flat), value.size)
@@ -65,13 +65,13 @@ def table_of(
 
 
 def shape_of(field: pa.Field) -> tuple[int, ...] | None:
-    """The shape of an array's column, None for any other column."""
+    """Return the shape of an array's column, None for any other column."""
     found = (field.metadata or {}).get(b"shape")
     return None if found is None else tuple(json.loads(found))
 
 
 def values_of(table: pa.Table, name: str) -> np.ndarray:
-    """A column as an array (rows, *shape)."""
+    """Return a column as an array (rows, *shape)."""
     shape, column = shape_of(table.schema.field(name)), table[name].combine_chunks()
     if shape is None:
         return np.asarray(column.to_numpy(zero_copy_only=False))
@@ -79,17 +79,19 @@ def values_of(table: pa.Table, name: str) -> np.ndarray:
 
 
 def literal(path: Path) -> str:
-    """The path as DuckDB reads one, for which *, ? and [ would stand for other names."""
+    """Escape a path for DuckDB, which reads *, ? and [ as wildcards."""
     return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in str(path))
 
 
 def quoted(path: Path) -> str:
-    """A path inside the quotes of a query."""
+    """Escape a path for use inside the quotes of a query."""
     return str(path).replace("'", "''")
 
 
 def regrouped(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
-    """The same rows in tables of about GROUP bytes, all of equally many rows but for the last."""
+    """Yield the same rows in tables of about GROUP bytes, all with the same number of rows except
+    the last.
+    """
     held = first = next(tables)
     size = max(1, GROUP // max(1, first.nbytes // len(first)))
     for table in itertools.chain(tables, [None]):
@@ -126,7 +128,7 @@ def read(file: Path, columns: Sequence[str] | None, group: int | None = None) ->
 
 
 def plainly(error: Exception) -> str:
-    """What another program says of a file, on one line: it may quote the file."""
+    """Return another program's message about a file, on one line: it may quote the file."""
     return "".join(letter if letter.isprintable() else " " for letter in str(error)).strip()[:100]
 
 
@@ -139,7 +141,7 @@ def damaged(file: Path, error: Exception) -> ValueError:
 
 
 def write_tables(file: Path, tables: Iterable[pa.Table], effort: int = 15) -> None:
-    """A Parquet file with one row group a table, in one atomic move once its bytes are on
+    """Write a Parquet file with one row group per table, in one atomic move once its bytes are on
     the disk.
     """
     partial, writer = file.with_name(f"{file.name}.partial"), None

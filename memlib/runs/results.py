@@ -1,6 +1,6 @@
-"""Measuring images: one generator that keeps each result before it goes on, and results in memory.
+"""Measuring images: a generator that stores each result before it continues, and results in memory.
 
-A result is a `row`, the numbers and arrays a measure keeps of one image. It is known by all it
+A result is a `row`, the numbers and arrays that a measure keeps of one image. Its key is all it
 depends on: model, measure and parameters, together a series, and the image's id.
 """
 
@@ -26,11 +26,10 @@ CHUNK = 16
 
 
 class Results:
-    """Rows by series and image id, those of the series that was not used for longest dropped beyond
-    `limit` bytes.
+    """Rows by series and image id; beyond `limit` bytes the least recently used series are dropped.
 
-    A series is what was measured alike: a model (its digest), a measure's function (`run`) and its
-    parameters. Two rows of one image in one series are the same number, so the first to come stays.
+    A series is a model (its digest), a measure's function (`run`) and its parameters. Two rows of
+    one image in one series are equal, so the first one is kept.
     """
 
     def __init__(self, limit: int = 512 * 2**20) -> None:
@@ -38,11 +37,11 @@ class Results:
         self._series: OrderedDict[str, dict[str, Row]] = OrderedDict()
 
     def __len__(self) -> int:
-        """How many rows there are."""
+        """The number of rows."""
         return sum(map(len, self._series.values()))
 
     def rows(self, model: str, run: str, parameters: Mapping[str, Any]) -> Mapping[str, Row]:
-        """What is there of a series now, by image id."""
+        """Return the stored rows of a series, by image id."""
         key = series(model, run, parameters)
         if key not in self._series:
             return {}
@@ -52,7 +51,7 @@ class Results:
     def add(
         self, model: str, run: str, parameters: Mapping[str, Any], rows: Mapping[str, Row]
     ) -> None:
-        """Keep rows by image id, but for those that are there."""
+        """Store rows by image id, except those already stored."""
         if not rows:
             return
         key = series(model, run, parameters)
@@ -77,13 +76,13 @@ def _size(row: Row) -> int:
 
 
 def series(model: str, run: str, parameters: Mapping[str, Any]) -> str:
-    """The key of a series: equal where model, measure and parameters are."""
+    """Return the key of a series: equal if model, measure and parameters are."""
     return "/".join((model, run, json.dumps(parameters, sort_keys=True)))
 
 
 def held_out_sample(images: ImageSet) -> list[int]:
-    """Every eighth image of the group called held-out: they stand for all where measuring those
-    would take too long.
+    """Return every eighth image of the group called held-out, a sample for cases where measuring
+    all takes too long.
     """
     return [int(place) for place in np.flatnonzero(images.held_out)[::8]]
 
@@ -95,7 +94,7 @@ def measure_pictures(
     parameters: Mapping[str, Any],
     callback: Progress | None = None,
 ) -> list[Row]:
-    """The rows of pictures (B, *picture_shape), or of their latents, measured together."""
+    """Measure pictures (B, *picture_shape), or their latents, together; return their rows."""
     result = MEASURES[measure].function(
         denoiser, denoiser.encode(pictures), **parameters, callback=callback
     )
@@ -111,11 +110,11 @@ def measure_images(
     results: Results,
     progress: Progress | None = None,
 ) -> Iterator[tuple[int, int]]:
-    """Measure images[indices], or their latents, in chunks, skip what `results` has, and store each
-    chunk before yielding (done, total).
+    """Measure images[indices], or their latents, in chunks, skipping those in `results`, and store
+    each chunk before yielding (done, total).
 
     `progress(done, total)` counts images, and fractions of them, several times a chunk; an
-    exception it raises stops the work and keeps the finished chunks.
+    exception it raises stops the work; finished chunks are kept.
     """
     alike = (denoiser.digest, MEASURES[measure].run, parameters)
     known = results.rows(*alike)
@@ -139,8 +138,8 @@ def measure_one(
     results: Results,
     progress: Progress | None = None,
 ) -> Row:
-    """The row of one image (C, H, W) known by its id `name`: from `results`, or measured and put
-    there.
+    """Return the row of one image (C, H, W) with the id `name`: from `results`, or measured and
+    stored there.
     """
     alike = (denoiser.digest, MEASURES[measure].run, parameters)
     known = results.rows(*alike)
@@ -152,7 +151,9 @@ def measure_one(
 
 
 def forward_seconds(denoiser: Denoiser) -> float:
-    """Seconds one network forward of one image takes here, in a batch; the better of two tries."""
+    """Return the seconds that one network forward of one image takes here, in a batch; the better
+    of two trials.
+    """
     y = torch.zeros(CHUNK // 2, *denoiser.shape, device=denoiser.device)
     times = []
     with torch.no_grad():
@@ -164,8 +165,8 @@ def forward_seconds(denoiser: Denoiser) -> float:
 
 
 def result_table(images: ImageSet, rows: Mapping[str, Row], direction: int) -> pd.DataFrame:
-    """One line an image that has a row (by id), most memorised first: rank, name, id, the row's
-    numbers, metadata.
+    """Return one line per image that has a row (by id), most memorised first: rank, name, id, the
+    row's numbers, metadata.
     """
     places = [index for index, image in enumerate(images.ids) if image in rows]
     table = pd.DataFrame(
@@ -195,8 +196,8 @@ def result_table(images: ImageSet, rows: Mapping[str, Row], direction: int) -> p
 def with_metadata(
     table: pd.DataFrame, images: ImageSet, taken: Collection[str] = ()
 ) -> pd.DataFrame:
-    """Return the table with a column for each metadata column of its images, which stand at the
-    places of its column `index`.
+    """Return the table with a column for each metadata column of its images; the column `index` has
+    the places of the images.
 
     Columns of numbers become numbers. A column whose name is in the table or in `taken` is called
     "name (metadata)".

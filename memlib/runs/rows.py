@@ -1,5 +1,5 @@
-"""Rows of images that can be filtered, ordered and read a page at a time: a table in memory, or a
-query on files.
+"""Rows of images that can be filtered, ordered and read page by page: a table in memory, or a query
+on files.
 """
 
 from collections.abc import Sequence
@@ -12,8 +12,8 @@ import pandas as pd
 
 @dataclass(frozen=True)
 class Filter:
-    """Rows whose name contains `text` (in any case) and whose metadata column `column` has one of
-    `values`; empty ones let all pass.
+    """A filter for rows whose name contains `text` (ignoring case) and whose metadata column
+    `column` has one of `values`; if empty, all pass.
     """
 
     text: str = ""
@@ -21,7 +21,7 @@ class Filter:
     values: tuple[str, ...] = ()
 
     def told(self) -> str:
-        """The filter in words, "" where everything passes."""
+        """Return the filter in words, "" if all rows pass."""
         parts = [f"{self.column}: {', '.join(self.values)}"] if self.values else []
         return "; ".join(parts + ([f"name contains {self.text!r}"] if self.text else []))
 
@@ -30,7 +30,7 @@ ALL = Filter()
 
 
 class Rows(Protocol):
-    """What a browser of images needs to know of its rows, wherever they are.
+    """What an image browser needs from its rows, in memory or in files.
 
     `names` are the columns of numbers, `metadata` those of text that can be filtered by.
     """
@@ -39,28 +39,30 @@ class Rows(Protocol):
     metadata: list[str]
 
     def count(self, where: Filter = ALL) -> int:
-        """How many rows pass."""
+        """Count the rows that pass."""
 
     def page(
         self, by: str, descending: bool, offset: int, limit: int, where: Filter = ALL
     ) -> pd.DataFrame:
-        """Up to `limit` rows from the one at `offset`, in the order of a number, NaN last."""
+        """Return up to `limit` rows from the one at `offset`, in the order of a number, NaN
+        last.
+        """
 
     def row(self, image: str, where: Filter = ALL) -> pd.Series | None:
-        """The row of an image by its id, None where it does not pass."""
+        """Return the row of an image by its id, None if it does not pass."""
 
     def place(self, image: str, by: str, descending: bool, where: Filter = ALL) -> int | None:
-        """How many rows come before the image in this order, None where it does not pass."""
+        """Return how many rows come before the image in this order, None if it does not pass."""
 
     def choices(self, column: str, most: int = 100) -> list[str]:
-        """The values of a metadata column, the most frequent first."""
+        """List the values of a metadata column, the most frequent first."""
 
 
 class TableRows:
-    """The rows of a table in memory, known by the column `key`; of several with one key the first
-    counts.
+    """The rows of a table in memory, identified by the column `key`; of several with one key the
+    first counts.
 
-    `text` is the column that `Filter.text` looks in.
+    `text` is the column that `Filter.text` searches.
     """
 
     def __init__(
@@ -81,7 +83,7 @@ class TableRows:
         ]
 
     def passing(self, where: Filter = ALL) -> pd.DataFrame:
-        """All rows that pass, in the table's own order, repeated keys included."""
+        """Return all rows that pass, in the table's own order, with repeated keys."""
         return self.whole[_passes(self.whole, where, self.text)]
 
     def count(self, where: Filter = ALL) -> int:

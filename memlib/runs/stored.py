@@ -1,4 +1,4 @@
-"""The files of a run, read without being loaded whole; their layout is that of `folder.py`."""
+"""The files of a run, read without loading them whole; their layout is described in `folder.py`."""
 
 import os
 import re
@@ -15,16 +15,16 @@ from memlib.runs.parts import META, read, rows_of_group, schema_of, shape_of, va
 from memlib.sources import Roots, Source
 
 OF_IMAGE = ("position", "index", "id", "name")  # position in the run, index in the image set
-# 1 for the most memorised of a whole run; equal values in the order of their positions
+# 1 for the most memorised of a complete run; equal values in the order of their positions
 RANK = "rank"
 
 
 class Stored:
-    """The results of a run as they are in its folder."""
+    """The results of a run in its folder."""
 
     def __init__(self, folder: Path, *, roots: Roots = None) -> None:
-        """Open a run; ValueError where it is damaged, of another version or none, and with `roots`
-        where a file of it is outside of these folders.
+        """Open a run. Raises ValueError if it is damaged, of another version or not a run, and with
+        `roots` if a file of it is outside these folders.
         """
         self.roots = roots
         if roots is not None:
@@ -51,12 +51,12 @@ class Stored:
         return self.folder / "numbers.parquet"
 
     def places(self, chunk: int) -> range:
-        """Positions of the images of a chunk."""
+        """Return the positions of the images of a chunk."""
         return range(chunk * self.chunk, min(self.count, (chunk + 1) * self.chunk))
 
     @cached_property
     def _stored(self) -> tuple[set[int], set[int]]:
-        """Parts and chunks that are there, as the folder was when it was first asked."""
+        """The parts and chunks in the folder when it was first read."""
         parts: set[int] = set()
         chunks: set[int] = set()
         if self._whole.exists():
@@ -70,7 +70,7 @@ class Stored:
 
     @property
     def stamp(self) -> str:
-        """Changes when the run grows."""
+        """A text that changes when the run grows."""
         parts, chunks = self._stored
         return (
             f"{self.manifest['date']} {self.model} {sorted(parts)} {sorted(chunks)} "
@@ -79,7 +79,7 @@ class Stored:
 
     @property
     def measures(self) -> list[Measure]:
-        """The measures whose numbers the run holds, with these settings or others."""
+        """The measures whose numbers the run contains, with these settings or others."""
         return [measure for measure in MEASURES.values() if measure.run == self.measure]
 
     def _of_part(self, part: int) -> range:
@@ -87,7 +87,7 @@ class Stored:
 
     @property
     def done(self) -> int:
-        """How many images are measured."""
+        """The number of measured images."""
         parts, chunks = self._stored
         size = self.part * self.chunk
         return sum(min(self.count, (part + 1) * size) - part * size for part in parts) + sum(
@@ -95,7 +95,7 @@ class Stored:
         )
 
     def numbers(self) -> list[Path]:
-        """The files that hold the numbers of what is measured, in the order of the images."""
+        """The files with the numbers of the measured images, in the order of the images."""
         if self._whole.exists():
             return [self._whole]
         parts, chunks = self._stored
@@ -109,10 +109,10 @@ class Stored:
 
     @property
     def main(self) -> tuple[str, int]:
-        """The number the run is about, and its direction."""
+        """The main number of the run, and its direction."""
         numbers = [name for name, shape in self.columns().items() if shape is None]
         if not numbers:
-            raise ValueError(f"The run {self.folder.name!r} holds no numbers.")
+            raise ValueError(f"The run {self.folder.name!r} contains no numbers.")
         return next(
             (
                 (measure.column, measure.direction)
@@ -123,8 +123,8 @@ class Stored:
         )
 
     def columns(self) -> dict[str, tuple[int, ...] | None]:
-        """What is known of each image besides which it is: None for a number, the shape of an
-        array.
+        """The columns of each image besides those that identify it: None for a number, the shape of
+        an array.
         """
         if not self._columns:
             self._columns = self._read_columns()
@@ -145,8 +145,8 @@ class Stored:
         }
 
     def arrays(self, positions: Sequence[int], name: str) -> np.ndarray:
-        """One array of each of some images, (N, *shape), by position; ValueError where an image is
-        not measured.
+        """Return one array of some images, (N, *shape), by position. Raises ValueError if an image
+        is not measured.
         """
         parts, chunks = self._stored
         wanted: dict[tuple[Path, int], list[int]] = {}
@@ -179,9 +179,10 @@ class Stored:
         return np.stack([values for values in found if values is not None])
 
     def spread(self, most: int) -> list[int]:
-        """Positions of at most so many measured images, evenly spread over what is measured.
+        """Return the positions of at most `count` measured images, evenly spread over the measured
+        ones.
 
-        Only the ends of what is stored are held, whatever number of images a manifest claims.
+        Only the ends of stored ranges are in memory, whatever number of images a manifest claims.
         """
         parts, chunks = self._stored
         size = self.part * self.chunk
@@ -198,7 +199,7 @@ class Stored:
         return [int(place) for place in starts[stretch] + wanted - before[stretch]]
 
     def tables(self, arrays: bool = True) -> Iterator[pa.Table]:
-        """Everything, part by part, or the numbers alone."""
+        """Yield everything, part by part, or only the numbers."""
         parts, chunks = self._stored
         whole = (
             read(self._whole, None).sort_by("position").drop_columns(RANK)
@@ -235,7 +236,9 @@ class Stored:
                 )
 
     def rows(self, arrays: bool = True) -> dict[str, Row]:
-        """{image id: row} of everything, or of the numbers alone; for runs that fit into memory."""
+        """Return {image id: row} of everything, or only of the numbers; for runs that fit into
+        memory.
+        """
         found: dict[str, Row] = {}
         for table in self.tables(arrays):
             names = [

@@ -181,7 +181,7 @@ def test_an_unfinished_run_offers_to_go_on(
     monkeypatch.setattr("memlib.commands.progress.Report.progress", stop)
     assert main(["measure", "--model", model, "--images", images, "--device", "cpu"]) == 130
     at = runs(model=model, images=images)
-    assert any("Nothing is measured yet" in info.value for info in at.info)
+    assert any("No image is measured yet" in info.value for info in at.info)
     assert any(button.label == "Continue in the background" for button in at.button)
     assert Run(next(FOLDER.iterdir())).done == 0
 

@@ -147,7 +147,7 @@ def test_a_stopped_run_goes_on_and_a_change_of_settings_is_another_run(
     assert same(run.again(), finished(tmp_path / "whole", images))
     assert len(run.again().manifest["resumed"]) == 1
     for change in ({"chunk": 5}, {"arrays": False}, {"indices": [1, 2]}):
-        with pytest.raises(ValueError, match="holds a run with another"):
+        with pytest.raises(ValueError, match="contains a run with another"):
             run_of(tmp_path / "run", images, **change)
     with pytest.raises(ValueError, match="another settings"):
         create_run(tmp_path / "run", denoiser(), images, MEASURE, PARAMETERS | {"seed": 1}, chunk=4)
