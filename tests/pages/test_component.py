@@ -56,7 +56,7 @@ def test_modules_are_joined_with_scopes_of_their_own(tmp_path: Path) -> None:
         ({"one": "const a = 1\n"}, "one.js needs one `export default`; it has 0"),
         (
             {"one": 'import { b } from "./two.js"\nexport default b\n', "two": "const b = 1\n"},
-            "two.js exports no b; one.js asks",
+            "two.js does not export b, which one.js imports",
         ),
         (
             {
