@@ -30,7 +30,7 @@ def ladder(
     sigma_max: float | None = None,
     stretch: float = 1.0,
 ) -> Tensor:
-    """steps + 1 ascending noise levels, float64, over the denoiser's own range by default.
+    """Return steps + 1 ascending noise levels, float64, over the denoiser's own range by default.
 
     With stretch 1 they are evenly spaced in ln sigma. Otherwise ln sigma follows (stretch^u - 1) /
     (stretch - 1) over u in [0, 1]: the last steps are about `stretch` times the first ones.

@@ -89,7 +89,7 @@ class Denoiser:
         return (y - self(y, sigma)) / expand(sigma, y)
 
     def score(self, y: Tensor, sigma: float | Tensor) -> Tensor:
-        """grad log p(y; sigma) = -noise(y, sigma) / sigma."""
+        """Return grad log p(y; sigma) = -noise(y, sigma) / sigma."""
         return -self.noise(y, sigma) / expand(sigma, y)
 
     def check(self, images: Tensor) -> Tensor:

@@ -93,7 +93,7 @@ class GaussianMixture(Denoiser):
         return (-noise.sqrt() * self._score(flat, noise)).view(y.shape).to(y.dtype)
 
     def log_prob(self, y: Tensor, sigma: float | Tensor = 0.0) -> Tensor:
-        """log p(y; sigma) in nats, shape (B,), float64."""
+        """Return log p(y; sigma) in nats, shape (B,), float64."""
         return torch.logsumexp(self._log_joint(*self._prepare(y, sigma)), dim=1)
 
     def hessian(self, y: Tensor, sigma: float | Tensor = 0.0) -> Tensor:
@@ -143,7 +143,7 @@ class GaussianMixture(Denoiser):
         return (self.means[chosen] + spread).view(n, *self.shape).float()
 
     def _prepare(self, y: Tensor, sigma: float | Tensor) -> tuple[Tensor, Tensor]:
-        """y as (B, d) float64 and sigma^2 as (B, 1)."""
+        """Return y as (B, d) float64 and sigma^2 as (B, 1)."""
         if tuple(y.shape[1:]) != self.shape:
             raise ValueError(
                 f"{self.name} takes points of shape (B, {', '.join(map(str, self.shape))}), not "
@@ -160,7 +160,7 @@ class GaussianMixture(Denoiser):
         return y.double().flatten(1), square
 
     def _log_joint(self, flat: Tensor, noise: Tensor) -> Tensor:
-        """log w_k + log N(y; m_k, S_k + sigma^2 I), shape (B, K)."""
+        """Return log w_k + log N(y; m_k, S_k + sigma^2 I), shape (B, K)."""
         total = (
             self.spectra + noise[..., None]
         )  # (B, K, d), or (B, K, 1) where a component is round
@@ -188,11 +188,11 @@ class GaussianMixture(Denoiser):
         return torch.einsum("bk,bkd->bd", shares, self._component_scores(flat, noise))
 
     def _component_scores(self, flat: Tensor, noise: Tensor) -> Tensor:
-        """s_k, shape (B, K, d)."""
+        """Return s_k, shape (B, K, d)."""
         return -self._apply(1 / (self.spectra + noise[..., None]), flat)
 
     def _offsets(self, flat: Tensor) -> Tensor:
-        """y - m_k in the principal axes of component k, shape (B, K, d)."""
+        """Return y - m_k in the principal axes of component k, shape (B, K, d)."""
         offsets = flat[:, None] - self.means
         return offsets if self.axes is None else torch.einsum("kdj,bkd->bkj", self.axes, offsets)
 

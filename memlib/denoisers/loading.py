@@ -48,7 +48,7 @@ class Parts:
     autoencoder: Path | None  # a folder
 
     def files(self) -> list[Path]:
-        """The network's weight files."""
+        """Return the network's weight files."""
         if self.weights.suffix == ".safetensors" and self.source.has(self.weights):
             return [self.source.file(self.weights)]
         return weight_files(self.weights, self.source)

@@ -135,7 +135,7 @@ class Surrogate:
         return guide
 
     def log_probability(self, y: Tensor, sigma: float, wanted: Tensor) -> tuple[Tensor, Tensor]:
-        """log p(c | y, sigma), (B,), and its gradient in y, (B, C, H, W)."""
+        """Return log p(c | y, sigma), (B,), and its gradient in y, (B, C, H, W)."""
         with torch.enable_grad():
             x = y.detach().to(self.classifier.head.weight.dtype).requires_grad_()
             logs = (

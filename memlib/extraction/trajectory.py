@@ -44,8 +44,8 @@ def posterior(
     copies: Tensor | None = None,
     encode: Callable[[Tensor], Tensor] | None = None,
 ) -> Tensor:
-    """p(x_i | y, sigma) of a model that knows the training images and nothing else, (T, N) float64,
-    for states y (T, C, H, W):
+    """Return p(x_i | y, sigma) of a model that knows the training images and nothing else, (T, N)
+    float64, for states y (T, C, H, W):
 
         softmax_i( ln n_i - |y - x_i|^2 / (2 sigma^2) ),
 

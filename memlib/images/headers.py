@@ -21,8 +21,8 @@ MEMBER, LABELS = "images.npy", "labels.npy"
 
 
 def read_header(file: BinaryIO, name: str) -> dict[str, Any]:
-    """The header of an .npy: `dtype`, `shape`, `fortran` (column-major), and the `offset` of the
-    numbers.
+    """Read the header of an .npy: `dtype`, `shape`, `fortran` (column-major), and the `offset` of
+    the numbers.
     """
     if file.read(2) == b"PK":
         raise ValueError(f"{name!r} is an .npz file under another name.")

@@ -101,7 +101,7 @@ def check_count(value: object, most: int, what: str) -> int:
 
 
 def describe(shape: tuple[int, ...]) -> str:
-    """8 x 8 in colour"""
+    """Write a shape in words, such as "8 x 8 in colour"."""
     return (
         f"{shape[2]} x {shape[1]} in "
         f"{'grey' if shape[0] == 1 else 'colour' if shape[0] == 3 else f'{shape[0]} channels'}"

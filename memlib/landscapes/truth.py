@@ -39,12 +39,12 @@ def grid(size: int) -> Tensor:
 
 
 def log_density(landscape: GaussianMixture, points: Tensor, sigmas: Sequence[float]) -> Tensor:
-    """log p(y; sigma) in nats, (L, M)."""
+    """Return log p(y; sigma) in nats, (L, M)."""
     return torch.stack([landscape.log_prob(points, sigma) for sigma in sigmas])
 
 
 def scores(denoiser: Denoiser, points: Tensor, sigmas: Sequence[float]) -> Tensor:
-    """grad log p(y; sigma), (L, M, 2)."""
+    """Return grad log p(y; sigma), (L, M, 2)."""
     return torch.stack([denoiser.score(points, sigma).flatten(1) for sigma in sigmas])
 
 

@@ -87,7 +87,9 @@ def summing_to(heat: Tensor, value: Tensor) -> Tensor:
 
 
 def _patch_cosines(g: Tensor, u: Tensor) -> Tensor:
-    """<g, u> / (|g| |u|) over WINDOW x WINDOW patches of all channels, (directions, B, H, W)."""
+    """Return <g, u> / (|g| |u|) over WINDOW x WINDOW patches of all channels, (directions, B, H,
+    W).
+    """
 
     def box(values: Tensor) -> Tensor:
         return avg_pool2d(values.sum(2), WINDOW, stride=1, padding=WINDOW // 2)

@@ -25,7 +25,7 @@ class LogLikelihood(Result):
 
 
 def log_likelihood(denoiser: Denoiser, images: Tensor, **parameters: Any) -> LogLikelihood:
-    """log p(image; sigma_min) = volume growth + log N(latent; 0, sigma_max^2 I), with the
+    """Return log p(image; sigma_min) = volume growth + log N(latent; 0, sigma_max^2 I), with the
     parameters of `volume_growth`.
 
     The density of the data noised to sigma_min, taken at the clean image (Song et al. 2021,
@@ -47,7 +47,7 @@ def log_likelihood(denoiser: Denoiser, images: Tensor, **parameters: Any) -> Log
 
 
 def bits_per_dimension(log_likelihood: Any, dimension: int) -> Any:
-    """-log p / (d ln 2) + log2(127.5): the code length of 8-bit pixels, whose 256 values are
+    """Return -log p / (d ln 2) + log2(127.5): the code length of 8-bit pixels, whose 256 values are
     2 / 255 apart in [-1, 1].
 
     It is comparable with published values only for a density at sigma_min near 0.

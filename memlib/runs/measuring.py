@@ -45,7 +45,7 @@ def in_this_process(
     batches: Iterator[tuple[int, Tensor]],
     tick: Progress,
 ) -> Iterator[tuple[int, list[Row]]]:
-    """The default engine: this process."""
+    """Measure in this process: the default engine."""
     for number, pictures in batches:
         yield number, measure_pictures(denoiser, pictures, measure, parameters, tick)
 

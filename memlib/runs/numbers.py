@@ -26,7 +26,7 @@ class Numbers:
     """
 
     def __init__(self, run: Run) -> None:
-        """Raises ValueError if no image is measured yet."""
+        """Open the files. Raises ValueError if no image is measured yet."""
         self.run, self.files = run, [literal(file) for file in run.numbers()]
         if not self.files:
             raise ValueError(f"No image of the run {run.folder.name!r} is measured yet.")

@@ -37,7 +37,7 @@ class Results:
         self._series: OrderedDict[str, dict[str, Row]] = OrderedDict()
 
     def __len__(self) -> int:
-        """The number of rows."""
+        """Return the number of rows."""
         return sum(map(len, self._series.values()))
 
     def rows(self, model: str, run: str, parameters: Mapping[str, Any]) -> Mapping[str, Row]:

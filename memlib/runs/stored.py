@@ -95,7 +95,7 @@ class Stored:
         )
 
     def numbers(self) -> list[Path]:
-        """The files with the numbers of the measured images, in the order of the images."""
+        """Return the files with the numbers of the measured images, in the order of the images."""
         if self._whole.exists():
             return [self._whole]
         parts, chunks = self._stored
@@ -123,8 +123,8 @@ class Stored:
         )
 
     def columns(self) -> dict[str, tuple[int, ...] | None]:
-        """The columns of each image besides those that identify it: None for a number, the shape of
-        an array.
+        """Return the columns of each image besides those that identify it: None for a number, the
+        shape of an array.
         """
         if not self._columns:
             self._columns = self._read_columns()

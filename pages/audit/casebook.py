@@ -67,7 +67,7 @@ class Casebook:
     version: str  # of everything above
 
     def numbers(self, index: int) -> list[Number]:
-        """Every measure the image has."""
+        """Return every measure the image has."""
         columns = (table.to_numpy()[index] for table in (self.values, self.errors, self.ranks))
         lines = zip(map(str, self.values), *columns, self.values.count(), strict=True)
         return [

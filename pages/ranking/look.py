@@ -49,7 +49,7 @@ class Look:
         raise NotImplementedError
 
     def numbers(self) -> Sequence[Number]:
-        """The names of an image's numbers."""
+        """Return the names of an image's numbers."""
         raise NotImplementedError
 
     def entry(self, row: pd.Series) -> Entry:
@@ -57,7 +57,7 @@ class Look:
         raise NotImplementedError
 
     def curve(self) -> Lines:
-        """The chart of an image's curves."""
+        """Return the chart of an image's curves."""
         raise NotImplementedError
 
     def map(self, ids: Sequence[str]) -> Kind | None:
@@ -65,7 +65,7 @@ class Look:
         return None
 
     def axes(self) -> Sequence[Axis]:
-        """The sliders of the maps."""
+        """Return the sliders of the maps."""
         raise NotImplementedError
 
     def is_mapped(self, picture: Picture) -> bool:
@@ -89,7 +89,7 @@ class Look:
 
 
 def measured_key(images: ImageSet, rows: Mapping[str, Row]) -> tuple:
-    """A key of which images of which set are measured, and of what is known about them."""
+    """Return a key of which images of which set are measured, and of what is known about them."""
     told = hash((tuple(images.names), *((k, tuple(v)) for k, v in images.metadata.items())))
     return (images.digest, told, len(rows), hash(frozenset(rows)))
 

@@ -156,7 +156,7 @@ def ranks(view: Look, seen: Seen) -> list[int] | None:
 
 
 def has_maps(run: Run) -> bool:
-    """Whether the run keeps a map of each image."""
+    """Return whether the run has a map of each image."""
     return run.columns().get("map") is not None
 
 

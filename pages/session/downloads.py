@@ -64,7 +64,7 @@ def as_parquet(table: pd.DataFrame, manifest: Mapping[str, Any]) -> bytes:
 
 
 def duration(seconds: float) -> str:
-    """ "20 seconds", "3 minutes", "1.5 hours"."""
+    """Write a duration, such as "20 seconds", "3 minutes" or "1.5 hours"."""
     if seconds < 90:
         return f"{max(1, round(seconds))} second{'s' * (round(seconds) > 1)}"
     return f"{seconds / 60:.0f} minutes" if seconds < 5400 else f"{seconds / 3600:.1f} hours"
