@@ -2,7 +2,7 @@
 
 export const clamp = (value, low, high) => Math.min(high, Math.max(low, value))
 
-/** A number in a few characters: three digits, or a power of ten where it is large or small. */
+/** A number in a few characters: three digits, or a power of ten if it is large or small. */
 export function short(value, digits = 1) {
   if (!Number.isFinite(value)) return "unknown"
   if (value === 0) return "0"
@@ -14,7 +14,7 @@ export function short(value, digits = 1) {
 
 export const whole = (count) => count.toLocaleString("en")
 
-/** An element with a class and what stands in it; strings become text, never HTML. */
+/** An element with a class and its content; strings become text, never HTML. */
 export function make(tag, name, ...inside) {
   const element = document.createElement(tag)
   if (name) element.className = name
@@ -22,7 +22,7 @@ export function make(tag, name, ...inside) {
   return element
 }
 
-/** The same of SVG, with attributes. */
+/** The same for SVG, with attributes. */
 export function draw(tag, attributes, ...inside) {
   const element = document.createElementNS("http://www.w3.org/2000/svg", tag)
   for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value)
@@ -53,7 +53,7 @@ export function slider(label, least, most, step, move) {
   return { input, set, line: make("label", "line", make("span", "", label), input, out) }
 }
 
-/** One radio button for each name, `act(name)` when one is chosen. */
+/** A radio button for each name; `act(name)` is called when one is chosen. */
 export function radios(names, chosen, group, act) {
   return names.map((name) => {
     const radio = make("input")
@@ -92,7 +92,7 @@ export function clock(root, step, rest = () => {}) {
   return { button, play, pause }
 }
 
-// what the visitor moved, by key: it outlives the element, for a return from another page
+// positions the visitor chose, by key: they outlive the element, for a return from another page
 const memory = new Map()
 
 export function recall(id, start) {
@@ -120,7 +120,7 @@ export function download(url, name) {
 
 /**
  * What Streamlit calls in every run of the page. `View` has a constructor (root), an
- * `update(data, send, settled)` and, if it has to fit its room, a `layout(width)`; it lives as long
+ * `update(data, send, settled)` and optionally a `layout(width)`; it lives as long
  * as its element. `send(kind, more)` gives the page one event; `settled` says that the data answer
  * the last event, not an earlier one.
  */

@@ -6,7 +6,7 @@ export const TALL = 190
 const EDGE = { left: 42, right: 8, top: 10, bottom: 38 }
 const FLOOR = TALL - EDGE.bottom
 
-/** Where level i of descending `sigmas` stands, evenly in their logarithms. */
+/** The x of level i of descending `sigmas`, evenly in their logarithms. */
 export function across(i, sigmas) {
   const last = sigmas.length - 1
   const share = last ? Math.log(sigmas[0] / sigmas[i]) / Math.log(sigmas[0] / sigmas[last]) : 0.5
@@ -18,7 +18,7 @@ export function up(count, most) {
   return FLOOR - Math.log(count) / Math.log(most) * (FLOOR - EDGE.top)
 }
 
-/** The powers of ten among descending levels, or both ends where there are fewer than two. */
+/** The powers of ten among descending levels, or both ends if there are fewer than two. */
 export function ticks(sigmas) {
   const [most, least] = [sigmas[0], sigmas.at(-1)]
   const found = []
@@ -28,7 +28,7 @@ export function ticks(sigmas) {
   return found.length > 1 ? found : [...new Set([most, least])]
 }
 
-/** The level that stands nearest to x. */
+/** The level nearest to x. */
 export function nearest(x, sigmas) {
   const distance = (i) => Math.abs(across(i, sigmas) - x)
   return sigmas.reduce((best, _, i) => distance(i) < distance(best) ? i : best, 0)

@@ -16,7 +16,7 @@ export function moved(key, at, count, across) {
 }
 
 export class Cards {
-  /** `choose(id)` is called with the id of a card that was selected here. */
+  /** `choose(id)` is called with the id of a card that the visitor selects. */
   constructor(choose) {
     this.choose = choose
     this.box = make("div", "cards")

@@ -1,4 +1,4 @@
-// One case as the auditor sees it: the picture, its maps, what is near it, its numbers.
+// One case as the auditor sees it: the picture, its maps, its neighbours, its numbers.
 import { make } from "./base.js"
 import { regionText } from "./region.js"
 
@@ -40,7 +40,7 @@ function strip(title, { note, items }) {
   return make("div", "", titled(title, note), make("div", "row", ...figures))
 }
 
-/** A rank, with its total where that is not the one of the heading. */
+/** A rank, with its total if that differs from the heading's. */
 export function rankText({ rank, of }, total) {
   return of === total ? rank : `${rank} of ${of}`
 }
@@ -76,7 +76,7 @@ export function body(one, sheet, region, flagged) {
   if (one.facts) facts.push(make("div", "quiet", one.facts))
   facts.push(make("div", "quiet", regionText(region)))
   const made = one.made.map((each) => strip(each.title, each))
-  // two strips stand in the middle and the others below the picture: everything on one screen
+  // two strips are in the middle and the others below the picture, so that all fits on one screen
   return make(
     "div",
     "case",

@@ -15,7 +15,7 @@ export function ticks(low, high, most = 5) {
   return Array.from({ length: count }, (_, i) => Number(((first + i) * step).toPrecision(12)))
 }
 
-/** The same of a logarithmic scale: powers of ten, and halves of decades where those are few. */
+/** The same for a logarithmic scale: powers of ten, and half decades if those are few. */
 export function logTicks(low, high) {
   const powers = []
   for (let power = Math.floor(Math.log10(low)); power <= Math.ceil(Math.log10(high)); power++) {
@@ -40,7 +40,7 @@ export function scale(low, high, from, to, log = false) {
   return (value) => from + (place(value) - place(low)) / span * (to - from)
 }
 
-/** The smallest and the largest of some lists of numbers, a little apart from the edge. */
+/** The smallest and the largest of some lists of numbers, with a margin. */
 export function range(lists, margin = 0.04) {
   let [low, high] = [Infinity, -Infinity]
   for (const list of lists) {
@@ -59,9 +59,9 @@ const line = (xs, ys, x, y) =>
   xs.map((one, i) => `${i ? "L" : "M"}${x(one).toFixed(1)} ${y(ys[i]).toFixed(1)}`).join("")
 
 /**
- * What stays while images are selected is in the spec: { kind, alt, titles: [x, y] } and
+ * The spec has what stays the same for all images: { kind, alt, titles: [x, y] } and
  * of "lines": { x, log, series: [{ name, tint }], band?: { name, x, low, high },
- * rule?: { name, x, y }, at?: where a dotted line stands, reach: values that must fit };
+ * rule?: { name, x, y }, at?: the x of a dotted line, reach: values that must fit };
  * of "bars": { edges, groups: [{ name, tint, heights }] }.
  */
 export class Chart {

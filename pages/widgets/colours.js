@@ -1,7 +1,7 @@
 // How values become colours: tables of 256 colours sent from Python, and the bar beside a picture.
 import { clamp } from "./base.js"
 
-/** The colour [r, g, b] at a share between 0 and 1; what is no number is drawn as 0. */
+/** The colour [r, g, b] at a share between 0 and 1; a value that is not a number is drawn as 0. */
 export function colour(table, share) {
   return table[Math.round(clamp(Number.isFinite(share) ? share : 0, 0, 1) * 255)]
 }

@@ -7,15 +7,15 @@ import { Queue } from "./queue.js"
 import { marking } from "./region.js"
 
 const FILM = 22
-const HELP = "1 to 4 decide and go on, ← → walk, U takes back, N writes a note, G decides " +
+const HELP = "1 to 4 decide and go on, ← → walk, U undoes, N writes a note, G decides " +
   "near-duplicates together. Drag over the picture to mark a region, click it to clear."
 
-// what outlives an element: Streamlit may make a new one at any run
+// state that outlives an element: Streamlit may make a new element at any run
 const outbox = new Outbox(() => sessionStorage)
 const queue = new Queue()
 let together = false
 let message = { text: "", alert: false }
-let current = null // the view that hears the keyboard
+let current = null // the view that receives keys
 document.addEventListener("keydown", (event) => current?.key(event))
 
 const stamp = (time) => `${time.slice(0, 16).replace("T", " ")} UTC`
@@ -49,7 +49,7 @@ export class View {
     queue.update(data)
     if (data.problem) {
       message = {
-        text: data.problem + (outbox.acts.length ? " It is tried again." : ""),
+        text: data.problem + (outbox.acts.length ? " The browser will try again." : ""),
         alert: true,
       }
     } else if (news && data.lost) message = { text: data.lost, alert: true }
@@ -87,12 +87,12 @@ export class View {
     if (id) this.go(id)
     else if (end) this.say(by > 0 ? "This is the last case." : "This is the first case.")
     else {
-      this.say("The next case is on its way.")
+      this.say("The next case is loading.")
       post.flush()
     }
   }
 
-  /** Store a verdict; says whether there was somebody to give it. */
+  /** Store a verdict; return whether a reviewer's name is known. */
   decide(verdict) {
     if (!this.data.reviewer) {
       this.say("Type your name above first: a verdict says who gave it.", true)
@@ -115,12 +115,12 @@ export class View {
   undo() {
     const images = outbox.undo(this.data, this.data.undoable)
     if (!images) {
-      this.say("There is nothing to take back.")
+      this.say("There is nothing to undo.")
       return
     }
     post.flush()
     this.go(images[0])
-    this.say(`Taken back${images.length > 1 ? `, ${images.length} images` : ""}.`)
+    this.say(`Undone${images.length > 1 ? `, ${images.length} images` : ""}.`)
   }
 
   key(event) {
@@ -162,9 +162,7 @@ export class View {
     const active = root.getRootNode().activeElement
     const typed = active?.classList.contains("note") ? active : null
     const pressed = !typed && active && active !== root
-    const middle = one
-      ? this.case(one, now)
-      : make("div", "waitingcase", "This case is on its way.")
+    const middle = one ? this.case(one, now) : make("div", "waitingcase", "This case is loading.")
     root.replaceChildren(
       this.top(),
       this.film(),

@@ -1,4 +1,4 @@
-// A gallery and the image selected in it: picture, maps, numbers and curves move together, here.
+// A gallery and the image selected in it: picture, maps, numbers and curves change together.
 import { life, make, quantised } from "./base.js"
 import { Cards } from "./cards.js"
 import { Chart } from "./chart.js"
@@ -29,13 +29,13 @@ export function paced(act, rest) {
   }
 }
 
-/** Details by image, of one page of settings; the ones not used for longest are dropped. */
+/** Details by image, of one page of settings; the least recently used are dropped. */
 export class Details {
   constructor(most = KEPT) {
     Object.assign(this, { most, token: null, known: new Map() })
   }
 
-  /** Keep details under a token; another token forgets all. True where any is new. */
+  /** Keep details under a token; another token forgets all. Returns whether any is new. */
   add(token, details) {
     if (token !== this.token) this.known.clear()
     this.token = token
@@ -139,7 +139,7 @@ export class View {
     context.putImageData(pixels, 0, 0)
   }
 
-  /** All that is shown of the selected image, in one go. */
+  /** Draw everything about the selected image at once. */
   draw() {
     const { page, places } = this
     const place = places.get(this.selected) ?? 0
@@ -193,7 +193,7 @@ export class View {
     }
   }
 
-  // the thumbnail, or the picture itself once it is here
+  // the thumbnail, or the picture itself once it has arrived
   picture(place, entry, detail) {
     const { sheet, page: { width, height } } = this
     if (detail?.picture && !detail.image) {

@@ -22,7 +22,7 @@ export function sigmaAt(sigmas, at) {
   return part ? sigmas[k] ** (1 - part) * sigmas[k + 1] ** part : sigmas[k]
 }
 
-/** What is drawn of values on a scale: [low, high, linear part], the last 0 on linear scales. */
+/** The limits of values on a scale: [low, high, linear part], the last 0 on linear scales. */
 export function limits(scale, values) {
   const signless = scale === "signed" || scale === "size"
   const finite = values.filter(Number.isFinite)
@@ -34,7 +34,7 @@ export function limits(scale, values) {
   return [scale === "signed" ? -most : 0, most, most / DECADES]
 }
 
-/** Where a value is drawn between the limits, from 0 to 1. */
+/** The place of a value between the limits, from 0 to 1. */
 export function share(scale, [low, high, part], value) {
   if (!part) return linear(value, low, high)
   const size = Math.log1p(Math.abs(value) / part) / Math.log1p(high / part)
@@ -78,7 +78,7 @@ export function paint(context, shares, n, table, fine) {
 }
 
 /** The SVG path of arrows (dx, dy) at an even grid over a square of `side` units, in rows of
- * ascending y; the usual arrow reaches three quarters of what there is room for. */
+ * ascending y; the median arrow is three quarters of the spacing. */
 export function arrowPath(arrows, side) {
   const count = arrows.length / 2
   const across = Math.round(Math.sqrt(count))

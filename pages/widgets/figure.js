@@ -5,7 +5,7 @@ import { SIDE } from "./frame.js"
 const WIDE = SIDE + 130
 const EDGE = 40
 
-/** An SVG of its own: fields and colour bars as pictures, the rest as shapes. */
+/** A standalone SVG: fields and colour bars as pictures, the rest as shapes. */
 export function figure(frames, colour) {
   const [width, height] = [WIDE * frames.length, SIDE + 2 * EDGE]
   const sheet = draw("svg", {

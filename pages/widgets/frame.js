@@ -23,7 +23,7 @@ export function under({ clientX, clientY }, { left, top, width, height }, extent
   return [clamp(x, -extent, extent), clamp(y, -extent, extent)]
 }
 
-/** The cell of n x n, in rows of ascending y, that a point stands in. */
+/** The cell of n x n, in rows of ascending y, that contains a point. */
 export function cellAt([x, y], extent, n) {
   const cell = (value) => clamp(Math.floor((value + extent) / (2 * extent) * n), 0, n - 1)
   return cell(y) * n + cell(x)
@@ -40,7 +40,7 @@ export function pathPoints({ n, xy }, frame, back, extent) {
 }
 
 export class Frame {
-  /** `which` is 0 on the left and 1 on the right; `told` hears where the pointer is: `move(point)`,
+  /** `which` is 0 on the left and 1 on the right; `told` has the pointer's events: `move(point)`,
    * `leave()` and `click(point)`. */
   constructor(which, told) {
     this.which = which

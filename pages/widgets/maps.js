@@ -4,18 +4,18 @@ import { colour, grey, linear, paintBar } from "./colours.js"
 
 const LEGEND = 110 // pixels for the gaps and the colour bar
 
-/** The whole factor at which three pictures stand side by side in a room. */
+/** The whole factor at which three pictures fit side by side. */
 export function factor(width, size, room) {
   return Math.max(1, Math.floor(Math.min(size, room ? (room - LEGEND) / 3 : size) / width))
 }
 
-/** Where the map at slider positions `at` stands among maps of a shape [n, m]; an axis along which
+/** The index of the map at slider positions `at` among maps of a shape [n, m]; an axis along which
  * the maps do not move has one place. */
 export function place(at, [n, m]) {
   return Math.min(at[0] ?? 0, n - 1) * m + Math.min(at[1] ?? 0, m - 1)
 }
 
-/** The position of each axis: what the visitor moved it to, as long as the page asks for the same
+/** The position of each axis: the visitor's choice, as long as the page asks for the same
  * start and positions. */
 export function positions(axes, moved) {
   return axes.map((axis) => {
@@ -35,16 +35,16 @@ export function pointed({ clientX, clientY }, box, [h, w]) {
   return [clamp(row, 0, h - 1), clamp(column, 0, w - 1)]
 }
 
-/** The position of each axis now: one that is `held` stands at its start. */
+/** The position of each axis now: one that is `held` is at its start. */
 export function standing(axes, moved) {
   const free = positions(axes, moved)
   return axes.map((axis, i) => axis.held ? axis.start : free[i])
 }
 
 /**
- * Draws a picture and its maps in one go, so that no two images are ever on the screen together.
- * It is shown { id, width, height, size, alt, axes, kinds, sequential, diverging }, where each kind
- * has `values` beside what player.py sends, and `paint(context)`, which draws the picture. Where
+ * Draws a picture and its maps at once, so that parts of two images are never shown together.
+ * Its data are { id, width, height, size, alt, axes, kinds, sequential, diverging }, where each kind
+ * has `values` besides what player.py sends, and `paint(context)`, which draws the picture. Where
  * there are no kinds yet, `missing` says why.
  */
 export class Maps {
@@ -92,7 +92,7 @@ export class Maps {
 
   show(data, paint) {
     Object.assign(this, { data, kinds: data.kinds })
-    // what the visitor moved stays, by name
+    // the visitor's positions stay, by name
     this.kept = recall(data.id, { moved: {}, opacity: 60 })
     this.kind = this.kinds.find((kind) => kind.name === this.kept.kind) ?? this.kinds[0]
     this.at = standing(data.axes, this.kept.moved)
@@ -116,7 +116,7 @@ export class Maps {
     this.bar.style.height = this.missing.style.height = `${height * scale}px`
   }
 
-  // sliders and kinds are built again only where they change, so that they keep focus and pointer
+  // sliders and kinds are built again only if they change, so that they keep focus and pointer
   controls() {
     const { axes, id } = this.data
     const lines = JSON.stringify([id, axes.map(({ label, names }) => [label, names])])
@@ -165,7 +165,7 @@ export class Maps {
     this.choices.replaceChildren(...made)
   }
 
-  // the picture as it is, and in grey for the map to be laid on
+  // the picture in colour, and in grey below the map
   open(paint) {
     const { width, height } = this.data
     for (const canvas of [this.plain, this.both, this.grey]) {
@@ -202,7 +202,7 @@ export class Maps {
     this.ends[0].textContent = short(kind.high, 2)
     this.ends[1].textContent = short(kind.low, 2)
     this.unit.textContent = kind.unit || "\u00a0"
-    // texts stand in the order of the sliders, also where the maps do not move
+    // texts are in the order of the sliders, also where the maps do not change
     const columns = this.data.axes[1]?.names.length ?? 1
     this.text.textContent = kind.texts[(this.at[0] ?? 0) * columns + (this.at[1] ?? 0)] ?? ""
     this.note.textContent = kind.note

@@ -8,12 +8,12 @@ const WIDTHS = { sx: 0, sy: 1 }
 
 const rounded = (value, digits) => Number(value.toFixed(digits))
 
-/** Rows as they are sent. */
+/** Rows in the form that is sent. */
 export function sent(modes) {
   return modes.map((row) => row.map((value) => rounded(value, 4)))
 }
 
-/** The grips of a mode: [name, x, y, radius]; the widths have theirs where the mode is chosen. */
+/** The grips of a mode: [name, x, y, radius]; the widths have grips if the mode is chosen. */
 export function grips([x, y, sx, sy, angle], chosen) {
   const widths = [["sx", 0, sx], ["sy", 1, sy]].map(([name, axis, width]) => {
     const turn = (angle + 90 * axis) * Math.PI / 180
@@ -85,8 +85,8 @@ export function outline(row, chosen, extent) {
 }
 
 export class Modes {
-  /** `owner` hears: `moved()` while a mode changes, `commit()` and `later()` when it has, and
-   * `over(point)` where the pointer is; it knows `limits` { extent, widest }. */
+  /** `owner` has `moved()`, called while a mode changes, `commit()` and `later()` afterwards, and
+   * `over(point)` with the pointer's place; and `limits` { extent, widest }. */
   constructor(owner) {
     this.owner = owner
     this.rows = []
@@ -194,7 +194,7 @@ export class Modes {
   }
 }
 
-// while a grip is held its element has to stay: only what is drawn changes
+// while a grip is held its element must stay: only its drawing changes
 function refresh(layer, parts) {
   const now = [...layer.children]
   parts.forEach((part, i) => {

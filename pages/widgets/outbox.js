@@ -1,4 +1,4 @@
-// What an auditor decided: kept in the browser until the server has confirmed each action by name.
+// The auditor's actions, kept in the browser until the server has confirmed each by name.
 
 const PLACE = "afterimage-desk"
 
@@ -8,7 +8,7 @@ function named() {
   return Array.from(parts, (part) => part.toString(16)).join("")
 }
 
-/** What holds for an image: what the server has saved, and on top the actions on their way. */
+/** The current state of an image: what the server has saved, plus the actions not confirmed yet. */
 export function standing(image, saved, acts) {
   const none = { revision: 0, verdict: null, note: "", region: null, stale: [] }
   return acts.reduce((now, act) => {
@@ -18,7 +18,7 @@ export function standing(image, saved, acts) {
   }, { ...none, ...saved })
 }
 
-/** The action that decides on images; `held` is what holds for each, the first is the case itself. */
+/** The action that decides on images; `held` is the state of each, the first is the case itself. */
 export function decision(images, held, { verdict, note, region }) {
   return {
     changes: images.map((image, i) => ({
@@ -37,7 +37,7 @@ export function decision(images, held, { verdict, note, region }) {
   }
 }
 
-/** The action that takes back an earlier one on its images; null brings an image back to nothing. */
+/** The action that undoes an earlier one on its images; null means no verdict before. */
 export function reversal(action, images, before) {
   const nothing = { verdict: null, note: "", region: null }
   const changes = images.map((image) => ({ image, ...nothing, ...before[image] }))
@@ -45,7 +45,7 @@ export function reversal(action, images, before) {
 }
 
 export class Outbox {
-  /** `storage()` gives what outlives a reload; it may be forbidden. */
+  /** `storage()` returns a store that outlives a reload; it may be forbidden. */
   constructor(storage) {
     this.storage = storage
     this.acts = []
@@ -55,7 +55,7 @@ export class Outbox {
       const kept = JSON.parse(storage().getItem(PLACE))
       if (kept) Object.assign(this, { acts: kept.outbox, drafts: kept.drafts })
     } catch {
-      // what cannot be read is nothing
+      // an unreadable store counts as empty
     }
   }
 
@@ -64,7 +64,7 @@ export class Outbox {
       const text = JSON.stringify({ outbox: this.acts, drafts: this.drafts })
       this.storage().setItem(PLACE, text)
     } catch {
-      // a full or forbidden store: the outbox then lives as long as the page
+      // with a full or forbidden store the outbox lives as long as the page
     }
   }
 
@@ -73,7 +73,7 @@ export class Outbox {
     this.keep()
   }
 
-  /** Forget what the server has dealt with; says whether there was anything. */
+  /** Forget what the server has handled; return whether there was anything. */
   confirm(names) {
     const before = this.acts.length
     this.acts = this.acts.filter((act) => !names.includes(act.action))
@@ -99,7 +99,7 @@ export class Outbox {
     delete this.drafts[id]
   }
 
-  /** Take back the last action of a reviewer that was not taken back yet, saved or on its way;
+  /** Undo the last action of a reviewer that was not undone yet, saved or not;
    * returns its images, or null. `undoable` are the saved ones: { action, images, before }. */
   undo(who, undoable) {
     const pending = this.of(who).filter((act) => !act.undoes)

@@ -17,7 +17,7 @@ export function next(at, forward, seconds, top) {
   return [moved, moved === top ? false : moved === 0 ? true : forward]
 }
 
-/** Whether values hold one field for each power, not only one for each level. */
+/** Whether values have one field for each power, not only one for each level. */
 export function byPower(values, levels, cells) {
   return Boolean(values) && values.length > levels * cells
 }
@@ -137,7 +137,7 @@ export class View {
     this.show()
   }
 
-  // what the visitor moved, or where the page starts
+  // the visitor's positions, or those at which the page starts
   start() {
     const { data } = this
     const start = { at: data.start, p: null, arrows: true, flow: false, right: "" }
@@ -151,7 +151,7 @@ export class View {
     this.asked = data.power
   }
 
-  // what is chosen has to be there
+  // the choice must exist
   check() {
     const { data, state } = this
     state.mode = this.modes.chosen
@@ -227,7 +227,7 @@ export class View {
       frame.box.style.visibility = field ? "visible" : "hidden"
       if (!field) return
       const values = i ? this.values(field) : first
-      // a field without a scale of its own is drawn in the first one's limits
+      // a field without its own scale is drawn in the limits of the first
       const reference = i && !field.scale && first ? first : values
       frame.name(quantity.name, `${field.name}. σ = ${sigma}${powers ? `, p = ${state.p}` : ""}`)
       const tables = { sequential, diverging }
@@ -262,7 +262,7 @@ export class View {
     this.probe.draw(frame, this.at, { radius, eigen, level: this.nearest, extent: data.extent })
   }
 
-  /** Whether the page's numbers are those of the point where the probe is. */
+  /** Whether the page's numbers belong to the probe's point. */
   get here() {
     return this.data.probe.at.every((value, axis) => value === this.at[axis])
   }

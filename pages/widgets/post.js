@@ -1,8 +1,8 @@
-// How the desk tells the server where the auditor is and what was decided.
+// How the desk sends the open case and the decisions to the server.
 
-const PATIENCE = 5000 // milliseconds in which the server answers
-const SOON = 150 // milliseconds in which the steps of a walk are told together
-const AGAIN = 3000 // milliseconds after which what was not dealt with is sent again
+const PATIENCE = 5000 // milliseconds to wait for an answer of the server
+const SOON = 150 // milliseconds within which steps are sent together
+const AGAIN = 3000 // milliseconds after which unhandled actions are sent again
 
 /** One message at a time: a second one would interrupt the server before it has answered. */
 export class Post {
@@ -26,7 +26,7 @@ export class Post {
     }, wait)
   }
 
-  /** The server has answered: send what is new, and what was not dealt with again, later. */
+  /** The server has answered: send new actions, and later those that were not handled again. */
   answered(moved) {
     this.asked = 0
     const told = this.sent === this.due

@@ -3,12 +3,12 @@ import { clamp, draw, make, short } from "./base.js"
 import { across, height, SIDE } from "./frame.js"
 import { arrowStep } from "./modes.js"
 
-/** The length on the screen of a Hessian's axis: the standard deviation that its curvature says. */
+/** The length on the screen of a Hessian's axis: the standard deviation from its curvature. */
 export function axisLength(eigenvalue, extent) {
   return clamp(SIDE / 2 / extent / Math.sqrt(Math.abs(eigenvalue) + 1e-9), 12, 110)
 }
 
-/** A point moved by a step, held in the plane and rounded as it is sent. */
+/** A point moved by a step, kept inside the plane and rounded for sending. */
 export function shifted(at, step, extent) {
   return at.map((value, axis) => Number(clamp(value + step[axis], -extent, extent).toFixed(2)))
 }

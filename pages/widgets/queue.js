@@ -1,12 +1,12 @@
-// Where the auditor is in a queue, and the cases that the browser holds.
+// The auditor's place in a queue, and the cases that the browser has.
 
 const SHELF = 200 // cases kept
-const NEAR = 16 // cases from the end of what is known at which more are asked for
+const NEAR = 16 // cases before the end of the known ones at which more are requested
 
 export class Queue {
   constructor() {
-    this.shelf = new Map() // the fixed part of each case, by what it depends on
-    this.places = new Map() // where the auditor is, by queue
+    this.shelf = new Map() // the unchanging part of each case, by its key
+    this.places = new Map() // the auditor's place, by queue
     this.owed = 0 // a step that waits for the next cases
   }
 
@@ -18,8 +18,8 @@ export class Queue {
     this.places.set(this.now.queue, id)
   }
 
-  /** Take what the page sends. The browser knows best where the auditor is, unless the page sends
-   * them elsewhere (`sent`, obeyed once) or the place is not in the queue. */
+  /** Take what the page sends. The browser's place counts, unless the page sends
+   * another one (`sent`, obeyed once) or the place is not in the queue. */
   update(data) {
     const fresh = this.now?.queue !== data.queue
     const sent = data.sent && data.sent !== this.now?.sent
@@ -38,7 +38,7 @@ export class Queue {
     return this.shelf.get(this.key(id))
   }
 
-  /** The ids of the cases held that depend on nothing that has changed. */
+  /** The ids of stored cases that are still valid. */
   get known() {
     const start = this.key("")
     return [...this.shelf.keys()].filter((key) => key.startsWith(start))
@@ -49,7 +49,7 @@ export class Queue {
     return this.now.order.indexOf(id)
   }
 
-  /** The number of the case among all of the queue, from 1. */
+  /** The number of the case in the whole queue, from 1. */
   get number() {
     return this.now.first + this.spot(this.at) + 1
   }
@@ -60,7 +60,7 @@ export class Queue {
     return at < NEAR || at >= this.now.order.length - NEAR || !this.get(this.at)
   }
 
-  /** Where a step leads: { id }, { end: true } at an end of the queue, or {} while it is not known;
+  /** Where a step leads: { id }, { end: true } at an end of the queue, or {} if it is not known yet;
    * an unknown step is owed. */
   step(by) {
     const at = this.spot(this.at)

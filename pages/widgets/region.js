@@ -2,7 +2,7 @@
 import { clamp, make } from "./base.js"
 
 const WIDE = 256 // the picture on the screen
-const LEAST = 4 // fewer pixels of the screen are a click, which clears the region
+const LEAST = 4 // a drag of fewer screen pixels is a click, which clears the region
 
 /** A point of a picture (height, width) drawn in a box: [row, column], with fractions. */
 export function point({ clientX, clientY }, box, { height, width }) {
@@ -29,7 +29,7 @@ export function regionText(region) {
   return `marked: rows ${top} to ${bottom - 1}, columns ${left} to ${right - 1}`
 }
 
-/** A picture on which a region can be dragged: `marked(region)` when the pointer lets go. */
+/** A picture on which a region can be dragged: `marked(region)` when the pointer is released. */
 export function marking(picture, one, region, { pressed, marked }) {
   const frame = make("div", "region")
   const sheet = make("div", "sheet", picture, frame)

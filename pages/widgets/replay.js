@@ -8,7 +8,7 @@ const TALL = 156
 const EDGE = { left: 36, right: 6, top: 8, bottom: 38 }
 const FLOOR = TALL - EDGE.bottom
 
-/** The steps of the line of `counts`: where it stands after each picture, in the chart's units. */
+/** The line of `counts` after each picture, as steps in the chart's units. */
 export function steps(counts, x, y) {
   let line = `M${x(0)} ${y(0)}`
   counts.forEach((count, i) => {
@@ -18,7 +18,7 @@ export function steps(counts, x, y) {
   return line
 }
 
-/** What has been drawn after `to` pictures, in words. */
+/** The counts after `to` pictures, in words. */
 export function summary(to, copies, images) {
   const many = (count, one, more) => `${whole(count)} ${count === 1 ? one : more}`
   return `${whole(to)} drawn, ${many(copies, "copy", "copies")} of ` +
@@ -140,7 +140,7 @@ export class View {
     )
   }
 
-  // the picture pointed at, or the newest
+  // the picture under the pointer, or the newest
   look(pointed) {
     this.pointed = pointed
     const i = pointed ?? this.wall.drawn - 1

@@ -6,7 +6,7 @@ export function fit(side, room) {
   return room >= side ? Math.floor(room / side) : 1 / Math.ceil(side / Math.max(room, 1))
 }
 
-/** Where picture `index` stands in its sheet: [left, top]. */
+/** The place of picture `index` in its sheet: [left, top]. */
 export function corner(index, { columns, width, height }) {
   return [(index % columns) * width, Math.floor(index / columns) * height]
 }

@@ -9,7 +9,7 @@ const LARGE = 192 // the most pixels a picture is wide
 const SMALL = 40
 const SIDE = 540 // what the two columns beside the pictures need
 
-/** At most `most` of levels 0 to `last`, evenly, both ends among them. */
+/** At most `most` of levels 0 to `last`, evenly spaced, including both ends. */
 export function frames(last, most = FRAMES) {
   const count = Math.min(most, last + 1)
   return Array.from({ length: count }, (_, i) => count > 1 ? Math.round(i * last / (count - 1)) : 0)
@@ -72,7 +72,7 @@ export class View {
     if (drawn === this.drawn) return
     Object.assign(this, { drawn, data, last: data.sigmas.length - 1 })
     this.clock.pause()
-    // the level a visitor moved to stays for other paths over the same levels
+    // the level a visitor chose stays for other paths over the same levels
     const levels = JSON.stringify(data.sigmas)
     const kept = recall(data.id, {})
     if (kept.levels !== levels) Object.assign(kept, { levels, moved: false })
@@ -104,7 +104,7 @@ export class View {
     const titled = (title, canvas) => make("figure", "", make("figcaption", "", title), canvas)
     this.pair.replaceChildren(
       titled("Noisy state", this.noisy),
-      titled("What the network sees in it", this.denoised),
+      titled("Denoised image", this.denoised),
     )
     this.rows = data.index[0].map(() => this.row(sheets.thumbnails))
     this.top.replaceChildren(...this.rows.map(({ row }) => row))

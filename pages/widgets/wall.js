@@ -6,7 +6,7 @@ export const BORDER = 2
 const PITCH = 2 * BORDER + 1
 export const TALLEST = 560
 
-/** How `total` pictures (width, height) are laid out in a room: as large as fits without scrolling,
+/** The layout of `total` pictures (width, height): as large as fits without scrolling,
  * by a whole factor, down to half size. Returns { columns, picture, pitch } with [x, y] in pixels. */
 export function plan(total, { width, height }, room) {
   let found = null
@@ -20,12 +20,12 @@ export function plan(total, { width, height }, room) {
   return found
 }
 
-/** Where picture i stands: [x, y]. */
+/** The place of picture i: [x, y]. */
 export function spot(i, { columns, pitch }) {
   return [(i % columns) * pitch[0], Math.floor(i / columns) * pitch[1]]
 }
 
-/** The picture at x, y; null where there is none among the first `drawn`. */
+/** The picture at x, y; null if there is none among the first `drawn`. */
 export function at(x, y, { columns, pitch }, drawn) {
   const column = Math.floor(x / pitch[0])
   const i = Math.floor(y / pitch[1]) * columns + column
@@ -33,7 +33,7 @@ export function at(x, y, { columns, pitch }, drawn) {
 }
 
 export class Wall {
-  /** `look(i)` is called with the picture pointed at, or null. */
+  /** `look(i)` is called with the picture under the pointer, or null. */
   constructor(look) {
     this.drawn = 0
     this.canvas = make("canvas")
@@ -44,7 +44,7 @@ export class Wall {
     this.canvas.onmouseleave = () => look(null)
   }
 
-  /** Start over with pictures of a sheet, in a room of so many pixels. */
+  /** Start over with pictures of a sheet, in a given number of pixels. */
   lay(sheet, total, room) {
     this.sheet = sheet
     this.plan = plan(total, sheet, room)
@@ -60,7 +60,7 @@ export class Wall {
     this.drawn = 0
   }
 
-  /** Draw up to picture `to`, or take back down to it; `copied(i)` says which are framed. */
+  /** Draw up to picture `to`, or erase down to it; `copied(i)` says which are framed. */
   draw(to, copied, colour) {
     const { picture, pitch } = this.plan
     for (let i = to; i < this.drawn; i++) this.context.clearRect(...spot(i, this.plan), ...pitch)

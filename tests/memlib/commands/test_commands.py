@@ -317,7 +317,7 @@ def test_what_came_back_is_what_evidence_counts_the_most_often_first(say: Say, p
     matches = match_samples(samples, images)
     counts = reproductions(matches, len(images), "ratio", 0.99)
     head, *found = results(out)
-    assert head["statement"].startswith(f"{counts.sum()} of 70 pictures drawn are copies")
+    assert head["statement"].startswith(f"{counts.sum()} of 70 generated images are copies")
     assert (head["pictures"], head["copies"], head["images"]) == (
         70,
         counts.sum(),
@@ -348,7 +348,7 @@ def test_where_nothing_came_back_it_says_how_much_at_most_could(say: Say) -> Non
     assert code == 0
     assert (
         out
-        == "0 of 59 pictures drawn are copies by distance below 1e-09: at most 4.95% of what the "
+        == "0 of 59 generated images are copies by distance below 1e-09: at most 4.95% of what the "
         "model draws, with 95% confidence.\n"
     )
 
@@ -379,7 +379,7 @@ def test_pictures_that_exist_are_matched_without_drawing(
 def test_the_demos_samples_say_what_the_readme_says(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["reproduce", "--samples", str(DEMO / "extraction" / UNCONDITIONAL)]) == 0
     first, *found = capsys.readouterr().out.splitlines()
-    assert first.startswith("1,280 of 4,096 pictures drawn are copies")
+    assert first.startswith("1,280 of 4,096 generated images are copies")
     assert len(found) == 120
     assert ", copied, closest at " in found[0]
 
