@@ -326,7 +326,7 @@ def test_the_command_writes_the_tables_of_the_readme(
     readme = (Path(__file__).parents[3] / "README.md").read_text()
     assert len(table) == 10
     assert "\n".join(table) in readme
-    assert text.startswith("1,280 of 4,096 pictures drawn are copies")
+    assert text.startswith("1,280 of 4,096 generated images are copies")
     assert pd.read_csv(tmp_path / "groups.csv")["copies drawn"].sum() == 1280
     assert (tmp_path / "reproduced-against-not.csv").exists()
 
@@ -341,7 +341,7 @@ def test_the_command_speaks_json_and_gives_no_auc_of_reproduction_where_nothing_
         if line.get("event") != "progress"
     ]
     assert lines[0]["statement"].startswith(
-        "0 of 4,096 pictures drawn are copies by distance below 1e-06: at most 0.07%"
+        "0 of 4,096 generated images are copies by distance below 1e-06: at most 0.07%"
     )
     assert "reproduced against not" not in {line.get("table") for line in lines}
     assert any(line.get("measure") == "volume_growth" for line in lines)
