@@ -106,9 +106,7 @@ def load_denoiser(
 def model_digest(
     source: str | Path | Source, label: int | None = None, *, roots: Roots = None
 ) -> str:
-    """Return the digest that `load_denoiser(source, label=label)` will have, from its files
-    alone.
-    """
+    """Return the digest of `load_denoiser(source, label=label)`, from its files alone."""
     parts = _locate(Source.of(source, roots))
     return _digest(parts, _check_label(_check_network(parts.config), label))
 
@@ -269,9 +267,8 @@ def _check_label(config: Mapping[str, Any], label: int | None) -> int | None:
     if label is None:
         if count and config["_class_name"] == "UNet2DModel":
             raise ValueError(
-                "The network needs a class and has no unconditional class: choose one from 0 to "
-                f"{count - 1}. (If it was trained with an unconditional class, that is usually "
-                "the last.)"
+                f"The network needs a class: choose one from 0 to {count - 1}. (If it was "
+                "trained with an unconditional class, that is usually the last.)"
             )
         return count or None  # a DiT's last embedding is that of no class
     if not count:

@@ -79,9 +79,8 @@ FLOW = Prediction(
 
 
 def edm(data: float, sign: float = 1.0) -> Prediction:
-    """Return the preconditioning of Karras et al.
-
-    for data of standard deviation `data`; `sign` is -1 if F was trained with the other sign.
+    """Return the preconditioning of Karras et al. for data of standard deviation `data`; `sign` is
+    -1 if F was trained with the other sign.
     """
 
     def total(sigma: Level) -> Level:

@@ -2,9 +2,8 @@
 ids that do not depend on file names.
 """
 
-from memlib.images.imageset import HELD_OUT, ImageSet
+from memlib.images.imageset import HELD_OUT, ImageSet, to_pixels, to_unit
 from memlib.images.opening import load_images, of_pixels
-from memlib.images.tensors import to_pixels, to_unit
 from memlib.images.transform import Transform
 
 __all__ = [

@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+import torch
 from PIL import Image
 from torch import Tensor
 
 from memlib.images.cache import thumbnails
 from memlib.images.pictures import decode_one
-from memlib.images.tensors import to_pixels, to_unit
 from memlib.images.transform import Pixels, Transform, describe
 
 Reader = Callable[[Sequence[int], Transform], Iterator[Pixels | ValueError]]
@@ -208,3 +208,14 @@ def _coloured(pixels: Pixels) -> np.ndarray:
     else:
         own = pixels.transpose(1, 2, 0)
     return np.repeat(own, 3, -1) if own.shape[-1] == 1 else own
+
+
+def to_unit(pixels: Pixels) -> Tensor:
+    """Convert uint8 0..255 to float32 -1..1; float arrays stay as they are."""
+    tensor = torch.from_numpy(np.ascontiguousarray(pixels))
+    return tensor.float() / 127.5 - 1 if pixels.dtype == np.uint8 else tensor.float()
+
+
+def to_pixels(images: Tensor) -> Pixels:
+    """Convert float -1..1 (..., C, H, W) to uint8 (..., H, W, C), rounded and clipped."""
+    return ((images.movedim(-3, -1).clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).cpu().numpy()

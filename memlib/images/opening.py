@@ -21,7 +21,11 @@ from memlib.images.transform import Pixels, Transform, check_count, describe
 from memlib.sources import Roots, Source
 
 REPORT = 64  # pictures between two reports of progress
-ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
+KINDS: dict[tuple[str, ...], Callable[[Path, Tick | None], Pictures]] = {
+    (".zip", ".tar", ".tar.gz", ".tgz"): Archive,
+    (".npz", ".npy"): Array,
+    (".parquet",): lambda path, tick: Parquet([path], path.name, tick),
+}
 
 
 def load_images(
@@ -124,13 +128,9 @@ def _open(source: Source, token: str | None, tick: Tick | None) -> tuple[Picture
         return (Parquet(tables, path.name, tick) if tables else Folder(path, tick)), path.name
     if path is None or not path.is_file():
         return HubData(source.typed, token), source.typed
-    kind = path.name.lower()
-    if kind.endswith(ARCHIVES):
-        return Archive(path, tick), path.name
-    if kind.endswith((".npz", ".npy")):
-        return Array(path, tick), path.name
-    if kind.endswith(".parquet"):
-        return Parquet([path], path.name, tick), path.name
+    for endings, opened in KINDS.items():
+        if path.name.lower().endswith(endings):
+            return opened(path, tick), path.name
     raise ValueError(
         f"{printable(path.name)!r} is not an image set; one is a folder, a .zip, .tar, .tar.gz, "
         ".npz, .npy or .parquet file."

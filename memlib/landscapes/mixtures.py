@@ -103,9 +103,8 @@ def parse_modes(text: str) -> tuple[Mode, ...]:
 
 
 def three_modes() -> tuple[Mode, ...]:
-    """Return the mixture of Brokman et al.
-
-    (arXiv 2505.08246): a triangle of side 5 around the origin, covariance 0.1 I, equal weights.
+    """Return the mixture of Brokman et al. (arXiv 2505.08246): a triangle of side 5 around the
+    origin, covariance 0.1 I, equal weights.
     """
     side, width = 5.0, round(math.sqrt(0.1), 4)
     low = round(-side / (2 * math.sqrt(3)), 4)

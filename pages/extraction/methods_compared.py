@@ -92,11 +92,10 @@ def comparison(
         budget = min(float(attack.evaluations()[-1]) for attack in known)
         st.subheader(f"At {budget:,.0f} network forwards each")
         st.caption(
-            "All costs are counted in network forwards: drawing and describing the model "
-            "samples that a surrogate was fitted to, and, as timed on this device, the training "
-            "of its classifier and the guidance steps. *Different images* counts what the "
-            "guided images copy, *with model samples* what they and the model samples copy "
-            "together."
+            "All costs are counted, in network forwards: drawing and describing the model "
+            "samples and, as timed on this device, training the classifier and guidance. "
+            "*Different images* counts what guided images copy, *with model samples* what both "
+            "copy."
         )
         st.dataframe(
             compared(known, forwards=budget),
@@ -154,9 +153,8 @@ _COLUMNS = {
     ),
     "with own images": st.column_config.NumberColumn(
         "with model samples",
-        help="Different images copied by these generated images and by the model samples, whose "
-        "cost is included. Empty if the unconditional run with those samples is not "
-        "compared.",
+        help="Different images copied by these images and by the model samples, whose cost is "
+        "included. Empty if the unconditional run with those samples is not compared.",
     ),
     "unique from": st.column_config.NumberColumn(format="%.0f"),
     "unique to": st.column_config.NumberColumn(format="%.0f"),
@@ -176,9 +174,7 @@ def _with_false_positives(
     threshold: float,
     n: int,
 ) -> pd.DataFrame:
-    """Add how many of the first n generated images the same test calls copies of held-out
-    images.
-    """
+    """Add how many of the first n images the same test calls copies of held-out images."""
     wrong = [
         attacks.false_positives(tables[attack.name], criterion, threshold) for attack in everyone
     ]
@@ -205,9 +201,7 @@ def _curves(lines: Mapping[str, tuple[np.ndarray, np.ndarray]], axis: str) -> go
     return figure
 
 
-@st.cache_data(
-    max_entries=64, show_spinner="Comparing every generated image with every training image"
-)
+@st.cache_data(max_entries=64, show_spinner="Comparing with every training image")
 def _scores(
     run: str,
     training: str,

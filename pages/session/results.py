@@ -10,8 +10,8 @@ import streamlit as st
 from memlib import ImageSet
 from memlib.bundled import BUNDLED, DEMO
 from memlib.denoisers import NetworkDenoiser
+from memlib.evidence.simplicity import png_size
 from memlib.measures import MEASURES
-from memlib.measures.simplicity import png_size
 from memlib.runs import Results, Run, forward_seconds, provenance, read_run, series
 from memlib.workspace import Workspace
 from pages.session.state import Kept

@@ -6,8 +6,8 @@ import numpy as np
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from memlib.evidence.simplicity import without
 from memlib.measures import GrowthSettings, Row
-from memlib.measures.simplicity import without
 from memlib.workspace import Workspace
 from pages.ranking.look import measured_key
 from pages.ranking.measuring import measuring

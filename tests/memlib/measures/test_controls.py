@@ -14,10 +14,10 @@ from memlib import (
     log_likelihood,
     volume_growth,
 )
+from memlib.evidence.simplicity import png_size, regress_out
 from memlib.measures import MEASURES, difference
 from memlib.measures.likelihood import bits_per_dimension
 from memlib.measures.result import standard_error
-from memlib.measures.simplicity import png_size, regress_out
 
 
 def gaussian(variance: float) -> GaussianMixture:
