@@ -65,6 +65,13 @@ def test_memlib_knows_neither_the_pages_nor_streamlit() -> None:
         assert not {other.split(".")[0] for other in imports(path)} & {"streamlit", "pages"}, path
 
 
+def test_pages_compute_nothing_on_tensors() -> None:
+    """Pages may name the type of what they hand on, and import nothing else of torch."""
+    for path in (ROOT / "pages").rglob("*.py"):
+        found = {other for other in imports(path) if other.split(".")[0] == "torch"}
+        assert found <= {"torch.Tensor"}, path
+
+
 def test_pages_imports_run_downward_only_and_no_page_imports_another() -> None:
     pages = [path.parent.name for path in (ROOT / "pages").glob("*/page.py")]
     assert not upward("pages", (tuple(pages), *PAGES))

@@ -51,7 +51,7 @@ def lookalikes(images: ImageSet | Tensor, apart: int = APART) -> np.ndarray:
     for start in range(0, count, BLOCK):
         differ = (
             BITS - hashes[start : start + BLOCK] @ hashes[: start + BLOCK].T
-        ) / 2  # only later images, so that each pair is compared once
+        ) / 2  # only earlier images, so that each pair is compared once
         left, right = np.nonzero(differ <= apart + 0.5)
         left = left + start
         keep = ~flat[left] & ~flat[right] & (right < left)

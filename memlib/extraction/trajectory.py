@@ -1,5 +1,6 @@
 """The path of one sample, and the posterior of an ideal memoriser at every noise level."""
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -67,6 +68,17 @@ def posterior(
     if copies is not None:
         exponents = exponents + copies.double().log()
     return exponents.softmax(1)
+
+
+def training_copies(images: ImageSet) -> Tensor:
+    """Return how often each image is in the training set, (N,) float64: its column `copies` if all
+    are numbers, else how often it is in the image set.
+    """
+    stated = images.metadata.get("copies", [""])
+    if all(value.isdecimal() for value in stated):
+        return torch.tensor([max(1.0, float(value)) for value in stated], dtype=torch.float64)
+    counts = Counter(images.ids)
+    return torch.tensor([float(counts[image]) for image in images.ids], dtype=torch.float64)
 
 
 def trajectory(

@@ -3,6 +3,7 @@
 from memlib.landscapes.estimates import (
     estimated_averages,
     estimated_growth,
+    repeated_flux,
 )
 from memlib.landscapes.mixtures import (
     EXTENT,
@@ -20,17 +21,22 @@ from memlib.landscapes.mixtures import (
     three_modes,
 )
 from memlib.landscapes.paths import (
+    at,
     carry,
+    fine_levels,
     log_area,
     square,
+    there_and_back,
 )
 from memlib.landscapes.truth import (
     disc_averages,
     divergence_integral,
     grid,
     growth,
+    hessians,
     log_density,
     p_laplacians,
+    principal_axes,
     scores,
 )
 
@@ -39,15 +45,18 @@ __all__ = [
     "MOST_MODES",
     "WIDEST",
     "Mode",
+    "at",
     "carry",
     "data_points",
     "disc_averages",
     "divergence_integral",
     "estimated_averages",
     "estimated_growth",
+    "fine_levels",
     "format_modes",
     "grid",
     "growth",
+    "hessians",
     "log_area",
     "log_density",
     "marked_points",
@@ -56,8 +65,11 @@ __all__ = [
     "one_heavy",
     "p_laplacians",
     "parse_modes",
+    "principal_axes",
+    "repeated_flux",
     "ring",
     "scores",
     "square",
+    "there_and_back",
     "three_modes",
 ]

@@ -64,3 +64,23 @@ def estimated_growth(
         error = torch.full_like(error, math.nan)
     prior = log_prior(found.latent, sigmas[-1]).sum((1, 2, 3))
     return value.T, error.T, prior
+
+
+def repeated_flux(
+    denoiser: Denoiser,
+    points: Tensor,
+    sigma: float,
+    *,
+    radius: float,
+    directions: int,
+    repeats: int,
+    method: Literal["boundary", "volume"] = "boundary",
+) -> Tensor:
+    """Estimate K_1 at points (M, 1, 1, 2) with seeds 0 to repeats - 1, (repeats, M)."""
+    estimates = [
+        p_laplace(
+            denoiser, points, sigma, directions=directions, radius=radius, method=method, seed=seed
+        )
+        for seed in range(repeats)
+    ]
+    return torch.stack([estimate.value for estimate in estimates])

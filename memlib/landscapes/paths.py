@@ -1,5 +1,9 @@
 """Points and outlines in the plane carried along the ODE, and the area inside an outline."""
 
+import math
+from collections.abc import Sequence
+
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -20,6 +24,25 @@ def carry(denoiser: Denoiser, points: Tensor, sigmas: Tensor) -> Tensor:
     return torch.stack(path).flatten(2)
 
 
+def there_and_back(denoiser: Denoiser, points: Tensor, sigmas: Tensor) -> tuple[Tensor, Tensor]:
+    """Carry points from the lowest level to the highest and back; return both paths, (L, M, 2)."""
+    up = carry(denoiser, points, sigmas)
+    return up, carry(denoiser, up[-1].view(-1, 1, 1, 2), sigmas.flip(0))
+
+
+def fine_levels(sigmas: Sequence[float], per: int) -> Tensor:
+    """Return levels even in ln sigma between the first and last of `sigmas`, float64, with `per`
+    steps for each of theirs.
+    """
+    ends = math.log(sigmas[0]), math.log(sigmas[-1])
+    return torch.linspace(*ends, (len(sigmas) - 1) * per + 1, dtype=torch.float64).exp()
+
+
+def at(x: float, y: float) -> Tensor:
+    """Return a point of the plane, (1, 1, 1, 2) float64."""
+    return torch.tensor([x, y], dtype=torch.float64).view(1, 1, 1, 2)
+
+
 def square(x: float, y: float, side: float, points: int = 16) -> Tensor:
     """Return the outline of a square around (x, y), `points` on each side, counterclockwise, (4
     points, 1, 1, 2).
@@ -32,10 +55,10 @@ def square(x: float, y: float, side: float, points: int = 16) -> Tensor:
             for pair in ((along, -half), (half, along), (-along, half), (-half, -along))
         ]
     )
-    return (outline * side + torch.tensor([x, y], dtype=torch.float64)).view(-1, 1, 1, 2)
+    return outline.view(-1, 1, 1, 2) * side + at(x, y)
 
 
-def log_area(outlines: Tensor) -> Tensor:
+def log_area(outlines: Tensor | np.ndarray) -> Tensor:
     """Return the log of the area inside closed outlines (..., n, 2), by the shoelace formula."""
-    x, y = outlines.unbind(-1)
+    x, y = torch.as_tensor(outlines).unbind(-1)
     return ((x * y.roll(-1, -1) - x.roll(-1, -1) * y).sum(-1) / 2).abs().log()

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from memlib.denoisers.base import Denoiser, expand
+from memlib.denoisers.exact import FiniteDataset
 from memlib.seeds import generator
 
 WIDTH, LAYERS = 128, 3  # hidden units, hidden layers
@@ -183,3 +184,17 @@ def noise_error(
             .sqrt()
         )
     return torch.stack(errors)
+
+
+def distances(
+    network: Denoiser, truth: Denoiser, samples: Tensor, sigmas: list[float], count: int = 512
+) -> tuple[Tensor, Tensor]:
+    """Return `noise_error` of a network from the truth and from the ideal memoriser of its training
+    samples (n, 1, 1, 2), at `count` noised samples, each (L,).
+    """
+    clean = samples.repeat(-(-count // len(samples)), 1, 1, 1)[:count]
+    memoriser = FiniteDataset(samples)
+    return (
+        noise_error(network, truth, clean, sigmas),
+        noise_error(network, memoriser, clean, sigmas),
+    )

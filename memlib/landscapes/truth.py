@@ -48,6 +48,19 @@ def scores(denoiser: Denoiser, points: Tensor, sigmas: Sequence[float]) -> Tenso
     return torch.stack([denoiser.score(points, sigma).flatten(1) for sigma in sigmas])
 
 
+def hessians(landscape: GaussianMixture, point: Tensor, sigmas: Sequence[float]) -> Tensor:
+    """Return the Hessian of log p(y; sigma) at one point (1, 1, 1, 2), (L, 2, 2)."""
+    return torch.cat([landscape.hessian(point, sigma) for sigma in sigmas])
+
+
+def principal_axes(matrices: Tensor) -> tuple[Tensor, Tensor]:
+    """Return eigenvalues (L, 2), ascending, and eigenvectors (L, 2, 2), in columns, of symmetric
+    matrices (L, 2, 2).
+    """
+    values, axes = torch.linalg.eigh(matrices)
+    return values, axes
+
+
 def p_laplacians(
     landscape: GaussianMixture, points: Tensor, sigmas: Sequence[float], powers: Sequence[float]
 ) -> Tensor:

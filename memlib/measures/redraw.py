@@ -17,8 +17,9 @@ from torch import Tensor
 
 from memlib.denoisers.base import Denoiser
 from memlib.flow import generate, ladder
+from memlib.images import to_pixels
 from memlib.measures.measure import Measure
-from memlib.measures.result import Result, standard_error
+from memlib.measures.result import Result, Row, standard_error
 from memlib.measures.settings import Settings, noise_level
 from memlib.options import option
 from memlib.progress import Progress
@@ -102,6 +103,11 @@ class Redraw(Result):
             for reach in (shares - ends[0], ends[1] - shares)
         )
         return self.value - low, self.value + high
+
+
+def redrawn_pictures(denoiser: Denoiser, row: Row, level: int = 0) -> np.ndarray:
+    """Return the redraws from one level that a row kept, as pictures uint8 (n, H, W, C)."""
+    return to_pixels(denoiser.decode(torch.from_numpy(row["images"][level])))
 
 
 def redraw(

@@ -8,6 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from memlib.extraction import Generations, Surrogate, Trajectory, trajectory
+from memlib.extraction.trajectory import training_copies
 from memlib.workspace import Workspace
 from pages.figures.pictures import rgb
 from pages.ranking.facts import short
@@ -82,14 +83,14 @@ def _drawn_again(
     if key in kept:
         return kept[key]
     members = stored_runs.training_of(loaded, 0.0, False).members
-    copies = stored_runs.copies_of(loaded)
+    copies = training_copies(images)
 
     def draw(_: Any) -> None:
         kept[key] = trajectory(
             loaded.denoiser,
             images.subset(members.tolist()),
             number,
-            copies=None if copies is None else copies[members],
+            copies=copies[members],
             surrogate=surrogate,
             strength=plan.strength,
             steps=plan.steps,

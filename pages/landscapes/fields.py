@@ -6,7 +6,6 @@ import math
 
 import numpy as np
 import streamlit as st
-import torch
 from torch import Tensor
 
 from memlib import landscapes as land
@@ -67,14 +66,13 @@ def probe_rows(
     """Return eigenvalues and eigenvectors of the Hessian at each level, and every quantity at the
     point as text, [p][level].
     """
-    landscape = land.mixture(land.parse_modes(text))
-    point = torch.tensor([x, y], dtype=torch.float64).view(1, 1, 1, 2)
+    landscape, point = land.mixture(land.parse_modes(text)), land.at(x, y)
     density, score = (
         land.log_density(landscape, point, LEVELS)[:, 0],
         land.scores(landscape, point, LEVELS)[:, 0],
     )
-    hessian = torch.cat([landscape.hessian(point, level) for level in LEVELS])
-    values, axes = torch.linalg.eigh(hessian)
+    hessian = land.hessians(landscape, point, LEVELS)
+    values, axes = land.principal_axes(hessian)
     at_point = land.p_laplacians(landscape, point, LEVELS, powers)[..., 0]
     disc = land.disc_averages(landscape, point, LEVELS, radii, powers, nodes=360)[..., 0]
     guess, error = (
@@ -181,10 +179,7 @@ def plus_minus(value: float, error: float) -> str:
 
 def fine_levels() -> Tensor:
     """Return the noise levels of the flow's frames."""
-    count = (len(LEVELS) - 1) * PER_LEVEL
-    return torch.linspace(
-        math.log(LEVELS[0]), math.log(LEVELS[-1]), count + 1, dtype=torch.float64
-    ).exp()
+    return land.fine_levels(LEVELS, PER_LEVEL)
 
 
 @st.cache_data(max_entries=32, show_spinner=False)
@@ -193,19 +188,16 @@ def flow_paths(text: str, x: float, y: float, side: float, seed: int) -> Flow:
     back down.
     """
     landscape, levels = land.mixture(land.parse_modes(text)), fine_levels()
-    outline = land.square(x, y, side)
-    start = torch.cat([landscape.sample(PARTICLES, seed=seed).double(), outline])
-    up = land.carry(landscape, start, levels)
-    down = land.carry(landscape, up[-1].view(-1, 1, 1, 2), levels.flip(0))
-    up_square, down_square = up[:, PARTICLES:].numpy(), down[:, PARTICLES:].numpy()
-    return Flow(
-        up[:, :PARTICLES].numpy(), down[:, :PARTICLES].numpy(), up_square, down_square, PER_LEVEL
+    starts = landscape.sample(PARTICLES, seed=seed).double(), land.square(x, y, side)
+    (up, down), (up_square, down_square) = (
+        [path.numpy() for path in land.there_and_back(landscape, start, levels)] for start in starts
     )
+    return Flow(up, down, up_square, down_square, PER_LEVEL)
 
 
 def square_area(flow: Flow) -> np.ndarray:
     """Return the log area of the flow's square at every frame on the way up."""
-    return np.asarray(land.log_area(torch.from_numpy(flow.square_up)))
+    return np.asarray(land.log_area(flow.square_up))
 
 
 @st.cache_data(max_entries=32, show_spinner=False)
@@ -215,8 +207,7 @@ def growth_of_point(
     """Return the log growth of one point: the integral of the divergence at every frame of the
     flow, and the change of density, the estimate and its standard error at each level.
     """
-    landscape = land.mixture(land.parse_modes(text))
-    point = torch.tensor([x, y], dtype=torch.float64).view(1, 1, 1, 2)
+    landscape, point = land.mixture(land.parse_modes(text)), land.at(x, y)
     integral = land.divergence_integral(
         landscape, land.carry(landscape, point, fine_levels()), fine_levels()
     )

@@ -7,15 +7,12 @@ from typing import Literal
 import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
-import torch
 from plotly.subplots import make_subplots
 from torch import Tensor
 
-from memlib import FiniteDataset, GaussianMixture
 from memlib import landscapes as land
 from memlib.denoisers import Denoiser
-from memlib.landscapes.toy import Progress, noise_error, training
-from memlib.measures import p_laplace
+from memlib.landscapes.toy import Progress, distances, training
 from pages.figures.style import CONFIG, GROUP_COLOURS, LEGEND, literal
 from pages.landscapes.fields import ARROWS, LEVELS, START
 from pages.session.messages import guarded
@@ -264,15 +261,9 @@ def nearness(
     """Return the distances of the predicted noise from the truth and from the ideal memoriser at
     noised training samples, each (levels,).
     """
-    clean = _samples.repeat(-(-512 // len(_samples)), 1, 1, 1)[:512]
-    others: tuple[GaussianMixture, ...] = (
-        land.mixture(land.parse_modes(text)),
-        FiniteDataset(_samples),
-    )
-    truth, memory = (
-        noise_error(_network, other, clean, list(LEVELS[::EVERY])).numpy() for other in others
-    )
-    return truth, memory
+    landscape = land.mixture(land.parse_modes(text))
+    truth, memory = distances(_network, landscape, _samples, list(LEVELS[::EVERY]))
+    return truth.numpy(), memory.numpy()
 
 
 @st.cache_data(max_entries=32, show_spinner=False)
@@ -280,16 +271,19 @@ def histogram_values(
     text: str, digest: str, sigma: float, method: Literal["boundary", "volume"], _denoiser: Denoiser
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return K_1 of every repeat at the modes and between them, each (repeats, points)."""
-    at_modes, between = land.marked_points(land.parse_modes(text))
-    both = torch.cat([at_modes, between])
-    values = [
-        p_laplace(
-            _denoiser, both, sigma, directions=DIRECTIONS, radius=RADIUS, method=method, seed=seed
-        ).value
-        for seed in range(REPEATS)
-    ]
-    table = torch.stack(values).numpy()
-    return table[:, : len(at_modes)], table[:, len(at_modes) :]
+    at_modes, between = (
+        land.repeated_flux(
+            _denoiser,
+            points,
+            sigma,
+            radius=RADIUS,
+            directions=DIRECTIONS,
+            repeats=REPEATS,
+            method=method,
+        ).numpy()
+        for points in land.marked_points(land.parse_modes(text))
+    )
+    return at_modes, between
 
 
 def histograms(

@@ -2,11 +2,9 @@
 
 import numpy as np
 import streamlit as st
-import torch
 
-from memlib.images import to_pixels
 from memlib.measures import MEASURES, Row
-from memlib.measures.redraw import RedrawSettings, levels_of
+from memlib.measures.redraw import RedrawSettings, levels_of, redrawn_pictures
 from memlib.progress import Progress
 from memlib.runs import held_out_sample, measure_images
 from memlib.workspace import Workspace
@@ -60,7 +58,7 @@ def redraw_panel(loaded: Workspace, picture: Picture) -> None:
             draw,
             icon=":material/brush:",
             ask=True,
-            keeps="Stopping keeps the finished noise levels.",
+            keeps="Finished noise levels are kept if you stop.",
         )
     known = {sigma: results.rows(denoiser.digest, MEASURE.run, asked[sigma]) for sigma in levels}
     rows = {sigma: found[picture.id] for sigma, found in known.items() if picture.id in found}
@@ -74,7 +72,7 @@ def redraw_panel(loaded: Workspace, picture: Picture) -> None:
         alt="Share of redraws that return to the image, by noise level",
     )
     for (sigma, row), share in zip(rows.items(), shares, strict=True):
-        _grid(sigma, share, to_pixels(denoiser.decode(torch.from_numpy(row["images"][0]))), row)
+        _grid(sigma, share, redrawn_pictures(denoiser, row), row)
     st.caption("The same noise is at the same position of every level. Coloured frame: returned.")
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import streamlit as st
-import torch
 from torch import Tensor
 
 from memlib import ImageSet, nearest
@@ -84,7 +83,7 @@ def groups(loaded: Workspace, alike: Alike) -> np.ndarray:
 
 def near_duplicates(loaded: Workspace) -> Tensor:
     """Return the near-duplicate group of each image, (N,), at the default threshold."""
-    return torch.from_numpy(groups(loaded, Alike("pixels", NEAR_DUPLICATE, False)))
+    return attacks.groups_of(loaded.images.digest, NEAR_DUPLICATE, False, loaded.images)
 
 
 @st.cache_data(max_entries=8, show_spinner="Looking for near-duplicates")

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import streamlit as st
-import torch
 from torch import Tensor
 
 from memlib.bundled import DEMO
@@ -214,14 +213,3 @@ def surrogate_of(loaded: Workspace, manifest: dict[str, Any]) -> Surrogate | Non
         except ValueError:
             continue
     return None
-
-
-def copies_of(loaded: Workspace) -> Tensor | None:
-    """Return the number of copies of each image in the training set, (N,): the column `copies`,
-    else the number in the image set.
-    """
-    column = loaded.images.metadata.get("copies")
-    if column is not None and all(value.isdecimal() for value in column):
-        return torch.tensor([max(1, int(value)) for value in column], dtype=torch.float64)
-    counts = pd.Series(loaded.images.ids).value_counts()
-    return torch.tensor([float(counts[image]) for image in loaded.images.ids], dtype=torch.float64)

@@ -54,6 +54,7 @@ from memlib.extraction.describe import describer, resolved
 from memlib.extraction.sscd import SSCD
 from memlib.extraction.surrogate import cluster
 from memlib.extraction.training import Training
+from memlib.extraction.trajectory import training_copies
 from memlib.images import of_pixels, to_pixels
 from memlib.neighbours import duplicates, match_ratio
 
@@ -696,6 +697,15 @@ def test_the_unique_curve_counts_each_image_once() -> None:
 
 # --- trajectories ---------------------------------------------------------------------------------
 # -----------------------
+
+
+def test_copies_are_those_the_metadata_states_or_else_those_in_the_set() -> None:
+    twice = of_pixels("set", to_pixels(pictures(3)[[0, 1, 1, 2]]))
+    assert training_copies(twice).tolist() == [1, 2, 2, 1]
+    stated = replace(twice, metadata={"copies": ["8", "0", "1", "2"]})
+    assert training_copies(stated).tolist() == [8, 1, 1, 2]
+    unclear = replace(twice, metadata={"copies": ["8", "many", "", "2"]})
+    assert training_copies(unclear).tolist() == [1, 2, 2, 1]
 
 
 def test_the_posterior_is_what_the_ideal_memoriser_denoises_with() -> None:

@@ -301,3 +301,24 @@ def test_the_grid_is_the_centres_of_cells_in_rows_of_ascending_y() -> None:
     assert points[1].tolist() == [-1.5, -4.5]
     assert points[4].tolist() == [-4.5, -1.5]
     assert all(len(astuple(mode)) == 6 for mode in land.ring())
+
+
+def test_fine_levels_pass_through_the_levels_and_a_path_there_and_back_ends_where_it_began() -> (
+    None
+):
+    levels = [0.5 * 2 ** (k / 2) for k in range(5)]
+    fine = land.fine_levels(levels, 8)
+    torch.testing.assert_close(fine[::8], torch.tensor(levels, dtype=torch.float64))
+    landscape = land.mixture(land.three_modes())
+    up, down = land.there_and_back(landscape, some_points(5), fine)
+    torch.testing.assert_close(down[0], up[-1])
+    torch.testing.assert_close(down[-1], up[0], atol=0.05, rtol=0)
+    assert (up[-1] - up[0]).norm(dim=-1).min() > 0.5
+
+
+def test_the_principal_axes_rebuild_the_hessian() -> None:
+    landscape = land.mixture(land.ring())
+    found = land.hessians(landscape, land.at(1.0, -0.5), SIGMAS)
+    values, axes = land.principal_axes(found)
+    torch.testing.assert_close(axes @ values.diag_embed() @ axes.mT, found)
+    assert (values[:, 0] <= values[:, 1]).all()
