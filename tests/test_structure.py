@@ -121,8 +121,29 @@ def test_nothing_is_loaded_that_could_run_and_no_text_becomes_markup() -> None:
     assert not {path: match[0] for path, match in found.items() if match}
 
 
-def test_the_workspace_hands_on_nothing_that_stands_in_another_module() -> None:
-    """`from a import b as b`: who needs b imports it from a."""
-    for node in ast.walk(ast.parse((ROOT / "pages/session/workspace.py").read_text())):
-        if isinstance(node, ast.ImportFrom):
-            assert not [alias.name for alias in node.names if alias.asname == alias.name]
+def names_of(path: Path) -> set[str]:
+    """The names that a module itself defines."""
+    found = {
+        node.id
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+    }
+    return found | {
+        node.name
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef | ast.ClassDef)
+    }
+
+
+def test_a_name_is_imported_from_the_module_that_defines_it() -> None:
+    """A package may hand on what its modules define; a module hands on nothing."""
+    alias = "memlib.measures.evidence"  # for other programs
+    defined = {
+        name(path)[:-3].replace("/", "."): names_of(path)
+        for path in SOURCES
+        if path.name != "__init__.py"
+    }
+    for path in [*SOURCES, *ROOT.glob("tests/**/*.py")]:
+        for module, _, wanted in (other.rpartition(".") for other in imports(path)):
+            if module in defined and module != alias:
+                assert wanted in defined[module], f"{name(path)} imports {wanted} from {module}"

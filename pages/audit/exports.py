@@ -9,6 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from memlib.audit import VERDICTS, agreements, progress, removal_list, standing
+from memlib.spreadsheet import csv
 from pages.audit.casebook import Casebook
 from pages.audit.cases import overview
 from pages.audit.choices import (
@@ -98,7 +99,7 @@ def _export(book: Casebook, queue: list[int], seen: Review) -> None:
     )
     offer(
         "Images to remove or modify",
-        lambda: exports.csv(actions),
+        lambda: csv(actions),
         f"{name}-actions.csv",
         "text/csv",
         "Ids and names: memorised images to remove from the training set, partly memorised ones "

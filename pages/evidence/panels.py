@@ -10,6 +10,7 @@ import streamlit as st
 
 from memlib import ImageSet
 from memlib.evidence import disagreement, rank_agreement, ranks
+from memlib.extraction import stages
 from memlib.extraction.generations import PART, generate_run, plan_of
 from memlib.extraction.stages import folder_of
 from memlib.measures import MEASURES
@@ -22,7 +23,6 @@ from pages.figures.spread import paired_values
 from pages.figures.style import CONFIG, literal
 from pages.session import neighbours as nearby
 from pages.session import results as computed
-from pages.session import stored_runs as attacks
 from pages.session.long_work import long_work
 from pages.session.messages import number, plain
 
@@ -33,7 +33,7 @@ SHOWN = 24
 def sampling(loaded: Workspace) -> None:
     """Draw the form that generates images and stores them; stored ones are kept."""
     folder = folder_of(
-        plan_of(loaded.denoiser, steps=STEPS), attacks.FOLDER
+        plan_of(loaded.denoiser, steps=STEPS), stages.FOLDER
     )  # the extraction page finds the run too
     stored = nearby.stored(folder)
     with st.expander(

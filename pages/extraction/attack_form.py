@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from memlib.extraction import read_generations
+from memlib.extraction import read_generations, stages
 from memlib.extraction.stages import DRAWING, GUIDANCE, METHODS, AttackSettings, attack_run
 from memlib.images import to_pixels
 from memlib.progress import Progress
@@ -75,13 +75,13 @@ def run(loaded: Workspace, settings: AttackSettings) -> None:
     st.button("Stop", icon=":material/stop:", help="Images drawn so far are kept.")
     wall, folder = st.empty(), None
 
-    def stages(stage: str) -> Progress:
+    def counted(stage: str) -> Progress:
         return lambda done, total: bar.progress(
             min(1.0, done / total), f"{plain(stage)}: {done:,.0f} of {total:,.0f}"
         )
 
     try:
-        for folder in attack_run(loaded.denoiser, settings, attacks.FOLDER, stages, roots=roots()):
+        for folder in attack_run(loaded.denoiser, settings, stages.FOLDER, counted, roots=roots()):
             drawn = read_generations(folder).images
             pixels = to_pixels(drawn.batch(range(len(drawn))[-WALL:]))
             wall.image(data_url(sheet(pixels, 32)), width="stretch", alt="The latest images")

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import streamlit as st
 
-from memlib.spreadsheet import csv as csv  # what pages download
+from memlib.spreadsheet import csv
 
 
 def table_buttons(table: pd.DataFrame, manifest: Mapping[str, Any], name: str) -> None:

@@ -21,14 +21,12 @@ from memlib.extraction import (
     match,
     read_generations,
     read_manifest,
+    stages,
     training_set,
 )
 from memlib.extraction.control import SameTest, same_test
 from memlib.extraction.describe import describer
 from memlib.extraction.matches import TrainingSet
-from memlib.extraction.stages import (
-    FOLDER as FOLDER,  # the pages' name for it, which a test can put elsewhere
-)
 from memlib.extraction.stages import AttackSettings
 from memlib.measures import MEASURES
 from memlib.neighbours import duplicates, unrelated_threshold
@@ -67,12 +65,12 @@ def stored_runs(loaded: Workspace) -> dict[str, Path]:
     """
     places = [
         *(BUNDLED_RUNS.glob("*/manifest.json") if loaded.sources.model == "demo" else ()),
-        *sorted(FOLDER.glob("*/manifest.json")),
+        *sorted(stages.FOLDER.glob("*/manifest.json")),
     ]
     found = {}
     for place in places:
         try:
-            manifest = read_manifest(place.parent, roots=readable(FOLDER))
+            manifest = read_manifest(place.parent, roots=readable(stages.FOLDER))
             if manifest["plan"]["model"] == loaded.denoiser.digest:
                 found[place.parent.name] = place.parent
         except ValueError:
@@ -89,7 +87,7 @@ def stamp(folder: Path) -> str:
 
 @st.cache_resource(max_entries=8, show_spinner="Reading the generated images")
 def generations_of(folder: str, changed: str) -> Generations:
-    return read_generations(Path(folder), roots=readable(FOLDER))
+    return read_generations(Path(folder), roots=readable(stages.FOLDER))
 
 
 @st.cache_resource(max_entries=4, show_spinner="Reading the generated images")
@@ -205,11 +203,11 @@ def surrogate_of(loaded: Workspace, manifest: dict[str, Any]) -> Surrogate | Non
         return None
     for place in [
         *BUNDLED_RUNS.glob("*/surrogate.json"),
-        *FOLDER.glob("surrogate-*/surrogate.json"),
+        *stages.FOLDER.glob("surrogate-*/surrogate.json"),
     ]:
         try:
             if read_json(place).get("digest") == wanted:
-                return load_surrogate(place.parent, loaded.denoiser, roots=readable(FOLDER))
+                return load_surrogate(place.parent, loaded.denoiser, roots=readable(stages.FOLDER))
         except ValueError:
             continue
     return None

@@ -16,7 +16,8 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from pages.session import address, background, downloads, workspace
+from memlib import spreadsheet
+from pages.session import address, background, workspace
 from pages.session.messages import plain
 
 ROOT = Path(__file__).parents[2]
@@ -129,7 +130,7 @@ def test_imports_between_the_folders_of_pages_run_downward() -> None:
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t=", "fine\r="])
 def test_no_cell_of_a_table_is_run_by_a_spreadsheet(start: str) -> None:
     bad = f"{start}cmd|' /C calc'!A0"
-    written = downloads.csv(pd.DataFrame({bad: [bad, "fine"], "value": [-1.5, 2.0]}))
+    written = spreadsheet.csv(pd.DataFrame({bad: [bad, "fine"], "value": [-1.5, 2.0]}))
     cells = [cell for line in csv.reader(io.StringIO(written.decode())) for cell in line]
     assert not [cell for cell in cells if cell.startswith(("=", "+", "@", "\t", "-c"))]
     assert b"\r" not in written

@@ -273,7 +273,7 @@ def test_near_duplicates_are_not_sought_before_there_is_anything_to_compare(
     def fail(*_: object) -> None:
         raise AssertionError
 
-    monkeypatch.setattr("pages.session.stored_runs.FOLDER", tmp_path / "drawn")
+    monkeypatch.setattr("memlib.extraction.stages.FOLDER", tmp_path / "drawn")
     monkeypatch.setattr("pages.session.neighbours.groups", fail)
     at = opened("evidence", model=model_and_images[0], images=model_and_images[1])
     assert not at.exception
@@ -286,7 +286,7 @@ def test_evidence_of_an_own_model_starts_with_drawing_and_keeps_what_is_drawn(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     model, images = model_and_images
-    monkeypatch.setattr("pages.session.stored_runs.FOLDER", tmp_path / "drawn")
+    monkeypatch.setattr("memlib.extraction.stages.FOLDER", tmp_path / "drawn")
     at = opened("evidence", model=model, images=images)
     assert any("No generated images of this model are stored yet" in info.value for info in at.info)
     next(box for box in at.number_input if box.key == "draw_count").set_value(64).run()
@@ -335,7 +335,7 @@ def test_pictures_drawn_since_are_counted(
     model_and_images: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model, images = model_and_images
-    monkeypatch.setattr("pages.session.stored_runs.FOLDER", tmp_path / "drawn")
+    monkeypatch.setattr("memlib.extraction.stages.FOLDER", tmp_path / "drawn")
     at = opened("evidence", model=model, images=images)
     for wanted, label in ((64, "Generate them"), (128, "Generate more")):
         next(box for box in at.number_input if box.key == "draw_count").set_value(wanted).run()

@@ -11,11 +11,10 @@ from streamlit.testing.v1 import AppTest
 
 from memlib import load_images
 from memlib.evidence import at_most
-from memlib.extraction import read_generations
+from memlib.extraction import read_generations, stages
 from memlib.extraction.stages import AttackSettings
 from memlib.images import to_pixels
 from pages.extraction import methods_compared
-from pages.session import stored_runs as attacks
 from tests.memlib.denoisers.test_loaders_models import tiny_ldm
 from tests.pages.app import opened, press
 from tests.pages.test_pages import write_groups
@@ -25,7 +24,7 @@ VIEWS = ("Pairs", "Methods compared", "Clusters", "Replay", "Find an image")
 
 @pytest.fixture(autouse=True)
 def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(attacks, "FOLDER", tmp_path / "runs")
+    monkeypatch.setattr(stages, "FOLDER", tmp_path / "runs")
     return tmp_path / "runs"
 
 
@@ -224,7 +223,7 @@ def test_a_latent_model_is_attacked_in_its_latents_and_matched_as_pictures(
     assert not at.exception
     assert not at.error
     assert len(generations(at)) == 5
-    assert read_generations(attacks.FOLDER / at.session_state["extraction.run"]).images.shape == (
+    assert read_generations(stages.FOLDER / at.session_state["extraction.run"]).images.shape == (
         3,
         16,
         16,

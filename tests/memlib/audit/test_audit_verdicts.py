@@ -31,7 +31,7 @@ from memlib.audit import (
     undoable,
     visible,
 )
-from memlib.audit.verdicts import finite
+from memlib.audit.database import finite
 
 ROOT = Path(__file__).parents[3]
 EVIDENCE = {
