@@ -4,6 +4,7 @@ covariance.
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import diffusers
 import pytest
@@ -12,19 +13,22 @@ import torch
 from memlib import GaussianMixture
 
 
-def tiny_unet(channels: int = 3, size: int = 8, seed: int = 0) -> diffusers.UNet2DModel:
+def tiny_unet(
+    channels: int = 3, size: int = 8, seed: int = 0, **options: Any
+) -> diffusers.UNet2DModel:
     torch.manual_seed(seed)
-    return diffusers.UNet2DModel(
-        sample_size=size,
-        in_channels=channels,
-        out_channels=channels,
-        layers_per_block=1,
-        block_out_channels=(8, 16),
-        norm_num_groups=4,
-        attention_head_dim=8,
-        down_block_types=("DownBlock2D", "DownBlock2D"),
-        up_block_types=("UpBlock2D", "UpBlock2D"),
-    )
+    usual = {
+        "sample_size": size,
+        "in_channels": channels,
+        "out_channels": channels,
+        "layers_per_block": 1,
+        "block_out_channels": (8, 16),
+        "norm_num_groups": 4,
+        "attention_head_dim": 8,
+        "down_block_types": ("DownBlock2D", "DownBlock2D"),
+        "up_block_types": ("UpBlock2D", "UpBlock2D"),
+    }
+    return diffusers.UNet2DModel(**(usual | options))
 
 
 @pytest.fixture

@@ -35,7 +35,7 @@ def boundary(
     seed: int,
     callback: Progress | None,
 ) -> Estimate:
-    """K_p as mean_j(|g_j|^(p-2) g_j . u_j) over pairs u and -u, and its map.
+    """Estimate K_p as mean_j(|g_j|^(p-2) g_j . u_j) over pairs u and -u, and its map.
 
     Coordinate i of the map is mean_j(|g_j|^(p-2) g_ji u_ji) / (d mean_j u_ji^2): dividing by the
     sampled size of u_i removes most of the map's noise. Its sum would be a biased estimate of K_p
@@ -108,7 +108,7 @@ def volume(
     seed: int,
     callback: Progress | None,
 ) -> Estimate:
-    """K_p as radius / d times the mean over the ball of div(|g|^(p-2) g), v .
+    """Estimate K_p as radius / d times the mean over the ball of div(|g|^(p-2) g), v .
 
     (F(z + h v) - F(z - h v)) / 2h with random signs v.
     """

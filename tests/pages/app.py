@@ -31,6 +31,17 @@ def press(at: AppTest, label: str) -> AppTest:
     return next(button for button in at.button if button.label == label).click().run()
 
 
+def everything(at: AppTest) -> AppTest:
+    """Choose all images to be measured."""
+    choice = next(group for group in at.button_group if group.label == "What to measure")
+    return choice.set_value("Everything").run()
+
+
+def measure_everything(at: AppTest) -> AppTest:
+    """Measure all images that are not measured yet."""
+    return press(everything(at), "Measure")
+
+
 def explored(at: AppTest) -> dict[str, Any]:
     """What the explorer of a ranked page is sent."""
     sent = (json.loads(element.proto.json) for element in at.get("bidi_component"))

@@ -18,7 +18,7 @@ from pages.audit import exports as auditing
 from pages.audit.review import DATABASE
 from pages.session import neighbours as nearby
 from pages.widgets import desk as desk_module
-from tests.pages.app import opened
+from tests.pages.app import measure_everything, opened, press
 
 ROOT = Path(__file__).parents[2]
 
@@ -230,13 +230,10 @@ def test_a_set_without_held_out_images_is_told_that_no_rate_can_be_given(
 ) -> None:
     model, images = model_and_images
     at = audit(model=model, images=images)
-    assert any("Nothing has been measured yet" in info.value for info in at.info)
+    assert any("No image has been measured yet" in info.value for info in at.info)
     assert not at.exception
     at = opened("volume_growth", model=model, images=images, steps="12", probes="2")
-    next(group for group in at.button_group if group.label == "What to measure").set_value(
-        "Everything"
-    ).run()
-    next(button for button in at.button if button.label == "Measure").click().run()
+    measure_everything(at)
     at.switch_page("pages/audit/page.py").run()
     assert not at.exception
     assert any("is unknown, since no held-out images" in caption.value for caption in at.caption)
@@ -290,7 +287,7 @@ def test_evidence_of_an_own_model_starts_with_drawing_and_keeps_what_is_drawn(
     at = opened("evidence", model=model, images=images)
     assert any("No generated images of this model are stored yet" in info.value for info in at.info)
     next(box for box in at.number_input if box.key == "draw_count").set_value(64).run()
-    next(button for button in at.button if button.label == "Generate them").click().run()
+    press(at, "Generate them")
     assert not at.exception
     assert {metric.label: metric.value for metric in at.metric}["Generated images"] == "64"
     assert len(list((tmp_path / "drawn").glob("*/part-*.npz"))) == 1

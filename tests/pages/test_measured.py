@@ -6,7 +6,7 @@ import pytest
 
 from memlib.runs import results
 from pages.session import results as shared
-from tests.pages.app import opened, press
+from tests.pages.app import measure_everything, opened
 
 
 def again(*_: object, **__: object) -> NoReturn:
@@ -29,10 +29,7 @@ def test_what_one_visitor_measured_is_not_ranked_for_another(
 ) -> None:
     model, images = model_and_images
     at = opened(model=model, images=images, steps="2", probes="1")
-    next(group for group in at.button_group if group.label == "What to measure").set_value(
-        "Everything"
-    ).run()
-    press(at, "Measure")
-    assert not any("Nothing has been measured" in info.value for info in at.info)
+    measure_everything(at)
+    assert not any("No image has been measured" in info.value for info in at.info)
     other = opened(model=model, images=images, steps="2", probes="1")
-    assert any("Nothing has been measured" in info.value for info in other.info)
+    assert any("No image has been measured" in info.value for info in other.info)

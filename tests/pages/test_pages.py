@@ -27,7 +27,7 @@ from pages.session import address
 from pages.session import downloads as exports
 from pages.widgets import player as player_module
 from tests.conftest import tiny_unet
-from tests.pages.app import explored, opened, press, rank, shown
+from tests.pages.app import explored, measure_everything, opened, press, rank, shown
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(path.parent.name for path in (ROOT / "pages").glob("*/page.py"))
@@ -82,9 +82,9 @@ def test_measuring_own_images_fills_the_page(model_and_images: tuple[str, str]) 
     model, images = model_and_images
     at = opened(model=model, images=images, steps="3", probes="1")
     assert any("cut there" in info.value for info in at.info)
-    assert any("Nothing has been measured" in info.value for info in at.info)
+    assert any("No image has been measured" in info.value for info in at.info)
     at.button_group[0].set_value("Everything").run()
-    next(button for button in at.button if button.label == "Measure").click().run()
+    press(at, "Measure")
     assert not at.exception
     assert not at.error
     assert len(ranking(at)) == 20
@@ -104,7 +104,7 @@ def submit(at: AppTest, model: str = "", images: str = "", size: int | None = No
     at.text_input[1].set_value(images)
     if size:
         next(box for box in at.number_input if box.label == "Image size").set_value(size)
-    return next(button for button in at.button if button.label == "Load").click().run()
+    return press(at, "Load")
 
 
 @pytest.mark.parametrize(
@@ -277,10 +277,7 @@ def test_the_panels_of_an_own_model_do_their_work(
 ) -> None:
     model, images = model_and_images
     at = opened(model=model, images=images, steps="2", probes="1", closer="Exact map")
-    next(group for group in at.button_group if group.label == "What to measure").set_value(
-        "Everything"
-    ).run()
-    press(at, "Measure")
+    measure_everything(at)
     press(at, "Compute the exact map")
     assert not at.exception
     assert any(metric.label == "Exact" for metric in at.metric)
@@ -445,10 +442,7 @@ def test_p_laplace_works_with_one_group_or_two(
 ) -> None:
     images = write_groups(tmp_path / "pictures", groups)
     at = opened("p_laplace", model=model_and_images[0], images=images, fine="2", directions="2")
-    next(group for group in at.button_group if group.label == "What to measure").set_value(
-        "Everything"
-    ).run()
-    press(at, "Measure")
+    measure_everything(at)
     assert not at.exception
     assert len(ranking(at)) == len(groups)
 
@@ -474,10 +468,7 @@ def test_a_model_with_a_short_noise_range_is_served_or_told_in_a_sentence(
         fine="2",
         control="denoising_loss",
     )
-    next(group for group in at.button_group if group.label == "What to measure").set_value(
-        "Everything"
-    ).run()
-    press(at, "Measure")
+    measure_everything(at)
     press(at, "Redraw it")
     press(at, "Measure the held-out band")
     assert not at.exception
@@ -516,11 +507,8 @@ def test_an_own_model_is_measured_by_p_laplace(model_and_images: tuple[str, str]
         radius="0.5",
         look="Low-noise map",
     )
-    assert any("Nothing has been measured" in info.value for info in at.info)
-    next(group for group in at.button_group if group.label == "What to measure").set_value(
-        "Everything"
-    ).run()
-    press(at, "Measure")
+    assert any("No image has been measured" in info.value for info in at.info)
+    measure_everything(at)
     assert not at.exception
     assert len(ranking(at)) == 20
     press(at, "Compute it both ways") if any(
@@ -530,7 +518,7 @@ def test_an_own_model_is_measured_by_p_laplace(model_and_images: tuple[str, str]
     assert any(metric.label == "Volume" for metric in at.metric)
     at.number_input(key="p_laplace.radius").set_value(1.0).run()
     assert any(
-        "Nothing has been measured" in info.value for info in at.info
+        "No image has been measured" in info.value for info in at.info
     )  # radii are never mixed
 
 
@@ -548,10 +536,7 @@ def test_the_radius_panel_measures_its_own_radii_whatever_the_radius_of_the_rank
         look="Radius",
         sigma="0.5",
     )
-    next(group for group in at.button_group if group.label == "What to measure").set_value(
-        "Everything"
-    ).run()
-    press(at, "Measure")
+    measure_everything(at)
     assert not at.exception
     table = next(frame.value for frame in at.dataframe if "radius / σ√d" in frame.value).set_index(
         "radius / σ√d"

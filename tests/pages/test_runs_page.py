@@ -16,7 +16,7 @@ from memlib.__main__ import main
 from memlib.bundled import DEMO
 from memlib.runs import FOLDER, Run, read_run
 from pages.session import background
-from tests.pages.app import opened, visit
+from tests.pages.app import everything, measure_everything, opened, press, visit
 from tests.pages.test_pages import ranking
 
 
@@ -118,10 +118,7 @@ def test_page_command_and_background_give_the_same_numbers(
     torch.set_num_threads(1)
     try:
         at = opened(model=model, images=images)
-        next(group for group in at.button_group if group.label == "What to measure").set_value(
-            "Everything"
-        ).run()
-        next(button for button in at.button if button.label == "Measure").click().run()
+        measure_everything(at)
         page = ranking(at).set_index("id")["value"]
 
         begun: list[list[str]] = []
@@ -129,10 +126,8 @@ def test_page_command_and_background_give_the_same_numbers(
             background, "start", lambda arguments, *_, **__: begun.append(list(arguments))
         )
         other = opened(model=model, images=images)
-        next(group for group in other.button_group if group.label == "What to measure").set_value(
-            "Everything"
-        ).run()
-        next(button for button in other.button if button.label == "Run in background").click().run()
+        everything(other)
+        press(other, "Run in background")
         assert not other.exception
         (arguments,) = begun
         assert main(arguments) == 0

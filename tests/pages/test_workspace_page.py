@@ -24,7 +24,7 @@ from pages.session.messages import JOINER, plain
 from tests.conftest import tiny_unet
 from tests.memlib.denoisers.test_loaders_models import FakeHub, classed_unet, tiny_ldm
 from tests.memlib.images.test_loaders_images import write_parquet
-from tests.pages.app import opened, press, visit
+from tests.pages.app import everything, measure_everything, opened, press, visit
 from tests.pages.test_pages import ranking, submit
 
 
@@ -92,9 +92,7 @@ def test_held_out_images_transforms_and_groups_come_from_the_link_and_stay_in_it
     expected = load_images(place / "pictures", size=8, fit="stretch", mirror=True)
     assert loaded.ids[:12] == expected.ids
     at.switch_page("pages/volume_growth/page.py").run()
-    next(group for group in at.button_group if group.label == "What to measure").set_value(
-        "Everything"
-    ).run()
+    everything(at)
     at.number_input(key="volume_growth.steps").set_value(2).run()
     press(at, "Measure")
     assert not at.exception
@@ -163,10 +161,7 @@ def test_a_latent_model_measures_pictures_and_says_that_its_maps_are_of_latents(
         model=str(place / "ldm"), images=str(place / "pictures"), size="16", steps="2", probes="1"
     )
     assert "Measured as latents of 8 x 8; maps are enlarged over the image." in said(at)
-    next(group for group in at.button_group if group.label == "What to measure").set_value(
-        "Everything"
-    ).run()
-    press(at, "Measure")
+    measure_everything(at)
     assert not at.exception
     assert len(ranking(at)) == 12
     workspace = at.session_state.workspace
@@ -181,10 +176,7 @@ def test_a_latent_model_measures_pictures_and_says_that_its_maps_are_of_latents(
     assert not at.exception
     at.switch_page("pages/p_laplace/page.py").run()
     at.number_input(key="p_laplace.fine").set_value(2).run()
-    next(group for group in at.button_group if group.label == "What to measure").set_value(
-        "Everything"
-    ).run()
-    press(at, "Measure")
+    measure_everything(at)
     assert not at.exception
     assert len(ranking(at)) == 12
     at.switch_page("pages/workspace/page.py").run()
@@ -278,10 +270,7 @@ def test_the_readmes_worked_example_runs_on_a_look_alike(
     next(box for box in at.selectbox if box.label == "Groups").set_value("label").run()
     at.switch_page("pages/volume_growth/page.py").run()
     at.number_input(key="volume_growth.steps").set_value(2).run()
-    next(group for group in at.button_group if group.label == "What to measure").set_value(
-        "Everything"
-    ).run()
-    press(at, "Measure")
+    measure_everything(at)
     assert not at.exception
     assert len(ranking(at)) == 12
     model = load_denoiser(

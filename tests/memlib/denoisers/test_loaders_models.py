@@ -258,36 +258,11 @@ def test_flow_matching_takes_one_euler_step_alike(save_model: Save) -> None:
 
 
 def fourier_unet(**options: Any) -> diffusers.UNet2DModel:
-    torch.manual_seed(0)
-    return diffusers.UNet2DModel(
-        sample_size=8,
-        in_channels=3,
-        out_channels=3,
-        layers_per_block=1,
-        block_out_channels=(8, 16),
-        norm_num_groups=4,
-        attention_head_dim=8,
-        down_block_types=("DownBlock2D", "DownBlock2D"),
-        up_block_types=("UpBlock2D", "UpBlock2D"),
-        time_embedding_type="fourier",
-        **options,
-    ).eval()
+    return tiny_unet(time_embedding_type="fourier", **options).eval()
 
 
 def classed_unet(classes: int = 4, out: int = 3) -> diffusers.UNet2DModel:
-    torch.manual_seed(0)
-    return diffusers.UNet2DModel(
-        sample_size=8,
-        in_channels=3,
-        out_channels=out,
-        layers_per_block=1,
-        block_out_channels=(8, 16),
-        norm_num_groups=4,
-        attention_head_dim=8,
-        down_block_types=("DownBlock2D", "DownBlock2D"),
-        up_block_types=("UpBlock2D", "UpBlock2D"),
-        num_class_embeds=classes,
-    ).eval()
+    return tiny_unet(out_channels=out, num_class_embeds=classes).eval()
 
 
 @torch.no_grad()
@@ -433,18 +408,7 @@ def test_the_digest_of_a_latent_model_follows_its_autoencoder(tmp_path: Path) ->
 
 @torch.no_grad()
 def test_a_learned_variance_is_split_off(save_model: Save) -> None:
-    torch.manual_seed(0)
-    wide = diffusers.UNet2DModel(
-        sample_size=8,
-        in_channels=3,
-        out_channels=6,
-        layers_per_block=1,
-        block_out_channels=(8, 16),
-        norm_num_groups=4,
-        attention_head_dim=8,
-        down_block_types=("DownBlock2D", "DownBlock2D"),
-        up_block_types=("UpBlock2D", "UpBlock2D"),
-    ).eval()
+    wide = tiny_unet(out_channels=6).eval()
     scheduler = diffusers.DDPMScheduler(variance_type="learned_range", clip_sample=False)
     denoiser = load_denoiser(save_model(scheduler, unet=wide), "cpu")
     sigma = float(denoiser.schedule.sigmas[200])
