@@ -15,7 +15,7 @@ from pages.p_laplace.panels import closer_look
 from pages.p_laplace.separation import against_loss, separation
 from pages.p_laplace.sphere_view import MEASURE, PAGE, Sphere
 from pages.ranking.look import measured_key
-from pages.ranking.measuring import measuring
+from pages.ranking.measuring import measuring, nothing_measured
 from pages.ranking.overview import overview
 from pages.ranking.ranked import ranked_images
 from pages.ranking.settings import settings_controls
@@ -45,11 +45,7 @@ def main() -> None:
         measuring(view)
     rows = ranked_rows(view)
     if not rows:
-        st.info(
-            "No image has been measured with these settings yet. Choose images above and "
-            "measure them.",
-            icon=":material/hourglass_empty:",
-        )
+        nothing_measured()
         return
     key = ("table", view.token, view.p, measured_key(loaded.images, rows))
     table = computed.once(key, lambda: result_table(loaded.images, rows, MEASURE.direction))

@@ -68,7 +68,7 @@ class Sphere(View):
             what.format(len(missing)),
             computed.seconds(self.loaded.denoiser, self.map_forwards(len(missing))),
             lambda progress: self.take(picture, missing, progress, **changes),
-            keeps=f"Stopping keeps the finished {keeps}.",
+            keeps=f"Finished {keeps} are kept if you stop.",
         ):
             return None
         return {place: view.row(picture, **changes) for place, view in spheres.items()}

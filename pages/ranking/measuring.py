@@ -49,6 +49,14 @@ def measuring(view: View) -> None:
             _measure(view, chosen)
 
 
+def nothing_measured() -> None:
+    """Draw what a page shows while no image is measured."""
+    st.info(
+        "No image has been measured with these settings yet. Choose images above and measure them.",
+        icon=":material/hourglass_empty:",
+    )
+
+
 def _chosen(images: ImageSet, missing: Sequence[int], seed: int) -> list[int]:
     """Draw the choice of images to measure; return those not measured yet."""
     choice = st.segmented_control(

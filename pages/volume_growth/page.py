@@ -10,7 +10,7 @@ from memlib.evidence.simplicity import without
 from memlib.measures import GrowthSettings, Row
 from memlib.workspace import Workspace
 from pages.ranking.look import measured_key
-from pages.ranking.measuring import measuring
+from pages.ranking.measuring import measuring, nothing_measured
 from pages.ranking.overview import overview
 from pages.ranking.ranked import ranked_images
 from pages.ranking.settings import settings_controls
@@ -61,11 +61,7 @@ def main() -> None:
         measuring(view)
     rows = view.stored()
     if not rows:
-        st.info(
-            "No image has been measured with these settings yet. Choose images above and "
-            "measure them.",
-            icon=":material/hourglass_empty:",
-        )
+        nothing_measured()
         return
     growths = np.array([row["value"] for row in rows.values()])
     rows = without_png_size(view, rows) if shown == WITHOUT else rows

@@ -4,9 +4,7 @@ downloads nothing by itself.
 
 import json
 import shutil
-from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import datasets
@@ -23,7 +21,7 @@ from pages.session import paths
 from pages.session.messages import JOINER, plain
 from tests.conftest import tiny_unet
 from tests.memlib.denoisers.test_loaders_models import FakeHub, classed_unet, tiny_ldm
-from tests.memlib.images.test_loaders_images import write_parquet
+from tests.memlib.images.test_loaders_images import hub_of, write_parquet
 from tests.pages.app import everything, measure_everything, opened, press, visit
 from tests.pages.test_pages import ranking, submit
 
@@ -231,22 +229,7 @@ def hub(place: Path, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
             place / "small/class-0" / f"{index:02}.png"
         )
     write_parquet(place / "small", place / "repo" / "train-00000.parquet")
-    calls: list[dict[str, Any]] = []
-    real: Callable[..., Any] = datasets.load_dataset
-
-    def load(name: str, config: str | None, **options: Any) -> Any:
-        calls.append({"name": name, "config": config, **options})
-        return real(str(place / "repo"), split=options["split"], cache_dir=str(place / "hub-cache"))
-
-    monkeypatch.setattr(datasets, "load_dataset", load)
-    monkeypatch.setattr(
-        huggingface_hub,
-        "HfApi",
-        lambda token: SimpleNamespace(
-            dataset_info=lambda repo, revision: SimpleNamespace(sha="c" * 40)
-        ),
-    )
-    return calls
+    return hub_of(place / "repo", monkeypatch)
 
 
 def test_the_readmes_worked_example_runs_on_a_look_alike(
