@@ -116,13 +116,16 @@ def quality(
     paired interval, whether it may be the best of all (`possible_best`), the TPR at 1% FPR with its
     interval (NaN where there are too few images), the numbers of images and clusters on both sides,
     and network forwards. Intervals count clusters: `labels` (N,) are `clusters(images, groups)`;
-    without them every image is its own cluster. Only images with a value count; measures without
-    values on a side are left out.
+    without them every image is its own cluster. Only images with a value count. Measures without
+    values on a side are left out, and so are measures of chosen images, whose choice would bias
+    the AUC.
     """
     labels = np.arange(len(values)) if labels is None else labels
     areas: dict[str, Area] = {}
     lines = []
     for name in map(str, values):
+        if MEASURES[name].chosen:
+            continue
         value = signed(values[[name]])[name].to_numpy()
         sides = [side & ~np.isnan(value) for side in (above, below)]
         if not all(side.any() for side in sides):

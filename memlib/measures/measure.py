@@ -30,6 +30,7 @@ class Measure:
     citation: str
     column: str = "value"  # the column of a row with the value
     error: str = "stderr"  # the column with its standard error; "" if there is none
+    chosen: bool = False  # too expensive for a whole set: measured of chosen images, without an AUC
 
     @property
     def run(self) -> str:

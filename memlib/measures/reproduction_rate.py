@@ -304,6 +304,7 @@ ENTRIES = (
     Measure(
         name="reproduction_rate",
         title="Reproduction rate",
+        chosen=True,
         function=reproduction_rate,
         settings=RateSettings(),
         direction=+1,

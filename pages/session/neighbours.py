@@ -41,12 +41,12 @@ def generations(loaded: Workspace) -> dict[str, ImageSet]:
     )
 
 
-def stored(folder: Path) -> int:
-    """Return the number of images in a run's folder."""
+def drawn(folder: Path) -> ImageSet | None:
+    """Return the images in a run's folder, None if there are none yet."""
     try:
-        return len(attacks.generations_of(str(folder), attacks.stamp(folder)))
+        return attacks.generations_of(str(folder), attacks.stamp(folder)).images
     except ValueError:
-        return 0
+        return None
 
 
 def matches(loaded: Workspace, samples: ImageSet) -> pd.DataFrame:
