@@ -17,7 +17,7 @@ from memlib.progress import Stages
 from memlib.runs import read_run
 
 COUNTED = 16_384  # draws of the stochastic sampler
-WITHIN = 0.15  # distances that are kept; a copy is below 0.1
+WITHIN = 0.15  # distances that are stored; a copy is below 0.1
 FOLDER, RUN = DEMO / "stochastic", DEMO / "runs" / "reproduction-rate"
 # images of each kind whose rate is estimated; rates of all would take a day on a laptop
 TAKEN = {
@@ -33,9 +33,9 @@ TAKEN = {
 
 
 def count_draws(target: Path, work: Path, stages: Stages) -> None:
-    """Draw COUNTED pictures, and keep in `target` which images each came near.
+    """Draw COUNTED images, and store in `target` which training images each is near.
 
-    The pictures stay in `work`, where a drawing that was stopped goes on.
+    The generated images stay in `work`, where a stopped run continues.
     """
     denoiser, images = load_denoiser("demo"), load_images("demo")
     # half the time where the CPU multiplies bfloat16; D moves by 0.005 (root mean square) at most,
@@ -48,10 +48,10 @@ def count_draws(target: Path, work: Path, stages: Stages) -> None:
 
 
 def rate_sample(images: ImageSet) -> tuple[list[int], np.ndarray]:
-    """Choose the images whose rate is estimated: their places, in order, and how many images of
-    their kind each stands for.
+    """Choose the images whose rate is estimated; return their places, in order, and how many images
+    of their kind each represents.
 
-    From each kind TAKEN are chosen at random (seed 0).
+    TAKEN of each kind are chosen at random (seed 0).
     """
     kinds, generator = rungs(images), np.random.default_rng(0)
     chosen: dict[int, float] = {}
@@ -64,12 +64,12 @@ def rate_sample(images: ImageSet) -> tuple[list[int], np.ndarray]:
 
 
 def rate_table() -> pd.DataFrame:
-    """Estimated rates beside counts: a line for each kind of image, and one for all.
+    """Compare estimated rates with counts: a line for each kind of image, and one for all.
 
     A line holds the images estimated; of those drawn at least 10 times, how many intervals overlap
     the counts' and by how many decades the median estimate is off; how many of the others have an
-    upper end below 1e-3; and copies a picture, over all images of the kind, estimated from the
-    sample and counted. A picture is a copy of every image it is within 0.1 of.
+    upper end below 1e-3; and copies per generated image, over all images of the kind, estimated
+    from the sample and counted. A generated image is a copy of every image within 0.1 of it.
     """
     images, (draws, _) = load_images("demo"), Draws.read(FOLDER)
     tolerance = MEASURES["reproduction_rate"].settings.parameters["tolerance"]

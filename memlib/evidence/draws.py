@@ -1,7 +1,7 @@
-"""Many draws without their pictures: which training images each came near, and how often.
+"""Many draws without their pixels: which training images each is near, and how often.
 
-Counting is the truth that an estimated rate is held against: of n draws X come within the
-tolerance of an image, and X / n with its Clopper-Pearson interval is the rate.
+Counts are the truth with which estimated rates are compared: if X of n draws are within the
+tolerance of an image, its rate is X / n with its Clopper-Pearson interval.
 """
 
 import json
@@ -19,15 +19,15 @@ from memlib.images import ImageSet
 from memlib.measures import Row
 from memlib.neighbours import nearest
 
-BLOCK = 1024  # pictures compared at once
+BLOCK = 1024  # generated images compared together
 NEIGHBOURS = 16  # looked at first for each picture; more where all of them are near
-OFTEN = 10  # times drawn from which on a count is a rate to compare with
+OFTEN = 10  # fewest draws of an image for a comparison of rates
 
 
 @dataclass(frozen=True)
 class Draws:
-    """What `count` pictures of one sampler came near: a line of `pairs` has the number of a
-    picture, the id of an image and their root mean square distance, for all below `within`.
+    """The training images near `count` draws of one sampler: a line of `pairs` has the number of a
+    draw, the id of an image and their root mean square distance, for all below `within`.
     """
 
     count: int
@@ -36,14 +36,14 @@ class Draws:
 
     @classmethod
     def of(cls, pictures: ImageSet, images: ImageSet, within: float) -> "Draws":
-        """What the pictures of a run came near."""
+        """Find the training images near the generated images of a run."""
         steps = range(0, len(pictures), BLOCK)
         blocks = (pictures.batch(range(at, min(len(pictures), at + BLOCK))) for at in steps)
         pairs = (near_images(*one, images, within) for one in zip(steps, blocks, strict=True))
         return cls(len(pictures), within, pd.concat(pairs, ignore_index=True))
 
     def write(self, folder: Path, plan: Mapping[str, Any]) -> None:
-        """Keep the pairs and what was drawn; `plan` says with which model and sampler."""
+        """Store the pairs and the number of draws; `plan` says with which model and sampler."""
         folder.mkdir(parents=True, exist_ok=True)
         small = self.pairs.astype({"draw": np.uint32, "distance": np.float32})
         small.to_parquet(folder / "pairs.parquet", index=False, compression="zstd")
@@ -52,18 +52,18 @@ class Draws:
 
     @classmethod
     def read(cls, folder: Path) -> tuple["Draws", dict[str, Any]]:
-        """What `write` kept: the draws, and their plan."""
+        """Read what `write` stored: the draws, and their plan."""
         details = json.loads((folder / "manifest.json").read_text())
         pairs = pd.read_parquet(folder / "pairs.parquet")
         return cls(details["draws"], details["within"], pairs), details["plan"]
 
     def times(self, images: ImageSet, tolerance: float) -> np.ndarray:
-        """How many pictures came within the tolerance of each image, (N,)."""
+        """Count the draws within the tolerance of each image, (N,)."""
         return self._counted(self._near(tolerance), images)
 
     def credited(self, images: ImageSet, tolerance: float) -> np.ndarray:
-        """The same with every picture counted for its nearest image alone, so that counts of
-        different images add up, (N,).
+        """Count every draw for its nearest image only, so that counts of different images can be
+        added, (N,).
         """
         near = self._near(tolerance).sort_values("distance", kind="stable")
         return self._counted(near.drop_duplicates("draw"), images)
@@ -83,8 +83,8 @@ class Draws:
 
 
 def near_images(first: int, pictures: Tensor, images: ImageSet, within: float) -> pd.DataFrame:
-    """Every pair of a picture (Q, C, H, W) and an image of the set that are nearer than `within`,
-    as `Draws.pairs`; pictures are numbered from `first`.
+    """Return every pair of a generated image (Q, C, H, W) and an image of the set nearer than
+    `within`, as `Draws.pairs`; generated images are numbered from `first`.
     """
     k = min(NEIGHBOURS, len(images))
     found = nearest(pictures, images, k)
@@ -104,8 +104,8 @@ def near_images(first: int, pictures: Tensor, images: ImageSet, within: float) -
 def count_interval(
     times: np.ndarray, draws: int, level: float = 0.95
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The Clopper-Pearson interval of the rates of images that came back `times` (N,) in `draws`;
-    two-sided.
+    """Return the two-sided Clopper-Pearson interval of the rates of images drawn `times` (N,) in
+    `draws`.
     """
     tail = (1 - level) / 2
     low = np.where(times > 0, beta.ppf(tail, times, draws - times + 1), 0.0)
@@ -116,8 +116,9 @@ def count_interval(
 def rates_and_counts(
     rows: Mapping[str, Row], images: ImageSet, times: np.ndarray, draws: int
 ) -> pd.DataFrame:
-    """A line for each image with an estimated reproduction rate: its place, the rate and its ends,
-    the counted rate and its ends, all as rates; and whether the two intervals overlap.
+    """Return a line for each image with an estimated reproduction rate: its place, the rate and the
+    ends of its interval, the counted rate and the ends of its interval; and whether the two
+    intervals overlap.
 
     An estimate that is a limit has 0 or 1 at its open end. `times` (N,) are counts of the same
     sampler under the same tolerance.
@@ -146,7 +147,7 @@ def rates_and_counts(
 
 @dataclass(frozen=True)
 class Agreement:
-    """How far estimated rates agree with counts: of the images drawn at least `OFTEN` times."""
+    """How well estimated rates agree with counts, for the images drawn at least `OFTEN` times."""
 
     images: int  # drawn so often
     overlapping: int  # of them
@@ -157,7 +158,7 @@ class Agreement:
 
     @classmethod
     def of(cls, table: pd.DataFrame) -> "Agreement | None":
-        """From `rates_and_counts`; None where no image was drawn so often."""
+        """Make it from `rates_and_counts`; None if no image was drawn so often."""
         often = table[table["times"] >= OFTEN]
         if often.empty:
             return None

@@ -1,9 +1,9 @@
-"""How much is left to find: images that the model can give away and that no draw has shown yet.
+"""How much is left to find: images that the model can reproduce but that were not drawn yet.
 
-The draws must be independent and alike: not guided ones, and not chosen by what came before. Of n
-draws X_i are copies of image i, near-duplicates counted as one image; f_k images came back k times.
-The estimators are those of unseen species (Chao et al. 2014, doi 10.1890/13-0133.1, and the R
-package iNEXT).
+The draws must be independent and identically distributed: not guided, and not chosen by earlier
+ones. Of n draws X_i are copies of image i, where near-duplicates count as one image; f_k images
+were drawn k times. The estimators are those of unseen species (Chao et al. 2014, doi
+10.1890/13-0133.1, and the R package iNEXT).
 """
 
 import math
@@ -15,7 +15,7 @@ from scipy.special import gammaln
 from torch import Tensor
 
 Z = 1.959964  # two-sided 95% of the normal distribution
-# 99%, for forecasts: they rest on a lower bound, and 95% limits covered .83 to .96 in simulations
+# 99%, for forecasts: they use a lower bound, and 95% limits covered .83 to .96 in simulations
 WIDE = 2.575829
 
 
@@ -30,8 +30,8 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Counts:
-    """How many of `draws` pictures were copies of each image that came back, (S,), and how many
-    different images there are in all.
+    """How many of `draws` generated images are copies of each reproduced image, (S,), and how many
+    different training images there are in all.
     """
 
     draws: int
@@ -49,23 +49,23 @@ class Counts:
 
     @property
     def seen(self) -> int:
-        """How many different images came back."""
+        """The number of different reproduced images."""
         return len(self.times)
 
     def exactly(self, k: int) -> int:
-        """f_k, how many images came back k times."""
+        """Return f_k, the number of images drawn k times."""
         return int((self.times == k).sum())
 
     def with_one(self, k: int) -> "Counts":
-        """These counts if one more image had come back k times."""
+        """Return these counts with one more image drawn k times."""
         return Counts(self.draws, np.append(self.times, k), self.images + 1)
 
 
 def chance_of_new(counts: Counts) -> Estimate:
-    """The chance that the next draw is a copy of an image not seen yet, f_1 / n (Good 1953).
+    """Return the chance that the next draw is a copy of an image not seen yet, f_1 / n (Good 1953).
 
     The interval solves (f_1 - m)^2 = z^2 (m + 2 f_2) for m = n times the chance, the variance of
-    Robbins (1968) with m in the place of f_1; so it is not empty where f_1 is 0.
+    Robbins (1968) with m in place of f_1; so it has positive width even if f_1 is 0.
     """
     once, twice, n = counts.exactly(1), counts.exactly(2), counts.draws
     middle, half = once + Z**2 / 2, Z * math.sqrt(once + 2 * twice + Z**2 / 4)
@@ -73,11 +73,12 @@ def chance_of_new(counts: Counts) -> Estimate:
 
 
 def can_come_back(counts: Counts) -> Estimate:
-    """A lower bound on how many images can come back at all, S + f_1 (f_1 - 1) / (2 (f_2 + 1)),
-    with its log-normal interval (Chao 1987); where f_1 is 0 or 1, S with the interval of SpadeR.
+    """Return a lower bound on how many images can be reproduced at all, S + f_1 (f_1 - 1) / (2 (f_2
+    + 1)), with its log-normal interval (Chao 1987); if f_1 is 0 or 1, S with the interval of
+    SpadeR.
 
-    It is a lower bound, since images too rare to be seen once are not counted. Never more than the
-    training set has.
+    It is a lower bound, since images too rare to be seen once are not counted, and never more than
+    the training set has.
     """
     once, twice, share = counts.exactly(1), counts.exactly(2), (counts.draws - 1) / counts.draws
     hidden = share * once * (once - 1) / (2 * (twice + 1))
@@ -95,9 +96,9 @@ def can_come_back(counts: Counts) -> Estimate:
 
 
 def _all_seen(counts: Counts) -> float:
-    """How many more images there may be where all seem to be seen.
+    """Return how many more images there may be if all seem to be seen.
 
-    An image that came back k times would have been missed with chance e^-k.
+    An image that was drawn k times would have been missed with chance e^-k.
     """
     if not counts.seen:
         return 0.0
@@ -109,7 +110,7 @@ def _all_seen(counts: Counts) -> float:
 
 
 def expected_images(counts: Counts, sizes: Sequence[int]) -> list[Estimate]:
-    """How many different images come back among m draws, for each m of `sizes` up to 2 n.
+    """Return how many different images are reproduced in m draws, for each m of `sizes` up to 2 n.
 
     Up to n by rarefaction, the exact mean over all choices of m of the n draws,
 
@@ -119,7 +120,8 @@ def expected_images(counts: Counts, sizes: Sequence[int]) -> list[Estimate]:
     et al. 2003). Both are functions of f_1, f_2, ..., whose covariance is f_k (1{j = k} - f_j / T),
     T = S + f_0; the interval follows by their derivatives (Chao et al. 2014).
 
-    Raises ValueError beyond 2 n, where counts say nothing: rates do (`expected_from_rates`).
+    Raises ValueError beyond 2 n, where counts carry no information; rates do
+    (`expected_from_rates`).
     """
     wanted = np.asarray(sizes)
     if len(wanted) and not 0 <= wanted.min() <= wanted.max() <= 2 * counts.draws:
@@ -139,7 +141,7 @@ def expected_images(counts: Counts, sizes: Sequence[int]) -> list[Estimate]:
 
 
 def expected_from_rates(rates: np.ndarray, sizes: Sequence[int]) -> np.ndarray:
-    """How many different images come back among m draws, sum_i 1 - (1 - R_i)^m, for any m.
+    """Return how many different images are reproduced in m draws, sum_i 1 - (1 - R_i)^m, for any m.
 
     `rates` (G,) of groups of near-duplicates, each the sum of its members' rates to a nearest
     image.
@@ -152,7 +154,7 @@ def expected_from_rates(rates: np.ndarray, sizes: Sequence[int]) -> np.ndarray:
 def _curve(counts: Counts, sizes: np.ndarray) -> np.ndarray:
     n, times = counts.draws, counts.times
     inside = np.minimum(sizes, n)[:, None]
-    left = n - times - inside  # below 0 where so many draws hold a copy for sure
+    left = n - times - inside  # below 0 if so many draws certainly contain a copy
     missed = gammaln(n - times + 1) + gammaln(n - inside + 1) - gammaln(n + 1)
     missed = np.where(left >= 0, missed - gammaln(np.maximum(left, 0) + 1), -np.inf)
     seen = (1 - np.exp(missed)).sum(1)

@@ -1,4 +1,6 @@
-"""Estimated rates beside counts: how often images come back, and how far to trust the estimate."""
+"""Estimated rates beside counts: how often images are reproduced, and how far to trust the
+estimate.
+"""
 
 import pandas as pd
 import streamlit as st
@@ -20,9 +22,7 @@ COUNTED = DEMO / "stochastic"
 
 
 def stochastic_draws(loaded: Workspace) -> Draws | None:
-    """Many draws of the stochastic sampler, as they are bundled or stored; None where there are
-    none.
-    """
+    """Return many draws of the stochastic sampler, bundled or stored; None if there are none."""
     steps = MEASURE.defaults(loaded.denoiser)["steps"]
     plan = plan_of(loaded.denoiser, steps=steps, eta=1.0)
     if (COUNTED / "manifest.json").exists():
@@ -38,15 +38,16 @@ def stochastic_draws(loaded: Workspace) -> Draws | None:
 
 
 def rates_panel(loaded: Workspace, truth: Truth | None) -> None:
-    """Draw estimated rates against counted ones, and what another sampler draws."""
+    """Draw estimated rates against counted ones, and the rates of another sampler."""
     st.subheader("One in how many")
     parameters = MEASURE.defaults(loaded.denoiser)
     rows = computed.results().rows(loaded.denoiser.digest, MEASURE.run, parameters)
     draws, images = stochastic_draws(loaded), loaded.images
     if draws is None:
         st.caption(
-            "Estimated reproduction rates are held against counts of the sampler they speak of. "
-            f"Draw pictures with the stochastic sampler and {parameters['steps']:,} steps above."
+            "Estimated reproduction rates are compared with counts of the same sampler. "
+            f"Generate images with the stochastic sampler and {parameters['steps']:,} steps "
+            "above."
         )
         return
     times = draws.times(images, parameters["tolerance"])
@@ -65,8 +66,8 @@ def rates_panel(loaded: Workspace, truth: Truth | None) -> None:
             )
     if truth is None or truth.asked["criterion"] != "distance":
         right.caption(
-            "To see how much a rate depends on the sampler, let a copy above be called by its "
-            "distance."
+            "To see how much a rate depends on the sampler, choose the distance above as the "
+            "criterion of a copy."
         )
         return
     with right:
@@ -90,8 +91,9 @@ def _samplers(loaded: Workspace, truth: Truth, draws: Draws) -> None:
     one = draws.credited(loaded.images, min(truth.asked["threshold"], draws.within)) / draws.count
     other = truth.counts / len(truth.samples)
     st.markdown(
-        f"The stochastic sampler draws a copy in {one.sum():.1%} of {draws.count:,} pictures, the "
-        f"chosen run in {other.sum():.1%} of {len(truth.samples):,}. A rate belongs to its sampler."
+        f"The stochastic sampler draws a copy in {one.sum():.1%} of {draws.count:,} generated "
+        f"images, the chosen run in {other.sum():.1%} of {len(truth.samples):,}. A rate belongs "
+        "to its sampler."
     )
     axes = ("counted rate, stochastic sampler", "counted rate, chosen run")
     st.plotly_chart(

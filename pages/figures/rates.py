@@ -1,4 +1,4 @@
-"""Figures of how often images come back: estimated, counted, and with another sampler."""
+"""Figures of reproduction rates: estimated, counted, and with another sampler."""
 
 from collections.abc import Sequence
 
@@ -17,8 +17,8 @@ LOWEST = 1e-7  # rates below are drawn here
 
 
 def estimated_against_counted(table: pd.DataFrame, names: Sequence[str], draws: int) -> go.Figure:
-    """Each image's estimated rate against its counted one, with 95% intervals, on log axes; images
-    that were not drawn stand at the upper end of their counts.
+    """Draw each image's estimated rate against its counted one, with 95% intervals, on log axes;
+    images that were not drawn are at the upper end of their interval.
     """
     figure = go.Figure()
     for tint, (sign, (name, symbol)) in zip(GROUP_COLOURS, KINDS.items(), strict=False):
@@ -64,7 +64,7 @@ def estimated_against_counted(table: pd.DataFrame, names: Sequence[str], draws: 
 def two_samplers(
     one: np.ndarray, other: np.ndarray, names: Sequence[str], axes: tuple[str, str]
 ) -> go.Figure:
-    """The counted rate (N,) of every image that either sampler drew, on log axes; 0 stands at the
+    """Draw the counted rates (N,) of every image that either sampler drew, on log axes; 0 is at the
     left or lower edge.
     """
     places = np.flatnonzero((one > 0) | (other > 0))
