@@ -61,6 +61,7 @@ import struct
 import numpy as np
 import pytest
 from memlib import load_images
+from memlib.images import to_pixels
 from memlib.denoisers.schedules import read_schedule
 
 pixels = np.random.default_rng(0).integers(0, 256, (3, 4, 5), np.uint8)
@@ -69,7 +70,7 @@ place = "train-images-idx3-ubyte"
 open(place, "wb").write(good)
 images = load_images(place)
 assert images.names == [f"{place}[{n}]" for n in range(3)] and images.shape == (1, 4, 5)
-assert np.array_equal((images.batch([2])[0, 0].numpy() + 1) * 127.5, pixels[2])
+assert np.array_equal(to_pixels(images.batch([2]))[0, ..., 0], pixels[2])
 huge = struct.pack(">4I", 0x803, 1, 2**16, 2**15)
 empty = struct.pack(">4I", 0x803, 2**31, 0, 0) + b"x"
 wrong = (b"", good[:-1], good + b"x", b"\\0" * 100, huge, empty)
