@@ -15,6 +15,7 @@ from pages.figures.style import CONFIG, literal
 from pages.session import neighbours
 from pages.session import results as computed
 from pages.session import stored_runs as attacks
+from pages.session.messages import plain
 
 MEASURE = MEASURES["reproduction_rate"]
 COUNTED = DEMO / "stochastic"
@@ -57,7 +58,7 @@ def rates_panel(loaded: Workspace, truth: Truth | None) -> None:
         if table.empty:
             st.caption("No rate is estimated yet. The page of volume growth estimates them.")
         else:
-            st.markdown(_agreement(table, draws))
+            st.markdown(plain(_agreement(table, draws)))
             st.plotly_chart(
                 literal(estimated_against_counted(table, images.names, draws.count)),
                 key="rates",
