@@ -116,11 +116,13 @@ def schema_of(file: Path) -> pa.Schema:
 def read(file: Path, columns: Sequence[str] | None, group: int | None = None) -> pa.Table:
     try:
         with pq.ParquetFile(file) as parquet:
-            return (
+            table = (
                 parquet.read(columns=columns)
                 if group is None
                 else parquet.read_row_group(group, columns=columns)
             )
+        table.validate(full=True)  # words that are no UTF-8 are found here, not where they are read
+        return table
     except (OSError, pa.ArrowException) as error:
         raise damaged(file, error) from error
 

@@ -312,7 +312,7 @@ def test_a_missing_folder_and_an_unreachable_hub_id_are_one_sentence(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for missing in ("/no/such/folder", "x" * 5000, "a\0b"):
-        with pytest.raises(ValueError, match="no (folder|file or folder)"):
+        with pytest.raises(ValueError, match=r"no (folder|file or folder)"):
             load_denoiser(missing)
 
     def offline(*_: object, **__: object) -> None:
