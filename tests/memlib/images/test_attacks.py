@@ -371,6 +371,7 @@ def test_one_process_is_started_and_reused(tmp_path: Path) -> None:
     held = {line[:26].strip(): line[26:].split()[0] for line in limits}
     assert held["Max core file size"] == held["Max file size"] == "0"
     assert int(held["Max address space"]) <= 2 * 2**30
+    assert os.getpriority(os.PRIO_PROCESS, first) > os.getpriority(os.PRIO_PROCESS, 0)
 
 
 def test_no_pickle_crosses() -> None:
