@@ -32,6 +32,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from memlib.quoting import quoted, shortened
+
 MEMORY = 2 * 2**30  # bytes of address space of a child
 SECONDS = 8  # of computing that one answer may take
 WALL = 6  # a child is ended when an answer takes so many times its seconds by the clock
@@ -126,9 +128,9 @@ class Child:
             if "end" in found:
                 return
             if "refused" in found:
-                raise Refused(str(found["refused"])[:1000])
+                raise Refused(shortened(str(found["refused"]), 1000))
             if "failed" in found:
-                log.warning("%s failed: %s", header.get("do"), str(found["failed"])[:1000])
+                log.warning("%s failed: %s", header.get("do"), quoted(found["failed"], 1000))
                 raise Refused("is damaged")
             yield found, data
 
