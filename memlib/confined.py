@@ -197,8 +197,8 @@ class Child:
 class Children:
     """Children of one kind: a request takes one that waits, or starts one; it waits again after."""
 
-    def __init__(self, module: str, bare: Sequence[str]) -> None:
-        self._kind = (module, bare)
+    def __init__(self, module: str, bare: Sequence[str], most: int = MOST) -> None:
+        self._kind, self._most = (module, bare), most
         self._waiting: list[Child] = []
         self.forget()
         os.register_at_fork(after_in_child=self.forget)
@@ -246,7 +246,7 @@ class Children:
     def forget(self) -> None:
         """Start anew: after a fork the children are another process's."""
         self._waiting = []
-        self._lock, self._free = threading.Lock(), threading.BoundedSemaphore(MOST)
+        self._lock, self._free = threading.Lock(), threading.BoundedSemaphore(self._most)
 
     def _take(self) -> Child:
         with self._lock:
@@ -275,12 +275,13 @@ def allow(seconds: float) -> None:
 
 
 def serve(descriptor: int, module: str) -> None:
-    """Be a child: answer requests with the module's OPERATIONS until the other side is gone."""
+    """Be a child: answer with the module's OPERATIONS; it may have a MEMORY of its own."""
     import resource
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends it
+    kind = importlib.import_module(module)
     for limit, value in (
-        (resource.RLIMIT_AS, MEMORY),
+        (resource.RLIMIT_AS, getattr(kind, "MEMORY", MEMORY)),
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_FSIZE, 0),
     ):
@@ -290,14 +291,13 @@ def serve(descriptor: int, module: str) -> None:
         os.nice(NICE)
     with contextlib.suppress(OSError):  # where memory is short, this process goes first
         Path("/proc/self/oom_score_adj").write_text("500")
-    operations: Mapping[str, Operation] = importlib.import_module(module).OPERATIONS
     with socket.socket(fileno=descriptor) as ours, contextlib.suppress(EOFError, OSError):
         while True:
             header, body, files = _request(ours)
             allow(header["seconds"])
             with contextlib.ExitStack() as opened:
                 streams = [opened.enter_context(os.fdopen(file, "rb")) for file in files]
-                _answer(ours, operations[header["do"]](header, body, streams))
+                _answer(ours, kind.OPERATIONS[header["do"]](header, body, streams))
 
 
 def _answer(ours: socket.socket, answers: Iterator[tuple[dict, Any]]) -> None:

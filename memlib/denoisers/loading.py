@@ -19,12 +19,13 @@ from typing import Any
 import torch
 
 from memlib.bundled import BUNDLED
+from memlib.confined import Tick
 from memlib.denoisers import autoencoder, hub
 from memlib.denoisers.autoencoder import Autoencoder
 from memlib.denoisers.base import pick_device
 from memlib.denoisers.network import NetworkDenoiser
 from memlib.denoisers.schedules import read_schedule
-from memlib.denoisers.trial import try_out
+from memlib.denoisers.trial import try_confined, try_out
 from memlib.denoisers.weights import read_json, read_network, weight_files
 from memlib.quoting import first_line, quoted
 from memlib.sources import Roots, Source
@@ -54,6 +55,19 @@ class Parts:
             return [self.source.file(self.weights)]
         return weight_files(self.weights, self.source)
 
+    def configs(self) -> dict[str, dict[str, Any]]:
+        """The configs of the network, the scheduler and, where there is one, the autoencoder."""
+        found = {"network": read_json(self.config), "scheduler": read_json(self.scheduler)}
+        if self.autoencoder:
+            file = self.source.file(self.autoencoder / "config.json")
+            found["autoencoder"] = read_json(file)
+        return found
+
+    def weight_files(self) -> list[list[Path]]:
+        """The weight files of the network and of the autoencoder."""
+        latent = weight_files(self.autoencoder, self.source) if self.autoencoder else []
+        return [self.files(), latent]
+
     def all_files(self) -> list[Path]:
         """Every file that loading the model opens."""
         found = [self.config, self.scheduler, *self.files()]
@@ -70,6 +84,7 @@ def load_denoiser(
     label: int | None = None,
     token: str | None = None,
     roots: Roots = None,
+    tick: Tick | None = None,
 ) -> NetworkDenoiser:
     """Load a diffusion model of images.
 
@@ -78,7 +93,9 @@ def load_denoiser(
     earlier states, "demo-reference", "demo-early" and "demo-middle". `label` chooses the class of a
     class-conditional model; None is its class for none, where it has one. Weights are read from
     safetensors only and computed in float32. `device=None` picks CUDA, then MPS, then the CPU.
-    With `roots` no file outside of these folders is read, whatever links there are.
+    With `roots` no file outside of these folders is read, whatever links there are, and the model
+    is tried in a confined child process; `tick` is called about once a second meanwhile, and what
+    it raises ends the trial.
 
     Raises ValueError, in one sentence for people, for anything that is not such a model.
     """
@@ -100,7 +117,10 @@ def load_denoiser(
         classes=_classes(config),
         autoencoder=latent,
     )
-    try_out(denoiser)
+    if source.roots is None or source.typed in BUNDLED:
+        try_out(denoiser)
+    else:
+        try_confined(denoiser.name, label, parts.configs(), parts.weight_files(), tick)
     return denoiser
 
 

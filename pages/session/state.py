@@ -279,6 +279,11 @@ def arrive(page: str) -> None:
     st.session_state[SHOWN] = page
 
 
+def give_way() -> None:
+    """End this run of the script where the visitor stopped it, left or did something else."""
+    st.session_state.get(SHOWN)  # Streamlit looks for that whenever the session is asked
+
+
 def end_of_model() -> None:
     """Forget what means nothing for another model or other images."""
     for name, parameter in st.session_state.pop(ENDING, {}).items():

@@ -22,7 +22,7 @@ import pytest
 from PIL import Image
 
 from memlib import load_images
-from memlib.confined import Frame
+from memlib.confined import Children, Frame
 from memlib.images import columns, decode, pictures
 from memlib.images.archives import Member
 from memlib.images.pictures import DECODERS
@@ -47,10 +47,10 @@ def refusal(path: Path, **options: object) -> str:
     return said
 
 
-def peak_of_children() -> int:
+def peak_of_children(kind: Children = DECODERS) -> int:
     """The most memory, in bytes, that one of the waiting children ever held."""
     peaks = [0]
-    for child in DECODERS._waiting:
+    for child in kind._waiting:
         status = Path(f"/proc/{child.process.pid}/status").read_text()
         line = next(line for line in status.splitlines() if line.startswith("VmHWM"))
         peaks.append(int(line.split()[1]) * 1024)
