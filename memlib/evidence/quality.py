@@ -115,13 +115,15 @@ def quality(
     paired interval, whether it may be the best of all (`possible_best`), the TPR at 1% FPR with its
     interval (NaN where there are too few images), how many images and clusters are on both sides,
     and network forwards. Intervals count clusters: `labels` (N,) are `clusters(images, groups)`, or
-    every image is one. Only images with a value count; measures without one on either side are left
-    out.
+    every image is one. Only images with a value count. Measures without one on either side are left
+    out, and so are those of chosen images only, whose choice would count.
     """
     labels = np.arange(len(values)) if labels is None else labels
     areas: dict[str, Area] = {}
     lines = []
     for name in map(str, values):
+        if MEASURES[name].chosen:
+            continue
         value = signed(values[[name]])[name].to_numpy()
         sides = [side & ~np.isnan(value) for side in (above, below)]
         if not all(side.any() for side in sides):
