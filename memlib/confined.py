@@ -32,6 +32,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from memlib.quoting import quoted, shortened
+
 MEMORY = 2 * 2**30  # bytes of address space that a child may use
 SECONDS = 8  # seconds of computing that one answer may take
 WALL = 6  # a child is ended when an answer takes this many times its seconds of wall time
@@ -39,6 +41,7 @@ TICK = 1.0  # seconds between two calls of `tick` while an answer is awaited
 LONGEST_HEADER = 2**24
 PREFIX = struct.Struct("<IQ")
 AHEAD = 2**18  # bytes of small frames that are sent together
+NICE = 5  # added to a child's: visitors' clicks go before the opening of a file
 KEPT, MOST = 2, 8  # children that wait for the next request; children at one time
 PASSED_ON = ("PATH", "PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH", "HOME", "TMPDIR", "LANG")
 SINGLE = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
@@ -70,9 +73,7 @@ class Refused(ValueError):
 
 
 class Child:
-    """One process that serves the `OPERATIONS` of a module. Raises ValueError if it cannot
-    start.
-    """
+    """A process that serves the `OPERATIONS` of a module. Raises ValueError if it cannot start."""
 
     def __init__(self, module: str, bare: Sequence[str]) -> None:
         self._socket, theirs = socket.socketpair()
@@ -127,9 +128,9 @@ class Child:
             if "end" in found:
                 return
             if "refused" in found:
-                raise Refused(str(found["refused"])[:1000])
+                raise Refused(shortened(str(found["refused"]), 1000))
             if "failed" in found:
-                log.warning("%s failed: %s", header.get("do"), str(found["failed"])[:1000])
+                log.warning("%s failed: %s", header.get("do"), quoted(found["failed"], 1000))
                 raise Refused("is damaged")
             yield found, data
 
@@ -194,12 +195,10 @@ class Child:
 
 
 class Children:
-    """Children of one kind: a request uses an idle child or starts one, which is idle again
-    afterwards.
-    """
+    """Children of one kind: a request uses an idle child, or starts one."""
 
-    def __init__(self, module: str, bare: Sequence[str]) -> None:
-        self._kind = (module, bare)
+    def __init__(self, module: str, bare: Sequence[str], most: int = MOST) -> None:
+        self._kind, self._most = (module, bare), most
         self._waiting: list[Child] = []
         self.forget()
         os.register_at_fork(after_in_child=self.forget)
@@ -215,9 +214,7 @@ class Children:
         largest: int = 2**20,
         tick: Tick | None = None,
     ) -> Iterator[Frame]:
-        """Ask a child as `Child.ask` does; a child whose answer was not read to the end is
-        ended.
-        """
+        """Ask a child as `Child.ask` does; end it if its answer was not read to the end."""
         while not self._free.acquire(timeout=TICK):
             if tick:
                 tick()
@@ -247,7 +244,7 @@ class Children:
     def forget(self) -> None:
         """Start with no children: after a fork they belong to the other process."""
         self._waiting = []
-        self._lock, self._free = threading.Lock(), threading.BoundedSemaphore(MOST)
+        self._lock, self._free = threading.Lock(), threading.BoundedSemaphore(self._most)
 
     def _take(self) -> Child:
         with self._lock:
@@ -276,27 +273,29 @@ def allow(seconds: float) -> None:
 
 
 def serve(descriptor: int, module: str) -> None:
-    """Run as a child: answer requests with the module's OPERATIONS until the other side is gone."""
+    """Run as a child: answer with the module's OPERATIONS, within its own MEMORY if it has one."""
     import resource
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends it
+    kind = importlib.import_module(module)
     for limit, value in (
-        (resource.RLIMIT_AS, MEMORY),
+        (resource.RLIMIT_AS, getattr(kind, "MEMORY", MEMORY)),
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_FSIZE, 0),
     ):
         with contextlib.suppress(OSError, ValueError):  # a lower limit is set, or there is none
             resource.setrlimit(limit, (value, value))
+    with contextlib.suppress(OSError):
+        os.nice(NICE)
     with contextlib.suppress(OSError):  # if memory is short, the system ends this process first
         Path("/proc/self/oom_score_adj").write_text("500")
-    operations: Mapping[str, Operation] = importlib.import_module(module).OPERATIONS
     with socket.socket(fileno=descriptor) as ours, contextlib.suppress(EOFError, OSError):
         while True:
             header, body, files = _request(ours)
             allow(header["seconds"])
             with contextlib.ExitStack() as opened:
                 streams = [opened.enter_context(os.fdopen(file, "rb")) for file in files]
-                _answer(ours, operations[header["do"]](header, body, streams))
+                _answer(ours, kind.OPERATIONS[header["do"]](header, body, streams))
 
 
 def _answer(ours: socket.socket, answers: Iterator[tuple[dict, Any]]) -> None:

@@ -147,3 +147,8 @@ def test_a_name_is_imported_from_the_module_that_defines_it() -> None:
         for module, _, wanted in (other.rpartition(".") for other in imports(path)):
             if module in defined and module != alias:
                 assert wanted in defined[module], f"{name(path)} imports {wanted} from {module}"
+
+
+def test_what_comes_from_outside_is_cut_short_by_the_one_function_for_it() -> None:
+    cut = re.compile(r"\[:\d+\]!r|![rs]:\.\d|\{\w+:\.\d+\}")
+    assert not [name(path) for path in SOURCES if cut.search(path.read_text())]

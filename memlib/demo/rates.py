@@ -9,12 +9,20 @@ import torch
 
 from memlib import ImageSet, load_denoiser, load_images
 from memlib.bundled import DEMO
-from memlib.evidence import rungs
+from memlib.evidence import (
+    REPRODUCED,
+    clusters,
+    comparisons,
+    measure_table,
+    quality,
+    rungs,
+)
 from memlib.evidence.draws import Agreement, Draws, rates_and_counts
 from memlib.extraction import generate_run, plan_of, read_generations
 from memlib.measures import MEASURES
+from memlib.neighbours import duplicates
 from memlib.progress import Stages
-from memlib.runs import read_run
+from memlib.runs import Results, read_run
 
 COUNTED = 16_384  # draws of the stochastic sampler
 WITHIN = 0.15  # distances that are stored; a copy is below 0.1
@@ -101,3 +109,23 @@ def rate_table() -> pd.DataFrame:
             }
         )
     return pd.DataFrame(lines)
+
+
+def rate_quality() -> pd.DataFrame:
+    """How well the rate and the other measures rank the sample's images that came back among the
+    stochastic draws, weighted by how many images of their kind each stands for.
+    """
+    denoiser, images = load_denoiser("demo"), load_images("demo")
+    draws, _ = Draws.read(FOLDER)
+    tolerance = MEASURES["reproduction_rate"].settings.parameters["tolerance"]
+    results = Results()
+    for run in (read_run(folder.parent) for folder in DEMO.glob("runs/*/manifest.json")):
+        details, rows = run
+        results.add(details["model"]["digest"], details["measure"], details["parameters"], rows)
+    values, _ = measure_table(denoiser, images, results)
+    groups = duplicates(images)
+    sides = comparisons(images, draws.times(images, tolerance), groups)[REPRODUCED]
+    places, standing = rate_sample(images)
+    weights = np.zeros(len(images))
+    weights[places] = standing
+    return quality(denoiser, values, *sides, clusters(images, groups), weights)

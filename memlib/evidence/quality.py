@@ -109,32 +109,35 @@ def quality(
     above: np.ndarray,
     below: np.ndarray,
     labels: np.ndarray | None = None,
+    weights: np.ndarray | None = None,
 ) -> pd.DataFrame:
     """Compute how well each measure ranks images `above` over those `below`, best first.
 
     A line holds the AUC with its 95% interval, its difference from the first line's AUC with the
     paired interval, whether it may be the best of all (`possible_best`), the TPR at 1% FPR with its
-    interval (NaN where there are too few images), the numbers of images and clusters on both sides,
-    and network forwards. Intervals count clusters: `labels` (N,) are `clusters(images, groups)`;
-    without them every image is its own cluster. Only images with a value count. Measures without
-    values on a side are left out, and so are measures of chosen images, whose choice would bias
-    the AUC.
+    interval (NaN where there are too few images), how many images and clusters are on both sides,
+    and network forwards. Intervals count clusters: `labels` (N,) are `clusters(images, groups)`, or
+    every image is one. Only images with a value count. Measures without one on either side are left
+    out, and so are those of chosen images only, whose choice would count: unless `weights` (N,) say
+    how many images each stands for, 0 where it was not chosen. Then there is no TPR.
     """
     labels = np.arange(len(values)) if labels is None else labels
     areas: dict[str, Area] = {}
     lines = []
     for name in map(str, values):
-        if MEASURES[name].chosen:
+        if MEASURES[name].chosen and weights is None:
             continue
         value = signed(values[[name]])[name].to_numpy()
-        sides = [side & ~np.isnan(value) for side in (above, below)]
+        known = ~np.isnan(value) & (weights is None or weights > 0)
+        sides = [side & known for side in (above, below)]
         if not all(side.any() for side in sides):
             continue
         one, other = (value[side] for side in sides)
         own, theirs = (labels[side] for side in sides)
-        areas[name] = Area.of(one, other, (own, theirs))
+        heavy = None if weights is None else (weights[sides[0]], weights[sides[1]])
+        areas[name] = Area.of(one, other, (own, theirs), heavy)
         low, high = areas[name].interval()
-        enough = len(np.unique(theirs)) >= FEWEST
+        enough = len(np.unique(theirs)) >= FEWEST and weights is None
         rates = tpr_interval(one, other, (own, theirs)) if enough else (np.nan,) * 3
         counts = (len(one), len(other), len(np.unique(own)), len(np.unique(theirs)))
         line: dict[str, object] = dict(zip(SIZES, counts, strict=True)) | dict(

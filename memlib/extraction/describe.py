@@ -22,6 +22,7 @@ from memlib.denoisers import Denoiser
 from memlib.extraction.sscd import load_sscd
 from memlib.images import to_pixels
 from memlib.neighbours import Describer
+from memlib.quoting import quoted
 from memlib.sources import Roots, Source
 
 FEATURE_SIGMA = 0.5  # the noise level given to the network; its input is the image without noise
@@ -51,7 +52,7 @@ def describer(features: str, denoiser: Denoiser, *, roots: Roots = None) -> tupl
         return _timm(detail, denoiser.device), False
     raise ValueError(
         "Images can be described by 'denoiser', 'pixels', 'sscd', 'sscd:<file>' or "
-        f"'timm:<model>', not {features[:200]!r}."
+        f"'timm:<model>', not {quoted(features)}."
     )
 
 
@@ -123,7 +124,7 @@ def _sscd(file: str, device: torch.device, roots: Roots) -> Describer:
     source = Source(file, roots)
     if source.path is None or source.path.suffix != ".safetensors" or not source.has(source.path):
         raise ValueError(
-            f"{file[:200]!r} is not a .safetensors file; SSCD is read from the weights of "
+            f"{quoted(file)} is not a .safetensors file; SSCD is read from the weights of "
             "sscd_disc_mixup.torchvision.pt saved as .safetensors."
         )
     network = load_sscd(source.file(source.path)).to(device)
@@ -185,7 +186,7 @@ def _timm(name: str, device: torch.device) -> Describer:
 
     # a name with a scheme (hf-hub:, local-dir:) would load its own code and configs
     if not re.fullmatch(r"\w+(\.\w+)?", name) or not timm.is_model(name.split(".")[0]):
-        raise ValueError(f"timm knows no model {name[:100]!r}.")
+        raise ValueError(f"timm knows no model {quoted(name, 100)}.")
     try:
         network = timm.create_model(name, pretrained=False)
         weights = hf_hub_download(network.pretrained_cfg["hf_hub_id"], "model.safetensors")
@@ -194,7 +195,7 @@ def _timm(name: str, device: torch.device) -> Describer:
         network = network.to(device).eval()
     except Exception as error:  # no safetensors for it, or no connection
         raise ValueError(
-            f"The weights of timm's {name[:100]!r} cannot be read from safetensors "
+            f"The weights of timm's {quoted(name, 100)} cannot be read from safetensors "
             f"({type(error).__name__})."
         ) from error
     wanted = timm.data.resolve_model_data_config(network)

@@ -14,6 +14,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from memlib.images.archives import DAMAGE, check_unpacked
+from memlib.quoting import shortened
 
 LARGEST_ARRAY = 64 * 2**30  # bytes of one unpacked array
 LARGEST_LABELS = 2**27
@@ -59,7 +60,7 @@ def unpack_npz(file: BinaryIO, name: str) -> Iterator[bytes]:
             if MEMBER not in archive.namelist():
                 raise ValueError(
                     f"{name!r} contains no array named images (it contains "
-                    f"{', '.join(found[:20]) or 'nothing'!s:.200})."
+                    f"{shortened(', '.join(found[:20]), 200) or 'nothing'})."
                 )
             size = archive.getinfo(MEMBER).file_size
             if size > LARGEST_ARRAY:

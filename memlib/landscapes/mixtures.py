@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from memlib.denoisers.exact import GaussianMixture
+from memlib.quoting import quoted
 
 EXTENT = 6.0  # the plane shown is [-EXTENT, EXTENT] in both directions
 WIDEST = 4.0  # the largest standard deviation of a mode
@@ -97,7 +98,7 @@ def parse_modes(text: str) -> tuple[Mode, ...]:
     if not 1 <= len(rows) <= MOST_MODES or any(len(row) != 6 for row in rows):
         raise ValueError(
             "Modes are written x,y,sx,sy,angle,weight and separated by semicolons, not "
-            f"{text[:80]!r}."
+            f"{quoted(text, 80)}."
         )
     return tuple(Mode(*(float(number) for number in row)) for row in rows)
 
