@@ -15,7 +15,7 @@ from torch import Tensor
 from memlib import ImageSet, nearest
 from memlib.audit.lookalikes import lookalikes
 from memlib.evidence import held_out, match_samples
-from memlib.extraction import UNCONDITIONAL
+from memlib.extraction import UNCONDITIONAL, Generations
 from memlib.neighbours import NEAR_DUPLICATE, duplicates
 from memlib.workspace import Workspace
 from pages.session import stored_runs as attacks
@@ -23,23 +23,28 @@ from pages.session import stored_runs as attacks
 Nearest = tuple[np.ndarray, np.ndarray]  # positions and distances, nearest first
 
 
-def generations(loaded: Workspace) -> dict[str, ImageSet]:
-    """The stored pictures of every run that drew from the loaded model, by what the run is,
-    unconditional ones first.
+def runs(loaded: Workspace) -> dict[str, Generations]:
+    """Every stored run that drew from the loaded model, by what it is; unconditional ones first,
+    the largest of them at the head.
     """
-    found: dict[str, ImageSet] = {}
+    found: dict[str, Generations] = {}
     for name, folder in attacks.stored_runs(loaded).items():
         try:
             run = attacks.generations_of(str(folder), attacks.stamp(folder))
         except ValueError:
             continue  # nothing drawn yet, or damaged: the extraction page says so
         title = attacks.title(run.manifest)
-        found[title if title not in found else f"{title} ({name})"] = run.images
-    return dict(
-        sorted(
-            found.items(), key=lambda item: not item[0].startswith(attacks.TITLES[UNCONDITIONAL])
-        )
-    )
+        found[title if title not in found else f"{title} ({name})"] = run
+
+    def place(item: tuple[str, Generations]) -> int:
+        return -len(item[1]) if item[1].method == UNCONDITIONAL else 0
+
+    return dict(sorted(found.items(), key=place))
+
+
+def generations(loaded: Workspace) -> dict[str, ImageSet]:
+    """The pictures of `runs`."""
+    return {name: run.images for name, run in runs(loaded).items()}
 
 
 def stored(folder: Path) -> int:

@@ -58,6 +58,7 @@ def title(manifest: dict[str, Any], count: int | None = None) -> str:
             f"cohesion {surrogate['settings']['cohesion']:g}",
         ]
     parts += [f"{plan['steps']} steps"] if plan["steps"] != 50 else []
+    parts += ["stochastic"] if plan.get("eta") else []
     parts += [f"seed {plan['seed']}"] if plan["seed"] else []
     return ", ".join(parts) + (f" ({count:,})" if count else "")
 
