@@ -21,6 +21,7 @@ from memlib.evidence.quality import (
     signed,
 )
 from memlib.evidence.remembered import (
+    Candidate,
     Remembered,
     believe,
     copy_rule,
@@ -53,6 +54,7 @@ __all__ = [
     "REPRODUCED",
     "TRAINED",
     "BaseRate",
+    "Candidate",
     "Remembered",
     "apart_text",
     "at_most",

@@ -33,12 +33,15 @@ class Candidate:
 class Remembered:
     """How many of `draws` pictures are copies of each image, (N,), with the near-duplicate groups
     (N,) and which images were trained on (N,).
+
+    Guided draws tell nothing of later ones.
     """
 
     draws: int
     times: np.ndarray
     groups: Tensor
     trained: np.ndarray
+    guided: bool = False
 
     @property
     def copies(self) -> int:
@@ -57,19 +60,25 @@ class Remembered:
                 f"0 of {drawn} are copies of any of {found.images:,} different training images: "
                 f"with 95% confidence at most {at_most(self.draws):.2%} of what the model draws is."
             )
-        share, later = counted_rate(self.copies, self.draws), self.later()
-        return (
+        share = counted_rate(self.copies, self.draws)
+        said = (
             f"{self.copies:,} of {drawn}, {share.value:.1%} (95%: {share.low:.1%} to "
             f"{share.high:.1%}), are copies of {found.seen:,} of {found.images:,} different "
-            f"training images; among {2 * self.draws:,}, copies of {later.value:.0f} (95%: "
-            f"{later.low:.0f} to {later.high:.0f}) can be expected."
+            "training images"
+        )
+        if self.guided:
+            return f"{said}."
+        later = self.later()
+        return (
+            f"{said}; among {2 * self.draws:,}, copies of {later.value:.0f} (95%: {later.low:.0f} "
+            f"to {later.high:.0f}) can be expected."
         )
 
     def later(self) -> Estimate:
         """How many different images come back among twice as many pictures."""
         return expected_images(self.counts, [2 * self.draws])[0]
 
-    def left(self) -> list[str]:
+    def to_find(self) -> list[str]:
         """Say how much is left to find, a sentence each; nothing where nothing came back."""
         found = self.counts
         if not found.seen:
@@ -82,6 +91,17 @@ class Remembered:
             f"{bound.high:.0f}); {found.seen:,} have. It is a lower bound: images too rare to be "
             "seen at all are not counted.",
         ]
+
+    def curve(self, points: int) -> tuple[list[int], list[Estimate]]:
+        """Numbers of pictures up to twice those drawn, so many in each half, and how many different
+        images come back among them.
+        """
+        halves = (
+            np.linspace(0, self.draws, points),
+            np.linspace(self.draws, 2 * self.draws, points),
+        )
+        sizes = sorted({round(size) for half in halves for size in half.tolist()})
+        return sizes, expected_images(self.counts, sizes)
 
     def candidates(self, rates: np.ndarray | None = None) -> list[Candidate]:
         """One image of each near-duplicate group that came back or has a rate, the likeliest first:

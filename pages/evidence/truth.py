@@ -8,13 +8,13 @@ from memlib.extraction.matches import CRITERIA
 from memlib.workspace import Workspace
 from pages.evidence.panels import SHOWN, pictures
 from pages.session import neighbours
-from pages.session.drawn import Truth, remembered
 from pages.session.messages import plain
+from pages.session.neighbours import Truth, remembered
 
 
 def ground_truth(loaded: Workspace) -> Truth | None:
     """Draw the choice of a run and of what is called a copy; None where no picture is stored."""
-    made = neighbours.generations(loaded)
+    made = neighbours.runs(loaded)
     if not made:
         st.info(
             "No pictures of this model are stored yet. Draw some below: they are kept, and you "
@@ -34,7 +34,7 @@ def ground_truth(loaded: Workspace) -> Truth | None:
             key="drawn",
             bind="query-params",
         )
-    matches = neighbours.matches(loaded, made[name])
+    matches = neighbours.matches(loaded, made[name].images)
     by = row.selectbox(
         "A copy is called by",
         [one for one in CRITERIA if one in matches],
