@@ -157,7 +157,8 @@ def quality(
 def _fewer(table: pd.DataFrame) -> np.ndarray:
     """Which lines of `quality` are about fewer images than another line is."""
     images = (table["above"] + table["below"]).to_numpy(int)
-    return np.less(images, images.max(initial=0))
+    fewer: np.ndarray = images < images.max(initial=0)
+    return fewer
 
 
 def rank_agreement(values: pd.DataFrame) -> pd.DataFrame:

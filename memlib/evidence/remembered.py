@@ -57,8 +57,9 @@ class Remembered:
         found, drawn = self.counts, f"{self.draws:,} pictures drawn"
         if not self.copies:
             return (
-                f"0 of {drawn} are copies of any of {found.images:,} different training images: "
-                f"with 95% confidence at most {at_most(self.draws):.2%} of what the model draws is."
+                f"0 of {drawn} are copies of any of {found.images:,} different training images; "
+                f"at most {at_most(self.draws):.2%} of what the model draws are, with 95% "
+                "confidence."
             )
         share = counted_rate(self.copies, self.draws)
         said = (

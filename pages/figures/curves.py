@@ -224,7 +224,12 @@ def images_against_draws(
             hovertemplate="%{y:.0f} images among %{x:,} pictures<extra></extra>",
         )
     )
-    figure.update_xaxes(title="pictures drawn", rangemode="tozero")
-    figure.update_yaxes(title="different images", rangemode="tozero")
-    figure.update_layout(height=340, margin={"l": 0, "r": 0, "t": 48, "b": 0}, legend=LEGEND)
+    font = {"size": 13}
+    figure.update_xaxes(title="pictures drawn", rangemode="tozero", tickfont=font, tickformat=",")
+    figure.update_yaxes(title="different images", rangemode="tozero", tickfont=font)
+    figure.update_layout(
+        height=340,
+        margin={"l": 0, "r": 0, "t": 48, "b": 0},
+        legend=LEGEND | {"font": font, "traceorder": "reversed"},
+    )
     return figure

@@ -3,7 +3,7 @@
 import numpy as np
 import streamlit as st
 
-from memlib.evidence import Remembered
+from memlib.evidence import Remembered, counted_in_words
 from memlib.workspace import Workspace
 from pages.figures.curves import images_against_draws
 from pages.figures.pictures import rgb
@@ -34,7 +34,7 @@ def left_to_find(loaded: Workspace, found: Remembered) -> None:
         )
     with right:
         st.markdown("\n".join(f"- {one}" for one in found.to_find()))
-        seen_once(loaded, found)
+    seen_once(loaded, found)
 
 
 def seen_once(loaded: Workspace, found: Remembered) -> None:
@@ -44,9 +44,10 @@ def seen_once(loaded: Workspace, found: Remembered) -> None:
         st.caption("No image came back exactly once.")
         return
     shown = places[:ONCE]
+    first = f" The first {len(shown):,} of them." if len(shown) < len(places) else ""
     st.caption(
-        f"{len(places):,} images came back exactly once"
-        + (f"; the first {len(shown):,}:" if len(shown) < len(places) else ":")
+        f"Seen once, and they come back all the same: {len(places):,} images of which one copy was "
+        f"drawn, each {counted_in_words(1, found.draws)}.{first}"
     )
     cards = [Card(images.ids[i], short(images.names[i]), "", images.names[i]) for i in shown]
     chosen = selection.chosen()

@@ -51,20 +51,21 @@ class Likely:
     def lines(self, one: Candidate) -> tuple[str, ...]:
         """What is said below an image: its name, its rates and where they come from, its rank."""
         images, rates = self.loaded.images, self.rates
-        image, said = images.ids[one.place], [short(images.names[one.place])]
+        image, said = images.ids[one.place], []
         if self.found.draws:
-            copies = f"{one.times:,} cop{'y' if one.times == 1 else 'ies'} drawn"
-            said.append(f"{copies}: {counted_in_words(one.times, self.found.draws)}")
+            said.append(counted_in_words(one.times, self.found.draws))
         if image in rates:
-            said.append(f"Estimated, stochastic sampler: {rate_in_words(rates[image])}")
-        about = []
+            said.append(f"estimated, stochastic sampler: {rate_in_words(rates[image])}")
+        said.append(short(images.names[one.place]))
+        if self.found.draws:
+            said.append(f"{one.times:,} cop{'y' if one.times == 1 else 'ies'} drawn")
         if self.best and not np.isnan(rank := self.order[self.best].to_numpy()[one.place]):
-            measured = self.order[self.best].count()
-            about.append(f"Rank {rank:,.0f} of {measured:,} by {MEASURES[self.best].title.lower()}")
+            measured, title = self.order[self.best].count(), MEASURES[self.best].title.lower()
+            said.append(f"rank {rank:,.0f} of {measured:,} by {title}")
         times = images.metadata.get("copies", [""] * len(images))[one.place]
         if times.isdecimal():
-            about.append(f"in the training set {f'{times} times' if times != '1' else 'once'}")
-        return (*said, *([", ".join(about)] if about else []))
+            said.append(f"{times} times in the training set" if times != "1" else "trained on once")
+        return (said[0][:1].upper() + said[0][1:], *said[1:])
 
 
 def estimated(loaded: Workspace) -> Mapping[str, Row]:

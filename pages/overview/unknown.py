@@ -4,10 +4,14 @@ import pandas as pd
 import streamlit as st
 
 from memlib.evidence import Remembered
+from memlib.extraction.generations import plan_of
+from memlib.extraction.stages import folder_of
 from memlib.measures import MEASURES
 from memlib.workspace import Workspace
 from pages.overview.likely import RATE, estimated
+from pages.session import neighbours
 from pages.session import results as computed
+from pages.session import stored_runs as attacks
 from pages.session.downloads import duration
 
 DRAWS, STEPS = 1024, 50  # what the evidence page offers to draw
@@ -31,10 +35,12 @@ def unknown(loaded: Workspace, found: Remembered | None, values: pd.DataFrame) -
             "Draw pictures",
         )
     else:
+        folder = folder_of(plan_of(denoiser, steps=STEPS), attacks.FOLDER)
+        more = max(0, 2 * found.draws - neighbours.stored(folder))
         mend(
             f"What was not drawn is not safe: {found.counts.images - found.counts.seen:,} images "
-            f"have not come back in {found.draws:,} pictures, and some would in more, or under "
-            f"guidance. {found.draws:,} more take about {takes(found.draws * STEPS)}.",
+            f"have not come back in {found.draws:,} pictures, and some may in more, or under "
+            f"guidance. Twice as many take about {takes(more * STEPS)}.",
             "evidence",
             "Draw more",
         )
@@ -46,7 +52,7 @@ def unknown(loaded: Workspace, found: Remembered | None, values: pd.DataFrame) -
             f"{takes(RATE.forwards(denoiser))}, all of them "
             f"{takes(RATE.forwards(denoiser) * (len(images) - rates))}.",
             "volume_growth",
-            "Estimate the rate of the chosen image",
+            "Estimate the chosen image's",
             closer="How often",
         )
     if not images.held_out.any():
@@ -69,9 +75,9 @@ def unknown(loaded: Workspace, found: Remembered | None, values: pd.DataFrame) -
 
 def mend(said: str, page: str, label: str, **query: str) -> None:
     """Draw one thing that is not known, and a link to where that is mended."""
-    row = st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="left")
-    row.markdown(said, width="stretch")
-    row.page_link(
+    left, right = st.columns([3, 1], vertical_alignment="center")
+    left.markdown(said)
+    right.page_link(
         f"pages/{page}/page.py",
         label=label,
         icon=":material/arrow_forward:",
