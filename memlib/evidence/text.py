@@ -63,15 +63,17 @@ def best_of(table: pd.DataFrame) -> str:
     """
     many = int((~table["fewer"]).sum())
     possible = table[table["may be best"]]
-    said = f"{table['title'].iloc[0]} has the highest AUC of {many:,} measures on these images"
+    first, last = table.iloc[0], possible.iloc[-1]
+    auc = interval(first["AUC"], first["low"], first["high"])
+    said = f"{first['title']} has the highest AUC of {many:,} measures on these images, {auc}"
     if many == 1:
         return f"{said}."
     if len(possible) == 1:
         return f"{said}, and with 95% confidence no other is better."
-    last = possible.iloc[-1]
+    auc = interval(last["AUC"], last["low"], last["high"])
     return (
         f"{said}, partly by luck: with 95% confidence the best measure is one of "
-        f"{len(possible):,}, the last of them {last['title']} with an AUC of {short(last['AUC'])}."
+        f"{len(possible):,}, the last of them {last['title']} with {auc}."
     )
 
 

@@ -109,6 +109,12 @@ def likely_images(likely: Likely) -> None:
         + (", and the picture drawn that is closest to it" if beside is not None else ""),
         verdicts=False,
     )
+    if any(images.ids[one.place] in likely.rates for one in shown):
+        asked = RATE.defaults(likely.loaded.denoiser)
+        st.caption(
+            f"Estimated rates are of the stochastic sampler with {asked['steps']:,} steps, and of "
+            f"pictures within {asked['tolerance']:g} of the image (root mean square)."
+        )
     explained(likely.loaded, place)
 
 

@@ -122,6 +122,7 @@ def test_an_estimated_rate_stands_beside_the_counted_one_and_is_named(
     lines = sent(at, "cards")["cards"][0]["captions"]
     assert any(line.startswith("estimated, stochastic sampler: about once in 32") for line in lines)
     assert any("estimated for 2 of 1,164 images" in text.value for text in at.markdown)
+    assert any("stochastic sampler with 50 steps" in caption.value for caption in at.caption)
     # two values are no evidence: the measures are judged as before
     assert any("Denoising loss has the highest AUC of 24" in text.value for text in at.markdown)
 
