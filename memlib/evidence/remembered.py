@@ -162,8 +162,8 @@ def believe(table: pd.DataFrame, by_copies: bool) -> str:
     if by_copies:
         return f"Judged by what came back: {best_of(table)}"
     return (
-        f"Judged by what was trained on, since nothing came back: {best_of(table)} That a model "
-        "knows an image does not mean that it gives it away."
+        f"Judged by what was trained on: {best_of(table)} That a model knows an image does not mean "
+        "that it gives it away."
     )
 
 

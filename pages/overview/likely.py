@@ -45,6 +45,8 @@ class Likely:
     def shown(self) -> list[Candidate]:
         """The likeliest images, one of each near-duplicate group."""
         ids, rates = self.loaded.images.ids, self.rates
+        if not rates:
+            return self.found.candidates()[:SHOWN]
         known = [rates[i]["value"] if i in rates and rates[i]["sign"] >= 0 else np.nan for i in ids]
         return self.found.candidates(np.array(known))[:SHOWN]
 

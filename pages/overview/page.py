@@ -7,7 +7,15 @@ import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from memlib.evidence import Remembered, believe, clusters, comparisons, copy_rule, drawn_how
+from memlib.evidence import (
+    REPRODUCED,
+    Remembered,
+    believe,
+    clusters,
+    comparisons,
+    copy_rule,
+    drawn_how,
+)
 from memlib.extraction import CRITERIA
 from memlib.workspace import Workspace
 from pages.overview.counting import counted, takes_long
@@ -29,15 +37,14 @@ def main() -> None:
         first_sentence(truth, found, head)
     with body:
         values, _, order = measured(loaded)
-        came = found is not None and found.copies > 0
-        table = compared(loaded, truth, values)
-        best = str(table["measure"].iloc[0]) if came and table is not None else ""
+        asked, table = compared(loaded, truth, values)
+        best = str(table["measure"].iloc[0]) if asked == REPRODUCED and table is not None else ""
         if found is not None or (estimated(loaded) and not takes_long(loaded, 0)):
             likely_images(Likely(loaded, truth, found or nothing_drawn(loaded), order, best))
-        if came and found is not None:
+        if found is not None and found.copies:
             left_to_find(loaded, found)
         if table is not None:
-            which_to_believe(table, came)
+            which_to_believe(table, asked == REPRODUCED)
         unknown(loaded, found, values)
 
 
@@ -60,27 +67,29 @@ def nothing_drawn(loaded: Workspace) -> Remembered:
     return Remembered(0, np.zeros(len(loaded.images), int), groups, ~loaded.images.held_out)
 
 
-def compared(loaded: Workspace, truth: Truth | None, values: pd.DataFrame) -> pd.DataFrame | None:
-    """How well each measure ranks what came back, or else what was trained on, above the rest; None
-    where nothing can be compared, or where it would take long.
+def compared(
+    loaded: Workspace, truth: Truth | None, values: pd.DataFrame
+) -> tuple[str, pd.DataFrame | None]:
+    """What the measures are judged by, as the evidence page names it, and how well each of them
+    does; None where nothing can be compared, or where it would take long.
     """
     images = loaded.images
     if truth is None and (unguided(loaded) or not images.held_out.any() or takes_long(loaded, 0)):
-        return None
+        return "", None
     counts = np.zeros(len(images), int) if truth is None else truth.counts
     groups = neighbours.near_duplicates(loaded)
     sides = comparisons(images, counts, groups)
     if not sides:
-        return None
-    above, below = next(iter(sides.values()))
+        return "", None
+    asked, (above, below) = next(iter(sides.items()))
     table = quality_of(loaded.denoiser, values, above, below, clusters(images, groups))
-    return None if table.empty else table
+    return asked, None if table.empty else table
 
 
-def which_to_believe(table: pd.DataFrame, came: bool) -> None:
-    """Draw which measure to believe, in a sentence; `came` where copies were drawn."""
+def which_to_believe(table: pd.DataFrame, by_copies: bool) -> None:
+    """Draw which measure to believe, in a sentence; `by_copies` where copies are what judges."""
     st.subheader("Which measure to believe here")
-    st.markdown(believe(table, came))
+    st.markdown(believe(table, by_copies))
     st.page_link(
         "pages/evidence/page.py",
         label="All measures, with their intervals",

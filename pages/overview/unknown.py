@@ -13,6 +13,7 @@ from pages.session import neighbours
 from pages.session import results as computed
 from pages.session import stored_runs as attacks
 from pages.session.downloads import duration
+from pages.session.neighbours import unguided
 
 DRAWS, STEPS = 1024, 50  # what the evidence page offers to draw
 CHEAP = "denoising_loss"  # the measure to begin with where none is measured
@@ -26,7 +27,7 @@ def unknown(loaded: Workspace, found: Remembered | None, values: pd.DataFrame) -
     def takes(forwards: int) -> str:
         return duration(computed.seconds(denoiser, forwards))
 
-    if found is None:
+    if found is None and unguided(loaded) is None:
         mend(
             "Which images come back: no picture is drawn without guidance. "
             f"{DRAWS:,} pictures take about {takes(DRAWS * STEPS)}, and can be stopped and gone on "
@@ -34,7 +35,7 @@ def unknown(loaded: Workspace, found: Remembered | None, values: pd.DataFrame) -
             "evidence",
             "Draw pictures",
         )
-    else:
+    elif found is not None:
         folder = folder_of(plan_of(denoiser, steps=STEPS), attacks.FOLDER)
         more = max(0, 2 * found.draws - neighbours.stored(folder))
         mend(
@@ -44,7 +45,8 @@ def unknown(loaded: Workspace, found: Remembered | None, values: pd.DataFrame) -
             "evidence",
             "Draw more",
         )
-    rates = sum(image in estimated(loaded) for image in images.ids)
+    known = estimated(loaded)
+    rates = sum(image in known for image in images.ids) if known else 0
     if rates < len(images):
         mend(
             f"How rare the rare ones are: the reproduction rate is estimated for {rates:,} of "

@@ -167,6 +167,7 @@ def test_counting_that_takes_long_is_asked_for(
     counting._counted().clear()
     at = opened("overview", model=drawn[0], images=drawn[1])
     assert "is not counted yet" in first(at)
+    assert not any("no picture is drawn" in text.value for text in at.markdown)
     at = press(at, "Count the copies")
     assert not at.exception
     again = opened("overview", model=drawn[0], images=drawn[1])  # another visitor
@@ -187,3 +188,24 @@ def test_images_without_any_held_out_say_what_they_lack(
     assert "Which measure to believe here" not in headings(at)  # nothing is measured
     assert any("no image is known to be held out" in text.value for text in at.markdown)
     assert len(sent(at, "sheet")["cards"]) == 4
+
+
+def test_held_out_images_alone_judge_by_membership_and_say_so(
+    model_and_images: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stored_runs, "FOLDER", tmp_path / "nothing")
+    others = np.random.default_rng(5).integers(0, 256, (9, 8, 8, 3), dtype=np.uint8)
+    np.save(tmp_path / "others.npy", others)
+    asked = dict(zip(("model", "images"), model_and_images, strict=True))
+    at = opened("overview", **asked, held_out=str(tmp_path / "others.npy"))
+    assert "Which measure to believe here" not in headings(at)  # nothing is measured
+    loaded, loss = at.session_state.workspace, MEASURES["denoising_loss"]
+    rows = {image: {"value": float(place)} for place, image in enumerate(loaded.images.ids)}
+    settings = loss.defaults(loaded.denoiser)
+    at.session_state.results.add(loaded.denoiser.digest, loss.run, settings, rows)
+    at.run()
+    assert not at.exception
+    assert "The images most likely to come back" not in headings(at)
+    believed = next(text.value for text in at.markdown if "has the highest AUC" in text.value)
+    assert believed.startswith("Judged by what was trained on: Denoising loss")
+    assert not any("known to be held out" in text.value for text in at.markdown)
