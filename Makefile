@@ -2,6 +2,7 @@
 # make check  set up and run lint, types and the fast tests: what to run before a commit
 # make test   set up and run lint, types and every test, and say how much of the code they ran
 # make lint   lint and types of the Python
+# make fuzz    ten thousand damaged files for every loader (some ten minutes)
 # make bench  how long every page takes, beside a bare script on the same machine (20 minutes)
 # make js     format, lint and test the JavaScript of the widgets
 # make demo   rebuild assets/demo from nothing (npm is needed; hours on a laptop)
@@ -14,7 +15,7 @@ WORKERS ?= 2
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile
 COVERAGE := --cov memlib --cov pages --cov-report
 
-.PHONY: app check test lint js bench demo
+.PHONY: app check test lint js fuzz bench demo
 
 app: $(VENV)/app.installed
 	$(BIN)/streamlit run app.py -- $(FOLDERS)
@@ -24,7 +25,7 @@ check: lint js
 
 # What measures time runs at the end, by itself and with all cores
 test: lint js
-	$(PYTEST) -m "not alone" $(COVERAGE)=
+	$(PYTEST) -m "not alone and not fuzz" $(COVERAGE)=
 	$(BIN)/pytest -m alone
 	$(BIN)/coverage report --format total | sed 's/.*/Coverage: &% of the lines of memlib and pages/'
 
@@ -38,6 +39,9 @@ js: $(VENV)/dev.installed
 	$(BIN)/deno fmt --check
 	$(BIN)/deno lint
 	PATH="$$($(BIN)/python -c 'import playwright; print(playwright.__path__[0])')/driver:$$PATH" node --test tests/widgets/*.test.js
+
+fuzz: $(VENV)/dev.installed
+	$(BIN)/pytest -m fuzz -s tests/memlib/test_fuzz.py
 
 bench: $(VENV)/dev.installed
 	$(BIN)/python -m tests.benchmarks.pages

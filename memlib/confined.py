@@ -32,6 +32,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from memlib.quoting import quoted, shortened
+
 MEMORY = 2 * 2**30  # bytes of address space of a child
 SECONDS = 8  # of computing that one answer may take
 WALL = 6  # a child is ended when an answer takes so many times its seconds by the clock
@@ -39,6 +41,7 @@ TICK = 1.0  # seconds between two calls of `tick` while an answer is awaited
 LONGEST_HEADER = 2**24
 PREFIX = struct.Struct("<IQ")
 AHEAD = 2**18  # bytes of small frames that are sent together
+NICE = 5  # added to a child's: visitors' clicks go before the opening of a file
 KEPT, MOST = 2, 8  # children that wait for the next request; children at one time
 PASSED_ON = ("PATH", "PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH", "HOME", "TMPDIR", "LANG")
 SINGLE = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
@@ -125,9 +128,9 @@ class Child:
             if "end" in found:
                 return
             if "refused" in found:
-                raise Refused(str(found["refused"])[:1000])
+                raise Refused(shortened(str(found["refused"]), 1000))
             if "failed" in found:
-                log.warning("%s failed: %s", header.get("do"), str(found["failed"])[:1000])
+                log.warning("%s failed: %s", header.get("do"), quoted(found["failed"], 1000))
                 raise Refused("is damaged")
             yield found, data
 
@@ -194,8 +197,8 @@ class Child:
 class Children:
     """Children of one kind: a request takes one that waits, or starts one; it waits again after."""
 
-    def __init__(self, module: str, bare: Sequence[str]) -> None:
-        self._kind = (module, bare)
+    def __init__(self, module: str, bare: Sequence[str], most: int = MOST) -> None:
+        self._kind, self._most = (module, bare), most
         self._waiting: list[Child] = []
         self.forget()
         os.register_at_fork(after_in_child=self.forget)
@@ -243,7 +246,7 @@ class Children:
     def forget(self) -> None:
         """Start anew: after a fork the children are another process's."""
         self._waiting = []
-        self._lock, self._free = threading.Lock(), threading.BoundedSemaphore(MOST)
+        self._lock, self._free = threading.Lock(), threading.BoundedSemaphore(self._most)
 
     def _take(self) -> Child:
         with self._lock:
@@ -272,27 +275,29 @@ def allow(seconds: float) -> None:
 
 
 def serve(descriptor: int, module: str) -> None:
-    """Be a child: answer requests with the module's OPERATIONS until the other side is gone."""
+    """Be a child: answer with the module's OPERATIONS; it may have a MEMORY of its own."""
     import resource
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends it
+    kind = importlib.import_module(module)
     for limit, value in (
-        (resource.RLIMIT_AS, MEMORY),
+        (resource.RLIMIT_AS, getattr(kind, "MEMORY", MEMORY)),
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_FSIZE, 0),
     ):
         with contextlib.suppress(OSError, ValueError):  # a lower one holds already, or no such
             resource.setrlimit(limit, (value, value))
+    with contextlib.suppress(OSError):
+        os.nice(NICE)
     with contextlib.suppress(OSError):  # where memory is short, this process goes first
         Path("/proc/self/oom_score_adj").write_text("500")
-    operations: Mapping[str, Operation] = importlib.import_module(module).OPERATIONS
     with socket.socket(fileno=descriptor) as ours, contextlib.suppress(EOFError, OSError):
         while True:
             header, body, files = _request(ours)
             allow(header["seconds"])
             with contextlib.ExitStack() as opened:
                 streams = [opened.enter_context(os.fdopen(file, "rb")) for file in files]
-                _answer(ours, operations[header["do"]](header, body, streams))
+                _answer(ours, kind.OPERATIONS[header["do"]](header, body, streams))
 
 
 def _answer(ours: socket.socket, answers: Iterator[tuple[dict, Any]]) -> None:

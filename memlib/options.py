@@ -14,6 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
+from memlib.quoting import quoted
+
 SEEDS = 2**31 - 1  # the largest seed
 NUMBER = re.compile(r"[+-]?[0-9.]{1,24}([eE][+-]?[0-9]{1,3})?")  # as an address writes it
 LONGEST = 1000  # characters of a text that is not one of some words
@@ -69,7 +71,7 @@ class Option:
             number = self._number(value)
             if number is not None:
                 return number
-        raise ValueError(f"{name} must be {self.allowed}, not {_quote(value)}.")
+        raise ValueError(f"{name} must be {self.allowed}, not {quoted(value, SHOWN)}.")
 
     def _is_word(self, text: Any) -> bool:
         if self.choices:
@@ -94,7 +96,7 @@ class Option:
         try:
             numbers = [self._read(part) for part in text[:2000].split(",")]
         except ValueError:
-            raise ValueError(f"{name} must be {self.allowed}, not {_quote(text)}.") from None
+            raise ValueError(f"{name} must be {self.allowed}, not {quoted(text, SHOWN)}.") from None
         return self.take(name, numbers if self.most or len(numbers) > 1 else numbers[0])
 
     def _read(self, text: str) -> int | float:
@@ -174,7 +176,7 @@ class Options:
         unknown = [name for name in changes if name not in self.options()]
         if unknown:
             raise ValueError(
-                f"There is no parameter {_quote(unknown[0])}; choose from "
+                f"There is no parameter {quoted(unknown[0], SHOWN)}; choose from "
                 f"{', '.join(self.options())}."
             )
         return replace(self, **changes)
@@ -213,7 +215,3 @@ def _text(value: Any) -> str:
 
 def _plain(number: float) -> str:
     return f"{number:,.0f}" if number == int(number) else f"{number:g}"
-
-
-def _quote(value: Any) -> str:
-    return f"{str(value)[:SHOWN]!r}" if isinstance(value, str) else f"{value!s:.{SHOWN}}"

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from memlib.bundled import BUNDLED, DEMO
+from memlib.quoting import quoted
 
 # a model or a data set of the Hugging Face Hub, "owner/name/config@revision:split"
 HUB_NAME = re.compile(
@@ -63,7 +64,7 @@ class Source:
             self.place = str(self.path)
             if not self.allows(self.path):
                 raise ValueError(
-                    f"{self.typed[:200]!r} is outside the folders this app may read. Start it with "
+                    f"{quoted(self.typed)} is outside the folders this app may read. Start it with "
                     "a folder above it: make app FOLDERS=/a/folder"
                 )
 
@@ -88,7 +89,7 @@ class Source:
         found = _resolved(path, path.name)
         if not self.allows(found):
             raise ValueError(
-                f"{path.name[:100]!r} in {self.typed[:200]!r} is a link that leads out of the "
+                f"{quoted(path.name, 100)} in {quoted(self.typed)} is a link that leads out of the "
                 "folders this app may read."
             )
         try:
@@ -141,6 +142,6 @@ def _resolved(path: str | Path, typed: str) -> Path:
         found.is_file()  # raises what later use would
     except (OSError, RuntimeError, ValueError) as error:  # no such user, too long, a zero byte
         raise ValueError(
-            f"There is no file or folder {typed[:200]!r}: it cannot be used as a path."
+            f"There is no file or folder {quoted(typed)}: it cannot be used as a path."
         ) from error
     return found

@@ -44,9 +44,17 @@ class Area:
     effects: np.ndarray
 
     @classmethod
-    def of(cls, one: Values, other: Values, clusters: Clusters | None = None) -> "Area":
-        """Measure the area of `one` above `other`; ValueError where a side is empty, holds NaN or
-        does not fit its labels.
+    def of(
+        cls,
+        one: Values,
+        other: Values,
+        clusters: Clusters | None = None,
+        weights: tuple[Values, Values] | None = None,
+    ) -> "Area":
+        """Measure the area of `one` above `other`.
+
+        `weights` > 0 say how many values each one stands for, where they are a sample of unequal
+        chances. Raises ValueError where a side is empty, holds NaN or does not fit its labels.
         """
         sides = [np.asarray(side, dtype=np.float64) for side in (one, other)]
         counts = tuple(map(len, sides))
@@ -66,14 +74,19 @@ class Area:
             np.concatenate([np.asarray(side) for side in clusters]), return_inverse=True
         )
         places = (place[: counts[0]], place[counts[0] :])
-        shares = (_share_below(*sides), 1 - _share_below(*sides[::-1]))
-        value = float(shares[0].mean())
+        mass = [np.asarray(side, float) for side in weights or map(np.ones_like, sides)]
+        shares = (
+            _share_below(sides[0], sides[1], mass[1]),
+            1 - _share_below(sides[1], sides[0], mass[0]),
+        )
+        value = float(np.average(shares[0], weights=mass[0]))
         effects = np.zeros(len(labels))
-        for share, where, count in zip(shares, places, counts, strict=True):
+        for share, where, heavy in zip(shares, places, mass, strict=True):
             many = len(np.unique(where))
-            moved = np.bincount(where, share - value, minlength=len(labels)) / count
-            effects += moved * np.sqrt(many / max(1, many - 1))
-        return cls(value, (effective(places[0]), effective(places[1])), labels, effects)
+            moved = np.bincount(where, heavy * (share - value), minlength=len(labels))
+            effects += moved / heavy.sum() * np.sqrt(many / max(1, many - 1))
+        sizes = (effective(places[0], mass[0]), effective(places[1], mass[1]))
+        return cls(value, sizes, labels, effects)
 
     @property
     def design(self) -> float:
@@ -87,11 +100,12 @@ class Area:
         return float(low), float(high)
 
 
-def _share_below(values: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """The share of `others` below each value, equal ones counted half."""
-    order = np.sort(others)
-    below, upto = (np.searchsorted(order, values, side) for side in ("left", "right"))
-    share: np.ndarray = (below + upto) / (2 * len(others))
+def _share_below(values: np.ndarray, others: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """The share of `others` by weight below each value, equal ones counted half."""
+    order = np.argsort(others, kind="stable")
+    mass = np.concatenate([[0.0], np.cumsum(weights[order])])
+    below, upto = (np.searchsorted(others[order], values, side) for side in ("left", "right"))
+    share: np.ndarray = (mass[below] + mass[upto]) / (2 * mass[-1])
     return share
 
 
@@ -264,10 +278,13 @@ def tpr_interval(
     )
 
 
-def effective(labels: np.ndarray) -> float:
-    """Count clusters by weight: n^2 / sum of n_c^2 for n labels, n_c of them equal."""
-    counts = np.unique(labels, return_counts=True)[1]
-    return len(labels) ** 2 / float((counts**2).sum())
+def effective(labels: np.ndarray, weights: np.ndarray | None = None) -> float:
+    """Count clusters by weight: n^2 / sum of n_c^2 for n labels, n_c of them equal; or weights in
+    the place of their numbers.
+    """
+    _, place = np.unique(labels, return_inverse=True)
+    counts = np.bincount(place, weights)
+    return float(counts.sum() ** 2 / (counts**2).sum())
 
 
 def score_shares(

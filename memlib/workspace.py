@@ -9,6 +9,7 @@ from typing import Any
 from memlib.denoisers import NetworkDenoiser
 from memlib.images import ImageSet
 from memlib.images.transform import describe
+from memlib.quoting import quoted
 from memlib.sources import on_hub
 
 
@@ -42,7 +43,7 @@ class Sources:
             optional = value is None and kind is int
             if not optional and type(value) is not kind:
                 raise ValueError(
-                    f"The sources of this run cannot be read: {field.name} is {value!r:.40}."
+                    f"The sources of this run cannot be read: {field.name} is {quoted(value, 40)}."
                 )
             found[field.name] = value
         return cls(**found)

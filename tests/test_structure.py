@@ -119,3 +119,8 @@ def test_the_workspace_hands_on_nothing_that_stands_in_another_module() -> None:
     for node in ast.walk(ast.parse((ROOT / "pages/session/workspace.py").read_text())):
         if isinstance(node, ast.ImportFrom):
             assert not [alias.name for alias in node.names if alias.asname == alias.name]
+
+
+def test_what_comes_from_outside_is_cut_short_by_the_one_function_for_it() -> None:
+    cut = re.compile(r"\[:\d+\]!r|![rs]:\.\d|\{\w+:\.\d+\}")
+    assert not [name(path) for path in SOURCES if cut.search(path.read_text())]

@@ -6,7 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from memlib.quoting import quoted
+from memlib.quoting import quoted, shortened
 
 
 def finite(value: Any) -> Any:
@@ -53,5 +53,4 @@ def arguments(place: sa.URL) -> dict[str, Any]:
 
 def reason(error: Exception) -> str:
     """The driver's own words in one line, without the statement and its values."""
-    text = str(getattr(error, "orig", None) or error)
-    return " ".join(text.split())[:200].rstrip(".")
+    return shortened(str(getattr(error, "orig", None) or error), 200).rstrip(".")

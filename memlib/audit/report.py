@@ -11,6 +11,8 @@ from typing import Any
 import pandas as pd
 from jinja2 import Environment, PackageLoader
 
+from memlib.quoting import quoted
+
 PICTURE = "data:image/png;base64,"
 
 
@@ -32,7 +34,9 @@ class Entry:
     def __post_init__(self) -> None:
         for _, url in self.pictures:
             if not url.startswith(PICTURE):
-                raise ValueError(f"A report takes pictures as PNG data URLs, not {url[:40]!r}.")
+                raise ValueError(
+                    f"A report takes pictures as PNG data URLs, not {quoted(url, 40)}."
+                )
 
 
 @dataclass(frozen=True)

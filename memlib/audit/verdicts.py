@@ -19,6 +19,7 @@ import pandas as pd
 import sqlalchemy as sa
 
 from memlib.audit.database import arguments, check_entry, finite, reason
+from memlib.quoting import quoted
 
 VERDICTS = ("memorised", "partly memorised", "not memorised", "unsure")
 LONGEST_NOTE, LONGEST_NAME = 4000, 100
@@ -87,7 +88,7 @@ class Change:
     def __post_init__(self) -> None:
         if self.verdict is not None and self.verdict not in VERDICTS:
             raise ValueError(
-                f"A verdict is one of {', '.join(VERDICTS)}, not {str(self.verdict)[:40]!r}."
+                f"A verdict is one of {', '.join(VERDICTS)}, not {quoted(str(self.verdict), 40)}."
             )
         if len(self.note) > LONGEST_NOTE:
             raise ValueError(
@@ -101,7 +102,7 @@ class Change:
             if not whole or self.region[0] >= self.region[2] or self.region[1] >= self.region[3]:
                 raise ValueError(
                     "A region is (top, left, bottom, right) in pixels, not "
-                    f"{str(list(self.region))[:60]}; mark it again."
+                    f"{quoted(list(self.region), 60)}; mark it again."
                 )
 
 
@@ -332,6 +333,7 @@ def check_name(reviewer: str) -> str:
     name = " ".join(reviewer.split())
     if not name or len(name) > LONGEST_NAME or not name.isprintable():
         raise ValueError(
-            f"A reviewer needs a name of 1 to {LONGEST_NAME} characters, not {reviewer[:40]!r}."
+            f"A reviewer needs a name of 1 to {LONGEST_NAME} characters, not "
+            f"{quoted(reviewer, 40)}."
         )
     return name

@@ -14,6 +14,7 @@ from memlib.denoisers import NetworkDenoiser, load_denoiser
 from memlib.images import ImageSet, load_images
 from memlib.images.transform import FITS
 from memlib.options import Options
+from memlib.quoting import first_line, quoted
 from memlib.sources import inherited
 from memlib.workspace import Sources, Workspace, open_workspace
 
@@ -93,7 +94,7 @@ def load_model(model: str, label: int | None, device: str | None) -> NetworkDeno
         AssertionError,
     ) as error:  # what torch raises for a device it does not know or have
         raise ValueError(
-            f"The device {device!r} cannot be used: {str(error).splitlines()[0]:.200}"
+            f"The device {quoted(device)} cannot be used: {first_line(error)}."
         ) from error
 
 

@@ -19,6 +19,7 @@ from memlib.commands.inputs import image_arguments, load, model_arguments, sourc
 from memlib.commands.progress import Report
 from memlib.images import ImageSet
 from memlib.measures import MEASURES, Settings
+from memlib.quoting import quoted
 from memlib.runs import (
     CHUNK,
     FOLDER,
@@ -181,7 +182,7 @@ def _again(one: Run, device: str | None, report: Report) -> Workspace:
         )
     limit = found.get("limit")
     if limit is not None and type(limit) is not int:
-        raise ValueError(f"The sources of this run cannot be read: limit is {limit!r:.40}.")
+        raise ValueError(f"The sources of this run cannot be read: limit is {quoted(limit, 40)}.")
     loaded = load(Sources.read(found), device, report, limit)
     for what, there, here in (
         ("model", one.model, loaded.denoiser.digest),
@@ -235,13 +236,13 @@ def _listed(file: Path, images: ImageSet) -> list[int]:
     try:
         wanted = {line.strip() for line in file.read_text().splitlines() if line.strip()}
     except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"{str(file)!r} cannot be read: {error}") from error
+        raise ValueError(f"{quoted(str(file))} cannot be read: {error}") from error
     unknown = wanted - set(images.names) - set(images.ids)
     if unknown or not wanted:
         raise ValueError(
             f"Not in this image set: {', '.join(sorted(unknown)[:5])}."
             if unknown
-            else f"{str(file)!r} names no image."
+            else f"{quoted(str(file))} names no image."
         )
     return [
         index

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from memlib.commands.progress import Report
+from memlib.quoting import quoted
 from memlib.runs import FOLDER, Filter, Numbers, Run
 
 NAME = "show"
@@ -40,7 +41,7 @@ def run(asked: argparse.Namespace, report: Report) -> None:
         listed(FOLDER, report)
         return
     if asked.where and "=" not in asked.where:
-        raise ValueError(f"--where takes COLUMN=VALUE, not {asked.where!r:.60}.")
+        raise ValueError(f"--where takes COLUMN=VALUE, not {quoted(asked.where, 60)}.")
     if asked.rows is not None and asked.rows < 0:
         raise ValueError(f"--rows must not be negative: {asked.rows}.")
     one = Run(asked.folder)

@@ -7,9 +7,10 @@ Each stage writes what the next one reads below assets/demo, and is skipped wher
 2. model, checkpoints  a diffusers DDPMPipeline trained on the images, each repeated `copies` times,
                        and earlier states
 3. extraction          pictures the model draws, by itself and attacked (DDIM, 50 steps, seed 0)
-4. runs                the measures of every image, some for the checkpoints and for some held-out
+4. stochastic          which images each of 16,384 draws of the stochastic sampler came near
+5. runs                the measures of every image, some for the checkpoints and for some held-out
                        images
-5. frontier.csv        how short runs of volume growth rank images against a long one
+6. frontier.csv        how short runs of volume growth rank images against a long one
 
 and prints what the demo shows (memlib.demo.findings). The drawings are Google's Noto emoji
 (Apache-2.0), as packed by emoji-datasource-google 16.0.0 (MIT).

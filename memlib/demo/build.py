@@ -8,6 +8,7 @@ from memlib.bundled import DEMO
 from memlib.demo.emoji import build_images
 from memlib.demo.frontier import write_frontier
 from memlib.demo.model import train
+from memlib.demo.rates import FOLDER, RUN, count_draws, rate_sample
 from memlib.demo.side import attack, sweep
 from memlib.extraction import read_generations
 from memlib.images import ImageSet
@@ -94,7 +95,10 @@ def build(work: Path, stages: Stages) -> None:
     if not (DEMO / "extraction" / "strengths.csv").exists():
         attack(DEMO / "extraction", work / "extraction", stages)
         sweep(DEMO / "extraction", work / "extraction", stages)
+    if not (FOLDER / "manifest.json").exists():
+        count_draws(FOLDER, work / "extraction" / "stochastic", stages)
     measure_all(DEMO / "runs", stages)
+    measure(RUN, stages, "demo", "reproduction_rate", rate_sample(load_images("demo"))[0])
     measure_generated(DEMO / "runs", stages)
     if not (DEMO / "frontier.csv").exists():
         write_frontier(DEMO / "frontier.csv", work, stages)

@@ -8,6 +8,7 @@ repositories comes from the environment (HF_TOKEN) or the caller, and is handed 
 from collections.abc import Callable
 from pathlib import Path
 
+from memlib.quoting import quoted
 from memlib.sources import HUB_NAME
 
 PARTS = ("unet", "transformer", "vae", "vqvae")
@@ -24,7 +25,7 @@ def fetch(name: str, look: Callable[[Path], object], token: str | None = None) -
     match = HUB_NAME.fullmatch(name)
     if not match:
         raise ValueError(
-            f"There is no folder {name[:200]!r}; a model is a diffusers folder or a Hub id such "
+            f"There is no folder {quoted(name)}; a model is a diffusers folder or a Hub id such "
             "as google/ddpm-cifar10-32."
         )
     import huggingface_hub  # only where a download was asked for
@@ -52,7 +53,7 @@ def fetch(name: str, look: Callable[[Path], object], token: str | None = None) -
         Exception
     ) as error:  # offline, unknown, private, cut off: the user can only try another way
         raise ValueError(
-            f"{name!r} is no folder here and could not be fetched from the Hub "
+            f"{quoted(name)} is no folder here and could not be fetched from the Hub "
             f"({type(error).__name__})."
         ) from error
     return folder, f"{repo}@{commit}"

@@ -19,13 +19,15 @@ from typing import Any
 import torch
 
 from memlib.bundled import BUNDLED
+from memlib.confined import Tick
 from memlib.denoisers import autoencoder, hub
 from memlib.denoisers.autoencoder import Autoencoder
 from memlib.denoisers.base import pick_device
 from memlib.denoisers.network import NetworkDenoiser
 from memlib.denoisers.schedules import read_schedule
+from memlib.denoisers.trial import try_confined, try_out
 from memlib.denoisers.weights import read_json, read_network, weight_files
-from memlib.denoisers.work import autoencoder_forward, check_work, network_forward
+from memlib.quoting import first_line, quoted
 from memlib.sources import Roots, Source
 
 NETWORKS = ("UNet2DModel", "DiTTransformer2DModel")
@@ -53,6 +55,19 @@ class Parts:
             return [self.source.file(self.weights)]
         return weight_files(self.weights, self.source)
 
+    def configs(self) -> dict[str, dict[str, Any]]:
+        """The configs of the network, the scheduler and, where there is one, the autoencoder."""
+        found = {"network": read_json(self.config), "scheduler": read_json(self.scheduler)}
+        if self.autoencoder:
+            file = self.source.file(self.autoencoder / "config.json")
+            found["autoencoder"] = read_json(file)
+        return found
+
+    def weight_files(self) -> list[list[Path]]:
+        """The weight files of the network and of the autoencoder."""
+        latent = weight_files(self.autoencoder, self.source) if self.autoencoder else []
+        return [self.files(), latent]
+
     def all_files(self) -> list[Path]:
         """Every file that loading the model opens."""
         found = [self.config, self.scheduler, *self.files()]
@@ -69,6 +84,7 @@ def load_denoiser(
     label: int | None = None,
     token: str | None = None,
     roots: Roots = None,
+    tick: Tick | None = None,
 ) -> NetworkDenoiser:
     """Load a diffusion model of images.
 
@@ -77,7 +93,9 @@ def load_denoiser(
     earlier states, "demo-reference", "demo-early" and "demo-middle". `label` chooses the class of a
     class-conditional model; None is its class for none, where it has one. Weights are read from
     safetensors only and computed in float32. `device=None` picks CUDA, then MPS, then the CPU.
-    With `roots` no file outside of these folders is read, whatever links there are.
+    With `roots` no file outside of these folders is read, whatever links there are, and the model
+    is tried in a confined child process; `tick` is called about once a second meanwhile, and what
+    it raises ends the trial.
 
     Raises ValueError, in one sentence for people, for anything that is not such a model.
     """
@@ -99,7 +117,10 @@ def load_denoiser(
         classes=_classes(config),
         autoencoder=latent,
     )
-    _try_out(denoiser)
+    if source.roots is None or source.typed in BUNDLED:
+        try_out(denoiser)
+    else:
+        try_confined(denoiser.name, label, parts.configs(), parts.weight_files(), tick)
     return denoiser
 
 
@@ -142,7 +163,7 @@ def find_checkpoints(folder: str | Path, *, roots: Roots = None) -> list[Path]:
 
     place = source.path
     if place is None or not place.is_dir():
-        raise ValueError(f"There is no folder {source.typed[:200]!r}.")
+        raise ValueError(f"There is no folder {quoted(source.typed)}.")
     found = [
         path
         for path in place.iterdir()
@@ -163,12 +184,12 @@ def _locate(source: Source, token: str | None = None) -> Parts:
         return _find_parts(path, path.name, source)
     if path is not None and path.is_file():
         raise ValueError(
-            f"{path.name[:200]!r} is not a .safetensors file; other weights are pickles, which can "
+            f"{quoted(path.name)} is not a .safetensors file; other weights are pickles, which can "
             "run code when opened. Save them as .safetensors."
         )
     if path is not None:
         raise ValueError(
-            f"There is no folder {source.typed[:200]!r}; a model is a diffusers folder or a Hub id "
+            f"There is no folder {quoted(source.typed)}; a model is a diffusers folder or a Hub id "
             "such as google/ddpm-cifar10-32."
         )
 
@@ -194,15 +215,14 @@ def _find_parts(path: Path, name: str, source: Source) -> Parts:
     network = next((part for part in parts if source.file(part).is_dir()), folder)
     if not source.has(network / "config.json"):
         raise ValueError(
-            f"There is no diffusers model in {folder.name[:200]}: no unet/config.json and no "
-            "config.json."
+            f"There is no diffusers model in {folder.name}: no unet/config.json and no config.json."
         )
     places = [folder / "scheduler", folder, folder.parent / "scheduler"]
     schedulers = (place / "scheduler_config.json" for place in places)
     scheduler = next((file for file in schedulers if source.has(file)), None)
     if scheduler is None:
         raise ValueError(
-            f"{folder.name[:200]} has no scheduler_config.json, so the noise levels its network "
+            f"{folder.name} has no scheduler_config.json, so the noise levels its network "
             "was trained on are unknown."
         )
     latents = (place / part for place in (folder, network.parent) for part in ("vqvae", "vae"))
@@ -217,17 +237,17 @@ def _check_network(file: Path) -> dict[str, Any]:
     kind = str(config.get("_class_name"))
     if kind in CONDITIONED:
         raise ValueError(
-            f"The network is a {kind!r}, conditional on {CONDITIONED[kind]}; only models of "
+            f"The network is a {quoted(kind)}, conditional on {CONDITIONED[kind]}; only models of "
             "images alone, or of images and a class, are supported."
         )
     if kind not in NETWORKS:
         raise ValueError(
-            f"The network is a {kind[:60]!r}; only {' and '.join(NETWORKS)} are supported."
+            f"The network is a {quoted(kind, 60)}; only {' and '.join(NETWORKS)} are supported."
         )
     if config.get("class_embed_type"):
         raise ValueError(
-            f"The network takes its class as {config['class_embed_type']!r:.40}, not as a number; "
-            "this is not supported."
+            f"The network takes its class as {quoted(config['class_embed_type'], 40)}, not as a "
+            "number; this is not supported."
         )
     if config.get("time_embedding_type", "positional") == "learned":
         raise ValueError(
@@ -238,7 +258,8 @@ def _check_network(file: Path) -> dict[str, Any]:
     drawn = config.get("out_channels") or (3 if kind == "UNet2DModel" else shown)
     if any(type(count) is not int or count < 1 for count in (shown, drawn)):
         raise ValueError(
-            f"The network's channels must be positive numbers, not {shown!r:.40} and {drawn!r:.40}."
+            f"The network's channels must be positive numbers, not {quoted(shown, 40)} and "
+            f"{quoted(drawn, 40)}."
         )
     if drawn not in (shown, 2 * shown):
         raise ValueError(
@@ -256,7 +277,7 @@ def _classes(config: Mapping[str, Any]) -> int:
     )
     if count is not None and not isinstance(count, int):
         raise ValueError(
-            f"The number of the network's classes must be a number, not {count!r:.60}."
+            f"The number of the network's classes must be a number, not {quoted(count, 60)}."
         )
     return count or 0
 
@@ -286,15 +307,15 @@ def _read_autoencoder(parts: Parts, network: Mapping[str, Any]) -> Autoencoder:
     kind = config.get("_class_name")
     if kind not in autoencoder.KINDS:
         raise ValueError(
-            f"The autoencoder is a {str(kind)[:60]!r}; only {' and '.join(autoencoder.KINDS)} are "
-            "supported."
+            f"The autoencoder is a {quoted(str(kind), 60)}; only "
+            f"{' and '.join(autoencoder.KINDS)} are supported."
         )
     network_of = read_network(kind, config, weight_files(folder, parts.source), folder.name)
     try:
         latent = Autoencoder(network_of)
     except (TypeError, ValueError, AttributeError, OverflowError) as error:
         raise ValueError(
-            f"The config of the autoencoder cannot be used: {' '.join(str(error).split())[:200]}."
+            f"The config of the autoencoder cannot be used: {first_line(error)}."
         ) from error
     depth = config.get("vq_embed_dim") or config.get("latent_channels")
     if depth != network.get("in_channels", 3):
@@ -305,39 +326,6 @@ def _read_autoencoder(parts: Parts, network: Mapping[str, Any]) -> Autoencoder:
     if not 0 < abs(latent.scale) < float("inf"):
         raise ValueError(f"The autoencoder's scaling_factor must not be {latent.scale}.")
     return latent
-
-
-@torch.no_grad()
-def _try_out(denoiser: NetworkDenoiser) -> None:
-    """Forwards over the noise range, so that a network that cannot draw its own size or is full of
-    NaN is refused here and not in a run.
-    """
-    forwards = [network_forward(denoiser.network, denoiser.shape, denoiser.label)]
-    if denoiser.autoencoder:
-        both = denoiser.shape, denoiser.picture_shape
-        forwards.append(autoencoder_forward(denoiser.autoencoder.network, *both))
-    check_work(denoiser.name, *forwards)
-    y = torch.zeros(1, *denoiser.shape, device=denoiser.device)
-    try:
-        outputs = [denoiser(y, sigma) for sigma in (denoiser.sigma_floor, denoiser.sigma_max)]
-        if denoiser.autoencoder:
-            pictures = denoiser.decode(y)
-            outputs += [denoiser.encode(torch.zeros(1, *denoiser.picture_shape))]
-            if pictures.shape[1:] != denoiser.picture_shape or not torch.isfinite(pictures).all():
-                raise ValueError(
-                    f"The autoencoder of {denoiser.name} returns pictures that are not finite or "
-                    f"not {denoiser.picture_shape}."
-                )
-    except (RuntimeError, IndexError, TypeError, AttributeError) as error:
-        first = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ValueError(
-            f"The network of {denoiser.name} fails on an image of its own size: {first[:200]}"
-        ) from error
-    if any(output.shape != y.shape or not torch.isfinite(output).all() for output in outputs):
-        raise ValueError(
-            f"The network of {denoiser.name} returns values that are not finite or not of the "
-            "image's shape."
-        )
 
 
 def _digest(parts: Parts, label: int | None) -> str:

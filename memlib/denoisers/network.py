@@ -14,6 +14,7 @@ from torch import Tensor
 from memlib.denoisers.autoencoder import Autoencoder
 from memlib.denoisers.base import Denoiser, expand
 from memlib.denoisers.schedules import Schedule
+from memlib.quoting import quoted
 
 LARGEST_SIGMA = 200.0
 ENCODED = 8  # pictures that pass an autoencoder together: they are large
@@ -58,7 +59,8 @@ class NetworkDenoiser(Denoiser):
             or not all(isinstance(side, int) and side > 0 for side in sides)
         ):
             raise ValueError(
-                f"{name} does not say its image size (sample_size in config.json is {size!r:.40})."
+                f"{name} does not say its image size (sample_size in config.json is "
+                f"{quoted(size, 40)})."
             )
         height, width = sides
         usable = schedule.sigmas[np.isfinite(schedule.sigmas) & (schedule.sigmas <= LARGEST_SIGMA)]

@@ -21,6 +21,7 @@ import diffusers
 import numpy as np
 
 from memlib.denoisers.predictions import EPSILON, FLOW, SAMPLE, SCORE, VELOCITY, Prediction, edm
+from memlib.quoting import first_line, quoted
 
 PRESERVING = (
     "DDPMScheduler",
@@ -93,21 +94,21 @@ def read_schedule(config: Mapping[str, Any]) -> Schedule:
     }
     if kind not in readers:
         raise ValueError(
-            f"The scheduler {kind!r} is not supported; the supported ones are {', '.join(readers)}."
+            f"The scheduler {quoted(kind)} is not supported; the supported ones are "
+            f"{', '.join(readers)}."
         )
     steps = config.get("num_train_timesteps", 1000)
     if not isinstance(steps, int) or not 2 <= steps <= MOST_TIMESTEPS:
         raise ValueError(
             f"The scheduler's num_train_timesteps must be between 2 and {MOST_TIMESTEPS:,}, not "
-            f"{steps!r:.40}."
+            f"{quoted(steps, 40)}."
         )
     try:
         schedule = readers[kind](_class(kind).from_config(dict(config)))
     except _Refusal:
         raise
     except Exception as error:  # diffusers raises many kinds for values it cannot use
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise ValueError(f"The scheduler's config cannot be used: {first[:200]}") from error
+        raise ValueError(f"The scheduler's config cannot be used: {first_line(error)}.") from error
     return schedule
 
 
@@ -129,12 +130,14 @@ def _preserving(scheduler: Any) -> Schedule:
     if named == "flow_prediction" or config.get("use_flow_sigmas"):
         if named != "flow_prediction":
             raise _Refusal(
-                f"The scheduler mixes flow noise levels with the prediction type {named!r}; no "
-                "network is trained so."
+                "The scheduler mixes flow noise levels with the prediction type "
+                f"{quoted(named)}; no network is trained so."
             )
         return _flow(scheduler)
     if named not in PREDICTIONS:
-        raise _Refusal(f"The prediction type {named!r:.40} is not one of {', '.join(PREDICTIONS)}.")
+        raise _Refusal(
+            f"The prediction type {quoted(named, 40)} is not one of {', '.join(PREDICTIONS)}."
+        )
     alphas_cumprod = scheduler.alphas_cumprod.double().numpy()
     with np.errstate(divide="ignore"):
         sigmas = np.sqrt((1 - alphas_cumprod) / alphas_cumprod)
@@ -167,7 +170,7 @@ def _edm(scheduler: Any) -> Schedule:
     if named not in ("epsilon", "v_prediction") or not 0 < config.sigma_data < math.inf:
         raise _Refusal(
             "An EDM network predicts epsilon or v_prediction of data with a positive sigma_data, "
-            f"not {named!r:.40} and {config.sigma_data!r:.40}."
+            f"not {quoted(named, 40)} and {quoted(config.sigma_data, 40)}."
         )
     prediction = edm(float(config.sigma_data), 1.0 if named == "epsilon" else -1.0)
     return _formula(
@@ -201,8 +204,8 @@ def _formula(
 ) -> Schedule:
     if not 0 < low < high < math.inf:
         raise _Refusal(
-            f"The noise levels must satisfy 0 < sigma_min < sigma_max, not {low!r:.40} and "
-            f"{high!r:.40}."
+            f"The noise levels must satisfy 0 < sigma_min < sigma_max, not {quoted(low, 40)} and "
+            f"{quoted(high, 40)}."
         )
     sigmas = np.geomspace(low, high, POINTS)
     return Schedule(family, sigmas, time(sigmas), time, prediction)

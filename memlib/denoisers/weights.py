@@ -17,6 +17,7 @@ import diffusers
 import torch
 from safetensors.torch import load_file
 
+from memlib.quoting import first_line, quoted, shortened
 from memlib.sources import Source
 
 LONGEST_JSON = 8 * 2**20  # bytes of a config
@@ -122,7 +123,7 @@ def read_header(file: Path) -> dict[str, tuple[int, ...]]:
                     prod(shapes[name]) * BYTES[entry["dtype"]] != end - start
                     or not 0 <= start <= end <= size - 8 - length
                 ):
-                    raise ValueError(f"the tensor {name[:60]!r} is not where its header says")
+                    raise ValueError(f"the tensor {quoted(name, 60)} is not where its header says")
     except (
         OSError,
         struct.error,
@@ -160,7 +161,7 @@ def read_network(kind: str, config: Mapping[str, Any], files: list[Path], name: 
         )
         if wrong:
             first = (
-                f"{wrong[0][:80]!r} is {shapes.get(wrong[0], 'missing')} and should be "
+                f"{quoted(wrong[0], 80)} is {shapes.get(wrong[0], 'missing')} and should be "
                 f"{described.get(wrong[0], 'absent')}"
             )
             raise _Refusal(
@@ -174,10 +175,9 @@ def read_network(kind: str, config: Mapping[str, Any], files: list[Path], name: 
     except _Refusal:
         raise
     except Exception as error:  # diffusers raises many kinds for a config it cannot build
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ValueError(
             f"The weights in {name} cannot be loaded into the network its config describes: "
-            f"{first[:200]}"
+            f"{first_line(error)}."
         ) from error
     return network
 
@@ -241,8 +241,12 @@ def _check_numbers(config: Mapping[str, Any], name: str) -> None:
                 and not isinstance(one, bool)
                 and not -limit <= one <= limit
             ):
-                raise ValueError(f"The config of {name} is not usable: {key[:40]} is {one!r:.40}.")
+                raise ValueError(
+                    f"The config of {name} is not usable: {shortened(key, 40)} is "
+                    f"{quoted(one, 40)}."
+                )
         if isinstance(value, list) and len(value) > LONGEST_LIST:
             raise ValueError(
-                f"The config of {name} is not usable: {key[:40]} lists {len(value):,} values."
+                f"The config of {name} is not usable: {shortened(key, 40)} lists {len(value):,} "
+                "values."
             )

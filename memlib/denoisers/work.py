@@ -11,6 +11,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
+from memlib.quoting import first_line
+
 MOST_OPERATIONS = 1e13  # of one forward: minutes on a CPU
 LARGEST_TENSOR = 2**28  # numbers in one of its tensors: 1 GiB
 
@@ -42,9 +44,8 @@ def check_work(name: str, *forwards: Callable[[], object]) -> None:
             for forward in forwards:
                 forward()
     except Exception as error:  # a network that cannot draw its own size raises many kinds
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ValueError(
-            f"The network of {name} fails on an image of its own size: {first[:200]}"
+            f"The network of {name} fails on an image of its own size: {first_line(error)}."
         ) from error
     operations = float(counter.get_total_flops())
     if operations > MOST_OPERATIONS:

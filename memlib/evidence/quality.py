@@ -108,6 +108,7 @@ def quality(
     above: np.ndarray,
     below: np.ndarray,
     labels: np.ndarray | None = None,
+    weights: np.ndarray | None = None,
 ) -> pd.DataFrame:
     """Say how well each measure ranks images `above` over those `below`, best first.
 
@@ -115,23 +116,28 @@ def quality(
     paired interval, whether it may be the best of all (`possible_best`), the TPR at 1% FPR with its
     interval (NaN where there are too few images), how many images and clusters are on both sides,
     and network forwards. Intervals count clusters: `labels` (N,) are `clusters(images, groups)`, or
-    every image is one. Only images with a value count; measures without one on either side are left
-    out. A measure that has values for `fewer` of the images than another stands last and cannot be
-    the best: which images those are may have been chosen by what is known of them.
+    every image is one. Only images with a value count. Measures without one on either side are left
+    out, and so are those of chosen images only, whose choice would count: unless `weights` (N,) say
+    how many images each stands for, 0 where it was not chosen. Then there is no TPR. A measure that
+    has values for `fewer` of the images than another stands last and cannot be the best.
     """
     labels = np.arange(len(values)) if labels is None else labels
     areas: dict[str, Area] = {}
     lines = []
     for name in map(str, values):
+        if MEASURES[name].chosen and weights is None:
+            continue
         value = signed(values[[name]])[name].to_numpy()
-        sides = [side & ~np.isnan(value) for side in (above, below)]
+        known = ~np.isnan(value) & (weights is None or weights > 0)
+        sides = [side & known for side in (above, below)]
         if not all(side.any() for side in sides):
             continue
         one, other = (value[side] for side in sides)
         own, theirs = (labels[side] for side in sides)
-        areas[name] = Area.of(one, other, (own, theirs))
+        heavy = None if weights is None else (weights[sides[0]], weights[sides[1]])
+        areas[name] = Area.of(one, other, (own, theirs), heavy)
         low, high = areas[name].interval()
-        enough = len(np.unique(theirs)) >= FEWEST
+        enough = len(np.unique(theirs)) >= FEWEST and weights is None
         rates = tpr_interval(one, other, (own, theirs)) if enough else (np.nan,) * 3
         counts = (len(one), len(other), len(np.unique(own)), len(np.unique(theirs)))
         line: dict[str, object] = dict(zip(SIZES, counts, strict=True)) | dict(
@@ -142,7 +148,7 @@ def quality(
             line | {"low": low, "high": high, "forwards": MEASURES[name].forwards(denoiser)}
         )
     table = pd.DataFrame(lines, columns=COLUMNS)
-    table = table.assign(fewer=_fewer(table)).sort_values(
+    table = table.assign(fewer=_fewer(table) & (weights is None)).sort_values(
         ["fewer", "AUC"], ascending=[True, False], kind="stable", ignore_index=True
     )
     whole = set(table["measure"][~table["fewer"]])

@@ -9,9 +9,9 @@ from functools import cached_property
 
 import numpy as np
 import pandas as pd
-from scipy.stats import binomtest
 from torch import Tensor
 
+from memlib.evidence.draws import count_interval
 from memlib.evidence.reproduction import at_most
 from memlib.evidence.text import best_of
 from memlib.evidence.unseen import Counts, Estimate, can_come_back, chance_of_new, expected_images
@@ -128,8 +128,8 @@ class Remembered:
 
 def counted_rate(times: int, draws: int) -> Estimate:
     """The share of pictures that are copies, with its interval (Clopper-Pearson)."""
-    found = binomtest(times, draws).proportion_ci(0.95, "exact")
-    return Estimate(times / draws, found.low, found.high)
+    low, high = count_interval(np.array([times]), draws)
+    return Estimate(times / draws, float(low[0]), float(high[0]))
 
 
 def counted_in_words(times: int, draws: int) -> str:
@@ -162,8 +162,8 @@ def believe(table: pd.DataFrame, by_copies: bool) -> str:
     if by_copies:
         return f"Judged by what came back: {best_of(table)}"
     return (
-        f"Judged by what was trained on: {best_of(table)} That a model knows an image does not mean "
-        "that it gives it away."
+        f"Judged by what was trained on: {best_of(table)} That a model knows an image does not "
+        "mean that it gives it away."
     )
 
 

@@ -22,6 +22,7 @@ from memlib.denoisers import Denoiser
 from memlib.extraction.sscd import load_sscd
 from memlib.images import to_pixels
 from memlib.neighbours import Describer
+from memlib.quoting import quoted
 from memlib.sources import Roots, Source
 
 FEATURE_SIGMA = (
@@ -53,7 +54,7 @@ def describer(features: str, denoiser: Denoiser, *, roots: Roots = None) -> tupl
         return _timm(detail, denoiser.device), False
     raise ValueError(
         "Images can be described by 'denoiser', 'pixels', 'sscd', 'sscd:<file>' or "
-        f"'timm:<model>', not {features[:200]!r}."
+        f"'timm:<model>', not {quoted(features)}."
     )
 
 
@@ -125,7 +126,7 @@ def _sscd(file: str, device: torch.device, roots: Roots) -> Describer:
     source = Source(file, roots)
     if source.path is None or source.path.suffix != ".safetensors" or not source.has(source.path):
         raise ValueError(
-            f"{file[:200]!r} is not a .safetensors file; SSCD is read from the weights of "
+            f"{quoted(file)} is not a .safetensors file; SSCD is read from the weights of "
             "sscd_disc_mixup.torchvision.pt saved as .safetensors."
         )
     network = load_sscd(source.file(source.path)).to(device)
@@ -187,7 +188,7 @@ def _timm(name: str, device: torch.device) -> Describer:
 
     # a name with a scheme (hf-hub:, local-dir:) would bring code and configs of its own
     if not re.fullmatch(r"\w+(\.\w+)?", name) or not timm.is_model(name.split(".")[0]):
-        raise ValueError(f"timm knows no model {name[:100]!r}.")
+        raise ValueError(f"timm knows no model {quoted(name, 100)}.")
     try:
         network = timm.create_model(name, pretrained=False)
         weights = hf_hub_download(network.pretrained_cfg["hf_hub_id"], "model.safetensors")
@@ -196,7 +197,7 @@ def _timm(name: str, device: torch.device) -> Describer:
         network = network.to(device).eval()
     except Exception as error:  # no safetensors of it, or no connection
         raise ValueError(
-            f"The weights of timm's {name[:100]!r} cannot be read from safetensors "
+            f"The weights of timm's {quoted(name, 100)} cannot be read from safetensors "
             f"({type(error).__name__})."
         ) from error
     wanted = timm.data.resolve_model_data_config(network)

@@ -29,6 +29,7 @@ from memlib.flow import sample
 from memlib.images import ImageSet, load_images, of_pixels, to_pixels
 from memlib.images.arrays import Array
 from memlib.progress import Progress, part
+from memlib.quoting import first_line, quoted
 from memlib.sources import Roots, Source
 
 FORMAT = 1
@@ -238,7 +239,7 @@ def _check_plan(plan: Plan) -> None:
     for name, value in asdict(plan).items():
         known = (str, type(None)) if name == "surrogate" else kinds.get(name, (str,))
         if type(value) not in known or (type(value) in (int, float) and not 0 <= value < 2**63):
-            raise ValueError(f"{name} is {value!r:.60}")
+            raise ValueError(f"{name} is {quoted(value, 60)}")
 
 
 def read_manifest(folder: Path, *, roots: Roots = None) -> dict[str, Any]:
@@ -247,13 +248,15 @@ def read_manifest(folder: Path, *, roots: Roots = None) -> dict[str, Any]:
     try:
         manifest = read_json(file)
         if manifest.get("format") != FORMAT:
-            raise ValueError(f"its format is {manifest.get('format')!r:.40} instead of {FORMAT}")
+            raise ValueError(
+                f"its format is {quoted(manifest.get('format'), 40)} instead of {FORMAT}"
+            )
         _check_plan(Plan(**manifest["plan"]))
         if "surrogate" in manifest:
             check_details(manifest["surrogate"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(
-            f"The run in {folder.name!r} cannot be read: {' '.join(str(error).split())[:100]}."
+            f"The run in {folder.name!r} cannot be read: {first_line(error, 100)}."
         ) from error
     return manifest
 

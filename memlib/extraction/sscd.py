@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from memlib.denoisers.weights import read_header
+from memlib.quoting import quoted
 
 BLOCKS, FEATURES = (3, 4, 6, 3), 512
 LEAST, POWER = 1e-6, 3  # of the generalised mean
@@ -86,15 +87,15 @@ def load_sscd(file: Path) -> SSCD:
     )
     if wrong:
         raise ValueError(
-            f"{file.name[:100]!r} does not hold SSCD's ResNet-50 with {FEATURES} features: "
-            f"{len(wrong)} tensors differ, the first is {wrong[0][:80]!r}."
+            f"{quoted(file.name, 100)} does not hold SSCD's ResNet-50 with {FEATURES} features: "
+            f"{len(wrong)} tensors differ, the first is {quoted(wrong[0], 80)}."
         )
     network = SSCD()
     try:
         weights = {_plain(name): weight for name, weight in load_file(file).items()}
         network.load_state_dict(weights, strict=False)
     except (OSError, RuntimeError, SafetensorError) as error:
-        raise ValueError(f"The weights in {file.name[:100]!r} cannot be read.") from error
+        raise ValueError(f"The weights in {quoted(file.name, 100)} cannot be read.") from error
     return network.eval().requires_grad_(False)
 
 

@@ -26,6 +26,7 @@ from memlib.extraction.classifier import TimeResNet
 from memlib.extraction.describe import describe_all, describer
 from memlib.extraction.training import BATCH, Training
 from memlib.progress import Progress
+from memlib.quoting import quoted
 from memlib.seeds import generator
 
 KINDS = {
@@ -199,10 +200,11 @@ def fit_surrogate(
     Raises ValueError for settings that cannot be used.
     """
     if kind not in KINDS:
-        raise ValueError(f"The surrogate is one of {', '.join(KINDS)}, not {kind!r}.")
+        raise ValueError(f"The surrogate is one of {', '.join(KINDS)}, not {quoted(kind)}.")
     if layout not in TimeResNet.LAYOUTS:
         raise ValueError(
-            f"The classifier's layout is one of {', '.join(TimeResNet.LAYOUTS)}, not {layout!r}."
+            f"The classifier's layout is one of {', '.join(TimeResNet.LAYOUTS)}, not "
+            f"{quoted(layout)}."
         )
     if updates < 1:
         raise ValueError(f"The classifier needs at least one update, not {updates}.")

@@ -16,6 +16,7 @@ from memlib.images.decode import LARGEST_PICTURE
 from memlib.images.files import open_file, stamp_file
 from memlib.images.pictures import Decoded, ask_about, read_at, words, write_temporary
 from memlib.images.transform import Pixels
+from memlib.quoting import shortened
 
 FLOATS = ("<f2", "<f4", "<f8", "<f16", ">f2", ">f4", ">f8", ">f16")
 
@@ -107,7 +108,7 @@ def checked_header(
     colour = len(shape) == 4 and kind == "|u1" and shape[3] in (1, 3)
     floats = len(shape) == 4 and kind in FLOATS and shape[1] in (1, 3)
     if not (grey or colour or floats):
-        said = f"{kind!s:.40} ({', '.join(map(str, shape[:6])):.100})"
+        said = f"{shortened(str(kind), 40)} ({shortened(', '.join(map(str, shape[:6])), 100)})"
         raise ValueError(
             f"{name!r} holds {said}; expected uint8 (N, H, W, 3) or (N, H, W), or float "
             "(N, C, H, W) in [-1, 1]."

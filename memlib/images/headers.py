@@ -12,6 +12,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from memlib.images.archives import DAMAGE, check_unpacked
+from memlib.quoting import shortened
 
 LARGEST_ARRAY = 64 * 2**30  # bytes of one unpacked array
 LARGEST_LABELS = 2**27
@@ -54,7 +55,7 @@ def unpack_npz(file: BinaryIO, name: str) -> Iterator[bytes]:
             if MEMBER not in archive.namelist():
                 raise ValueError(
                     f"{name!r} holds no array named images (it holds "
-                    f"{', '.join(found[:20]) or 'nothing'!s:.200})."
+                    f"{shortened(', '.join(found[:20]), 200) or 'nothing'})."
                 )
             size = archive.getinfo(MEMBER).file_size
             if size > LARGEST_ARRAY:

@@ -16,6 +16,7 @@ from memlib.images.cache import thumbnails
 from memlib.images.pictures import decode_one
 from memlib.images.tensors import to_pixels, to_unit
 from memlib.images.transform import Pixels, Transform, describe
+from memlib.quoting import quoted, shortened
 
 Reader = Callable[[Sequence[int], Transform], Iterator[Pixels | ValueError]]
 
@@ -121,9 +122,9 @@ class ImageSet:
         elif by == FOLDER:
             values = [name.rsplit("/", 1)[0] if "/" in name else "" for name in self.names]
         else:
-            known = ", ".join([FOLDER, *self.metadata])
+            known = shortened(", ".join([FOLDER, *self.metadata]), 200)
             raise ValueError(
-                f"There is no column {by!r:.60} to group the images by; there are {known:.200}."
+                f"There is no column {quoted(by, 60)} to group the images by; there are {known}."
             )
         return replace(
             self,

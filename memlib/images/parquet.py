@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from memlib.images.archives import check_pictures, check_unpacked
 from memlib.images.columns import check_size, printable
 from memlib.images.decode import LARGEST_FILE
+from memlib.quoting import shortened
 
 AT_ONCE = 64 * 2**20  # bytes of a table read together
 ROWS = 256
@@ -95,8 +96,8 @@ def picture_column(schema: pa.Schema, name: str) -> str:
             and any(field.name == "bytes" and _binary(field.type) for field in kind)
         ):
             return str(column.name)
-    found = ", ".join(printable(column) for column in schema.names[:20])
-    raise ValueError(f"{name!r} has no column of picture bytes; its columns are {found:.200}.")
+    found = shortened(", ".join(schema.names[:20]), 200)
+    raise ValueError(f"{name!r} has no column of picture bytes; its columns are {found}.")
 
 
 def plain_columns(schema: pa.Schema, column: str) -> list[str]:

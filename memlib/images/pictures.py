@@ -19,6 +19,7 @@ from memlib.images.archives import Member, check_member
 from memlib.images.columns import TABLE, join
 from memlib.images.decode import LARGEST_PICTURE
 from memlib.images.transform import Pixels, Transform
+from memlib.quoting import shortened
 
 TOGETHER = 64  # pictures of one request
 GROUP = 16 * 2**20  # bytes of one request, or one picture
@@ -143,7 +144,7 @@ def decoded(
     largest = LARGEST_PICTURE * 3
     for found, data in DECODERS.ask(header, [one for _, one in packed], largest=largest, tick=tick):
         if "reason" in found:
-            yield ValueError(str(found["reason"])[:300])
+            yield ValueError(shortened(str(found["reason"]), 300))
         else:
             yield _checked(found.get("shape"), data, transform)
 

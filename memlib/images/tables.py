@@ -17,6 +17,7 @@ from memlib.images.archives import Member, check_pictures, check_unpacked
 from memlib.images.columns import check_size, printable
 from memlib.images.files import open_file, stamp_file
 from memlib.images.pictures import Encoded, ask_about, read_at, stamp_of, whole, words
+from memlib.quoting import first_line, quoted
 from memlib.sources import DATA_SET
 
 NO_PICTURE = "has no picture"
@@ -84,7 +85,7 @@ class HubData(Encoded):
 
         match = DATA_SET.fullmatch(source)
         if not match:
-            raise ValueError(f"There is no file or folder {source[:200]!r}.")
+            raise ValueError(f"There is no file or folder {quoted(source)}.")
         try:
             import datasets
             import huggingface_hub
@@ -101,13 +102,12 @@ class HubData(Encoded):
             )
             data = datasets.load_dataset(repo, config, split=split, revision=commit, token=token)
         except Exception as error:  # offline, unknown, private, no such split
-            first = (str(error).strip().splitlines() or [""])[0]
             raise ValueError(
-                f"{source!r} is not a file or folder here and could not be fetched from the Hub "
-                f"({type(error).__name__}: {first:.160})."
+                f"{quoted(source)} is not a file or folder here and could not be fetched from "
+                f"the Hub ({type(error).__name__}: {first_line(error, 160)})."
             ) from error
         if not isinstance(data, datasets.Dataset) or not len(data):
-            raise ValueError(f"{source!r} is not a table of pictures.")
+            raise ValueError(f"{quoted(source)} is not a table of pictures.")
         schema = data.features.arrow_schema
         self.column = parquet.picture_column(schema, source)
         if isinstance(data.features[self.column], datasets.Image):

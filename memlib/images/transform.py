@@ -11,6 +11,8 @@ from typing import Self
 import numpy as np
 from PIL import Image
 
+from memlib.quoting import quoted
+
 Pixels = np.ndarray
 LARGEST_SIDE = 4096
 FITS: dict[str, str] = {
@@ -40,7 +42,7 @@ class Transform:
             raise ValueError("Images have 1 channel (grey) or 3 (colour), not 2.")
         if self.fit not in FITS:
             raise ValueError(
-                f"Pictures are fitted by one of {', '.join(FITS)}, not {self.fit!r:.40}."
+                f"Pictures are fitted by one of {', '.join(FITS)}, not {quoted(self.fit, 40)}."
             )
 
     def __call__(self, pixels: Pixels) -> Pixels:
@@ -89,7 +91,7 @@ def check_count(value: object, most: int, what: str) -> int:
     if isinstance(value, int) and abs(value) >= 10**20:
         shown = "a number of more than 20 digits"
     else:
-        shown = f"{value!r:.40}"
+        shown = quoted(value, 40)
     raise ValueError(f"{what} must be a whole number between 1 and {most:,}, not {shown}.")
 
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from memlib.denoisers.exact import GaussianMixture
+from memlib.quoting import quoted
 
 EXTENT = 6.0  # the plane shown is [-EXTENT, EXTENT] in both directions
 WIDEST = 4.0  # the largest standard deviation of a mode
@@ -96,7 +97,8 @@ def parse_modes(text: str) -> tuple[Mode, ...]:
     rows = [part.split(",") for part in text.split(";")]
     if not 1 <= len(rows) <= MOST_MODES or any(len(row) != 6 for row in rows):
         raise ValueError(
-            f"Modes are written x,y,sx,sy,angle,weight and apart by semicolons, not {text[:80]!r}."
+            "Modes are written x,y,sx,sy,angle,weight and apart by semicolons, not "
+            f"{quoted(text, 80)}."
         )
     return tuple(Mode(*(float(number) for number in row)) for row in rows)
 

@@ -29,6 +29,7 @@ class Measure:
     citation: str
     column: str = "value"  # the column of a row that holds the number
     error: str = "stderr"  # the column that holds its standard error; "" where there is none
+    chosen: bool = False  # too dear for a whole set, so measured of chosen images: no AUC of it
 
     @property
     def run(self) -> str:

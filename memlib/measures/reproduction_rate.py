@@ -300,6 +300,7 @@ ENTRIES = (
     Measure(
         name="reproduction_rate",
         title="Reproduction rate",
+        chosen=True,
         function=reproduction_rate,
         settings=RateSettings(),
         direction=+1,

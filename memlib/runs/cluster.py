@@ -19,6 +19,7 @@ from torch import Tensor
 from memlib.denoisers import Denoiser, NetworkDenoiser, pick_device
 from memlib.measures import Row
 from memlib.progress import Progress
+from memlib.quoting import first_line, quoted
 from memlib.runs.results import measure_pictures
 
 PACKAGE = (
@@ -93,7 +94,7 @@ class OnRay:
                 )
                 ray.init(address=self.address, log_to_driver=False, logging_level="ERROR", **ours)
             except ConnectionError as error:
-                raise ValueError(f"There is no Ray cluster at {self.address!r}.") from error
+                raise ValueError(f"There is no Ray cluster at {quoted(self.address)}.") from error
         try:
             yield from self._measured(ray, denoiser, measure, parameters, batches, tick)
         finally:
@@ -147,7 +148,7 @@ class OnRay:
                     except ray.exceptions.RayActorError as error:
                         raise RuntimeError(
                             f"A worker died {TRIES + 1} times, or could not start: "
-                            f"{str(error).splitlines()[0]} What is finished is "
+                            f"{first_line(error)}. What is finished is "
                             "stored."
                         ) from error
                     except ray.exceptions.RayTaskError as error:
@@ -176,5 +177,5 @@ def _knock(address: str | None) -> None:
         socket.create_connection((host, int(port)), timeout=10).close()
     except OSError as error:
         raise ValueError(
-            f"There is no Ray cluster at {address!r}: {error.strerror or error}."
+            f"There is no Ray cluster at {quoted(address)}: {error.strerror or error}."
         ) from error

@@ -18,7 +18,7 @@ import torch
 from memlib.denoisers import Denoiser
 from memlib.images import ImageSet
 from memlib.measures import MEASURES
-from memlib.runs.parts import plainly
+from memlib.quoting import first_line, quoted
 from memlib.runs.results import CHUNK
 
 FORMAT = 2
@@ -81,13 +81,13 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(
             f"The run {folder.name!r} cannot be read: its manifest.json is damaged "
-            f"({plainly(error)})."
+            f"({first_line(error, 100)})."
         ) from error
     if found != FORMAT:
         newer = isinstance(found, int) and found > FORMAT
         raise ValueError(
-            f"The run {folder.name!r} cannot be read: it is of format {found!r:.20}, this version "
-            f"reads {FORMAT}.{' Update Afterimage.' if newer else ''}"
+            f"The run {folder.name!r} cannot be read: it is of format {quoted(found, 20)}, this "
+            f"version reads {FORMAT}.{' Update Afterimage.' if newer else ''}"
         )
     return dict(manifest)
 
@@ -96,7 +96,7 @@ def _check(manifest: Mapping[str, Any]) -> None:
     """Raise ValueError, KeyError or TypeError where a manifest is not what this version writes."""
     for name in ("count", "chunk", "part"):
         if not isinstance(manifest[name], int) or isinstance(manifest[name], bool):
-            raise ValueError(f"{name} is {manifest[name]!r:.40}")
+            raise ValueError(f"{name} is {quoted(manifest[name], 40)}")
     count, chunk, part = manifest["count"], manifest["chunk"], manifest["part"]
     if (
         not (0 < count <= LARGEST and 0 < chunk <= LARGEST_CHUNK and 0 < part <= LARGEST_CHUNK)
@@ -114,14 +114,14 @@ def _check(manifest: Mapping[str, Any]) -> None:
         images["digest"],
     ):
         if not isinstance(told, str):
-            raise ValueError(f"{told!r:.40} is not text")
+            raise ValueError(f"{quoted(told, 40)} is not text")
     if not isinstance(manifest["selection"], list | None) or not isinstance(
         manifest["sources"], dict | None
     ):
         raise ValueError("selection or sources")
     measures = [measure for measure in MEASURES.values() if measure.run == manifest["measure"]]
     if not measures:
-        raise ValueError(f"no measure here is called {manifest['measure']!r:.40}")
+        raise ValueError(f"no measure here is called {quoted(manifest['measure'], 40)}")
     measures[0].read(dict(manifest["parameters"]))
 
 
@@ -142,6 +142,6 @@ def check_same(folder: Path, there: Mapping[str, Any], here: Mapping[str, Any]) 
             one, other = there[name]["digest"], here[name]["digest"]
         if one != other:
             raise ValueError(
-                f"The folder {folder.name!r} holds a run with another {what}: {one!r:.80} instead "
-                f"of {other!r:.80}. Choose another folder."
+                f"The folder {folder.name!r} holds a run with another {what}: {quoted(one, 80)} "
+                f"instead of {quoted(other, 80)}. Choose another folder."
             )

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
+from memlib.quoting import first_line, quoted
 from memlib.runs.folder import Run, engine_settings
 from memlib.runs.parts import META, literal
 from memlib.runs.rows import ALL, Filter
@@ -187,13 +188,16 @@ class Numbers:
     def _column(self, name: str) -> str:
         """A column of the files, quoted; ValueError for any other word."""
         if name not in (*self.names, *OF_IMAGE):
-            raise ValueError(f"The run has no number {name!r:.60}; it has {', '.join(self.names)}.")
+            raise ValueError(
+                f"The run has no number {quoted(name, 60)}; it has {', '.join(self.names)}."
+            )
         return f"t.{_quoted(name)}"
 
     def _meta(self, name: str) -> str:
         if name not in self.metadata:
             raise ValueError(
-                f"The run has no column {name!r:.60}; it has {', '.join(self.metadata) or 'none'}."
+                f"The run has no column {quoted(name, 60)}; it has "
+                f"{', '.join(self.metadata) or 'none'}."
             )
         return f"t.{_quoted(META + name)}"
 
@@ -207,8 +211,7 @@ class Numbers:
             return self._connection.cursor().execute(query, {"files": self.files} | values)
         except duckdb.Error as error:
             raise ValueError(
-                f"The run {self.run.folder.name!r} cannot be read: "
-                f"{str(error).splitlines()[0]:.200}"
+                f"The run {self.run.folder.name!r} cannot be read: {first_line(error)}."
             ) from error
 
     def _fetch(self, query: str, values: dict[str, Any]) -> list[tuple]:

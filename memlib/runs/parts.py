@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from memlib.measures import Row
+from memlib.quoting import first_line
 
 GROUP = 2**20  # bytes of arrays in a row group
 META = "meta."  # before the names of metadata columns, which may be called anything
@@ -116,24 +117,21 @@ def schema_of(file: Path) -> pa.Schema:
 def read(file: Path, columns: Sequence[str] | None, group: int | None = None) -> pa.Table:
     try:
         with pq.ParquetFile(file) as parquet:
-            return (
+            table = (
                 parquet.read(columns=columns)
                 if group is None
                 else parquet.read_row_group(group, columns=columns)
             )
+        table.validate(full=True)  # words that are no UTF-8 are found here, not where they are read
+        return table
     except (OSError, pa.ArrowException) as error:
         raise damaged(file, error) from error
-
-
-def plainly(error: Exception) -> str:
-    """What another program says of a file, on one line: it may quote the file."""
-    return "".join(letter if letter.isprintable() else " " for letter in str(error)).strip()[:100]
 
 
 def damaged(file: Path, error: Exception) -> ValueError:
     return ValueError(
         f"The run {file.parent.name!r} cannot be read: {file.name} is damaged "
-        f"({plainly(error)}). Restore that file, or delete the folder to measure "
+        f"({first_line(error, 100)}). Restore that file, or delete the folder to measure "
         "the run again."
     )
 

@@ -9,6 +9,7 @@ import streamlit as st
 
 from memlib.audit.queue import ABSENT, match_names, match_pictures, read_names
 from memlib.images.decode import LARGEST_FILE, SUFFIXES
+from memlib.quoting import quoted
 from memlib.sources import Source
 from pages.audit.casebook import Casebook
 from pages.audit.choices import FOLDER, FOUND, MATCHED
@@ -109,7 +110,7 @@ def _folder(path: str) -> list[tuple[str, bytes]]:
     source = Source(path, roots())
     place = source.path
     if place is None or not place.is_dir():
-        raise ValueError(f"{path[:200]!r} is not a folder.")
+        raise ValueError(f"{quoted(path)} is not a folder.")
     files = [
         file
         for file in sorted(place.rglob("*"))
@@ -117,7 +118,7 @@ def _folder(path: str) -> list[tuple[str, bytes]]:
     ]
     if len(files) > MOST:
         raise ValueError(
-            f"{path[:200]!r} holds {len(files):,} pictures, more than {MOST:,}; choose a smaller "
+            f"{quoted(path)} holds {len(files):,} pictures, more than {MOST:,}; choose a smaller "
             "folder."
         )
     opened = {file.relative_to(place).as_posix(): source.file(file) for file in files}

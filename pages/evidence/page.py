@@ -9,6 +9,7 @@ from memlib.images import HELD_OUT
 from memlib.measures import MEASURES
 from memlib.workspace import Workspace
 from pages.evidence.panels import disagreement_panel, missing_panel, sampling, scatter_panel
+from pages.evidence.rates import rates_panel
 from pages.evidence.tables import nothing_to_compare, quality_panel
 from pages.evidence.truth import ground_truth, reproduced_gallery, summary
 from pages.figures.quality import auc_against_cost
@@ -62,6 +63,7 @@ def main() -> None:
         table = quality_panel(loaded, values, sides, clusters(loaded.images, groups), asked)
     if table is not None:
         cost_and_counts(loaded, values, table, counts)
+    rates_panel(loaded, truth)
     scatter_panel(loaded, values, order, counts)
     disagreement_panel(loaded, values, counts)
     missing_panel(loaded, values)

@@ -27,24 +27,40 @@ from pages.session.long_work import long_work
 from pages.session.messages import number, plain
 
 STEPS = 50  # of the sampler
+SAMPLERS = {"Deterministic": 0.0, "Stochastic": 1.0}  # eta
 SHOWN = 24
 
 
 def sampling(loaded: Workspace) -> None:
     """Draw the form that draws pictures from the model and stores them; stored ones are kept."""
-    folder = folder_of(
-        plan_of(loaded.denoiser, steps=STEPS), attacks.FOLDER
-    )  # the extraction page finds the run, too
-    stored = nearby.stored(folder)
     with st.expander(
         "Draw pictures from the model",
         icon=":material/brush:",
         expanded=not nearby.generations(loaded),
     ):
         row = st.container(horizontal=True, vertical_alignment="bottom")
+        sampler = row.segmented_control(
+            "Sampler",
+            list(SAMPLERS),
+            default=next(iter(SAMPLERS)),
+            required=True,
+            key="sampler",
+            help="DDIM with eta 0 or 1. Copies are usually counted with the deterministic one; "
+            "reproduction rates are those of the stochastic one.",
+        )
+        eta = SAMPLERS.get(sampler, 0.0)
+        plan = plan_of(loaded.denoiser, steps=STEPS, eta=eta)
+        folder = folder_of(plan, attacks.FOLDER)  # the extraction page finds the run, too
+        stored = len(nearby.drawn(folder) or ())
         wanted = int(
             row.number_input(
-                "How many", PART, 1_000_000, max(1024, stored), PART, key="draw_count", width=160
+                "How many",
+                PART,
+                1_000_000,
+                max(1024, stored),
+                PART,
+                key=f"draw_count_{eta:g}",
+                width=160,
             )
         )
         seed_note = f"{stored:,} are stored already. " if stored else ""
@@ -55,7 +71,9 @@ def sampling(loaded: Workspace) -> None:
         )
 
         def draw(progress: Progress) -> None:
-            for _ in generate_run(folder, loaded.denoiser, wanted, steps=STEPS, progress=progress):
+            for _ in generate_run(
+                folder, loaded.denoiser, wanted, steps=STEPS, eta=eta, progress=progress
+            ):
                 pass
 
         if left and long_work(

@@ -45,7 +45,7 @@ def main() -> None:
             left_to_find(loaded, found)
         if table is not None:
             which_to_believe(table, asked == REPRODUCED)
-        unknown(loaded, found, values)
+        unknown(loaded, truth, found, values)
 
 
 def first_sentence(truth: Truth, found: Remembered, room: DeltaGenerator) -> None:

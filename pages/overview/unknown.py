@@ -13,13 +13,15 @@ from pages.session import neighbours
 from pages.session import results as computed
 from pages.session import stored_runs as attacks
 from pages.session.downloads import duration
-from pages.session.neighbours import unguided
+from pages.session.neighbours import Truth, unguided
 
 DRAWS, STEPS = 1024, 50  # what the evidence page offers to draw
 CHEAP = "denoising_loss"  # the measure to begin with where none is measured
 
 
-def unknown(loaded: Workspace, found: Remembered | None, values: pd.DataFrame) -> None:
+def unknown(
+    loaded: Workspace, truth: Truth | None, found: Remembered | None, values: pd.DataFrame
+) -> None:
     """Draw what is not known, and what would mend it."""
     st.subheader("What is not known")
     denoiser, images = loaded.denoiser, loaded.images
@@ -35,9 +37,10 @@ def unknown(loaded: Workspace, found: Remembered | None, values: pd.DataFrame) -
             "evidence",
             "Draw pictures",
         )
-    elif found is not None:
-        folder = folder_of(plan_of(denoiser, steps=STEPS), attacks.FOLDER)
-        more = max(0, 2 * found.draws - neighbours.stored(folder))
+    elif truth is not None and found is not None:
+        eta = truth.run.plan.eta if truth.run.plan else 0.0
+        folder = folder_of(plan_of(denoiser, steps=STEPS, eta=eta), attacks.FOLDER)
+        more = max(0, 2 * found.draws - len(neighbours.drawn(folder) or ()))
         mend(
             f"What was not drawn is not safe: {found.counts.images - found.counts.seen:,} images "
             f"have not come back in {found.draws:,} pictures, and some may in more, or under "

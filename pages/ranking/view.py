@@ -13,6 +13,7 @@ from torch import Tensor
 from memlib.denoisers import NetworkDenoiser
 from memlib.measures import MEASURES, Row, difference
 from memlib.progress import Progress, part
+from memlib.quoting import quoted
 from memlib.workspace import Workspace
 from pages.session import results as computed
 from pages.session.measured import is_measured, measured
@@ -143,6 +144,6 @@ def uploaded(loaded: Workspace) -> Picture | None:
     try:
         image, key = loaded.images.take(file.getvalue())
     except ValueError as error:
-        show_error(f"{file.name!r} {error}.")
+        show_error(f"{quoted(file.name)} {error}.")
         return None
     return Picture(key, file.name, image)

@@ -50,12 +50,12 @@ def generations(loaded: Workspace) -> dict[str, ImageSet]:
     return {name: run.images for name, run in runs(loaded).items()}
 
 
-def stored(folder: Path) -> int:
-    """How many pictures a run's folder holds."""
+def drawn(folder: Path) -> ImageSet | None:
+    """The pictures of a run's folder; None where there are none yet."""
     try:
-        return len(attacks.generations_of(str(folder), attacks.stamp(folder)))
+        return attacks.generations_of(str(folder), attacks.stamp(folder)).images
     except ValueError:
-        return 0
+        return None
 
 
 def matches(loaded: Workspace, samples: ImageSet) -> pd.DataFrame:

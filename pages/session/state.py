@@ -20,6 +20,8 @@ from typing import Any, Generic, Self, TypeVar
 
 import streamlit as st
 
+from memlib.quoting import quoted
+
 T = TypeVar("T")
 N = TypeVar("N", int, float)
 
@@ -161,7 +163,7 @@ class Switch(Choice[bool]):
 
     def parse(self, texts: list[str]) -> bool:
         if texts[-1].lower() not in ("true", "false"):
-            raise ValueError(f"{texts[-1][:40]!r} is neither true nor false.")
+            raise ValueError(f"{quoted(texts[-1], 40)} is neither true nor false.")
         return texts[-1].lower() == "true"
 
 
@@ -185,7 +187,7 @@ class Number(Choice[N]):
     def parse(self, texts: list[str]) -> N:
         number = float(texts[-1])
         if not math.isfinite(number) or (isinstance(self.usual, int) and number != int(number)):
-            raise ValueError(f"{texts[-1][:40]!r} is not a number that can be chosen here.")
+            raise ValueError(f"{quoted(texts[-1], 40)} is not a number that can be chosen here.")
         return type(self.usual)(number)
 
 
@@ -277,6 +279,11 @@ def arrive(page: str) -> None:
     st.session_state[SHOWN] = page
 
 
+def give_way() -> None:
+    """End this run of the script where the visitor stopped it, left or did something else."""
+    st.session_state.get(SHOWN)  # Streamlit looks for that whenever the session is asked
+
+
 def end_of_model() -> None:
     """Forget what means nothing for another model or other images."""
     for name, parameter in st.session_state.pop(ENDING, {}).items():
@@ -315,4 +322,4 @@ def _option(text: str, options: Sequence[T], words: Callable[[T], str]) -> T:
     for option in options:
         if text in (_text(option), words(option)):
             return option
-    raise ValueError(f"{text[:40]!r} is none of the options.")
+    raise ValueError(f"{quoted(text, 40)} is none of the options.")

@@ -57,8 +57,8 @@ def title(manifest: dict[str, Any], count: int | None = None) -> str:
             f"strength {plan['strength']:g}",
             f"cohesion {surrogate['settings']['cohesion']:g}",
         ]
+    parts += ["stochastic sampler"] if plan.get("eta") else []
     parts += [f"{plan['steps']} steps"] if plan["steps"] != 50 else []
-    parts += ["stochastic"] if plan.get("eta") else []
     parts += [f"seed {plan['seed']}"] if plan["seed"] else []
     return ", ".join(parts) + (f" ({count:,})" if count else "")
 

@@ -50,7 +50,7 @@ OF_A_MODEL = (
 
 @st.cache_resource(max_entries=3, show_spinner="Loading the model")
 def _denoiser(source: str, stamp: str, label: int | None) -> NetworkDenoiser:
-    return load_denoiser(source, label=label, token=_token(), roots=roots())
+    return load_denoiser(source, label=label, token=_token(), roots=roots(), tick=state.give_way)
 
 
 @st.cache_data(max_entries=256, show_spinner=False)

@@ -19,7 +19,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.browser.conftest import launched
 from tests.browser.server import PATIENCE, ROOT, served
-from tests.browser.trips import BARE, CLOCK, at_rest
+from tests.browser.trips import BARE, CLOCK, RESTED, at_rest, settled
 
 TIMES = int(os.environ.get("TIMES", "20"))
 WARM = 5  # the browser compiles what it runs often
@@ -33,16 +33,6 @@ PAGES = {
     "/runs": "Runs",
 }
 EXPLORERS = ("/volume_growth", "/p_laplace")
-RESTED = """() => new Promise((done) => {
-  let calm = 0
-  const look = () => {
-    const rest = document.querySelector("[data-test-script-state=notRunning]")
-    calm = rest ? calm + 1 : 0
-    if (calm > 3) done()
-    else requestAnimationFrame(look)
-  }
-  requestAnimationFrame(look)
-})"""
 
 
 @dataclass(frozen=True)
@@ -85,22 +75,6 @@ def timed(page: Page, act: Callable[[], object]) -> float:
 def watch(page: Page, place: str, attribute: str | None = None) -> None:
     """Have the page measure from each press to a change of a place."""
     page.evaluate(CLOCK, [page.locator(place).first.element_handle(), attribute])
-
-
-def settled(page: Page, act: Callable[[], object]) -> float:
-    """Milliseconds from an act to a server that is done and a page that is drawn."""
-    page.evaluate("""() => {
-      const state = document.querySelector("[data-test-script-state]")
-      window.ran = new Promise((done) => {
-        new MutationObserver((_, all) => { all.disconnect(); done() })
-          .observe(state, { attributes: true, attributeFilter: ["data-test-script-state"] })
-      })
-    }""")
-    started = time.perf_counter()
-    act()
-    page.evaluate("window.ran")
-    page.evaluate(RESTED)
-    return 1000 * (time.perf_counter() - started)
 
 
 def bare(browser: Browser, folder: Path) -> tuple[float, float]:

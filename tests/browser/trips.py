@@ -1,6 +1,7 @@
 """What a click costs in the browser, and in the smallest script."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,16 @@ CLOCK = """([root, attribute]) => {
     : { childList: true, characterData: true, subtree: true }
   new MutationObserver(() => requestAnimationFrame(drawn)).observe(root, watched)
 }"""
+RESTED = """() => new Promise((done) => {
+  let calm = 0
+  const look = () => {
+    const rest = document.querySelector("[data-test-script-state=notRunning]")
+    calm = rest ? calm + 1 : 0
+    if (calm > 3) done()
+    else requestAnimationFrame(look)
+  }
+  requestAnimationFrame(look)
+})"""
 
 
 def quiet(times: Sequence[float]) -> float:
@@ -38,6 +49,22 @@ def at_rest(page: Page) -> None:
     """Everything is sent and drawn."""
     expect(page.locator("[data-test-script-state=notRunning]")).to_have_count(1)
     page.evaluate("new Promise(rest => requestIdleCallback(rest))")
+
+
+def settled(page: Page, act: Callable[[], object]) -> float:
+    """Milliseconds from an act to a server that is done and a page that is drawn."""
+    page.evaluate("""() => {
+      const state = document.querySelector("[data-test-script-state]")
+      window.ran = new Promise((done) => {
+        new MutationObserver((_, all) => { all.disconnect(); done() })
+          .observe(state, { attributes: true, attributeFilter: ["data-test-script-state"] })
+      })
+    }""")
+    started = time.perf_counter()
+    act()
+    page.evaluate("window.ran")
+    page.evaluate(RESTED)
+    return 1000 * (time.perf_counter() - started)
 
 
 def bare_round_trip(browser: Browser, folder: Path) -> float:

@@ -194,3 +194,43 @@ def test_the_area_is_scikit_learns_at_any_size_without_a_table_of_pairs() -> Non
     expected = roc_auc_score(labels, np.concatenate([one, other]))
     assert auc_interval(one, other)[0] == pytest.approx(expected, abs=1e-12)
     assert auc_interval(one, one - 1e9)[0] == 1
+
+
+def test_weights_are_repetitions_that_are_no_observations() -> None:
+    generator = np.random.default_rng(0)
+    one, other = generator.normal(1, 1, 12), generator.normal(0, 1, 20)
+    weights = (generator.integers(1, 5, 12), generator.integers(1, 5, 20))
+    found = Area.of(one, other, weights=weights)
+    repeated = [np.repeat(side, many) for side, many in zip((one, other), weights, strict=True)]
+    labels = (np.repeat(np.arange(12), weights[0]), 12 + np.repeat(np.arange(20), weights[1]))
+    again = Area.of(*repeated, labels)  # type: ignore[arg-type]
+    assert found.value == pytest.approx(again.value)
+    assert found.sizes == pytest.approx(again.sizes)
+    assert found.effects == pytest.approx(again.effects)
+    assert Area.of(one, other, weights=(np.full(12, 3), np.full(20, 7))).interval() == (
+        pytest.approx(Area.of(one, other).interval())
+    )
+
+
+@pytest.mark.slow
+def test_the_interval_of_a_sample_of_unequal_chances_covers_the_area_of_all() -> None:
+    generator, covered = np.random.default_rng(0), []
+    for _ in range(500):
+        # two strata on either side, the second with higher values and chosen nine times as often
+        values, weights = [], []
+        for low, high in ((1.0, 2.5), (0.0, 1.5)):
+            rare, many = generator.normal(low, 1, 10), generator.normal(high, 1, 10)
+            values.append(np.concatenate([rare, many]))
+            weights.append(np.repeat([9.0, 1.0], 10))
+        area = Area.of(*values, weights=tuple(weights))
+        low, high = area.interval()
+        covered.append(low <= mixed_area() <= high)
+    assert np.mean(covered) >= 0.92
+
+
+def mixed_area() -> float:
+    """The area between the two mixtures of normal values of the test above."""
+    parts = [(0.9, 1.0), (0.1, 2.5)], [(0.9, 0.0), (0.1, 1.5)]
+    return sum(
+        float(p * q * norm.cdf((a - b) / np.sqrt(2))) for p, a in parts[0] for q, b in parts[1]
+    )

@@ -291,7 +291,7 @@ def test_evidence_of_an_own_model_starts_with_drawing_and_keeps_what_is_drawn(
     monkeypatch.setattr("pages.session.stored_runs.FOLDER", tmp_path / "drawn")
     at = opened("evidence", model=model, images=images)
     assert any("No pictures of this model are stored yet" in info.value for info in at.info)
-    next(box for box in at.number_input if box.key == "draw_count").set_value(64).run()
+    next(box for box in at.number_input if box.key == "draw_count_0").set_value(64).run()
     next(button for button in at.button if button.label == "Draw them").click().run()
     assert not at.exception
     assert {metric.label: metric.value for metric in at.metric}["Pictures drawn"] == "64"
@@ -340,6 +340,6 @@ def test_pictures_drawn_since_are_counted(
     monkeypatch.setattr("pages.session.stored_runs.FOLDER", tmp_path / "drawn")
     at = opened("evidence", model=model, images=images)
     for wanted, label in ((64, "Draw them"), (128, "Draw more")):
-        next(box for box in at.number_input if box.key == "draw_count").set_value(wanted).run()
+        next(box for box in at.number_input if box.key == "draw_count_0").set_value(wanted).run()
         next(button for button in at.button if button.label == label).click().run()
         assert {metric.label: metric.value for metric in at.metric}["Pictures drawn"] == str(wanted)

@@ -22,7 +22,7 @@ import pytest
 from PIL import Image
 
 from memlib import load_images
-from memlib.confined import Frame
+from memlib.confined import Children, Frame
 from memlib.images import columns, decode, pictures
 from memlib.images.archives import Member
 from memlib.images.pictures import DECODERS
@@ -47,10 +47,10 @@ def refusal(path: Path, **options: object) -> str:
     return said
 
 
-def peak_of_children() -> int:
+def peak_of_children(kind: Children = DECODERS) -> int:
     """The most memory, in bytes, that one of the waiting children ever held."""
     peaks = [0]
-    for child in DECODERS._waiting:
+    for child in kind._waiting:
         status = Path(f"/proc/{child.process.pid}/status").read_text()
         line = next(line for line in status.splitlines() if line.startswith("VmHWM"))
         peaks.append(int(line.split()[1]) * 1024)
@@ -371,6 +371,7 @@ def test_one_process_is_started_and_reused(tmp_path: Path) -> None:
     held = {line[:26].strip(): line[26:].split()[0] for line in limits}
     assert held["Max core file size"] == held["Max file size"] == "0"
     assert int(held["Max address space"]) <= 2 * 2**30
+    assert os.getpriority(os.PRIO_PROCESS, first) > os.getpriority(os.PRIO_PROCESS, 0)
 
 
 def test_no_pickle_crosses() -> None:

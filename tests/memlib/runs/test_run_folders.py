@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
@@ -337,6 +338,13 @@ def test_a_newer_damaged_or_foreign_folder_is_refused_with_a_sentence(
         with pytest.raises(ValueError, match=f"{name} is damaged"):
             Run(run.folder).rows()
         (run.folder / name).write_bytes(whole)
+    table = pq.read_table(run.folder / "numbers.parquet")
+    words = pa.array([b"\x98"] * len(table)).view(pa.string())
+    place = table.column_names.index("id")
+    pq.write_table(table.set_column(place, "id", words), run.folder / "numbers.parquet")
+    with pytest.raises(ValueError, match=r"numbers.parquet is damaged") as caught:
+        Run(run.folder).rows()
+    assert type(caught.value) is ValueError
     (run.folder / "numbers.parquet").write_bytes(b"PAR1 nothing")
     with pytest.raises(ValueError, match="cannot be read"):
         Numbers(Run(run.folder)).count(Filter(text="x"))

@@ -1,0 +1,131 @@
+"""Reproduction rates of the demo: the counted truth, and the estimates of a stratified sample."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from memlib import ImageSet, load_denoiser, load_images
+from memlib.bundled import DEMO
+from memlib.evidence import (
+    REPRODUCED,
+    clusters,
+    comparisons,
+    measure_table,
+    quality,
+    rungs,
+)
+from memlib.evidence.draws import Agreement, Draws, rates_and_counts
+from memlib.extraction import generate_run, plan_of, read_generations
+from memlib.measures import MEASURES
+from memlib.neighbours import duplicates
+from memlib.progress import Stages
+from memlib.runs import Results, read_run
+
+COUNTED = 16_384  # draws of the stochastic sampler
+WITHIN = 0.15  # distances that are kept; a copy is below 0.1
+FOLDER, RUN = DEMO / "stochastic", DEMO / "runs" / "reproduction-rate"
+# images of each kind whose rate is estimated; rates of all would take a day on a laptop
+TAKEN = {
+    "copied x32": 8,
+    "copied x16": 8,
+    "copied x8": 8,
+    "copied x4": 4,
+    "copied x2": 2,
+    "family x6": 16,
+    "single x1": 20,
+    "held-out x0": 20,
+}
+
+
+def count_draws(target: Path, work: Path, stages: Stages) -> None:
+    """Draw COUNTED pictures, and keep in `target` which images each came near.
+
+    The pictures stay in `work`, where a drawing that was stopped goes on.
+    """
+    denoiser, images = load_denoiser("demo"), load_images("demo")
+    # half the time where the CPU multiplies bfloat16; D moves by 0.005 (root mean square) at most,
+    # where a copy is within 0.1
+    with torch.autocast("cpu", torch.bfloat16):
+        for done, total in generate_run(work, denoiser, COUNTED, eta=1.0):
+            stages("stochastic draws")(done, total)
+    drawn = read_generations(work).images
+    Draws.of(drawn, images, WITHIN).write(target, asdict(plan_of(denoiser, eta=1.0)))
+
+
+def rate_sample(images: ImageSet) -> tuple[list[int], np.ndarray]:
+    """Choose the images whose rate is estimated: their places, in order, and how many images of
+    their kind each stands for.
+
+    From each kind TAKEN are chosen at random (seed 0).
+    """
+    kinds, generator = rungs(images), np.random.default_rng(0)
+    chosen: dict[int, float] = {}
+    for kind, taken in TAKEN.items():
+        places = np.flatnonzero(kinds == kind)
+        for place in generator.choice(places, taken, replace=False).tolist():
+            chosen[place] = len(places) / taken
+    order = sorted(chosen)
+    return order, np.array([chosen[place] for place in order])
+
+
+def rate_table() -> pd.DataFrame:
+    """Estimated rates beside counts: a line for each kind of image, and one for all.
+
+    A line holds the images estimated; of those drawn at least 10 times, how many intervals overlap
+    the counts' and by how many decades the median estimate is off; how many of the others have an
+    upper end below 1e-3; and copies a picture, over all images of the kind, estimated from the
+    sample and counted. A picture is a copy of every image it is within 0.1 of.
+    """
+    images, (draws, _) = load_images("demo"), Draws.read(FOLDER)
+    tolerance = MEASURES["reproduction_rate"].settings.parameters["tolerance"]
+    times = draws.times(images, tolerance)
+    table = rates_and_counts(read_run(RUN)[1], images, times, draws.count)
+    places, weights = rate_sample(images)
+    table["weight"] = table["place"].map(dict(zip(places, weights.tolist(), strict=True)))
+    kinds = rungs(images)
+    lines = []
+    for kind in [*TAKEN, "all"]:
+        chosen = table if kind == "all" else table[kinds[table["place"]] == kind]
+        whole = np.ones(len(images), bool) if kind == "all" else kinds == kind
+        found = Agreement.of(chosen)
+        rare = chosen[chosen["times"] == 0]
+        lines.append(
+            {
+                "images": kind,
+                "estimated": len(chosen),
+                "drawn often": found.images if found else 0,
+                "intervals overlap": found.overlapping if found else 0,
+                "median error, decades": round(found.error, 2) if found else "",
+                "median width, decades": round(found.width, 2) if found else "",
+                "never drawn": len(rare),
+                "upper end below 1e-3": int((rare["rate high"] < 1e-3).sum()),
+                "copies a picture, estimated": round(
+                    float((chosen["rate"] * chosen["weight"]).sum()), 4
+                ),
+                "counted": round(times[whole].sum() / draws.count, 4),
+            }
+        )
+    return pd.DataFrame(lines)
+
+
+def rate_quality() -> pd.DataFrame:
+    """How well the rate and the other measures rank the sample's images that came back among the
+    stochastic draws, weighted by how many images of their kind each stands for.
+    """
+    denoiser, images = load_denoiser("demo"), load_images("demo")
+    draws, _ = Draws.read(FOLDER)
+    tolerance = MEASURES["reproduction_rate"].settings.parameters["tolerance"]
+    results = Results()
+    for run in (read_run(folder.parent) for folder in DEMO.glob("runs/*/manifest.json")):
+        details, rows = run
+        results.add(details["model"]["digest"], details["measure"], details["parameters"], rows)
+    values, _ = measure_table(denoiser, images, results)
+    groups = duplicates(images)
+    sides = comparisons(images, draws.times(images, tolerance), groups)[REPRODUCED]
+    places, standing = rate_sample(images)
+    weights = np.zeros(len(images))
+    weights[places] = standing
+    return quality(denoiser, values, *sides, clusters(images, groups), weights)

@@ -1,0 +1,104 @@
+"""Estimated rates beside counts: how often images come back, and how far to trust the estimate."""
+
+import pandas as pd
+import streamlit as st
+
+from memlib.bundled import DEMO
+from memlib.evidence.draws import OFTEN, Agreement, Draws, rates_and_counts
+from memlib.extraction import plan_of
+from memlib.extraction.stages import folder_of
+from memlib.measures import MEASURES
+from memlib.workspace import Workspace
+from pages.figures.rates import estimated_against_counted, two_samplers
+from pages.figures.style import CONFIG, literal
+from pages.session import neighbours
+from pages.session import results as computed
+from pages.session import stored_runs as attacks
+from pages.session.messages import plain
+from pages.session.neighbours import Truth
+
+MEASURE = MEASURES["reproduction_rate"]
+COUNTED = DEMO / "stochastic"
+
+
+def stochastic_draws(loaded: Workspace) -> Draws | None:
+    """Many draws of the stochastic sampler, as they are bundled or stored; None where there are
+    none.
+    """
+    steps = MEASURE.defaults(loaded.denoiser)["steps"]
+    plan = plan_of(loaded.denoiser, steps=steps, eta=1.0)
+    if (COUNTED / "manifest.json").exists():
+        draws, drawn = computed.once(("draws", str(COUNTED)), lambda: Draws.read(COUNTED))
+        if drawn == vars(plan):
+            return draws
+    stored = neighbours.drawn(folder_of(plan, attacks.FOLDER))
+    if stored is None:
+        return None
+    tolerance = MEASURE.defaults(loaded.denoiser)["tolerance"]
+    key = ("draws", stored.digest, loaded.images.digest, tolerance)
+    return computed.once(key, lambda: Draws.of(stored, loaded.images, tolerance))
+
+
+def rates_panel(loaded: Workspace, truth: Truth | None) -> None:
+    """Draw estimated rates against counted ones, and what another sampler draws."""
+    st.subheader("One in how many")
+    parameters = MEASURE.defaults(loaded.denoiser)
+    rows = computed.results().rows(loaded.denoiser.digest, MEASURE.run, parameters)
+    draws, images = stochastic_draws(loaded), loaded.images
+    if draws is None:
+        st.caption(
+            "Estimated reproduction rates are held against counts of the sampler they speak of. "
+            f"Draw pictures with the stochastic sampler and {parameters['steps']:,} steps above."
+        )
+        return
+    times = draws.times(images, parameters["tolerance"])
+    table = rates_and_counts(rows, images, times, draws.count)
+    left, right = st.columns(2, gap="medium")
+    with left:
+        if table.empty:
+            st.caption("No rate is estimated yet. The page of volume growth estimates them.")
+        else:
+            st.markdown(plain(_agreement(table, draws)))
+            st.plotly_chart(
+                literal(estimated_against_counted(table, images.names, draws.count)),
+                key="rates",
+                config=CONFIG,
+                alt="Estimated reproduction rate of each image against its counted rate",
+            )
+    if truth is None or truth.asked["criterion"] != "distance":
+        right.caption(
+            "To see how much a rate depends on the sampler, let a copy above be called by its "
+            "distance."
+        )
+        return
+    with right:
+        _samplers(loaded, truth, draws)
+
+
+def _agreement(table: pd.DataFrame, draws: Draws) -> str:
+    found = Agreement.of(table)
+    said = f"{len(table):,} estimated rates beside the counts of {draws.count:,} draws. "
+    if found is None:
+        return said + f"No image was drawn at least {OFTEN} times, so none can be compared."
+    return (
+        f"{said}Of the {found.images:,} images that were drawn at least {OFTEN} times, "
+        f"{found.overlapping:,} have intervals that overlap; the median estimate is "
+        f"{found.error:.2f} decades off ({found.bias:+.2f} with its sign), the median interval "
+        f"{found.width:.2f} decades wide, and {found.limits:,} are limits."
+    )
+
+
+def _samplers(loaded: Workspace, truth: Truth, draws: Draws) -> None:
+    one = draws.credited(loaded.images, min(truth.asked["threshold"], draws.within)) / draws.count
+    other = truth.counts / len(truth.samples)
+    st.markdown(
+        f"The stochastic sampler draws a copy in {one.sum():.1%} of {draws.count:,} pictures, the "
+        f"chosen run in {other.sum():.1%} of {len(truth.samples):,}. A rate belongs to its sampler."
+    )
+    axes = ("counted rate, stochastic sampler", "counted rate, chosen run")
+    st.plotly_chart(
+        literal(two_samplers(one, other, loaded.images.names, axes)),
+        key="samplers",
+        config=CONFIG,
+        alt="Counted rate of each image with two samplers",
+    )
