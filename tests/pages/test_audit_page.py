@@ -13,7 +13,10 @@ from streamlit.testing.v1 import AppTest
 
 from memlib import load_denoiser, load_images
 from memlib.audit import Change, Verdicts
+from memlib.bundled import DEMO
+from memlib.evidence.draws import Agreement, Draws, rates_and_counts
 from memlib.images import of_pixels
+from memlib.runs import read_run
 from pages.audit import exports as auditing
 from pages.audit.review import DATABASE
 from pages.session import neighbours as nearby
@@ -253,6 +256,21 @@ def test_the_evidence_page_shows_what_came_back_and_every_measure() -> None:
     table = next(frame.value for frame in at.dataframe if "AUC" in frame.value)
     assert len(table) == 24
     assert table["AUC"].is_monotonic_decreasing
+
+
+def test_estimated_rates_stand_beside_counts_of_the_sampler_they_speak_of() -> None:
+    at = opened("evidence", copy_by="Distance")
+    assert not at.exception
+    draws, _ = Draws.read(DEMO / "stochastic")
+    images = load_images("demo")
+    rows = read_run(DEMO / "runs" / "reproduction-rate")[1]
+    table = rates_and_counts(rows, images, draws.times(images, 0.1), draws.count)
+    found = Agreement.of(table)
+    assert found is not None
+    said = " ".join(block.value for block in at.markdown)
+    assert f"{len(table):,} estimated rates beside the counts of {draws.count:,} draws" in said
+    assert f"{found.overlapping:,} have intervals that overlap" in said
+    assert f"draws a copy in {draws.credited(images, 0.1).sum() / draws.count:.1%}" in said
 
 
 def test_without_copies_the_evidence_page_gives_a_bound_and_no_auc_of_reproduction() -> None:
