@@ -101,7 +101,7 @@ class Source:
 
     def has(self, path: Path) -> bool:
         """Whether `path` is a file; a place above the roots is not looked at."""
-        return self.allows(Path(os.path.normpath(path))) and self.file(path).is_file()
+        return self.allows(Path(os.path.normpath(Path.cwd() / path))) and self.file(path).is_file()
 
     def listed(self, folder: Path, suffix: str) -> list[Path]:
         """The files of a folder whose names end so, in order."""

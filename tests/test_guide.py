@@ -77,8 +77,10 @@ def test_a_measure_is_one_file_and_one_line_and_a_page_a_folder_and_its_entry(
     (tmp_path / "pages" / "example").mkdir()
     (tmp_path / "pages" / "example" / "page.py").write_text(page)
     entry = (ROOT / "app.py").read_text()
-    added = 'return [\n        page("example", "Example", "star", "How many images there are."),'
-    changed_entry = entry.replace("return [", added, 1)
+    added = (
+        '"Data": [\n            page("example", "Example", "star", "How many images there are."),'
+    )
+    changed_entry = entry.replace('"Data": [', added, 1)
     assert changed_entry != entry
     (tmp_path / "app.py").write_text(changed_entry)
     # AppTest guesses a page's address from its file name; see tests/pages/conftest.py

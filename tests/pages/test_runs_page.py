@@ -117,7 +117,7 @@ def test_page_command_and_background_give_the_same_numbers(
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        at = opened(model=model, images=images)
+        at = opened("volume_growth", model=model, images=images)
         next(group for group in at.button_group if group.label == "What to measure").set_value(
             "Everything"
         ).run()
@@ -128,7 +128,7 @@ def test_page_command_and_background_give_the_same_numbers(
         monkeypatch.setattr(
             background, "start", lambda arguments, *_, **__: begun.append(list(arguments))
         )
-        other = opened(model=model, images=images)
+        other = opened("volume_growth", model=model, images=images)
         next(group for group in other.button_group if group.label == "What to measure").set_value(
             "Everything"
         ).run()
