@@ -17,7 +17,7 @@ def page(name: str, title: str, icon: str, about: str, default: bool = False) ->
     """Return the page in folder `name`, which is also its address."""
     return st.Page(
         f"pages/{name}/page.py",
-        url_path=name,
+        url_path="" if default else name,
         title=title,
         icon=f":material/{icon}:",
         default=default,
@@ -25,75 +25,98 @@ def page(name: str, title: str, icon: str, about: str, default: bool = False) ->
     )
 
 
-def pages() -> list[StreamlitPage]:
-    """List every page in the order of the navigation."""
-    return [
-        page(
-            "workspace",
-            "Workspace",
-            "folder_open",
-            "Choose a model and the images to look for in it.",
-        ),
-        page(
-            "volume_growth",
-            "Volume growth",
-            "open_in_full",
-            "Images ranked by how much latent space leads to them, with a map for each.",
-            default=True,
-        ),
-        page(
-            "p_laplace",
-            "p-Laplace",
-            "target",
-            "Images ranked by how strongly the score points back to them, with maps over p and "
-            "noise level.",
-        ),
-        page(
-            "landscapes",
-            "Landscapes",
-            "landscape",
-            "Mixtures in the plane, where the exact value of every measure is known and shown "
-            "beside its estimate.",
-        ),
-        page(
-            "extraction",
-            "Extraction",
-            "science",
-            "SIDE: pull training images out of the model, each shown beside its nearest training "
-            "image.",
-        ),
-        page(
-            "audit",
-            "Audit",
-            "fact_check",
-            "Flagged images one by one, with everything known about each: look, decide, export.",
-        ),
-        page(
-            "evidence",
-            "Evidence",
-            "balance",
-            "Which measure best predicts what the model reproduces.",
-        ),
-        page(
-            "runs",
-            "Runs",
-            "database",
-            "Runs of any size, from this app, the command line or a cluster, browsed without "
-            "loading them whole.",
-        ),
-        page(
-            "methods",
-            "Methods",
-            "function",
-            "What each number is, its formula, direction, limits and source.",
-        ),
-    ]
+def pages() -> dict[str, list[StreamlitPage]]:
+    """Every page, in the groups and the order of the navigation."""
+    return {
+        "What it remembers": [
+            page(
+                "overview",
+                "Overview",
+                "visibility",
+                "What the model gives away, how often, how sure that is, and what is not known.",
+                default=True,
+            ),
+            page(
+                "extraction",
+                "Extraction",
+                "science",
+                "SIDE: pull training images out of the model, each shown beside its nearest "
+                "training image.",
+            ),
+            page(
+                "audit",
+                "Audit",
+                "fact_check",
+                "Flagged images one by one, with everything known about each: look, decide, "
+                "export.",
+            ),
+        ],
+        "Measures": [
+            page(
+                "volume_growth",
+                "Volume growth",
+                "open_in_full",
+                "Images ranked by how much latent space leads to them, with a map for each.",
+            ),
+            page(
+                "p_laplace",
+                "p-Laplace",
+                "target",
+                "Images ranked by how strongly the score points back to them, with maps over p and "
+                "noise level.",
+            ),
+            page(
+                "evidence",
+                "Evidence",
+                "balance",
+                "Which measure best predicts what the model reproduces.",
+            ),
+        ],
+        "Understand": [
+            page(
+                "landscapes",
+                "Landscapes",
+                "landscape",
+                "Mixtures in the plane, where the exact value of every measure is known and "
+                "shown beside its estimate.",
+            ),
+            page(
+                "methods",
+                "Methods",
+                "function",
+                "What each number is, its formula, direction, limits and source.",
+            ),
+        ],
+        "Data": [
+            page(
+                "workspace",
+                "Workspace",
+                "folder_open",
+                "Choose a model and the images to look for in it.",
+            ),
+            page(
+                "runs",
+                "Runs",
+                "database",
+                "Runs of any size, from this app, the command line or a cluster, browsed without "
+                "loading them whole.",
+            ),
+            # The first page stands at the root; a link to it by its name is led there.
+            st.Page(to_first, url_path="overview", title="Overview", visibility="hidden"),
+        ],
+    }
+
+
+def to_first() -> None:
+    """Go to the first page, with all that the address says."""
+    url = st.query_params
+    st.switch_page("pages/overview/page.py", query_params={name: url.get_all(name) for name in url})
 
 
 def main() -> None:
     """Draw the sidebar and the page that is open."""
     st.set_page_config(page_title="Afterimage", page_icon=ICON, layout="wide")
-    opened = st.navigation(pages())
+    opened = st.navigation(pages(), expanded=True)
     with guarded():
         state.arrive(opened.url_path)
         # A container, so that messages while loading do not move the page below and redraw its

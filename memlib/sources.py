@@ -101,7 +101,7 @@ class Source:
 
     def has(self, path: Path) -> bool:
         """Return whether `path` is a file; places above the roots are not accessed."""
-        return self.allows(Path(os.path.normpath(path))) and self.file(path).is_file()
+        return self.allows(Path(os.path.normpath(Path.cwd() / path))) and self.file(path).is_file()
 
     def listed(self, folder: Path, suffix: str) -> list[Path]:
         """List the files of a folder with this ending, in order."""

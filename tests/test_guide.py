@@ -169,8 +169,8 @@ def test_a_measure_is_one_file_and_one_line_and_a_page_a_folder_and_its_entry(
     copy_of_the_repository(tmp_path, *titles)
     table = tmp_path / "memlib" / "measures" / "registry.py"
     add_line(table, "MODULES = (\n", '    "distance",\n')
-    entry = '        page("example", "Example", "star", "How many images there are."),\n'
-    add_line(tmp_path / "app.py", "return [\n", entry)
+    entry = '            page("example", "Example", "star", "How many images there are."),\n'
+    add_line(tmp_path / "app.py", '"Data": [\n', entry)
     shutil.copy(tmp_path / "pages" / "0_runs.py", tmp_path / "pages" / "0_example.py")
     # AppTest guesses a page's address from its file name; see tests/pages/conftest.py
     (tmp_path / "added.py").write_text(

@@ -20,6 +20,15 @@ from memlib.evidence.quality import (
     rungs,
     signed,
 )
+from memlib.evidence.remembered import (
+    Candidate,
+    Remembered,
+    believe,
+    copy_rule,
+    counted_in_words,
+    counted_rate,
+    drawn_how,
+)
 from memlib.evidence.reproduction import (
     at_most,
     clusters,
@@ -30,21 +39,38 @@ from memlib.evidence.reproduction import (
     reproduced,
     reproductions,
 )
-from memlib.evidence.text import best_of, interval, rate_text, share, short, statement, table_line
+from memlib.evidence.text import (
+    apart_text,
+    best_of,
+    interval,
+    rate_text,
+    share,
+    short,
+    statement,
+    table_line,
+)
 
 __all__ = [
     "REPRODUCED",
     "TRAINED",
     "BaseRate",
+    "Candidate",
+    "Remembered",
+    "apart_text",
     "at_most",
     "auc_text",
     "base_rate",
+    "believe",
     "best_of",
     "clusters",
     "comparisons",
     "copied",
+    "copy_rule",
+    "counted_in_words",
+    "counted_rate",
     "different",
     "disagreement",
+    "drawn_how",
     "held_out",
     "interval",
     "ladder",

@@ -119,7 +119,8 @@ def quality(
     and network forwards. Intervals count clusters: `labels` (N,) are `clusters(images, groups)`, or
     every image is one. Only images with a value count. Measures without one on either side are left
     out, and so are those of chosen images only, whose choice would count: unless `weights` (N,) say
-    how many images each stands for, 0 where it was not chosen. Then there is no TPR.
+    how many images each stands for, 0 where it was not chosen. Then there is no TPR. A measure that
+    has values for `fewer` of the images than another stands last and cannot be the best.
     """
     labels = np.arange(len(values)) if labels is None else labels
     areas: dict[str, Area] = {}
@@ -147,15 +148,24 @@ def quality(
         lines.append(
             line | {"low": low, "high": high, "forwards": MEASURES[name].forwards(denoiser)}
         )
-    table = pd.DataFrame(lines, columns=COLUMNS).sort_values(
-        "AUC", ascending=False, kind="stable", ignore_index=True
+    table = pd.DataFrame(lines, columns=COLUMNS)
+    table = table.assign(fewer=_fewer(table) & (weights is None)).sort_values(
+        ["fewer", "AUC"], ascending=[True, False], kind="stable", ignore_index=True
     )
-    best = possible_best(areas)
+    whole = set(table["measure"][~table["fewer"]])
+    best = possible_best({name: area for name, area in areas.items() if name in whole})
     table["may be best"] = [name in best for name in table["measure"]]
     first = next(iter(table["measure"]), "")
     apart = [auc_difference(areas[name], areas[first]) for name in table["measure"]]
     table[list(DIFFERENCE)] = np.array(apart).reshape(-1, 3)
     return table
+
+
+def _fewer(table: pd.DataFrame) -> np.ndarray:
+    """Which lines of `quality` are about fewer images than another line is."""
+    images = (table["above"] + table["below"]).to_numpy(int)
+    fewer: np.ndarray = images < images.max(initial=0)
+    return fewer
 
 
 def rank_agreement(values: pd.DataFrame) -> pd.DataFrame:

@@ -60,19 +60,22 @@ def statement(
 
 
 def best_of(table: pd.DataFrame) -> str:
-    """Write which measures may be the best, given the first line of `quality`."""
-    many = len(table)
+    """Say what the first line of `quality` is worth: which measures the best may be; of those that
+    are known for all the images compared.
+    """
+    many = int((~table["fewer"]).sum())
     possible = table[table["may be best"]]
-    said = f"{table['title'].iloc[0]} has the highest AUC of {many:,} measures on these images"
+    first, last = table.iloc[0], possible.iloc[-1]
+    auc = interval(first["AUC"], first["low"], first["high"])
+    said = f"{first['title']} has the highest AUC of {many:,} measures on these images, {auc}"
     if many == 1:
         return f"{said}."
     if len(possible) == 1:
         return f"{said}, and with 95% confidence no other is better."
-    last = possible.iloc[-1]
+    auc = interval(last["AUC"], last["low"], last["high"])
     return (
         f"{said}, which may be luck: with 95% confidence the best measure is one of "
-        f"{len(possible):,}, the last of them {last['title']} with an AUC of "
-        f"{short(last['AUC'])}."
+        f"{len(possible):,}, the last of them {last['title']} with {auc}."
     )
 
 
@@ -95,9 +98,7 @@ def table_line(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
         [
             line["title"],
             interval(line["AUC"], line["low"], line["high"]),
-            interval(*(line[name] for name in ("difference", "difference low", "difference high")))
-            if place
-            else "",
+            apart_text(line) if place else "",
             rate_text(line),
             f"{line['above']:,} ({line['clusters above']:,})",
             f"{line['below']:,} ({line['clusters below']:,})",
@@ -106,6 +107,13 @@ def table_line(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
         for place, line in enumerate(table.to_dict("records"))
     ]
     return heads, cells
+
+
+def apart_text(line: Mapping[Hashable, float]) -> str:
+    """Write the difference of a line of `quality` from the first, or why it is not given."""
+    if line["fewer"]:
+        return f"only {line['above'] + line['below']:,} images"
+    return interval(*(line[name] for name in ("difference", "difference low", "difference high")))
 
 
 def rate_text(line: Mapping[Hashable, float]) -> str:

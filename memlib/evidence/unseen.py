@@ -157,7 +157,7 @@ def _curve(counts: Counts, sizes: np.ndarray) -> np.ndarray:
     left = n - times - inside  # below 0 if so many draws certainly contain a copy
     missed = gammaln(n - times + 1) + gammaln(n - inside + 1) - gammaln(n + 1)
     missed = np.where(left >= 0, missed - gammaln(np.maximum(left, 0) + 1), -np.inf)
-    seen = (1 - np.exp(missed)).sum(1)
+    seen = -np.expm1(np.minimum(missed, 0)).sum(1)  # a chance, whatever the rounding
     once, hidden = counts.exactly(1), can_come_back(counts).value - counts.seen
     if not (once and hidden):
         return np.asarray(seen)

@@ -57,7 +57,7 @@ def main() -> None:
     else:
         groups = neighbours.near_duplicates(loaded)
         if truth is not None:
-            summary(loaded, truth, groups)
+            summary(loaded, truth)
             reproduced_gallery(loaded, counts)
         sides = comparisons(loaded.images, counts, groups)
         asked = truth.asked if truth else {}

@@ -11,12 +11,12 @@ from memlib.extraction import plan_of, stages
 from memlib.extraction.stages import folder_of
 from memlib.measures import MEASURES
 from memlib.workspace import Workspace
-from pages.evidence.truth import Truth
 from pages.figures.rates import estimated_against_counted, two_samplers
 from pages.figures.style import CONFIG, literal
 from pages.session import neighbours
 from pages.session import results as computed
 from pages.session.messages import plain
+from pages.session.neighbours import Truth
 
 MEASURE = MEASURES["reproduction_rate"]
 COUNTED = DEMO / "stochastic"

@@ -7,8 +7,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from memlib.denoisers import Denoiser
-from memlib.evidence import best_of, interval, quality, rate_text, signed
+from memlib.evidence import apart_text, best_of, interval, rate_text, signed
 from memlib.measures import MEASURES
 from memlib.statistics import FEWEST
 from memlib.workspace import Workspace
@@ -16,6 +15,7 @@ from pages.figures.quality import roc_curves
 from pages.figures.style import CONFIG, literal
 from pages.session import results as computed
 from pages.session.downloads import table_buttons
+from pages.session.measure_tables import quality_of
 from pages.session.messages import plain
 
 Sides = tuple[np.ndarray, np.ndarray]  # masks (N,) of the images above and below
@@ -96,8 +96,7 @@ def quality_panel(
     )
     chosen = chosen if chosen in sides else next(iter(sides))
     above, below = sides[chosen]
-    key = (loaded.denoiser.digest, loaded.images.digest, _bytes(above, below, labels))
-    table = _quality(loaded.denoiser, values, above, below, labels, key, _filled(values))
+    table = quality_of(loaded.denoiser, values, above, below, labels)
     if table.empty:
         st.info(
             "No measure has values on both sides. Measure some images below.",
@@ -122,12 +121,7 @@ def _table(table: pd.DataFrame, chosen: str) -> list[int]:
     lines = table.to_dict("records")
     shown = table.assign(
         interval=[f"{line['low']:.3f} to {line['high']:.3f}" for line in lines],
-        apart=[
-            interval(line["difference"], line["difference low"], line["difference high"])
-            if place
-            else ""
-            for place, line in enumerate(lines)
-        ],
+        apart=[apart_text(line) if place else "" for place, line in enumerate(lines)],
         rate=[rate_text(line) for line in lines],
     )
     event = st.dataframe(
@@ -178,26 +172,3 @@ def _first_of_each(table: pd.DataFrame) -> list[int]:
     """Return the best line of every kind of measure."""
     kinds = [MEASURES[name].run + MEASURES[name].column[:1] for name in table["measure"]]
     return [kinds.index(kind) for kind in dict.fromkeys(kinds)][: CURVES - 1]
-
-
-def _bytes(*arrays: np.ndarray) -> bytes:
-    return b"".join(array.tobytes() for array in arrays)
-
-
-def _filled(values: pd.DataFrame) -> tuple[int, ...]:
-    return tuple(int(count) for count in values.count())
-
-
-@st.cache_data(
-    max_entries=16, scope="session", show_spinner="Areas under the curves, with intervals"
-)
-def _quality(
-    _denoiser: Denoiser,
-    _values: pd.DataFrame,
-    _above: np.ndarray,
-    _below: np.ndarray,
-    _labels: np.ndarray,
-    key: tuple,
-    filled: tuple[int, ...],
-) -> pd.DataFrame:
-    return quality(_denoiser, _values, _above, _below, _labels)

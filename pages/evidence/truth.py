@@ -1,37 +1,22 @@
 """What is reproduced: the generated images, the criterion of a copy, and how many are copies."""
 
-from dataclasses import dataclass
-from typing import Any
-
 import numpy as np
 import streamlit as st
-from torch import Tensor
 
-from memlib import ImageSet
 from memlib.evidence import at_most, different, reproductions
 from memlib.extraction.matches import CRITERIA
 from memlib.workspace import Workspace
 from pages.evidence.panels import SHOWN, pictures
 from pages.session import neighbours
 from pages.session.messages import plain
-
-
-@dataclass(frozen=True)
-class Truth:
-    """The generated images, how many are copies of each image (N,), and what was asked: which run
-    and which criterion of a copy.
-    """
-
-    samples: ImageSet
-    counts: np.ndarray
-    asked: dict[str, Any]
+from pages.session.neighbours import Truth, remembered
 
 
 def ground_truth(loaded: Workspace) -> Truth | None:
     """Draw the choice of a run and of the criterion of a copy; return None if no image is
     stored.
     """
-    made = neighbours.generations(loaded)
+    made = neighbours.runs(loaded)
     if not made:
         st.info(
             "No generated images of this model are stored yet. Generate some below: they are "
@@ -51,7 +36,7 @@ def ground_truth(loaded: Workspace) -> Truth | None:
             key="drawn",
             bind="query-params",
         )
-    matches = neighbours.matches(loaded, made[name])
+    matches = neighbours.matches(loaded, made[name].images)
     by = row.selectbox(
         "A copy is called by",
         [one for one in CRITERIA if one in matches],
@@ -76,12 +61,11 @@ def ground_truth(loaded: Workspace) -> Truth | None:
     return Truth(made[name], reproductions(matches, len(loaded.images), by, cut), asked)
 
 
-def summary(loaded: Workspace, truth: Truth, groups: Tensor) -> None:
-    """Draw what was reproduced in four numbers; images of one near-duplicate group (N,)
-    count once.
-    """
+def summary(loaded: Workspace, truth: Truth) -> None:
+    """Draw what came back in a sentence and four numbers; near-duplicates count once."""
+    found = remembered(loaded, truth)
     trained, drawn = ~loaded.images.held_out, len(truth.samples)
-    total = int(truth.counts.sum())
+    st.markdown(f"**{found.sentence()}**")
     columns = st.columns(4)
     columns[0].metric(
         "Generated images",
@@ -90,26 +74,25 @@ def summary(loaded: Workspace, truth: Truth, groups: Tensor) -> None:
     )
     columns[1].metric(
         "Copies",
-        f"{total:,}",
+        f"{found.copies:,}",
         help="Of the generated images. A generated image can be a copy only of its nearest "
         "training image.",
     )
     columns[2].metric(
         "Images reproduced",
-        f"{different(groups, truth.counts > 0):,} of {different(groups, trained):,}",
+        f"{found.counts.seen:,} of {different(found.groups, trained):,}",
         help="Different training images with at least one copy; near-duplicates count as one.",
     )
     columns[3].metric(
         "Share of copies, at most",
-        f"{at_most(drawn, total):.2%}",
+        f"{at_most(drawn, found.copies):.2%}",
         help="At most this share of all images the model generates in this way are copies, with "
         "95% confidence (one-sided, Clopper-Pearson).",
     )
-    if not total:
+    if not found.copies:
         st.info(
-            f"0 of {drawn:,} pictures are copies: with 95% confidence at most "
-            f"{at_most(drawn):.2%} of what the model draws is. Nothing came back, so no "
-            "measure can be judged by it, and no AUC is given for reproduction.",
+            "Nothing came back, so no measure can be judged by it, and no AUC is given for "
+            "reproduction.",
             icon=":material/info:",
         )
 

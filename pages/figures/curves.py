@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from memlib.evidence.unseen import Estimate
 from pages.figures.style import GREY, GROUP_COLOURS, LEGEND
 
 
@@ -170,4 +171,65 @@ def agreement_by_cost(table: pd.DataFrame) -> go.Figure:
     figure.update_xaxes(type="log", title="network forwards per image", tickvals=[10, 20, 40, 80])
     figure.update_yaxes(title="rank correlation with the long run")
     figure.update_layout(height=320, margin={"l": 0, "r": 0, "t": 10, "b": 0})
+    return figure
+
+
+def images_against_draws(
+    sizes: Sequence[int], estimates: Sequence[Estimate], draws: int
+) -> go.Figure:
+    """How many different images come back among so many pictures, with the band of the intervals:
+    solid up to the `draws` made, of which the last point is marked, dashed beyond.
+    """
+    x = np.asarray(sizes)
+    value, low, high = (
+        np.array([getattr(one, name) for one in estimates]) for name in ("value", "low", "high")
+    )
+    figure = go.Figure()
+    hidden = {"mode": "lines", "line": {"width": 0}, "hoverinfo": "skip"}
+    for part, showlegend in ((x <= draws, True), (x >= draws, False)):
+        # two bands: the forecast's interval is wider from its first point
+        figure.add_trace(go.Scatter(x=x[part], y=low[part], showlegend=False, **hidden))
+        figure.add_trace(
+            go.Scatter(
+                x=x[part],
+                y=high[part],
+                fill="tonexty",
+                fillcolor="rgba(138,134,150,.3)",
+                name="95% interval",
+                showlegend=showlegend,
+                **hidden,
+            )
+        )
+    for name, part, dash in (
+        ("drawn", x <= draws, "solid"),
+        ("expected in as many again", x >= draws, "dash"),
+    ):
+        figure.add_trace(
+            go.Scatter(
+                x=x[part],
+                y=value[part],
+                mode="lines",
+                name=name,
+                line={"color": GROUP_COLOURS[0], "width": 3, "dash": dash},
+                hovertemplate="%{y:.1f} images among %{x:,} pictures<extra></extra>",
+            )
+        )
+    figure.add_trace(
+        go.Scatter(
+            x=[draws],
+            y=value[x == draws],
+            mode="markers",
+            name="seen so far",
+            marker={"color": GROUP_COLOURS[0], "size": 11},
+            hovertemplate="%{y:.0f} images among %{x:,} pictures<extra></extra>",
+        )
+    )
+    font = {"size": 13}
+    figure.update_xaxes(title="pictures drawn", rangemode="tozero", tickfont=font, tickformat=",")
+    figure.update_yaxes(title="different images", rangemode="tozero", tickfont=font)
+    figure.update_layout(
+        height=340,
+        margin={"l": 0, "r": 0, "t": 48, "b": 0},
+        legend=LEGEND | {"font": font, "traceorder": "reversed"},
+    )
     return figure

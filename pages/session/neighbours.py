@@ -1,10 +1,11 @@
-"""What is near an image: its near-duplicates in the image set, and the generated images closest to
-it.
+"""What stands near an image: its near-duplicates in the image set, and the pictures the model
+drew, which may be copies of it.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,32 +14,39 @@ from torch import Tensor
 
 from memlib import ImageSet, nearest
 from memlib.audit.lookalikes import lookalikes
-from memlib.evidence import held_out, match_samples
-from memlib.extraction import UNCONDITIONAL
+from memlib.evidence import Remembered, held_out, match_samples, reproductions
+from memlib.extraction import CRITERIA, UNCONDITIONAL, Generations
 from memlib.neighbours import NEAR_DUPLICATE, duplicates
 from memlib.workspace import Workspace
+from pages.session import results as computed
 from pages.session import stored_runs as attacks
 
+USUAL = "ratio"  # what calls a picture a copy unless something else is asked for
 Nearest = tuple[np.ndarray, np.ndarray]  # positions and distances, nearest first
 
 
-def generations(loaded: Workspace) -> dict[str, ImageSet]:
-    """Return the stored generated images of every run of the loaded model, by the run's title,
-    unconditional runs first.
+def runs(loaded: Workspace) -> dict[str, Generations]:
+    """Every stored run that drew from the loaded model, by what it is; unconditional ones first,
+    the largest of them at the head.
     """
-    found: dict[str, ImageSet] = {}
+    found: dict[str, Generations] = {}
     for name, folder in attacks.stored_runs(loaded).items():
         try:
             run = attacks.generations_of(str(folder), attacks.stamp(folder))
         except ValueError:
             continue  # empty or damaged: the extraction page says so
         title = attacks.title(run.manifest)
-        found[title if title not in found else f"{title} ({name})"] = run.images
-    return dict(
-        sorted(
-            found.items(), key=lambda item: not item[0].startswith(attacks.TITLES[UNCONDITIONAL])
-        )
-    )
+        found[title if title not in found else f"{title} ({name})"] = run
+
+    def place(item: tuple[str, Generations]) -> int:
+        return -len(item[1]) if item[1].method == UNCONDITIONAL else 0
+
+    return dict(sorted(found.items(), key=place))
+
+
+def generations(loaded: Workspace) -> dict[str, ImageSet]:
+    """The pictures of `runs`."""
+    return {name: run.images for name, run in runs(loaded).items()}
 
 
 def drawn(folder: Path) -> ImageSet | None:
@@ -114,3 +122,56 @@ def closest(
         ):
             known[images.ids[index], pool.digest] = (places, distances)
     return {index: known[images.ids[index], pool.digest] for index in indices}
+
+
+@dataclass(frozen=True)
+class Truth:
+    """A run of pictures drawn, how many are copies of each image (N,), and what was asked: which
+    run, and what is called a copy.
+    """
+
+    run: Generations
+    counts: np.ndarray
+    asked: dict[str, Any]
+
+    @property
+    def samples(self) -> ImageSet:
+        return self.run.images
+
+
+def unguided(loaded: Workspace) -> tuple[str, Generations] | None:
+    """The run of most pictures drawn without guidance and what it is called; None where there is
+    none.
+    """
+    name, run = next(iter(runs(loaded).items()), ("", None))
+    return None if run is None or run.method != UNCONDITIONAL else (name, run)
+
+
+def usual_truth(loaded: Workspace) -> Truth | None:
+    """What the pictures drawn without guidance say, by the usual criterion of a copy; the evidence
+    page opens with it. None where nothing was drawn.
+    """
+    found = unguided(loaded)
+    if found is None:
+        return None
+    name, run = found
+    cut = CRITERIA[USUAL].threshold
+    counts = reproductions(matches(loaded, run.images), len(loaded.images), USUAL, cut)
+    asked = {"drawn": name, "samples": len(run), "criterion": USUAL, "threshold": cut}
+    return Truth(run, counts, asked)
+
+
+def remembered(loaded: Workspace, truth: Truth) -> Remembered:
+    """The same in near-duplicate groups."""
+
+    def make() -> Remembered:
+        return Remembered(
+            len(truth.samples),
+            truth.counts,
+            near_duplicates(loaded),
+            ~loaded.images.held_out,
+            guided=truth.run.method != UNCONDITIONAL,
+        )
+
+    key = ("remembered", loaded.images.digest, truth.samples.digest, truth.counts.tobytes())
+    return computed.once((*key, truth.run.method, loaded.images.held_out.tobytes()), make)

@@ -1,19 +1,22 @@
-// Cards of a generated picture, its nearest and its second-nearest training image.
+// Cards of pictures that belong together: a generated one and its nearest training images.
 import { life, make } from "./base.js"
 import { Cards } from "./cards.js"
 import { resize, Sheet } from "./sheet.js"
 
 export class View {
   constructor(root) {
-    const swatch = make("span", "", make("i", "swatch"), "called a copy")
-    const words = "In each card: generated, nearest and second-nearest training image"
-    this.legend = make("div", "legend quiet", make("span", "", words), swatch)
+    this.swatch = make("span", "", make("i", "swatch"), "called a copy")
+    this.words = make("span", "")
+    this.legend = make("div", "legend quiet", this.words, this.swatch)
     this.cards = new Cards((id) => this.send("selected", { id: Number(id) }))
     root.replaceChildren(this.legend, this.cards.box)
   }
 
   update(data, send, settled) {
     this.send = send
+    this.words.textContent = data.legend
+    this.swatch.hidden = !data.verdicts
+    this.cards.box.classList.toggle("told", !data.verdicts)
     const drawn = JSON.stringify([data.cards, data.sheet, data.scale])
     if (drawn !== this.drawn) this.build(data)
     this.drawn = drawn

@@ -1,4 +1,4 @@
-"""A gallery of generated pictures, each beside its nearest and second-nearest training image."""
+"""A gallery of cards with pictures that belong together: a generated one beside training images."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,8 +11,8 @@ from pages.widgets.component import widget
 
 @dataclass(frozen=True)
 class Pair:
-    """A generated picture and its nearest training images, each (H, W, 3) uint8, the lines below
-    them, and whether it is called a copy.
+    """The pictures of a card, each (H, W, 3) uint8, such as a generated one and its nearest
+    training images, the lines below them, and whether it is framed as a copy.
     """
 
     id: int
@@ -20,6 +20,8 @@ class Pair:
     captions: tuple[str, ...]
     copy: bool
 
+
+LEGEND = "In each card: generated, nearest and second-nearest training image"
 
 _component = widget("pairs")
 
@@ -32,8 +34,13 @@ def pairs(
     alt: str,
     on_select: Callable[[int], None],
     width: int = 64,
+    legend: str = LEGEND,
+    verdicts: bool = True,
 ) -> None:
     """Draw the rows as cards, the card `selected` marked if it is among them.
+
+    `legend` says what is in a card; with `verdicts` it also says what a frame means. Without, the
+    lines are sentences that may wrap.
 
     `on_select` is called with the id of a card that the visitor selects, before the page runs
     again. Pictures are at most `width` pixels wide, enlarged by a whole factor if smaller. Raises
@@ -57,6 +64,8 @@ def pairs(
             "scale": max(1, width // sent["width"]),
             "selected": selected if selected in {row.id for row in rows} else None,
             "alt": alt,
+            "legend": legend,
+            "verdicts": verdicts,
         },
         on_event=lambda event: on_select(int(event["id"])),
     )

@@ -24,14 +24,15 @@ from tests.browser.trips import BARE, CLOCK, RESTED, at_rest, settled
 TIMES = int(os.environ.get("TIMES", "20"))
 WARM = 5  # the browser compiles what it runs often
 PAGES = {
-    "/": "Volume growth",
+    "/": "Overview",
+    "/volume_growth": "Volume growth",
     "/p_laplace": "p-Laplace",
     "/extraction": "Extraction",
     "/audit": "Audit",
     "/evidence": "Evidence",
     "/runs": "Runs",
 }
-EXPLORERS = ("/", "/p_laplace")
+EXPLORERS = ("/volume_growth", "/p_laplace")
 
 
 @dataclass(frozen=True)
@@ -171,7 +172,7 @@ def lines(browser: Browser, folder: Path, pages: dict[str, str]) -> Iterator[Lin
             page.goto(address + path)
             expect(page.get_by_role("option")).to_have_count(48, timeout=4 * PATIENCE)
             yield from in_an_explorer(page, PAGES[path], trip)
-        page.goto(address)
+        page.goto(f"{address}/volume_growth")
         expect(page.get_by_role("option")).to_have_count(48, timeout=4 * PATIENCE)
         yield from switches(page, pages, view)
         page.close()

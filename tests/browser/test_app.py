@@ -24,10 +24,27 @@ def test_a_deep_link_as_the_servers_first_request_opens_the_whole_app(page: Page
         expect(page.get_by_role("dialog")).to_have_count(0)  # no "Page not found" over it
 
 
+def test_the_first_page_says_what_the_model_gives_away_and_hands_its_choice_on(page: Page) -> None:
+    with served(ROOT / "app.py") as fresh:
+        page.goto(f"{fresh}/overview?image=none")  # its name leads to the root
+        expect(page.get_by_role("heading", name="pictures drawn")).to_be_visible()
+        expect(page.get_by_role("dialog")).to_have_count(0)
+        page.get_by_role("option").nth(2).click()
+        name = page.get_by_role("option").nth(2).locator(".caption").nth(1).text_content()
+        chosen = page.get_by_test_id("stMain").get_by_role("paragraph").filter(has_text=name)
+        expect(chosen).to_be_visible()
+        page.get_by_role("link", name="Growth and its map").click()
+        expect(page.get_by_role("heading", name="Volume growth")).to_be_visible()
+        expect(page.locator(".explorer .name")).to_contain_text(str(name))
+        page.goto(f"{fresh}/volume_growth")
+        expect(page.get_by_role("option")).to_have_count(48)
+        expect(page.get_by_role("dialog")).to_have_count(0)
+
+
 def test_the_ranked_gallery_opens_and_a_chosen_image_shows_its_heatmap(
     page: Page, address: str
 ) -> None:
-    page.goto(address)
+    page.goto(f"{address}/volume_growth")
     cards = page.get_by_role("option")
     expect(cards).to_have_count(48)
     assert cards.nth(0).get_attribute("aria-label").startswith("Rank 1:")  # type: ignore[union-attr]
@@ -45,7 +62,7 @@ def test_the_ranked_gallery_opens_and_a_chosen_image_shows_its_heatmap(
 
 
 def test_the_gallery_answers_to_the_arrow_keys(page: Page, address: str) -> None:
-    page.goto(address)
+    page.goto(f"{address}/volume_growth")
     cards = page.get_by_role("option")
     cards.nth(2).click()
     expect(rank(page, "3 of 1,164")).to_be_visible()
@@ -59,8 +76,8 @@ def test_the_gallery_answers_to_the_arrow_keys(page: Page, address: str) -> None
 @pytest.mark.parametrize(
     ("path", "slider", "picture"),
     [
-        ("/", "Opacity of the map", "the map laid on it"),
-        ("/", "Counted up to noise level σ", "Growth. "),
+        ("/volume_growth", "Opacity of the map", "the map laid on it"),
+        ("/volume_growth", "Counted up to noise level σ", "Growth. "),
         ("/p_laplace", "p", "Flux. "),
         ("/p_laplace", "Noise level σ", "Flux. "),
     ],
@@ -110,7 +127,7 @@ def test_the_sliders_follow_the_choices_of_the_page_and_keep_what_was_moved(
 
 
 def test_an_image_is_redrawn_and_its_basin_shown(page: Page, address: str) -> None:
-    page.goto(f"{address}/?closer=Redraw")
+    page.goto(f"{address}/volume_growth?closer=Redraw")
     page.get_by_role("button", name="Redraw it").click()
     expect(page.get_by_text("Coloured frame: returned")).to_be_visible(timeout=4 * PATIENCE)
     expect(
@@ -121,7 +138,7 @@ def test_an_image_is_redrawn_and_its_basin_shown(page: Page, address: str) -> No
 
 
 def test_work_on_one_image_can_be_stopped(page: Page, address: str) -> None:
-    page.goto(f"{address}/?closer=The+paper%27s+procedure")
+    page.goto(f"{address}/volume_growth?closer=The+paper%27s+procedure")
     start = page.get_by_role("button", name="Run the paper's procedure")
     start.click()
     expect(page.get_by_text("Run the paper's procedure, 1%")).to_be_visible()
@@ -131,7 +148,7 @@ def test_work_on_one_image_can_be_stopped(page: Page, address: str) -> None:
 
 
 def test_stopping_a_measurement_keeps_the_finished_images(page: Page, address: str) -> None:
-    page.goto(f"{address}/?steps=4&probes=1&seed=5")
+    page.goto(f"{address}/volume_growth?steps=4&probes=1&seed=5")
     expect(page.get_by_text("No image has been measured with these settings yet")).to_be_visible()
     page.get_by_role("radio", name="Everything").click()
     page.get_by_role("button", name="Measure", exact=True).click()

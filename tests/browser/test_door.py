@@ -88,7 +88,7 @@ def test_clicks_take_at_most_twice_their_time_while_another_session_opens_the_wo
     beside: dict[str, list[float]] = {name: [] for name in sources}
     with (
         served(ROOT / "app.py") as address,
-        session(browser, address) as visitor,
+        session(browser, f"{address}/volume_growth") as visitor,
         session(browser, f"{address}/workspace?model=none") as other,
     ):
         cards, load = (

@@ -26,7 +26,7 @@ SAMPLER = """(root) => {
 }"""
 
 
-@pytest.mark.parametrize("path", ["/", "/p_laplace"])
+@pytest.mark.parametrize("path", ["/volume_growth", "/p_laplace"])
 def test_no_two_images_are_ever_on_the_screen_together(page: Page, address: str, path: str) -> None:
     page.goto(address + path)
     cards = page.get_by_role("option")
@@ -49,7 +49,7 @@ def test_no_two_images_are_ever_on_the_screen_together(page: Page, address: str,
         assert f": {stem}, {frame['value']}" in frame["card"]
         assert frame["plain"] == frame["name"]
         assert frame["both"] in ("", f"{frame['name']}, the map laid on it")
-        if path == "/":
+        if path == "/volume_growth":
             assert frame["heat"].startswith(f"Growth. {frame['value']} nats")
         pictures.setdefault(frame["ink"], set()).add(frame["name"])
     assert len({frame["name"] for frame in frames}) == 8
@@ -59,7 +59,7 @@ def test_no_two_images_are_ever_on_the_screen_together(page: Page, address: str,
 def test_a_click_shows_the_new_image_without_a_word_to_the_server(page: Page, address: str) -> None:
     sent: list[object] = []
     page.on("websocket", lambda socket: socket.on("framesent", lambda frame: sent.append(frame)))
-    page.goto(address)
+    page.goto(f"{address}/volume_growth")
     cards = page.get_by_role("option")
     expect(cards).to_have_count(48)
     expect(page.get_by_role("slider").first).to_be_enabled()
@@ -76,7 +76,7 @@ def test_a_click_shows_the_new_image_without_a_word_to_the_server(page: Page, ad
 
 
 def test_a_click_draws_no_figure_of_the_set_again(page: Page, address: str) -> None:
-    page.goto(address)
+    page.goto(f"{address}/volume_growth")
     cards = page.get_by_role("option")
     expect(cards).to_have_count(48)
     expect(page.get_by_role("heading", name="Table")).to_be_visible()

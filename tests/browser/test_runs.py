@@ -164,7 +164,7 @@ def exec_click(page: Page, act: str) -> None:
 def test_background_work_is_seen_after_a_reload_and_on_every_page_stops_and_goes_on(
     page: Page, place: Path, address: str
 ) -> None:
-    page.goto(f"{address}/?seed=7")
+    page.goto(f"{address}/volume_growth?seed=7")
     page.get_by_role("button", name="Run in background").click()
     sidebar = page.get_by_test_id("stSidebar")
     expect(sidebar.get_by_text("Volume growth of 64 images")).to_be_visible()
@@ -191,5 +191,5 @@ def test_background_work_is_seen_after_a_reload_and_on_every_page_stops_and_goes
     expect(page.get_by_text("64 of 64 images measured")).to_be_visible()
     assert Run(run).done == 64
     page.get_by_role("link", name="Volume growth").click()
-    page.goto(f"{address}/?seed=7")
+    page.goto(f"{address}/volume_growth?seed=7")
     expect(page.get_by_text("1 of 64")).to_be_visible()

@@ -279,3 +279,17 @@ def test_a_command_that_a_page_starts_is_confined_as_the_page_is(
         inputs.load(wanted, "cpu", Report(as_json=True))
     with pytest.raises(ValueError, match="outside the folders"):
         inputs.load_model(str(place), None, "cpu")
+
+
+def test_a_run_below_the_working_directory_is_found_by_its_relative_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = Path("runs") / "one"
+    folder.mkdir(parents=True)
+    (folder / "part-000000.npz").write_bytes(b"")
+    for roots in ([tmp_path], [Path("runs")]):
+        assert Source(folder, roots).listed(folder, ".npz") == [folder / "part-000000.npz"]
+    with pytest.raises(ValueError, match="outside the folders"):
+        Source(folder, [tmp_path / "elsewhere"])
+    assert not Source(folder, [tmp_path / "runs"]).has(Path("runs") / ".." / "part-000000.npz")

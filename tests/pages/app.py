@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 300  # seconds a run may take; two workers share the cores
-DEFAULT = "volume_growth"  # the page at the root of the app
+DEFAULT = "overview"  # the page at the root of the app
 
 
 def visit(page: str = DEFAULT, **url: str) -> AppTest:

@@ -78,7 +78,7 @@ def test_the_generated_image_shown_is_one_of_the_chosen_image() -> None:
 
 
 def test_the_gallery_opens_where_the_chosen_image_is_and_a_new_order_at_its_first_page() -> None:
-    at = opened(image=ranking(opened()).iloc[700]["id"])
+    at = opened("volume_growth", image=ranking(opened("volume_growth")).iloc[700]["id"])
     assert at.session_state["volume_growth opened at"][1] == 700 // 48 + 1
     at.button_group(key="volume_growth.order").set_value("Least first").run()
     assert at.session_state["volume_growth opened at"][1] == 1
@@ -100,7 +100,7 @@ def test_no_two_pages_share_a_choice() -> None:
 
 
 def test_settings_go_to_the_address_and_come_back() -> None:
-    at = opened(steps="3", seed="5", low="0.5")
+    at = opened("volume_growth", steps="3", seed="5", low="0.5")
     for name, value in {"steps": 3, "seed": 5, "low": 0.5}.items():
         assert at.number_input(key=f"volume_growth.{name}").value == value
     at.number_input(key="volume_growth.steps").set_value(24).run()

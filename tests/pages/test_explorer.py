@@ -36,7 +36,7 @@ def test_maps_travel_in_sixteen_bits_of_their_range() -> None:
 
 
 def test_every_image_of_the_page_comes_with_its_own_picture_map_curve_and_numbers() -> None:
-    at = opened()
+    at = opened("volume_growth")
     page, table = explored(at)["page"], ranking(at)
     _, rows = read_run(DEMO / "runs" / "volume-growth")
     assert [card["id"] for card in page["cards"]] == table["id"].tolist()[:48]
@@ -51,8 +51,8 @@ def test_every_image_of_the_page_comes_with_its_own_picture_map_curve_and_number
 
 
 def test_the_chosen_image_is_sent_also_where_another_page_of_the_gallery_is_open() -> None:
-    last = ranking(opened()).iloc[-1]
-    at = opened(image=last["id"], search=str(last["name"])[:4])
+    last = ranking(opened("volume_growth")).iloc[-1]
+    at = opened("volume_growth", image=last["id"], search=str(last["name"])[:4])
     page = explored(at)["page"]
     assert shown(at)["name"] == last["name"]
     assert len(page["entries"]) - len(page["cards"]) in (0, 1)
@@ -60,9 +60,9 @@ def test_the_chosen_image_is_sent_also_where_another_page_of_the_gallery_is_open
 
 
 def test_another_image_changes_nothing_of_the_page_that_is_sent() -> None:
-    at = opened()
+    at = opened("volume_growth")
     other = ranking(at)["id"].iloc[5]
-    after = opened(image=other)
+    after = opened("volume_growth", image=other)
     assert explored(after)["selected"] == other
     assert explored(after)["page"] == explored(at)["page"]
     charts = [[chart.proto.spec for chart in one.get("plotly_chart")] for one in (at, after)]
@@ -119,6 +119,6 @@ def test_the_explorer_does_not_wait_for_the_sizes_of_pictures(
         ranked, "explorer", lambda *a, **k: order.append("explorer") or draw(*a, **k)
     )
     results._made.clear()
-    opened()
+    opened("volume_growth")
     assert order[0] == "explorer"
     assert "sizes" in order

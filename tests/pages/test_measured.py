@@ -28,8 +28,8 @@ def test_what_one_visitor_measured_is_not_ranked_for_another(
     model_and_images: tuple[str, str],
 ) -> None:
     model, images = model_and_images
-    at = opened(model=model, images=images, steps="2", probes="1")
+    at = opened("volume_growth", model=model, images=images, steps="2", probes="1")
     measure_everything(at)
     assert not any("No image has been measured" in info.value for info in at.info)
-    other = opened(model=model, images=images, steps="2", probes="1")
+    other = opened("volume_growth", model=model, images=images, steps="2", probes="1")
     assert any("No image has been measured" in info.value for info in other.info)

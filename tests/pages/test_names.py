@@ -63,7 +63,8 @@ def texts(message: Any) -> Iterator[str]:
 
 
 @pytest.mark.parametrize(
-    "page", ["workspace", "volume_growth", "p_laplace", "extraction", "audit", "evidence"]
+    "page",
+    ["overview", "workspace", "volume_growth", "p_laplace", "extraction", "audit", "evidence"],
 )
 def test_no_page_makes_more_of_a_name_than_text(page: str, named: tuple[str, str]) -> None:
     model, images = named

@@ -53,8 +53,8 @@ def test_every_page_runs_with_nothing_loaded(page: str) -> None:
     assert not at.error
 
 
-def test_the_first_page_opens_filled_with_all_demo_images_ranked() -> None:
-    at = opened()
+def test_volume_growth_opens_filled_with_all_demo_images_ranked() -> None:
+    at = opened("volume_growth")
     table = ranking(at)
     assert len(table) == 1164
     assert table["value"].is_monotonic_decreasing
@@ -62,15 +62,17 @@ def test_the_first_page_opens_filled_with_all_demo_images_ranked() -> None:
 
 
 def test_the_image_in_the_url_is_the_one_shown_and_a_wrong_one_does_no_harm() -> None:
-    chosen = ranking(opened()).iloc[700]
-    at = opened(image=chosen["id"])
+    chosen = ranking(opened("volume_growth")).iloc[700]
+    at = opened("volume_growth", image=chosen["id"])
     assert shown(at)["name"] == chosen["name"]
     assert rank(at).startswith(f"{chosen['rank']:,} of")
-    assert not opened(image="nonsense", steps="-4", low="abc", order="sideways").exception
+    assert not opened(
+        "volume_growth", image="nonsense", steps="-4", low="abc", order="sideways"
+    ).exception
 
 
 def test_filters_keep_the_ranks_of_the_whole_set() -> None:
-    at = opened()
+    at = opened("volume_growth")
     at.text_input(key="volume_growth.search").set_value("held-out/").run()
     assert not at.exception
     assert "of 1,164" in rank(at)
@@ -80,7 +82,7 @@ def test_filters_keep_the_ranks_of_the_whole_set() -> None:
 
 def test_measuring_own_images_fills_the_page(model_and_images: tuple[str, str]) -> None:
     model, images = model_and_images
-    at = opened(model=model, images=images, steps="3", probes="1")
+    at = opened("volume_growth", model=model, images=images, steps="3", probes="1")
     assert any("cut there" in info.value for info in at.info)
     assert any("No image has been measured" in info.value for info in at.info)
     at.button_group[0].set_value("Everything").run()
@@ -92,7 +94,7 @@ def test_measuring_own_images_fills_the_page(model_and_images: tuple[str, str]) 
 
 
 def test_other_settings_do_not_show_the_numbers_of_these() -> None:
-    at = opened()
+    at = opened("volume_growth")
     at.number_input(key="volume_growth.seed").set_value(7).run()
     assert any("No image has been measured with these settings" in info.value for info in at.info)
     at.number_input(key="volume_growth.seed").set_value(0).run()
@@ -147,7 +149,7 @@ def test_images_are_brought_to_the_models_size_on_request(
 
 def test_another_model_starts_with_its_own_noise_range(model_and_images: tuple[str, str]) -> None:
     model, images = model_and_images
-    at = opened()
+    at = opened("volume_growth")
     before = at.number_input(key="volume_growth.high").value
     at.number_input(key="volume_growth.high").set_value(20.0).run()
     at.switch_page("pages/workspace/page.py").run()
@@ -168,7 +170,7 @@ def test_images_that_changed_on_disk_are_read_again(model_and_images: tuple[str,
 
 
 def test_a_link_to_a_missing_model_says_so_on_every_page() -> None:
-    at = opened(model="missing")
+    at = opened("volume_growth", model="missing")
     assert any("missing" in error.value for error in at.error)
     assert not at.exception
 
@@ -235,7 +237,8 @@ def test_the_library_does_not_know_the_app() -> None:
 
 def test_the_difference_to_the_reference_is_that_of_both_models_values() -> None:
     own, minus = (
-        ranking(opened(of=shown)).set_index("id") for shown in ("Growth", "Minus reference")
+        ranking(opened("volume_growth", of=shown)).set_index("id")
+        for shown in ("Growth", "Minus reference")
     )
     _, rows = read_run(DEMO / "runs" / "volume-growth-reference")
     reference = np.array([rows[image]["value"] for image in own.index])
@@ -245,7 +248,7 @@ def test_the_difference_to_the_reference_is_that_of_both_models_values() -> None
 
 
 def test_what_the_png_size_explains_can_be_taken_out() -> None:
-    table = ranking(opened(of="Size of the PNG taken out"))
+    table = ranking(opened("volume_growth", of="Size of the PNG taken out"))
     assert np.corrcoef(table["value"], table["png_bytes"])[0, 1] == pytest.approx(0, abs=1e-6)
     assert table["value"].mean() == pytest.approx(0, abs=1e-3)
 
@@ -263,9 +266,9 @@ def test_what_the_png_size_explains_can_be_taken_out() -> None:
 )
 def test_every_panel_opens_from_its_link(panel: str, words: str) -> None:
     at = (
-        opened(closer=panel, of="Minus reference", image="6bd8d0")
+        opened("volume_growth", closer=panel, of="Minus reference", image="6bd8d0")
         if panel != "Over training"
-        else opened(closer=panel)
+        else opened("volume_growth", closer=panel)
     )
     assert not at.exception
     assert not at.error
@@ -276,7 +279,9 @@ def test_the_panels_of_an_own_model_do_their_work(
     model_and_images: tuple[str, str], tmp_path: Path
 ) -> None:
     model, images = model_and_images
-    at = opened(model=model, images=images, steps="2", probes="1", closer="Exact map")
+    at = opened(
+        "volume_growth", model=model, images=images, steps="2", probes="1", closer="Exact map"
+    )
     measure_everything(at)
     press(at, "Compute the exact map")
     assert not at.exception
@@ -325,12 +330,12 @@ def test_checkpoints_come_in_the_order_of_their_numbers(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("shown", ["Growth", "Size of the PNG taken out"])
 def test_an_uploaded_picture_is_measured_like_the_others(shown: str) -> None:
-    at = opened(of=shown, closer="Compare")
+    at = opened("volume_growth", of=shown, closer="Compare")
     name, picture = next((name, image) for name, image in zip(*demo_pictures(), strict=True))
     at.file_uploader[0].upload(name, picture, "image/png").run()
     assert not at.exception
     assert any(metric.label == "In the image set" and metric.value == "yes" for metric in at.metric)
-    growths = ranking(opened())
+    growths = ranking(opened("volume_growth"))
     rank = int(growths.loc[growths["name"] == name, "rank"].iloc[0])
     stated = next(metric.value for metric in at.metric if metric.label == "Would rank")
     assert abs(int(stated.split(" of ")[0].replace(",", "")) - rank) <= 2
@@ -482,7 +487,7 @@ def test_a_model_with_a_short_noise_range_is_served_or_told_in_a_sentence(
 
 
 def test_comparing_follows_the_settings_of_the_page() -> None:
-    at = opened(closer="Compare")
+    at = opened("volume_growth", closer="Compare")
     at.number_input(key="volume_growth.seed").set_value(0)
     at.number_input(key="volume_growth.steps").set_value(3).run()
     press(at, "Measure")

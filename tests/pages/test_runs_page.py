@@ -117,7 +117,7 @@ def test_page_command_and_background_give_the_same_numbers(
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        at = opened(model=model, images=images)
+        at = opened("volume_growth", model=model, images=images)
         measure_everything(at)
         page = ranking(at).set_index("id")["value"]
 
@@ -125,7 +125,7 @@ def test_page_command_and_background_give_the_same_numbers(
         monkeypatch.setattr(
             background, "start", lambda arguments, *_, **__: begun.append(list(arguments))
         )
-        other = opened(model=model, images=images)
+        other = opened("volume_growth", model=model, images=images)
         everything(other)
         press(other, "Run in background")
         assert not other.exception

@@ -267,7 +267,7 @@ def test_the_token_comes_from_the_secrets_and_goes_to_the_hub_alone(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls = hub(place, monkeypatch)
-    at = visit()
+    at = visit("volume_growth")
     at.secrets["HF_TOKEN"] = "hf_secret"
     monkeypatch.setattr("streamlit.secrets.load_if_toml_exists", lambda: True)
     at.query_params["model"] = "someone/private"

@@ -382,3 +382,18 @@ def test_tables_of_groups_called_anything_are_files_of_the_output_folder() -> No
         "-x",
         "-etc-y",
     ]
+
+
+def test_a_measure_known_for_fewer_images_is_never_the_best() -> None:
+    images, value, _, counts = demo()
+    above, below = comparisons(images, counts)[tables.REPRODUCED]
+    few = value[["denoising_loss", "volume_growth"]].copy()
+    perfect = np.where(above, 1.0, 0.0)
+    perfect[np.flatnonzero(below)[50:]] = np.nan  # ranks without a fault, where it is known
+    few["flipd"] = -perfect
+    table = quality(load_denoiser("demo", "cpu"), few, above, below)
+    assert table["measure"].tolist() == ["denoising_loss", "volume_growth", "flipd"]
+    assert table["fewer"].tolist() == [False, False, True]
+    assert not table["may be best"].iloc[-1]
+    assert "of 2 measures" in tables.best_of(table)
+    assert tables.table_line(table)[1][-1][2] == f"only {int(above.sum()) + 50:,} images"

@@ -1,0 +1,51 @@
+"""The copies among the pictures drawn: counted by itself, or on request where that takes long."""
+
+import math
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from memlib.workspace import Workspace
+from pages.session.neighbours import Truth, unguided, usual_truth
+
+AT_ONCE = 1e11  # products of pixel values; some twenty seconds of one core
+
+
+@st.cache_resource(show_spinner=False)
+def _counted() -> set[tuple[str, str]]:
+    """Which images and pictures were compared in this process, by their digests."""
+    return set()
+
+
+def takes_long(loaded: Workspace, draws: int) -> bool:
+    """Whether it takes long to compare the images with each other and with so many pictures."""
+    images = loaded.images
+    return len(images) * (len(images) / 2 + draws) * math.prod(images.shape) > AT_ONCE
+
+
+def counted(loaded: Workspace, room: DeltaGenerator) -> Truth | None:
+    """Return what the pictures drawn without guidance are copies of; where there are none, or they
+    are not compared yet, say so in `room` and return None.
+    """
+    found = unguided(loaded)
+    if found is None:
+        room.markdown(
+            "#### No picture of this model is drawn yet, so what it gives away is not known."
+        )
+        return None
+    _, run = found
+    key = (loaded.images.digest, run.images.digest)
+    if key not in _counted() and takes_long(loaded, len(run)):
+        room.markdown(
+            f"#### {len(run):,} pictures of this model are drawn; which of them are copies is not "
+            "counted yet."
+        )
+        room.caption(
+            f"Each is compared with all {len(loaded.images):,} images, and these with each other."
+        )
+        if not room.button("Count the copies", type="primary", icon=":material/content_copy:"):
+            return None
+    with room, st.spinner("Counting copies"):
+        truth = usual_truth(loaded)
+    _counted().add(key)
+    return truth

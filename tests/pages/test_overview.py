@@ -1,0 +1,211 @@
+"""The first page: it says what the model gives away, no other page contradicts it, and it is true
+for models that give nothing away and for those nobody has drawn from.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from memlib import ImageSet, load_denoiser, load_images
+from memlib.bundled import DEMO
+from memlib.evidence import Remembered, match_samples, reproductions
+from memlib.extraction import read_generations
+from memlib.extraction.generations import generate_run, plan_of
+from memlib.extraction.stages import folder_of
+from memlib.measures import MEASURES
+from memlib.neighbours import duplicates
+from pages.overview import counting
+from pages.session import stored_runs
+from pages.session.messages import plain
+from tests.pages.app import opened, press
+
+
+def headings(at: AppTest) -> list[str]:
+    return [heading.value for heading in at.subheader]
+
+
+def first(at: AppTest) -> str:
+    """The first text below the title."""
+    return str(at.markdown[0].value).removeprefix("#### ").strip("*")
+
+
+def sent(at: AppTest, key: str) -> dict[str, Any]:
+    """What a widget is sent that has this in its data."""
+    found = (json.loads(element.proto.json) for element in at.get("bidi_component"))
+    return next(data for data in found if key in data)
+
+
+def metric(at: AppTest, label: str) -> str:
+    return str(next(one.value for one in at.metric if one.label == label))
+
+
+@pytest.fixture(scope="module")
+def demo() -> tuple[ImageSet, Remembered]:
+    images = load_images("demo")
+    run, groups = read_generations(DEMO / "extraction" / "unconditional"), duplicates(images)
+    times = reproductions(match_samples(run.images, images, groups), len(images))
+    return images, Remembered(len(run), times, groups, ~images.held_out)
+
+
+@pytest.fixture
+def drawn(
+    model_and_images: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> tuple[str, str]:
+    """The tiny model with 64 pictures drawn, none of which is a copy of its images."""
+    monkeypatch.setattr(stored_runs, "FOLDER", tmp_path / "extraction")
+    denoiser = load_denoiser(model_and_images[0], "cpu")
+    folder = folder_of(plan_of(denoiser, steps=50), tmp_path / "extraction")
+    for _ in generate_run(folder, denoiser, 64, steps=50):
+        pass
+    return model_and_images
+
+
+def test_it_opens_with_the_sentence_and_five_answers(demo: tuple[ImageSet, Remembered]) -> None:
+    images, found = demo
+    at = opened("overview")
+    assert not at.exception
+    assert first(at) == found.sentence()
+    assert first(at).startswith("1,280 of 4,096 pictures drawn")
+    assert "77 of 834 different training images" in first(at)
+    said = at.caption[0].value
+    assert "deterministic sampler with 50 steps" in said and "below 0.333" in said
+    cards = sent(at, "cards")["cards"]
+    candidates = found.candidates()
+    assert [card["id"] for card in cards] == [one.place for one in candidates[: len(cards)]]
+    for card, one in zip(cards, candidates, strict=False):
+        assert "95%" in card["captions"][0]
+        assert f"{one.times:,} copies drawn" in card["captions"]
+        assert any("by denoising loss" in line for line in card["captions"])
+    groups = found.groups[[card["id"] for card in cards]].tolist()
+    assert len(set(groups)) == len(groups)  # one of each near-duplicate group
+    assert not images.held_out[[card["id"] for card in cards]].any()
+
+
+def test_no_number_contradicts_the_evidence_page() -> None:
+    at, other = opened("overview"), opened("evidence")
+    said = first(at)
+    assert any(said == text.value.strip("*") for text in other.markdown)
+    assert f"{metric(other, 'Copies')} of {metric(other, 'Generated images')} pictures" in said
+    assert f"{metric(other, 'Images reproduced')} different" in said
+    best = next(text.value for text in other.markdown if "has the highest AUC" in text.value)
+    believed = next(text.value for text in at.markdown if "has the highest AUC" in text.value)
+    assert believed.endswith(best)
+
+
+def test_a_card_that_is_chosen_is_chosen_on_every_page(demo: tuple[ImageSet, Remembered]) -> None:
+    images, found = demo
+    place = found.candidates()[3].place
+    at = opened("overview", image=images.ids[place])
+    assert sent(at, "cards")["selected"] == place
+    name = images.names[place].rsplit("/", 1)[-1].rsplit(".", 1)[0]
+    assert any(text.value == f"**{plain(name)}**" for text in at.markdown)
+
+
+def test_an_estimated_rate_stands_beside_the_counted_one_and_is_named(
+    demo: tuple[ImageSet, Remembered],
+) -> None:
+    images, found = demo
+    at = opened("overview")
+    denoiser, rate = load_denoiser("demo", "cpu"), MEASURES["reproduction_rate"]
+    row = {"value": -1.5, "low": -1.6, "high": -1.4, "sign": 0, "stderr": 0.05}
+    settings = rate.defaults(denoiser)
+    place = found.candidates()[0].place
+    unseen = int(np.flatnonzero((found.times == 0) & found.trained)[0])
+    at.session_state.results.add(
+        denoiser.digest, rate.run, settings, {images.ids[place]: row, images.ids[unseen]: row}
+    )
+    at.run()
+    lines = sent(at, "cards")["cards"][0]["captions"]
+    assert any(line.startswith("estimated, stochastic sampler: about once in 32") for line in lines)
+    assert any("estimated for 2 of 1,164 images" in text.value for text in at.markdown)
+    assert any("stochastic sampler with 50 steps" in caption.value for caption in at.caption)
+    # two values are no evidence: the measures are judged as before
+    assert any("Denoising loss has the highest AUC of 24" in text.value for text in at.markdown)
+
+
+def test_a_model_nobody_drew_from_is_said_to_be_unknown(
+    model_and_images: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stored_runs, "FOLDER", tmp_path / "nothing")
+    at = opened("overview", model=model_and_images[0], images=model_and_images[1])
+    assert not at.exception
+    assert "No picture of this model is drawn yet" in first(at)
+    assert headings(at) == ["What is not known"]
+    said = " ".join(text.value for text in at.markdown)
+    for words in (
+        "1,024 pictures take about",
+        "estimated for 0 of 20",
+        "held out",
+        "Denoising loss",
+    ):
+        assert words in said
+    assert "copies" not in said.replace("what it gives away", "")
+
+
+def test_a_model_that_gives_nothing_away_is_bounded_and_promised_nothing(
+    drawn: tuple[str, str],
+) -> None:
+    at = opened("overview", model=drawn[0], images=drawn[1])
+    assert not at.exception
+    assert first(at).startswith("0 of 64 pictures drawn are copies of any of 20")
+    assert "at most 4.57%" in first(at)
+    assert headings(at) == ["What is not known"]
+    assert any("20 images have not come back in 64" in text.value for text in at.markdown)
+    other = opened("evidence", model=drawn[0], images=drawn[1])
+    assert any(first(at) == text.value.strip("*") for text in other.markdown)
+    assert metric(other, "Share of copies, at most") == "4.57%"
+
+
+def test_counting_that_takes_long_is_asked_for(
+    drawn: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(counting, "AT_ONCE", 0)
+    counting._counted().clear()
+    at = opened("overview", model=drawn[0], images=drawn[1])
+    assert "is not counted yet" in first(at)
+    assert not any("no picture is drawn" in text.value for text in at.markdown)
+    at = press(at, "Count the copies")
+    assert not at.exception
+    again = opened("overview", model=drawn[0], images=drawn[1])  # another visitor
+    assert first(again).startswith("0 of 64")
+
+
+def test_images_without_any_held_out_say_what_they_lack(
+    drawn: tuple[str, str], tmp_path: Path
+) -> None:
+    own = read_generations(next((tmp_path / "extraction").iterdir()))
+    noise = np.random.default_rng(1).integers(0, 256, (8, 8, 8, 3), dtype=np.uint8)
+    pixels = ((own.images.batch(range(4)).permute(0, 2, 3, 1).numpy() + 1) * 127.5).round()
+    np.save(tmp_path / "own.npy", np.concatenate([pixels.astype(np.uint8), noise]))
+    at = opened("overview", model=drawn[0], images=str(tmp_path / "own.npy"))
+    assert not at.exception
+    assert first(at).startswith("4 of 64 pictures drawn")
+    assert "The images most likely to come back" in headings(at)
+    assert "Which measure to believe here" not in headings(at)  # nothing is measured
+    assert any("no image is known to be held out" in text.value for text in at.markdown)
+    assert len(sent(at, "sheet")["cards"]) == 4
+
+
+def test_held_out_images_alone_judge_by_membership_and_say_so(
+    model_and_images: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stored_runs, "FOLDER", tmp_path / "nothing")
+    others = np.random.default_rng(5).integers(0, 256, (9, 8, 8, 3), dtype=np.uint8)
+    np.save(tmp_path / "others.npy", others)
+    asked = dict(zip(("model", "images"), model_and_images, strict=True))
+    at = opened("overview", **asked, held_out=str(tmp_path / "others.npy"))
+    assert "Which measure to believe here" not in headings(at)  # nothing is measured
+    loaded, loss = at.session_state.workspace, MEASURES["denoising_loss"]
+    rows = {image: {"value": float(place)} for place, image in enumerate(loaded.images.ids)}
+    settings = loss.defaults(loaded.denoiser)
+    at.session_state.results.add(loaded.denoiser.digest, loss.run, settings, rows)
+    at.run()
+    assert not at.exception
+    assert "The images most likely to come back" not in headings(at)
+    believed = next(text.value for text in at.markdown if "has the highest AUC" in text.value)
+    assert believed.startswith("Judged by what was trained on: Denoising loss")
+    assert not any("known to be held out" in text.value for text in at.markdown)
