@@ -116,7 +116,7 @@ def by_measure(book: Casebook) -> tuple[list[int], Flagged | None]:
     known = [name for name in MEASURES if book.values[name].notna().sum() > 1]
     if not known:
         st.info(
-            "Nothing has been measured yet. Measure images on one of the ranked pages, or queue "
+            "No image has been measured yet. Measure images on one of the ranked pages, or queue "
             "images by hand."
         )
         st.page_link(

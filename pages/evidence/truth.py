@@ -62,7 +62,7 @@ def ground_truth(loaded: Workspace) -> Truth | None:
 
 
 def summary(loaded: Workspace, truth: Truth) -> None:
-    """Draw what came back in a sentence and four numbers; near-duplicates count once."""
+    """Draw what was reproduced in a sentence and four numbers; near-duplicates count once."""
     found = remembered(loaded, truth)
     trained, drawn = ~loaded.images.held_out, len(truth.samples)
     st.markdown(f"**{found.sentence()}**")
@@ -91,7 +91,7 @@ def summary(loaded: Workspace, truth: Truth) -> None:
     )
     if not found.copies:
         st.info(
-            "Nothing came back, so no measure can be judged by it, and no AUC is given for "
+            "No image was reproduced, so no measure can be judged by it, and no AUC is given for "
             "reproduction.",
             icon=":material/info:",
         )

@@ -13,13 +13,12 @@ from streamlit.testing.v1 import AppTest
 from memlib import ImageSet, load_denoiser, load_images
 from memlib.bundled import DEMO
 from memlib.evidence import Remembered, match_samples, reproductions
-from memlib.extraction import read_generations
+from memlib.extraction import read_generations, stages
 from memlib.extraction.generations import generate_run, plan_of
 from memlib.extraction.stages import folder_of
 from memlib.measures import MEASURES
 from memlib.neighbours import duplicates
 from pages.overview import counting
-from pages.session import stored_runs
 from pages.session.messages import plain
 from tests.pages.app import opened, press
 
@@ -56,7 +55,7 @@ def drawn(
     model_and_images: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> tuple[str, str]:
     """The tiny model with 64 pictures drawn, none of which is a copy of its images."""
-    monkeypatch.setattr(stored_runs, "FOLDER", tmp_path / "extraction")
+    monkeypatch.setattr(stages, "FOLDER", tmp_path / "extraction")
     denoiser = load_denoiser(model_and_images[0], "cpu")
     folder = folder_of(plan_of(denoiser, steps=50), tmp_path / "extraction")
     for _ in generate_run(folder, denoiser, 64, steps=50):
@@ -130,7 +129,7 @@ def test_an_estimated_rate_stands_beside_the_counted_one_and_is_named(
 def test_a_model_nobody_drew_from_is_said_to_be_unknown(
     model_and_images: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stored_runs, "FOLDER", tmp_path / "nothing")
+    monkeypatch.setattr(stages, "FOLDER", tmp_path / "nothing")
     at = opened("overview", model=model_and_images[0], images=model_and_images[1])
     assert not at.exception
     assert "No picture of this model is drawn yet" in first(at)
@@ -193,7 +192,7 @@ def test_images_without_any_held_out_say_what_they_lack(
 def test_held_out_images_alone_judge_by_membership_and_say_so(
     model_and_images: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stored_runs, "FOLDER", tmp_path / "nothing")
+    monkeypatch.setattr(stages, "FOLDER", tmp_path / "nothing")
     others = np.random.default_rng(5).integers(0, 256, (9, 8, 8, 3), dtype=np.uint8)
     np.save(tmp_path / "others.npy", others)
     asked = dict(zip(("model", "images"), model_and_images, strict=True))
