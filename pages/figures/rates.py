@@ -44,7 +44,7 @@ def estimated_against_counted(table: pd.DataFrame, names: Sequence[str], draws: 
                 "<extra></extra>",
             )
         )
-    ends = [0.5 / draws, 1.0]
+    ends = [0.5 / draws, 2 * float(table["counted high"].max())]
     figure.add_trace(
         go.Scatter(
             x=ends,
@@ -69,6 +69,7 @@ def two_samplers(
     """
     places = np.flatnonzero((one > 0) | (other > 0))
     floor = 0.5 * min(values[values > 0].min(initial=1.0) for values in (one, other))
+    top = 1.5 * max(values.max(initial=floor) for values in (one, other))
     figure = go.Figure(
         go.Scatter(
             x=np.maximum(one[places], floor),
@@ -82,8 +83,8 @@ def two_samplers(
     )
     figure.add_trace(
         go.Scatter(
-            x=[floor, 1.0],
-            y=[floor, 1.0],
+            x=[floor, top],
+            y=[floor, top],
             mode="lines",
             line={"dash": "dot", "color": GREY},
             showlegend=False,
