@@ -5,37 +5,17 @@ estimate.
 import pandas as pd
 import streamlit as st
 
-from memlib.bundled import DEMO
 from memlib.evidence.draws import OFTEN, Agreement, Draws, rates_and_counts
-from memlib.extraction import plan_of, stages
-from memlib.extraction.stages import folder_of
 from memlib.measures import MEASURES
 from memlib.workspace import Workspace
 from pages.figures.rates import estimated_against_counted, two_samplers
 from pages.figures.style import CONFIG, literal
-from pages.session import neighbours
+from pages.ranking.rate_panel import stochastic_draws
 from pages.session import results as computed
 from pages.session.messages import plain
 from pages.session.neighbours import Truth
 
 MEASURE = MEASURES["reproduction_rate"]
-COUNTED = DEMO / "stochastic"
-
-
-def stochastic_draws(loaded: Workspace) -> Draws | None:
-    """Return many draws of the stochastic sampler, bundled or stored; None if there are none."""
-    steps = MEASURE.defaults(loaded.denoiser)["steps"]
-    plan = plan_of(loaded.denoiser, steps=steps, eta=1.0)
-    if (COUNTED / "manifest.json").exists():
-        draws, drawn = computed.once(("draws", str(COUNTED)), lambda: Draws.read(COUNTED))
-        if drawn == vars(plan):
-            return draws
-    stored = neighbours.drawn(folder_of(plan, stages.FOLDER))
-    if stored is None:
-        return None
-    tolerance = MEASURE.defaults(loaded.denoiser)["tolerance"]
-    key = ("draws", stored.digest, loaded.images.digest, tolerance)
-    return computed.once(key, lambda: Draws.of(stored, loaded.images, tolerance))
 
 
 def rates_panel(loaded: Workspace, truth: Truth | None) -> None:

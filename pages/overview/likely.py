@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from memlib import nearest
 from memlib.evidence import Candidate, Remembered, counted_in_words
+from memlib.evidence.draws import OFTEN
 from memlib.measures import MEASURES, Row, rate_in_words
 from memlib.workspace import Workspace
 from pages.figures.pictures import rgb
@@ -56,7 +57,7 @@ class Likely:
         image, said = images.ids[one.place], []
         if self.found.draws:
             said.append(counted_in_words(one.times, self.found.draws))
-        if image in rates:
+        if image in rates and one.times < OFTEN:  # a count of many is the better number
             said.append(f"estimated, stochastic sampler: {rate_in_words(rates[image])}")
         said.append(short(images.names[one.place]))
         if self.found.draws:
@@ -111,7 +112,7 @@ def likely_images(likely: Likely) -> None:
         + (", and the picture drawn that is closest to it" if beside is not None else ""),
         verdicts=False,
     )
-    if any(images.ids[one.place] in likely.rates for one in shown):
+    if any(images.ids[one.place] in likely.rates and one.times < OFTEN for one in shown):
         asked = RATE.defaults(likely.loaded.denoiser)
         st.caption(
             f"Estimated rates are of the stochastic sampler with {asked['steps']:,} steps, and of "

@@ -4,6 +4,11 @@ rare.
 
 import streamlit as st
 
+from memlib.bundled import DEMO
+from memlib.evidence import counted_in_words
+from memlib.evidence.draws import Draws
+from memlib.extraction import plan_of, stages
+from memlib.extraction.stages import folder_of
 from memlib.measures import MEASURES, rate_in_words
 from memlib.progress import Progress
 from memlib.workspace import Workspace
@@ -11,11 +16,29 @@ from pages.figures.maps import maps_in_a_row
 from pages.figures.pictures import coarse, colour_range
 from pages.figures.style import CONFIG, literal
 from pages.ranking.view import Picture
+from pages.session import neighbours
 from pages.session import results as computed
 from pages.session.long_work import long_work
 from pages.session.measured import is_measured, measured
 
 MEASURE = MEASURES["reproduction_rate"]
+COUNTED = DEMO / "stochastic"
+
+
+def stochastic_draws(loaded: Workspace) -> Draws | None:
+    """Return many draws of the stochastic sampler, bundled or stored; None if there are none."""
+    steps = MEASURE.defaults(loaded.denoiser)["steps"]
+    plan = plan_of(loaded.denoiser, steps=steps, eta=1.0)
+    if (COUNTED / "manifest.json").exists():
+        draws, drawn = computed.once(("draws", str(COUNTED)), lambda: Draws.read(COUNTED))
+        if drawn == vars(plan):
+            return draws
+    stored = neighbours.drawn(folder_of(plan, stages.FOLDER))
+    if stored is None:
+        return None
+    tolerance = MEASURE.defaults(loaded.denoiser)["tolerance"]
+    key = ("draws", stored.digest, loaded.images.digest, tolerance)
+    return computed.once(key, lambda: Draws.of(stored, loaded.images, tolerance))
 
 
 def rate_panel(loaded: Workspace, picture: Picture) -> None:
@@ -27,6 +50,13 @@ def rate_panel(loaded: Workspace, picture: Picture) -> None:
         "nearly certain. This gives the rate even of images that plain sampling would hardly "
         "ever show."
     )
+
+    draws = stochastic_draws(loaded)
+    if draws is not None:
+        times = draws.times(loaded.images, asked.parameters["tolerance"])
+        drawn = int(times[loaded.images.ids.index(picture.id)])
+        st.subheader(f"Counted: it comes back {counted_in_words(drawn, draws.count)}.")
+        st.caption(f"{drawn:,} of {draws.count:,} images of the same sampler are copies of it.")
 
     def estimate(progress: Progress) -> None:
         measured(denoiser, picture.image, picture.id, MEASURE.name, asked.parameters, progress)
@@ -45,7 +75,7 @@ def rate_panel(loaded: Workspace, picture: Picture) -> None:
         ):
             return
     row = measured(denoiser, picture.image, picture.id, MEASURE.name, asked.parameters)
-    st.subheader(f"It comes back {rate_in_words(row)}.")
+    st.subheader(f"Estimated: it comes back {rate_in_words(row)}.")
     limit = {
         1: "The weights of the paths are too uneven for an estimate: this is a lower limit, at 95% "
         "by Markov's inequality.",

@@ -104,26 +104,27 @@ def test_a_card_that_is_chosen_is_chosen_on_every_page(demo: tuple[ImageSet, Rem
     assert any(text.value == f"**{plain(name)}**" for text in at.markdown)
 
 
-def test_an_estimated_rate_stands_beside_the_counted_one_and_is_named(
-    demo: tuple[ImageSet, Remembered],
+@pytest.mark.parametrize("often", [10, 1000])
+def test_an_estimated_rate_stands_beside_a_count_of_few_and_is_named(
+    demo: tuple[ImageSet, Remembered], often: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("pages.overview.likely.OFTEN", often)
     images, found = demo
-    at = opened("overview")
-    denoiser, rate = load_denoiser("demo", "cpu"), MEASURES["reproduction_rate"]
     row = {"value": -1.5, "low": -1.6, "high": -1.4, "sign": 0, "stderr": 0.05}
-    settings = rate.defaults(denoiser)
     place = found.candidates()[0].place
     unseen = int(np.flatnonzero((found.times == 0) & found.trained)[0])
-    at.session_state.results.add(
-        denoiser.digest, rate.run, settings, {images.ids[place]: row, images.ids[unseen]: row}
-    )
-    at.run()
+    rows = {images.ids[place]: row, images.ids[unseen]: row}
+    for module in ("likely", "unknown"):
+        monkeypatch.setattr(f"pages.overview.{module}.estimated", lambda loaded: rows)
+    at = opened("overview")
     lines = sent(at, "cards")["cards"][0]["captions"]
-    assert any(line.startswith("estimated, stochastic sampler: about once in 32") for line in lines)
+    shown = any(
+        line.startswith("estimated, stochastic sampler: about once in 32") for line in lines
+    )
+    assert shown == (found.candidates()[0].times < often)
     assert any("estimated for 2 of 1,164 images" in text.value for text in at.markdown)
-    assert any("stochastic sampler with 50 steps" in caption.value for caption in at.caption)
-    # two values are no evidence: the measures are judged as before
-    assert any("Denoising loss has the highest AUC of 24" in text.value for text in at.markdown)
+    named = any("stochastic sampler with 50 steps" in caption.value for caption in at.caption)
+    assert named == shown
 
 
 def test_a_model_nobody_drew_from_is_said_to_be_unknown(
