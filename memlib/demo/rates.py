@@ -46,8 +46,8 @@ def count_draws(target: Path, work: Path, stages: Stages) -> None:
     The generated images stay in `work`, where a stopped run continues.
     """
     denoiser, images = load_denoiser("demo"), load_images("demo")
-    # half the time where the CPU multiplies bfloat16; D moves by 0.005 (root mean square) at most,
-    # where a copy is within 0.1
+    # half the time where the CPU multiplies bfloat16; D moves by 0.005 (root mean square, at sigma
+    # 2), where a copy is within 0.1
     with torch.autocast("cpu", torch.bfloat16):
         for done, total in generate_run(work, denoiser, COUNTED, eta=1.0):
             stages("stochastic draws")(done, total)
@@ -97,7 +97,9 @@ def rate_table() -> pd.DataFrame:
                 "images": kind,
                 "estimated": len(chosen),
                 "drawn often": found.images if found else 0,
+                "estimates": found.estimates if found else 0,
                 "intervals overlap": found.overlapping if found else 0,
+                "limits that hold": f"{found.holding} of {found.limits}" if found else "",
                 "median error, decades": round(found.error, 2) if found else "",
                 "median width, decades": round(found.width, 2) if found else "",
                 "never drawn": len(rare),

@@ -5,6 +5,7 @@ tolerance of an image, its rate is X / n with its Clopper-Pearson interval.
 """
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -147,31 +148,55 @@ def rates_and_counts(
 
 @dataclass(frozen=True)
 class Agreement:
-    """How well estimated rates agree with counts, for the images drawn at least `OFTEN` times."""
+    """How far estimated rates agree with counts, of the images drawn at least `OFTEN` times."""
 
     images: int  # drawn so often
-    overlapping: int  # of them
-    error: float  # median |log10| of the estimate over the count
-    bias: float  # median log10 of the estimate over the count
-    width: float  # median width of the estimate's interval, decades
-    limits: int  # of them are limits, not estimates
+    estimates: int  # of them have an estimate; the others have a limit
+    overlapping: int  # of the estimates have an interval that overlaps the count's
+    holding: int  # of the limits allow the count
+    error: float  # median |log10| of estimate over count; NaN without estimates
+    bias: float  # median log10 of estimate over count
+    width: float  # median width of the estimates' intervals, decades
 
     @classmethod
     def of(cls, table: pd.DataFrame) -> "Agreement | None":
-        """Make it from `rates_and_counts`; None if no image was drawn so often."""
+        """Compare the lines of `rates_and_counts`; None where no image was drawn so often."""
         often = table[table["times"] >= OFTEN]
         if often.empty:
             return None
-        ratio = np.log10(often["rate"].to_numpy() / often["counted"].to_numpy())
-        low, high = (
-            np.log10(np.maximum(often[name].to_numpy(), 1e-300))
-            for name in ("rate low", "rate high")
+        known = often[often["sign"] == 0]
+        low, rate, high, counted = (
+            np.log10(np.maximum(known[name].to_numpy(), 1e-300))
+            for name in ("rate low", "rate", "rate high", "counted")
         )
+        middle = np.median if len(known) else lambda values: math.nan
         return cls(
             len(often),
-            int(often["overlap"].sum()),
-            float(np.median(np.abs(ratio))),
-            float(np.median(ratio)),
-            float(np.median(high - low)),
-            int((often["sign"] != 0).sum()),
+            len(known),
+            int(known["overlap"].sum()),
+            int(often.loc[often["sign"] != 0, "overlap"].sum()),
+            float(middle(np.abs(rate - counted))),
+            float(middle(rate - counted)),
+            float(middle(high - low)),
         )
+
+    @property
+    def limits(self) -> int:
+        return self.images - self.estimates
+
+    def sentence(self) -> str:
+        """Say it in words."""
+        said = f"{self.images:,} images were drawn at least {OFTEN} times. "
+        if self.estimates:
+            said += (
+                f"{self.estimates:,} of them have an estimate: {self.overlapping:,} of the "
+                f"intervals overlap the count's, and the median estimate is {self.error:.2f} "
+                f"decades off ({self.bias:+.2f} with its sign), its interval {self.width:.2f} "
+                "decades wide. "
+            )
+        if self.limits:
+            said += (
+                f"{self.limits:,} have only a limit, because the weights of their paths are too "
+                f"uneven; {self.holding:,} of the limits allow the count."
+            )
+        return said.strip()

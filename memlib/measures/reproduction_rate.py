@@ -315,7 +315,8 @@ ENTRIES = (
         formula=r"\log_{10} \operatorname{E}_q\left[\frac{p}{q}\, \mathbf{1}\{\operatorname{rms}"
         r"(y_0 - x) < 0.1\}\right]",
         limits="It is the rate of this sampler, with these steps and this criterion of a copy. "
-        "If the weights are too uneven it is a limit, not an estimate.",
+        "If the weights are too uneven it is a limit, not an estimate; with images of thousands of "
+        "values that is so for most.",
         citation="Afterimage; importance sampling of the reverse chain, intervals after Hall 1992, "
         "Pareto shape after Vehtari et al., arXiv 1507.02646",
     ),

@@ -57,15 +57,10 @@ def rates_panel(loaded: Workspace, truth: Truth | None) -> None:
 
 def _agreement(table: pd.DataFrame, draws: Draws) -> str:
     found = Agreement.of(table)
-    said = f"{len(table):,} estimated rates beside the counts of {draws.count:,} draws. "
+    said = f"{len(table):,} estimated rates beside the counts of {draws.count:,} generated images. "
     if found is None:
         return said + f"No image was drawn at least {OFTEN} times, so none can be compared."
-    return (
-        f"{said}Of the {found.images:,} images that were drawn at least {OFTEN} times, "
-        f"{found.overlapping:,} have intervals that overlap; the median estimate is "
-        f"{found.error:.2f} decades off ({found.bias:+.2f} with its sign), the median interval "
-        f"{found.width:.2f} decades wide, and {found.limits:,} are limits."
-    )
+    return said + found.sentence()
 
 
 def _samplers(loaded: Workspace, truth: Truth, draws: Draws) -> None:

@@ -82,7 +82,7 @@ def test_rates_agree_with_counts_of_the_same_sampler() -> None:
     table = rates_and_counts(rows, images, draws.times(images, TOLERANCE), draws.count)
     found = Agreement.of(table)
     assert found is not None
-    assert (found.images, found.overlapping, found.limits) == (3, 3, 0)
+    assert (found.images, found.estimates, found.overlapping, found.limits) == (3, 3, 3, 0)
     assert found.error < 0.15
     assert table["rate"].sum() == pytest.approx(table["counted"].sum(), rel=0.3)
 
@@ -97,6 +97,11 @@ def test_limits_are_open_at_one_end_and_overlap_what_they_allow() -> None:
     assert table["rate low"].tolist() == [0.01, 0.0]
     assert table["rate high"].tolist() == [1.0, pytest.approx(1e-4)]
     assert table["overlap"].tolist() == [True, False]
+    found = Agreement.of(table)
+    assert found is not None
+    assert (found.estimates, found.limits, found.holding) == (0, 2, 1)
+    assert math.isnan(found.error)
+    assert "1 of the limits allow" in found.sentence()
 
 
 def test_nothing_is_said_where_no_image_was_drawn_often() -> None:
