@@ -285,6 +285,8 @@ def rate_in_words(row: Row) -> str:
     """Write a row's rate as one in how many pictures, with its interval; as a share if it
     is high.
     """
+    if row["sign"] < 0 and row["value"] > -0.05:
+        return "at a rate that these paths do not limit"
     if row["sign"]:
         word = "at least" if row["sign"] > 0 else "less than"
         return f"{word} once in {_pictures(row['value'])} pictures"

@@ -184,6 +184,7 @@ def test_impossible_requests_are_refused(
         ((-0.3, -0.4, -0.2, 0), "in 50% of the pictures (95%: 40% to 63%)"),
         ((-5.0, -5.0, 0.0, 1), "at least once in 100,000 pictures"),
         ((-3.2, math.nan, -3.2, -1), "less than once in 1,600 pictures"),
+        ((-0.01, math.nan, -0.01, -1), "at a rate that these paths do not limit"),
     ],
 )
 def test_a_rate_is_said_in_pictures(row: tuple, words: str) -> None:
