@@ -14,17 +14,17 @@ export class View {
 
   update(data, send, settled) {
     this.send = send
-    this.words.textContent = data.legend
-    this.swatch.hidden = !data.verdicts
-    this.cards.box.classList.toggle("told", !data.verdicts)
-    const drawn = JSON.stringify([data.cards, data.sheet, data.scale])
+    const drawn = JSON.stringify([data.cards, data.sheet, data.scale, data.legend, data.verdicts])
     if (drawn !== this.drawn) this.build(data)
     this.drawn = drawn
     this.cards.box.setAttribute("aria-label", data.alt)
     if (settled) this.cards.mark(data.selected)
   }
 
-  build({ cards, sheet: given, scale, each }) {
+  build({ cards, sheet: given, scale, each, legend, verdicts }) {
+    this.words.textContent = legend
+    this.swatch.hidden = !verdicts
+    this.cards.box.classList.toggle("told", !verdicts)
     const sheet = new Sheet(given)
     const canvases = []
     this.legend.hidden = !cards.length

@@ -18,7 +18,7 @@ from tests.conftest import tiny_unet
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 HOSTILE = "<img src=x onerror=alert(1)> ![x](https:example.org) **b** $x$"
-COUNT = 12_000
+COUNT = 50_000  # some seconds to read: time to stop it
 
 
 @pytest.fixture(scope="module", autouse=True)

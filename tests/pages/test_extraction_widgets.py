@@ -119,7 +119,7 @@ def test_a_difference_too_small_to_see_is_drawn_brighter_and_says_so(
 
 
 def test_a_wipe_refuses_what_cannot_be_laid_over_each_other() -> None:
-    with pytest.raises(ValueError, match=r"one shape.*\(4, 4, 3\) and \(4, 5, 3\)"):
+    with pytest.raises(ValueError, match=r"same shape.*\(4, 4, 3\) and \(4, 5, 3\)"):
         wipe(some(4, 4), some(4, 5), ("a", "b"), key="w", alt="")
     with pytest.raises(ValueError, match=r"uint8.*float64"):
         wipe(np.zeros((4, 4, 3)), np.zeros((4, 4, 3)), ("a", "b"), key="w", alt="")

@@ -156,7 +156,12 @@ def test_a_latent_model_measures_pictures_and_says_that_its_maps_are_of_latents(
 ) -> None:
     tiny_ldm(place / "ldm")
     at = opened(
-        model=str(place / "ldm"), images=str(place / "pictures"), size="16", steps="2", probes="1"
+        "volume_growth",
+        model=str(place / "ldm"),
+        images=str(place / "pictures"),
+        size="16",
+        steps="2",
+        probes="1",
     )
     assert "Measured as latents of 8 x 8; maps are enlarged over the image." in said(at)
     measure_everything(at)
