@@ -6,7 +6,7 @@ import pandas as pd
 from memlib import ImageSet, load_images
 from memlib.bundled import DEMO
 from memlib.demo.emoji import COPIES
-from memlib.demo.rates import rate_table
+from memlib.demo.rates import copies_of_both, rate_quality, rate_table
 from memlib.demo.side import attack_tables
 from memlib.evidence import auc_text, clusters, ladder, match_samples, reproductions, rungs
 from memlib.evidence.maps import family_aucs
@@ -79,7 +79,10 @@ def tables() -> dict[str, pd.DataFrame]:
         "Copies among the samples, and AUC against held-out images": ladder(
             images, reproductions(match_samples(samples, images), len(images)), values
         ),
-        "Estimated reproduction rates beside counts of the stochastic sampler": rate_table(),
+        f"Estimated reproduction rates beside counts; {copies_of_both(images)}": rate_table(),
+        "AUC of the rate and of other measures on that sample, weighted by what it stands for": (
+            rate_quality()
+        ),
         **attack_tables(),
         "AUC of p-Laplace and of the denoising loss against held-out images": p_laplace_table(
             images

@@ -13,12 +13,15 @@ from memlib.evidence import (
     REPRODUCED,
     clusters,
     comparisons,
+    interval,
+    match_samples,
     measure_table,
     quality,
+    reproductions,
     rungs,
 )
 from memlib.evidence.draws import Agreement, Draws, rates_and_counts
-from memlib.extraction import generate_run, plan_of, read_generations
+from memlib.extraction import UNCONDITIONAL, generate_run, plan_of, read_generations
 from memlib.measures import MEASURES
 from memlib.neighbours import duplicates
 from memlib.progress import Stages
@@ -71,25 +74,35 @@ def rate_sample(images: ImageSet) -> tuple[list[int], np.ndarray]:
     return order, np.array([chosen[place] for place in order])
 
 
+def copies_of_both(images: ImageSet) -> str:
+    """Say how many pictures of the stochastic sampler are copies, and of the deterministic one."""
+    draws, _ = Draws.read(FOLDER)
+    tolerance = MEASURES["reproduction_rate"].settings.parameters["tolerance"]
+    plain = read_generations(DEMO / "extraction" / UNCONDITIONAL).images
+    copied = reproductions(match_samples(plain, images), len(images), "distance", tolerance)
+    share = draws.credited(images, tolerance).sum() / draws.count
+    return (
+        f"{share:.1%} of the {draws.count:,} pictures of the stochastic sampler are copies, "
+        f"{copied.sum() / len(plain):.1%} of the {len(plain):,} of the deterministic one"
+    )
+
+
 def rate_table() -> pd.DataFrame:
     """Compare estimated rates with counts: a line for each kind of image, and one for all.
 
     A line holds the images estimated; of those drawn at least 10 times, how many intervals overlap
-    the counts' and by how many decades the median estimate is off; how many of the others have an
-    upper end below 1e-3; and copies per generated image, over all images of the kind, estimated
-    from the sample and counted. A generated image is a copy of every image within 0.1 of it.
+    the counts' and by how many decades the median estimate is off, how many limits allow the
+    count, and how many of the images that were never drawn have an upper end below 1e-3. A
+    generated image is a copy of every image within 0.1 of it.
     """
     images, (draws, _) = load_images("demo"), Draws.read(FOLDER)
     tolerance = MEASURES["reproduction_rate"].settings.parameters["tolerance"]
     times = draws.times(images, tolerance)
     table = rates_and_counts(read_run(RUN)[1], images, times, draws.count)
-    places, weights = rate_sample(images)
-    table["weight"] = table["place"].map(dict(zip(places, weights.tolist(), strict=True)))
     kinds = rungs(images)
     lines = []
     for kind in [*TAKEN, "all"]:
         chosen = table if kind == "all" else table[kinds[table["place"]] == kind]
-        whole = np.ones(len(images), bool) if kind == "all" else kinds == kind
         found = Agreement.of(chosen)
         rare = chosen[chosen["times"] == 0]
         lines.append(
@@ -104,10 +117,6 @@ def rate_table() -> pd.DataFrame:
                 "median width, decades": round(found.width, 2) if found else "",
                 "never drawn": len(rare),
                 "upper end below 1e-3": int((rare["rate high"] < 1e-3).sum()),
-                "copies a picture, estimated": round(
-                    float((chosen["rate"] * chosen["weight"]).sum()), 4
-                ),
-                "counted": round(times[whole].sum() / draws.count, 4),
             }
         )
     return pd.DataFrame(lines)
@@ -130,4 +139,7 @@ def rate_quality() -> pd.DataFrame:
     places, standing = rate_sample(images)
     weights = np.zeros(len(images))
     weights[places] = standing
-    return quality(denoiser, values, *sides, clusters(images, groups), weights)
+    table = quality(denoiser, values, *sides, clusters(images, groups), weights)
+    areas = [interval(*line) for line in table[["AUC", "low", "high"]].to_numpy().tolist()]
+    sides_of = [f"{one:,} and {other:,}" for one, other in table[["above", "below"]].to_numpy()]
+    return pd.DataFrame({"measure": table["title"], "AUC": areas, "images": sides_of})

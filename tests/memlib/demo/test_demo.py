@@ -190,12 +190,20 @@ def test_the_precomputed_run_is_what_the_default_settings_compute() -> None:
 
 
 def test_the_report_has_a_line_for_every_group_level_map_and_setting() -> None:
-    found = list(tables().values())
-    assert len(found) == 9
-    assert len(found[0]) == len(COPIES) + 3
-    assert "copied x32" in set(found[0]["group"])
-    assert len(found[6]) == len(LEVELS) * (len(COPIES) + 1)
-    assert "growth minus reference" in found[7].to_string()
+    found = tables()
+    assert len(found) == 11
+
+    def table(title: str) -> pd.DataFrame:
+        return next(one for name, one in found.items() if name.startswith(title))
+
+    copies = table("Copies among the samples")
+    assert len(copies) == len(COPIES) + 3
+    assert "copied x32" in set(copies["group"])
+    assert len(table("AUC of p-Laplace")) == len(LEVELS) * (len(COPIES) + 1)
+    assert "growth minus reference" in table("Pixel AUC").to_string()
+    rates = table("Estimated reproduction rates").set_index("images")
+    assert rates.loc["all", "estimated"] == rates["estimated"].iloc[:-1].sum() == 62
+    assert "Reproduction rate" in set(table("AUC of the rate")["measure"])
 
 
 def test_k_1_tells_copied_images_from_held_out_ones_and_rises_with_the_dose() -> None:
