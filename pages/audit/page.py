@@ -113,7 +113,9 @@ def by_measure(book: Casebook) -> tuple[list[int], Flagged | None]:
     """Draw the choice of a threshold, with how many images it would flag by chance; return the
     flagged images, most memorised first.
     """
-    known = [name for name in MEASURES if book.values[name].notna().sum() > 1]
+    # a threshold compares with held-out images, which a measure of chosen images lacks
+    whole = [name for name, measure in MEASURES.items() if not measure.chosen]
+    known = [name for name in whole if book.values[name].notna().sum() > 1]
     if not known:
         st.info(
             "No image has been measured yet. Measure images on one of the ranked pages, or queue "
