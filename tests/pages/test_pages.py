@@ -257,7 +257,7 @@ def test_what_the_png_size_explains_can_be_taken_out() -> None:
     ("panel", "words"),
     [
         ("Redraw", "conditioned on the image"),
-        ("How often", "4,000 network forwards"),
+        ("How often", "of 16,384 images of the same sampler are copies of it"),
         ("Over training", "Onset: "),
         ("Compare", "σ 0.2 to 157, 12 steps, 2 probes, seed 0"),
         ("Exact map", "All 3,072 directions"),
