@@ -148,7 +148,7 @@ class Child:
         return found, self._read(body)
 
     def _read(self, size: int) -> bytearray:
-        """Read `count` bytes from the child; small frames arrive many at a time."""
+        """Read `size` bytes from the child; small frames arrive many at a time."""
         while len(self._ahead) < size <= AHEAD:
             block = bytearray(AHEAD)
             self._ahead += memoryview(block)[: self._more(memoryview(block))]

@@ -65,6 +65,7 @@ def measure_all(folder: Path, stages: Stages) -> None:
     for sigma in LEVELS:
         plan[f"p-laplace-{sigma:g}"] = ("demo", f"k_1_at_{sigma:g}")
         plan[f"p-laplace-{sigma:g}-reference"] = ("demo-reference", f"k_1_at_{sigma:g}")
+    plan[RUN.name] = ("demo", "reproduction_rate", rate_sample(load_images("demo"))[0])
     for name, arguments in plan.items():
         measure(folder / name, stages, *arguments)
 
@@ -98,7 +99,6 @@ def build(work: Path, stages: Stages) -> None:
     if not (FOLDER / "manifest.json").exists():
         count_draws(FOLDER, work / "extraction" / "stochastic", stages)
     measure_all(DEMO / "runs", stages)
-    measure(RUN, stages, "demo", "reproduction_rate", rate_sample(load_images("demo"))[0])
     measure_generated(DEMO / "runs", stages)
     if not (DEMO / "frontier.csv").exists():
         write_frontier(DEMO / "frontier.csv", work, stages)

@@ -62,6 +62,10 @@ class Draws:
         """Count the draws within the tolerance of each image, (N,)."""
         return self._counted(self._near(tolerance), images)
 
+    def times_of(self, image: str, tolerance: float) -> int:
+        """How many pictures came within the tolerance of the image with this id."""
+        return int((self._near(tolerance)["id"] == image).sum())
+
     def credited(self, images: ImageSet, tolerance: float) -> np.ndarray:
         """Count every draw for its nearest image only, so that counts of different images can be
         added, (N,).

@@ -53,8 +53,7 @@ def rate_panel(loaded: Workspace, picture: Picture) -> None:
 
     draws = stochastic_draws(loaded)
     if draws is not None:
-        times = draws.times(loaded.images, asked.parameters["tolerance"])
-        drawn = int(times[loaded.images.ids.index(picture.id)])
+        drawn = draws.times_of(picture.id, asked.parameters["tolerance"])
         st.subheader(f"Counted: it comes back {counted_in_words(drawn, draws.count)}.")
         st.caption(f"{drawn:,} of {draws.count:,} images of the same sampler are copies of it.")
 

@@ -33,6 +33,7 @@ def test_every_near_pair_is_found_and_no_other() -> None:
     for tolerance in (0.3, 0.25, TOLERANCE):
         near = distance < tolerance
         assert found.times(images, tolerance).tolist() == near.sum(0).tolist()
+        assert [found.times_of(one, tolerance) for one in images.ids] == near.sum(0).tolist()
         nearest = np.where(near.any(1), distance.argmin(1), -1)
         counted = [int((nearest == place).sum()) for place in range(40)]
         assert found.credited(images, tolerance).tolist() == counted
