@@ -1,5 +1,6 @@
 """What a ranked page shows about its images in the explorer: numbers, maps, curves, histogram."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +21,7 @@ BINS = 40
 
 
 @dataclass(frozen=True)
-class Look:
+class Look(ABC):
     """The measured images of a view: their `table`, most memorised first, and their rows by id."""
 
     view: View
@@ -40,41 +41,41 @@ class Look:
         return ()
 
     @property
+    @abstractmethod
     def axis(self) -> str:
         """The name of the values, with their unit."""
-        raise NotImplementedError
 
+    @abstractmethod
     def line(self, value: float) -> str:
         """Write a value for a card."""
-        raise NotImplementedError
 
+    @abstractmethod
     def numbers(self) -> Sequence[Number]:
         """Return the names of an image's numbers."""
-        raise NotImplementedError
 
+    @abstractmethod
     def entry(self, row: pd.Series) -> Entry:
         """Return what is known about one image, from its line of the table."""
-        raise NotImplementedError
 
+    @abstractmethod
     def curve(self) -> Lines:
         """Return the chart of an image's curves."""
-        raise NotImplementedError
 
     def map(self, ids: Sequence[str]) -> Kind | None:
         """Return one map of each image, None if they are not known."""
         return None
 
+    @abstractmethod
     def axes(self) -> Sequence[Axis]:
         """Return the sliders of the maps."""
-        raise NotImplementedError
 
+    @abstractmethod
     def is_mapped(self, picture: Picture) -> bool:
         """Return whether the maps of one image along the sliders are computed."""
-        raise NotImplementedError
 
+    @abstractmethod
     def detail(self, picture: Picture) -> Detail:
         """Return the maps of one image along the sliders, computed before."""
-        raise NotImplementedError
 
     def details(self, picture: Picture) -> dict[str, dict[str, Any]]:
         """Return the same by id, in the explorer's format, made once per process."""
