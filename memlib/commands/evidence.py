@@ -27,7 +27,7 @@ from memlib.evidence import (
 )
 from memlib.measures import MEASURES
 from memlib.neighbours import duplicates
-from memlib.runs import Results, Run
+from memlib.runs import read_numbers
 from memlib.spreadsheet import csv
 
 NAME = "evidence"
@@ -55,11 +55,7 @@ def run(asked: argparse.Namespace, report: Report) -> None:
     if asked.samples is None and asked.model != "demo":
         raise ValueError("Name the generated images with --samples.")
     samples = read_samples(asked.samples or DEMO / "extraction" / "unconditional", images)
-    results = Results(2**40)  # no memory limit: all are needed together
-    for manifest in sorted((asked.runs or DEMO / "runs").glob("*/manifest.json")):
-        one = Run(manifest.parent)
-        results.add(one.model, one.measure, one.parameters, one.rows(arrays=False))
-    values, _ = measure_table(denoiser, images, results)
+    values, _ = measure_table(denoiser, images, read_numbers(asked.runs or DEMO / "runs"))
     groups = duplicates(images)
     _, counts, said = matched(samples, images, groups, asked.criterion, asked.threshold)
     report.result({"statement": said}, said)

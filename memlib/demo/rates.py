@@ -25,7 +25,7 @@ from memlib.extraction import UNCONDITIONAL, generate_run, plan_of, read_generat
 from memlib.measures import MEASURES
 from memlib.neighbours import duplicates
 from memlib.progress import Stages
-from memlib.runs import Results, read_run
+from memlib.runs import read_numbers, read_run
 
 COUNTED = 16_384  # draws of the stochastic sampler
 WITHIN = 0.15  # distances that are stored; a copy is below 0.1
@@ -129,11 +129,7 @@ def rate_quality() -> pd.DataFrame:
     denoiser, images = load_denoiser("demo"), load_images("demo")
     draws, _ = Draws.read(FOLDER)
     tolerance = MEASURES["reproduction_rate"].settings.parameters["tolerance"]
-    results = Results()
-    for run in (read_run(folder.parent) for folder in DEMO.glob("runs/*/manifest.json")):
-        details, rows = run
-        results.add(details["model"]["digest"], details["measure"], details["parameters"], rows)
-    values, _ = measure_table(denoiser, images, results)
+    values, _ = measure_table(denoiser, images, read_numbers(DEMO / "runs"))
     groups = duplicates(images)
     sides = comparisons(images, draws.times(images, tolerance), groups)[REPRODUCED]
     places, standing = rate_sample(images)

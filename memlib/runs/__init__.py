@@ -3,7 +3,7 @@ queries on results.
 """
 
 from memlib.runs.cluster import OnRay
-from memlib.runs.folder import Run, read_run
+from memlib.runs.folder import Run, read_numbers, read_run
 from memlib.runs.manifest import provenance
 from memlib.runs.measuring import FOLDER, create_run, in_this_process, measure_run, run_name
 from memlib.runs.numbers import Numbers
@@ -38,6 +38,7 @@ __all__ = [
     "measure_one",
     "measure_run",
     "provenance",
+    "read_numbers",
     "read_run",
     "result_table",
     "run_name",

@@ -39,6 +39,7 @@ from memlib.runs.parts import (
     write_json,
     write_tables,
 )
+from memlib.runs.results import Results
 from memlib.runs.stored import RANK, Stored
 
 ROWS = 2**12  # rows in a row group of a complete run: the unit that is read for a page of rows
@@ -209,3 +210,15 @@ def read_run(folder: Path) -> tuple[dict[str, Any], dict[str, Row]]:
     """
     run = Run(folder)
     return run.manifest, run.rows()
+
+
+def read_numbers(folder: Path) -> Results:
+    """Read the numbers of every run in a folder, without maps; none is dropped for want of room.
+
+    Raises ValueError as `read_run` does.
+    """
+    found = Results(2**40)
+    for manifest in sorted(folder.glob("*/manifest.json")):
+        run = Run(manifest.parent)
+        found.add(run.model, run.measure, run.parameters, run.rows(arrays=False))
+    return found
