@@ -44,9 +44,16 @@ class Draws:
         return cls(len(pictures), within, pd.concat(pairs, ignore_index=True))
 
     def write(self, folder: Path, plan: Mapping[str, Any]) -> None:
-        """Store the pairs and the number of draws; `plan` says with which model and sampler."""
+        """Store the pairs and the number of draws; `plan` says with which model and sampler.
+
+        Distances are rounded down to 1e-4, so that a threshold of four decimals divides them as
+        before.
+        """
         folder.mkdir(parents=True, exist_ok=True)
-        small = self.pairs.astype({"draw": np.uint32, "distance": np.float32})
+        down = np.floor(self.pairs["distance"].to_numpy(np.float64) * 1e4) / 1e4
+        small = self.pairs.assign(distance=down).astype(
+            {"draw": np.uint32, "distance": np.float32}
+        )
         small.to_parquet(folder / "pairs.parquet", index=False, compression="zstd")
         details = {"draws": self.count, "within": self.within, "plan": dict(plan)}
         (folder / "manifest.json").write_text(json.dumps(details, indent=1) + "\n")
