@@ -2,6 +2,7 @@
 
 from memlib.measures.dimension import LocalDimension, flipd
 from memlib.measures.frame import FrameGrowth, FrameSettings, frame_growth
+from memlib.measures.integrated_loss import IntegratedLoss, integrated_loss
 from memlib.measures.likelihood import LogLikelihood, log_likelihood
 from memlib.measures.loss import DenoisingLoss, denoising_loss
 from memlib.measures.measure import Measure
@@ -26,6 +27,7 @@ __all__ = [
     "FrameGrowth",
     "FrameSettings",
     "GrowthSettings",
+    "IntegratedLoss",
     "LocalDimension",
     "LogLikelihood",
     "Measure",
@@ -43,6 +45,7 @@ __all__ = [
     "difference",
     "flipd",
     "frame_growth",
+    "integrated_loss",
     "log_likelihood",
     "p_laplace",
     "rate_in_words",

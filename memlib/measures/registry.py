@@ -15,6 +15,7 @@ MODULES = (
     "likelihood",
     "dimension",
     "loss",
+    "integrated_loss",
     "plaplace",
 )
 
