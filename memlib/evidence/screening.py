@@ -71,6 +71,10 @@ class Predicted:
         ends: np.ndarray = log_expit(self.centre + quantile * self.spread) / DECADE
         return ends
 
+    def at(self, places: np.ndarray) -> "Predicted":
+        """The predictions of some images."""
+        return Predicted(self.centre[places], self.spread[places], self.degrees)
+
     def row(self, place: int) -> Row:
         """One image's prediction as `rate_in_words` says it; an upper limit below 1e-7, and where
         nothing is known a limit of 1.

@@ -4,41 +4,18 @@ rare.
 
 import streamlit as st
 
-from memlib.bundled import DEMO
 from memlib.evidence import counted_in_words
-from memlib.evidence.draws import Draws
-from memlib.extraction import plan_of, stages
-from memlib.extraction.stages import folder_of
-from memlib.measures import MEASURES, rate_in_words
+from memlib.measures import rate_in_words
 from memlib.progress import Progress
 from memlib.workspace import Workspace
 from pages.figures.maps import maps_in_a_row
 from pages.figures.pictures import coarse, colour_range
 from pages.figures.style import CONFIG, literal
+from pages.ranking.rates import MEASURE, screen, stochastic_draws
 from pages.ranking.view import Picture
-from pages.session import neighbours
 from pages.session import results as computed
 from pages.session.long_work import long_work
 from pages.session.measured import is_measured, measured
-
-MEASURE = MEASURES["reproduction_rate"]
-COUNTED = DEMO / "stochastic"
-
-
-def stochastic_draws(loaded: Workspace) -> Draws | None:
-    """Return many draws of the stochastic sampler, bundled or stored; None if there are none."""
-    steps = MEASURE.defaults(loaded.denoiser)["steps"]
-    plan = plan_of(loaded.denoiser, steps=steps, eta=1.0)
-    if (COUNTED / "manifest.json").exists():
-        draws, drawn = computed.once(("draws", str(COUNTED)), lambda: Draws.read(COUNTED))
-        if drawn == vars(plan):
-            return draws
-    stored = neighbours.drawn(folder_of(plan, stages.FOLDER))
-    if stored is None:
-        return None
-    tolerance = MEASURE.defaults(loaded.denoiser)["tolerance"]
-    key = ("draws", stored.digest, loaded.images.digest, tolerance)
-    return computed.once(key, lambda: Draws.of(stored, loaded.images, tolerance))
 
 
 def rate_panel(loaded: Workspace, picture: Picture) -> None:
@@ -56,6 +33,7 @@ def rate_panel(loaded: Workspace, picture: Picture) -> None:
         drawn = draws.times_of(picture.id, asked.parameters["tolerance"])
         st.subheader(f"Counted: it comes back {counted_in_words(drawn, draws.count)}.")
         st.caption(f"{drawn:,} of {draws.count:,} images of the same sampler are copies of it.")
+    predicted(loaded, picture)
 
     def estimate(progress: Progress) -> None:
         measured(denoiser, picture.image, picture.id, MEASURE.name, asked.parameters, progress)
@@ -94,3 +72,16 @@ def rate_panel(loaded: Workspace, picture: Picture) -> None:
         config=CONFIG,
         alt="Map of the pixels that make the image rare",
     )
+
+
+def predicted(loaded: Workspace, picture: Picture) -> None:
+    """Draw the rate predicted from a cheaper measure, or why there is none."""
+    if picture.id not in loaded.images.ids:  # a picture that was uploaded
+        return
+    found = screen(loaded)
+    if found.predicted is None:
+        st.caption(f"Not predicted. {found.sentence()}")
+        return
+    row = found.predicted.row(loaded.images.ids.index(picture.id))
+    st.subheader(f"Predicted: it comes back {rate_in_words(row)}.")
+    st.caption(found.sentence())
