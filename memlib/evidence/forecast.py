@@ -10,11 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from scipy.special import log_expit
 from torch import Tensor
 
-from memlib.evidence.screening import Calibration, normal_law
+from memlib.evidence.remembered import Remembered
+from memlib.evidence.screening import SCORES, Calibration, best_score, normal_law
 from memlib.evidence.unseen import Estimate
+from memlib.measures import MEASURES
 
 REPEATS = 200  # draws of the parameters of the calibration
 GRID = np.linspace(-5, 5, 41)  # z, in place of an integral over its normal law
@@ -94,3 +97,46 @@ def _new(
     weight /= weight.sum(1, keepdims=True)
     chance = np.stack([1 - (weight * np.exp(size * missed)).sum(1) for size in more])
     return chance.sum(1), np.maximum(0, chance * (1 - chance)).sum(1)
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """A forecast from pictures drawn without guidance, and the measure that predicts rates."""
+
+    score: str
+    calibration: Calibration
+    known: GroupScores
+    times: np.ndarray  # (G,)
+    draws: int
+
+    @classmethod
+    def of(cls, values: pd.DataFrame, found: Remembered, clusters: np.ndarray) -> "Forecast | str":
+        """Calibrate a measure of `values` (N, measures) to what was drawn; why not, where not."""
+        name = best_score(values)
+        if not name:
+            titles = ", ".join(MEASURES[one].title for one in SCORES)
+            return f"To predict rates, measure one of these of all images: {titles}."
+        scores = values[name].to_numpy(float)
+        known = GroupScores.of(scores, found.groups, clusters, found.trained)
+        times = known.times(found.times)
+        try:
+            fitted = Calibration.fit(known.scores, times, found.draws, known.clusters)
+        except ValueError as error:
+            return str(error)
+        if not fitted.helps:
+            return f"The {MEASURES[name].title.lower()} does not help to predict rates here."
+        return cls(name, fitted, known, times, found.draws)
+
+    def among(self, size: int) -> Estimate:
+        """How many different images come back among so many pictures, those drawn included."""
+        args = (self.calibration, self.known.scores, self.times, self.draws)
+        return images_among(*args, [size])[0]
+
+    def sentence(self, size: int) -> str:
+        """Say it in words."""
+        found = self.among(size)
+        return (
+            f"Among {size:,} pictures, copies of about {found.value:.0f} different images (95%: "
+            f"{found.low:.0f} to {found.high:.0f}) are predicted, from the "
+            f"{MEASURES[self.score].title.lower()} calibrated to these counts."
+        )

@@ -10,6 +10,7 @@ from memlib.extraction.stages import folder_of
 from memlib.measures import MEASURES
 from memlib.workspace import Workspace
 from pages.overview.likely import RATE, estimated
+from pages.ranking.rates import estimate_likeliest
 from pages.session import neighbours
 from pages.session import results as computed
 from pages.session.downloads import duration
@@ -60,6 +61,7 @@ def unknown(
             "Estimate the chosen image's",
             closer="How often",
         )
+        estimate_likeliest(loaded)
     if not images.held_out.any():
         mend(
             "What the measures say of images that were not trained on: no image is known to be "

@@ -70,16 +70,16 @@ def screen(loaded: Workspace) -> Screen:
     images, asked = loaded.images, Rates(loaded)
     values, _, _ = all_measured(loaded)
     draws, rows = stochastic_draws(loaded), asked.rows()
-    estimated = tuple(sorted(image for image in rows if image in set(images.ids)))
+    estimated = tuple(sorted(rows))
+    count = 0 if draws is None else draws.count
 
     def make() -> Screen:
         times = None if draws is None else draws.times(images, asked.parameters["tolerance"])
         kin = clusters(images, neighbours.near_duplicates(loaded))
-        count = 0 if draws is None else draws.count
         return Screen.of(images.ids, values, times, count, dict(rows), kin)
 
     known = tuple(values.count())
-    key = ("screen", loaded.denoiser.digest, images.digest, id(draws), estimated, known)
+    key = ("screen", loaded.denoiser.digest, images.digest, count, estimated, known)
     return computed.once(key, make)
 
 
