@@ -67,9 +67,9 @@ def predictions(loaded: Workspace) -> None:
     found = screen(loaded)
     left, right = st.columns(2, gap="medium")
     left.markdown(plain(found.sentence()))
-    if found.crossed is not None and found.times is not None:
+    if found.crossed and found.predicted and found.times is not None:
         left.markdown(plain(found.covered()))
-        known = (found.crossed, found.times)
+        known = (found.crossed, found.predicted, found.times)
         with right:
             st.plotly_chart(
                 literal(counted_against_predicted(*known, found.draws, loaded.images.names)),

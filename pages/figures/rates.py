@@ -64,19 +64,23 @@ def estimated_against_counted(table: pd.DataFrame, names: Sequence[str], draws: 
 
 
 def counted_against_predicted(
-    predicted: Predicted, times: np.ndarray, draws: int, names: Sequence[str]
+    predicted: Predicted, law: Predicted, times: np.ndarray, draws: int, names: Sequence[str]
 ) -> go.Figure:
     """Draw each image's counted rate against the one predicted from other images, on log axes, with
-    the band of the 95% intervals; images that were not drawn are at the lower edge.
+    the band of the 95% intervals of the `law` fitted to all; images that were not drawn are at the
+    lower edge.
     """
     places = np.flatnonzero(predicted.value > math.log10(LOWEST))
     places = places[np.argsort(predicted.value[places])]
     x = 10 ** predicted.value[places]
     floor = 0.5 / draws
-    band = [np.maximum(floor, 10 ** end[places]) for end in (predicted.low, predicted.high)]
+    order = np.argsort(law.value)
+    order = order[law.value[order] > math.log10(LOWEST)]
+    wide = 10 ** law.value[order]
+    band = [np.maximum(floor, 10 ** end[order]) for end in (law.low, law.high)]
     figure = go.Figure(
         go.Scatter(
-            x=np.concatenate([x, x[::-1]]),
+            x=np.concatenate([wide, wide[::-1]]),
             y=np.concatenate([band[0], band[1][::-1]]),
             fill="toself",
             mode="none",

@@ -66,7 +66,7 @@ def among(loaded: Workspace, found: Remembered) -> None:
             found.draws,
             LARGEST,
             max(100_000, found.draws),
-            step=found.draws,
+            step=100_000,
             key="among",
             help="Counts carry no forecast beyond twice the pictures drawn; predicted rates do.",
         )
