@@ -18,6 +18,7 @@ from memlib.evidence import (
 )
 from memlib.extraction import CRITERIA
 from memlib.workspace import Workspace
+from pages.overview import tour
 from pages.overview.counting import counted, takes_long
 from pages.overview.left import left_to_find
 from pages.overview.likely import Likely, estimated, likely_images
@@ -35,6 +36,8 @@ def main() -> None:
     found = None if truth is None else remembered(loaded, truth)
     if truth is not None and found is not None:
         first_sentence(truth, found, head)
+    with head:
+        tour.start()
     with body:
         values, _, order = measured(loaded)
         asked, table = compared(loaded, truth, values)
