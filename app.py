@@ -37,6 +37,13 @@ def pages() -> dict[str, list[StreamlitPage]]:
                 default=True,
             ),
             page(
+                "image",
+                "One image",
+                "frame_inspect",
+                "Everything about the chosen image: how often it comes back, where it ranks, its "
+                "maps, its copies, its verdict.",
+            ),
+            page(
                 "extraction",
                 "Extraction",
                 "science",

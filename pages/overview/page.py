@@ -18,10 +18,11 @@ from memlib.evidence import (
 )
 from memlib.extraction import CRITERIA
 from memlib.workspace import Workspace
-from pages.overview.counting import counted, takes_long
 from pages.overview.left import left_to_find
-from pages.overview.likely import Likely, estimated, likely_images
+from pages.overview.likely import Likely, likely_images
 from pages.overview.unknown import unknown
+from pages.ranking.counting import counted, takes_long
+from pages.ranking.rate_panel import estimated
 from pages.session import neighbours, workspace
 from pages.session.measure_tables import measured, quality_of
 from pages.session.neighbours import Truth, remembered, unguided

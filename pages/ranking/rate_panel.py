@@ -2,6 +2,8 @@
 rare.
 """
 
+from collections.abc import Mapping
+
 import streamlit as st
 
 from memlib.bundled import DEMO
@@ -9,7 +11,7 @@ from memlib.evidence import counted_in_words
 from memlib.evidence.draws import Draws
 from memlib.extraction import plan_of, stages
 from memlib.extraction.stages import folder_of
-from memlib.measures import MEASURES, rate_in_words
+from memlib.measures import MEASURES, Row, rate_in_words
 from memlib.progress import Progress
 from memlib.workspace import Workspace
 from pages.figures.maps import maps_in_a_row
@@ -41,9 +43,40 @@ def stochastic_draws(loaded: Workspace) -> Draws | None:
     return computed.once(key, lambda: Draws.of(stored, loaded.images, tolerance))
 
 
+def estimated(loaded: Workspace) -> Mapping[str, Row]:
+    """The reproduction rates that are estimated with the usual settings, by image id."""
+    settings = MEASURE.defaults(loaded.denoiser)
+    return computed.results().rows(loaded.denoiser.digest, MEASURE.run, settings)
+
+
+def estimate(loaded: Workspace, picture: Picture) -> Row | None:
+    """Return the estimated rate of an image; where it is not estimated yet, draw a button for it
+    and return None.
+    """
+    denoiser, asked = loaded.denoiser, MEASURE.asked(loaded.denoiser)
+
+    def work(progress: Progress) -> None:
+        measured(denoiser, picture.image, picture.id, MEASURE.name, asked.parameters, progress)
+
+    if not is_measured(denoiser, picture.id, MEASURE.name, asked.parameters):
+        forwards = asked.forwards(denoiser)
+        seconds = computed.seconds(denoiser, forwards)
+        st.caption(f"{forwards:,} network forwards.")
+        if not long_work(
+            "Estimate the rate",
+            seconds,
+            work,
+            icon=":material/casino:",
+            ask=True,
+            keeps="Nothing is kept if you stop: a rate is one estimate.",
+        ):
+            return None
+    return measured(denoiser, picture.image, picture.id, MEASURE.name, asked.parameters)
+
+
 def rate_panel(loaded: Workspace, picture: Picture) -> None:
     """Draw the rate of the image with its interval, or a button if it is not estimated yet."""
-    denoiser, asked = loaded.denoiser, MEASURE.asked(loaded.denoiser)
+    asked = MEASURE.asked(loaded.denoiser)
     st.markdown(
         "One in how many generated images is a copy of this image? Paths of the stochastic "
         "sampler are led towards it, weighted to correct for that, and let go once the image is "
@@ -57,23 +90,9 @@ def rate_panel(loaded: Workspace, picture: Picture) -> None:
         st.subheader(f"Counted: it comes back {counted_in_words(drawn, draws.count)}.")
         st.caption(f"{drawn:,} of {draws.count:,} images of the same sampler are copies of it.")
 
-    def estimate(progress: Progress) -> None:
-        measured(denoiser, picture.image, picture.id, MEASURE.name, asked.parameters, progress)
-
-    if not is_measured(denoiser, picture.id, MEASURE.name, asked.parameters):
-        forwards = asked.forwards(denoiser)
-        seconds = computed.seconds(denoiser, forwards)
-        st.caption(f"{forwards:,} network forwards.")
-        if not long_work(
-            "Estimate the rate",
-            seconds,
-            estimate,
-            icon=":material/casino:",
-            ask=True,
-            keeps="Nothing is kept if you stop: a rate is one estimate.",
-        ):
-            return
-    row = measured(denoiser, picture.image, picture.id, MEASURE.name, asked.parameters)
+    row = estimate(loaded, picture)
+    if row is None:
+        return
     st.subheader(f"Estimated: it comes back {rate_in_words(row)}.")
     limit = {
         1: "The weights of the paths are too uneven for an estimate: this is a lower limit, at 95% "
