@@ -181,7 +181,7 @@ def surpassed(value: float, values: np.ndarray, direction: int) -> tuple[int, in
 
 def surpassed_in_words(measure: str, value: float, groups: Mapping[str, np.ndarray]) -> str:
     """Say how many of the images of each group, by name, a measure calls less memorised than a
-    picture with this value; groups without a value are left out.
+    picture with this value; groups without a value are left out, and "" is returned if all are.
     """
     parts = []
     for group, values in groups.items():
@@ -192,5 +192,7 @@ def surpassed_in_words(measure: str, value: float, groups: Mapping[str, np.ndarr
                 f"{less:,} of {of:,} {group} images, {share.value:.1%} (95%: {share.low:.1%} to "
                 f"{share.high:.1%})"
             )
+    if not parts:
+        return ""
     title = MEASURES[measure].title
     return f"By {title[:1].lower()}{title[1:]} it is more memorised than {' and '.join(parts)}."

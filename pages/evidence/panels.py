@@ -18,7 +18,7 @@ from pages.figures.quality import correlations
 from pages.figures.spread import paired_values
 from pages.figures.style import CONFIG, literal
 from pages.ranking.facts import everything_about
-from pages.ranking.strip import pictures
+from pages.ranking.pictures import pictures
 from pages.session import neighbours as nearby
 from pages.session import results as computed
 from pages.session.long_work import long_work

@@ -9,7 +9,7 @@ from memlib.neighbours import NEAR_DUPLICATE
 from memlib.workspace import Workspace
 from pages.figures.pictures import rgb
 from pages.ranking.facts import short
-from pages.ranking.strip import pictures
+from pages.ranking.pictures import pictures
 from pages.session import neighbours as nearby
 from pages.session import selection
 from pages.session.messages import plain

@@ -4,23 +4,20 @@ images of the set share.
 
 from dataclasses import replace
 
-import numpy as np
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from memlib.evidence.maps import smooth
 from memlib.measures import MEASURES, PLaplaceSettings
 from memlib.workspace import Workspace
-from pages.figures.maps import maps_in_a_row
-from pages.figures.pictures import coarse, colour_range, enlarged, rgb
-from pages.figures.style import CONFIG, literal
+from pages.figures.pictures import enlarged, rgb
+from pages.ranking.pictures import draw_map, growth_map
 from pages.ranking.view import SMOOTHING, Picture, View
 from pages.session import results as computed
 from pages.session.long_work import long_work
 
-GROWTH, SPHERE = MEASURES["volume_growth"], MEASURES["k_1_at_0.5"]
-SIDE, HEIGHT = 256, 240  # pixels of the picture, and of a map with its title
-OF_RANGE = 256  # maps from which the colour range is taken
+SPHERE = MEASURES["k_1_at_0.5"]
+SIDE = 256  # pixels of the picture
 
 
 def picture_and_growth(loaded: Workspace, picture: Picture) -> DeltaGenerator:
@@ -30,28 +27,6 @@ def picture_and_growth(loaded: Workspace, picture: Picture) -> DeltaGenerator:
     with left:
         growth_map(loaded, picture)
     return right
-
-
-def growth_map(loaded: Workspace, picture: Picture) -> None:
-    """Draw the stored map of growth, or say that there is none."""
-    view = View(loaded, GROWTH.name, GROWTH.defaults(loaded.denoiser), False)
-    if not view.has(picture):
-        st.caption("No map of growth: this image is not measured yet.")
-        return
-    rows = view.stored()
-
-    def limits() -> tuple[float, float]:
-        some = [row["map"] for row in list(rows.values())[:OF_RANGE]]
-        return colour_range(smooth(np.stack(some), SMOOTHING))
-
-    key = ("growth limits", view.token, loaded.images.digest, len(rows))
-    own = view.row(picture)["map"]
-    drawn(
-        "Growth",
-        smooth(own, SMOOTHING),
-        computed.once(key, limits) if rows else colour_range(own),
-        GROWTH.unit,
-    )
 
 
 def sphere_map(loaded: Workspace, picture: Picture) -> None:
@@ -71,15 +46,5 @@ def sphere_map(loaded: Workspace, picture: Picture) -> None:
     ):
         return
     (heat,) = view.row(picture)["maps"]
-    drawn(f"K_1 at σ = {asked.sigma:g}", smooth(heat, SMOOTHING), (0.0, 1 / heat.size), "")
-
-
-def drawn(title: str, heat: np.ndarray, limits: tuple[float, float], unit: str) -> None:
-    """Draw one map with its colour bar."""
-    figure = maps_in_a_row({title: coarse(heat)}, limits, unit)
-    st.plotly_chart(
-        literal(figure.update_layout(height=HEIGHT)),
-        key=f"map {title}",
-        config=CONFIG,
-        alt=f"{title}: map over the pixels",
-    )
+    shares = smooth(heat, SMOOTHING) * heat.size  # 1 everywhere for an isolated point
+    draw_map(f"p-Laplace K_1 at σ = {asked.sigma:g}", shares, (0.0, 1.0), "share")

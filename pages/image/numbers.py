@@ -5,13 +5,12 @@ import math
 import pandas as pd
 import streamlit as st
 
-from memlib.evidence import About, counted_in_words, drawn_how
+from memlib.evidence import About
 from memlib.evidence.about import LEADING, Standing
-from memlib.measures import MEASURES, rate_in_words
+from memlib.measures import MEASURES
 from memlib.progress import Progress, part
 from memlib.workspace import Workspace
-from pages.ranking.counting import takes_long
-from pages.ranking.rate_panel import MEASURE, estimate, stochastic_draws
+from pages.ranking.rate_panel import estimate, rates_known
 from pages.ranking.view import Picture
 from pages.session import results as computed
 from pages.session.long_work import long_work
@@ -110,29 +109,9 @@ def measure_missing(loaded: Workspace, picture: Picture, missing: list[str]) -> 
 
 def how_often(loaded: Workspace, picture: Picture, about: About, truth: Truth | None) -> None:
     """Draw every rate that is known, counted and estimated, and what it takes to know more."""
-    lines = []
-    if truth is not None and about.found is not None and about.trained:
-        plan, found = truth.run.plan, about.found
-        how = f" {drawn_how(plan)}" if plan else ""
-        rate = counted_in_words(about.times, found.draws)
-        lines.append(
-            f"**Counted**: {rate}; {about.times:,} copies in {found.draws:,} pictures drawn{how}."
-        )
-    tolerance = MEASURE.defaults(loaded.denoiser)["tolerance"]
-    draws = None if takes_long(loaded, 0) else stochastic_draws(loaded)
-    if draws is not None:
-        times = draws.times_of(picture.id, tolerance)
-        lines.append(
-            f"**Counted, stochastic sampler**: {counted_in_words(times, draws.count)}; {times:,} "
-            f"of {draws.count:,} pictures are within {tolerance:g} of it."
-        )
     told = st.empty()
     row = estimate(loaded, picture)
+    lines = rates_known(loaded, picture.id, about, truth)
     if row is None:
         lines.append("**Estimated**: not yet. Paths led to the image give even a small rate.")
-    else:
-        lines.append(
-            f"**Estimated, stochastic sampler**: {rate_in_words(row)}, for pictures within "
-            f"{tolerance:g} of it."
-        )
     told.markdown("\n".join(f"- {line}" for line in lines))

@@ -18,6 +18,7 @@ from memlib.evidence import (
 )
 from memlib.extraction import CRITERIA
 from memlib.workspace import Workspace
+from pages.overview.holder import holder
 from pages.overview.left import left_to_find
 from pages.overview.likely import Likely, likely_images
 from pages.overview.unknown import unknown
@@ -31,11 +32,13 @@ from pages.session.neighbours import Truth, remembered, unguided
 def main() -> None:
     """Draw the first page."""
     loaded = workspace.require()
-    head, body = st.container(), st.container()
+    head, question, body = st.container(), st.container(), st.container()
     truth = counted(loaded, head)
     found = None if truth is None else remembered(loaded, truth)
     if truth is not None and found is not None:
         first_sentence(truth, found, head)
+    with question:
+        holder(loaded, truth, found)
     with body:
         values, _, order = measured(loaded)
         asked, table = compared(loaded, truth, values)

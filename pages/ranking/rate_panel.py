@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import streamlit as st
 
 from memlib.bundled import DEMO
-from memlib.evidence import counted_in_words
+from memlib.evidence import About, counted_in_words, drawn_how
 from memlib.evidence.draws import Draws
 from memlib.extraction import plan_of, stages
 from memlib.extraction.stages import folder_of
@@ -17,11 +17,13 @@ from memlib.workspace import Workspace
 from pages.figures.maps import maps_in_a_row
 from pages.figures.pictures import coarse, colour_range
 from pages.figures.style import CONFIG, literal
+from pages.ranking.counting import takes_long
 from pages.ranking.view import Picture
 from pages.session import neighbours
 from pages.session import results as computed
 from pages.session.long_work import long_work
 from pages.session.measured import is_measured, measured
+from pages.session.neighbours import Truth
 
 MEASURE = MEASURES["reproduction_rate"]
 COUNTED = DEMO / "stochastic"
@@ -72,6 +74,34 @@ def estimate(loaded: Workspace, picture: Picture) -> Row | None:
         ):
             return None
     return measured(denoiser, picture.image, picture.id, MEASURE.name, asked.parameters)
+
+
+def rates_known(loaded: Workspace, image: str, about: About, truth: Truth | None) -> list[str]:
+    """Say every rate that is known of the image with this id, counted and estimated, a sentence
+    each.
+    """
+    lines, tolerance = [], MEASURE.defaults(loaded.denoiser)["tolerance"]
+    if truth is not None and about.found is not None and about.trained:
+        times, of = about.times, about.found.draws
+        how = f" {drawn_how(truth.run.plan)}" if truth.run.plan else ""
+        lines.append(
+            f"**Counted**: {counted_in_words(times, of)}; {times:,} copies in {of:,} pictures "
+            f"drawn{how}."
+        )
+    draws = None if takes_long(loaded, 0) else stochastic_draws(loaded)
+    if draws is not None:
+        times = draws.times_of(image, tolerance)
+        lines.append(
+            f"**Counted, stochastic sampler**: {counted_in_words(times, draws.count)}; {times:,} "
+            f"of {draws.count:,} pictures are within {tolerance:g} of it."
+        )
+    rows = estimated(loaded)
+    if image in rows:
+        lines.append(
+            f"**Estimated, stochastic sampler**: {rate_in_words(rows[image])}, for pictures within "
+            f"{tolerance:g} of it."
+        )
+    return lines
 
 
 def rate_panel(loaded: Workspace, picture: Picture) -> None:
