@@ -16,7 +16,7 @@ from pages.session.messages import plain
 from pages.session.neighbours import Nearest
 from pages.widgets.gallery import Card, gallery
 
-SHOWN = 6
+SHOWN, DRAWN = 6, 5  # images of the set, and pictures drawn, in a row
 AT_ONCE = 20_000  # images that are looked through without asking
 
 
@@ -85,6 +85,6 @@ def closest_drawn(loaded: Workspace, place: int) -> None:
     found = nearest_of(loaded.images, place, run.images, "pictures drawn")
     if found is None:
         return
-    places, distances = (values[:SHOWN].tolist() for values in found)
+    places, distances = (values[:DRAWN].tolist() for values in found)
     st.caption(f"{plain(name)}: the distance is below each picture.")
     pictures(run.images, places, [digits(distance) for distance in distances])

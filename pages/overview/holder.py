@@ -82,13 +82,12 @@ def answer(
             f"{about.sentence()}"
         )
         side_by_side(loaded, picture, own, near, drawn)
-        for line in rates_known(loaded, own.id, about, truth):
-            st.markdown(f"- {line}")
+        lines = rates_known(loaded, own.id, about, truth)
+        st.markdown("\n".join(f"- {line}" for line in lines))
         everything_about(own.id)
         return
     st.markdown(f"#### {near.sentence()} {sentence_of(drawn)}")
-    held_out = picture.id in set(images.ids)
-    if held_out:
+    if picture.id in set(images.ids):
         st.caption("It is one of the held-out images, which were not trained on.")
     side_by_side(loaded, picture, own, near, drawn)
     as_measured(loaded, picture, tables[0])
@@ -146,12 +145,12 @@ def side_by_side(
     columns = st.columns(4, gap="small")
     shown = [(picture.image, "Your picture, as the model would see it.", "Your picture")]
     where = "The nearest training image" + (", mirrored" if near.mirrored else "")
-    shown.append((own.image, f"{where}: {digits(near.distance)}.", own.name))
+    shown.append((own.image, f"{where}, at a distance of {digits(near.distance)}.", own.name))
     if drawn is not None:
         place, distance, _, _ = drawn
         known = unguided(loaded)
         assert known is not None
-        text = f"The closest picture drawn: {digits(distance)}."
+        text = f"The closest picture drawn, at a distance of {digits(distance)}."
         shown.append((known[1].images[place], text, f"Generated image {place:,}"))
     for column, (image, text, alt) in zip(columns, shown, strict=False):
         column.image(enlarged(rgb(image), SIDE), alt=alt)
