@@ -49,14 +49,14 @@ def main() -> None:
         another(loaded.images, order, place)
     with above:
         numbers(loaded, picture, about)
-    with right:
-        how_often(loaded, picture, about, truth)
-        verdict(loaded, picture)
-    more_measures(about)
     with left:
         last = picture_and_growth(loaded, picture)
         copies_in_training(loaded.images, place)
         closest_drawn(loaded, place)
+    with right:
+        how_often(loaded, picture, about, truth)
+        verdict(loaded, picture)
+    more_measures(about)
     with last:
         sphere_map(loaded, picture)  # which may have to be computed
 
