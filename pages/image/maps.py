@@ -12,6 +12,7 @@ from memlib.measures import MEASURES, PLaplaceSettings
 from memlib.workspace import Workspace
 from pages.figures.pictures import enlarged, rgb
 from pages.ranking.pictures import draw_map, growth_map
+from pages.ranking.ranked import AT_ONCE
 from pages.ranking.view import SMOOTHING, Picture, View
 from pages.session import results as computed
 from pages.session.long_work import long_work
@@ -30,7 +31,7 @@ def picture_and_growth(loaded: Workspace, picture: Picture) -> DeltaGenerator:
 
 
 def sphere_map(loaded: Workspace, picture: Picture) -> None:
-    """Draw the map of K_1; it is computed at once if that takes little time."""
+    """Draw the map of K_1; as on the ranked pages, it is computed at once if it is little work."""
     refusal = SPHERE.refusal(loaded.denoiser)
     if refusal:
         st.caption(f"No map of the p-Laplace. {refusal}")
@@ -43,6 +44,7 @@ def sphere_map(loaded: Workspace, picture: Picture) -> None:
         computed.seconds(loaded.denoiser, view.forwards),
         lambda progress: view.row(picture, progress),
         icon=":material/target:",
+        ask=view.forwards > AT_ONCE,
     ):
         return
     (heat,) = view.row(picture)["maps"]
