@@ -92,7 +92,7 @@ def sentences(compared: Compared) -> None:
             workspace.open_workspace(loaded.sources)
             st.switch_page("pages/evidence/page.py")
     if compared.one and compared.other:
-        st.markdown(f"#### {compared_in_words(compared.one, compared.other)}")
+        st.markdown(f"#### {plain(compared_in_words(compared.one, compared.other))}")
 
 
 def measures(compared: Compared) -> None:
