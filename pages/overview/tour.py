@@ -39,11 +39,11 @@ STEPS = (
         {"image": COPIED},
     ),
     Step(
-        "evidence",
+        "image",
         "One in how many",
-        "How often does one image come back? Draw thousands of pictures and count. An image that "
-        "never came back may still come back later: its rate has an upper limit, and the more "
-        "pictures are drawn, the lower that limit.",
+        "How often does one image come back? Draw thousands of pictures and count its copies. An "
+        "image that never came back may still come back later: its rate has an upper limit, and "
+        "the more pictures are drawn, the lower that limit.",
         {"image": COPIED},
     ),
     Step(
