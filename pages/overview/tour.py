@@ -6,16 +6,16 @@ who opens another page has left the tour.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import streamlit as st
 
 from memlib.workspace import Sources
 from pages.session import workspace
 from pages.session.address import for_url
+from pages.widgets.component import page_style
 
 STEP, PRESENTER = "tour", "presenter"  # names in the address
-STYLE = Path(__file__).with_name("presenter.css")
+presenter_style = page_style("presenter")
 COPIED = "67b17b45a52cde3b"  # copied/smiley-japanese_goblin.png, which the model was trained on 32x
 
 
@@ -95,12 +95,13 @@ def bar(page: str) -> None:
     number = current(page)
     if number is None:
         return
-    step = STEPS[number - 1]
     if presents():
-        st.html(STYLE)
+        presenter_style()
     with st.container(border=True, key="tour"):
         left, right = st.columns([5, 3], gap="medium", vertical_alignment="center")
-        left.markdown(f"**{number} of {len(STEPS)}: {step.title}.** {step.text}")
+        left.markdown(
+            f"**{number} of {len(STEPS)}: {STEPS[number - 1].title}.** {STEPS[number - 1].text}"
+        )
         with right, st.container(horizontal=True):
             turn("Back", number - 1, "arrow_back", "PageUp")
             turn("Next", number + 1, "arrow_forward", "PageDown")
