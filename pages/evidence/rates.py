@@ -13,7 +13,7 @@ from pages.figures.rates import (
     two_samplers,
 )
 from pages.figures.style import CONFIG, literal
-from pages.ranking.rates import Rates, estimate_likeliest, screen, stochastic_draws
+from pages.ranking.rates import Rates, estimate_likeliest, estimated, screen, stochastic_draws
 from pages.session import background
 from pages.session.messages import plain
 from pages.session.neighbours import Truth
@@ -28,7 +28,7 @@ def rates_panel(loaded: Workspace, truth: Truth | None) -> None:
     )
     asked = Rates(loaded)
     background.adopt(asked)
-    parameters, rows = asked.parameters, asked.rows()
+    parameters, rows = asked.parameters, estimated(loaded)
     predictions(loaded)
     draws, images = stochastic_draws(loaded), loaded.images
     if draws is None:

@@ -17,6 +17,7 @@ from memlib.extraction import plan_of, stages
 from memlib.extraction.stages import folder_of
 from memlib.measures import MEASURES, Row
 from memlib.workspace import Workspace
+from pages.ranking.counting import takes_long
 from pages.session import background, downloads, neighbours
 from pages.session import results as computed
 from pages.session.measure_tables import measured as all_measured
@@ -44,9 +45,11 @@ class Rates:
     def parameters(self) -> dict[str, Any]:
         return MEASURE.defaults(self.loaded.denoiser)
 
-    def rows(self) -> Mapping[str, Row]:
-        """The estimates, by image id."""
-        return computed.results().rows(self.loaded.denoiser.digest, MEASURE.run, self.parameters)
+
+def estimated(loaded: Workspace) -> Mapping[str, Row]:
+    """The reproduction rates that are estimated with the usual settings, by image id."""
+    settings = MEASURE.defaults(loaded.denoiser)
+    return computed.results().rows(loaded.denoiser.digest, MEASURE.run, settings)
 
 
 def stochastic_draws(loaded: Workspace) -> Draws | None:
@@ -66,20 +69,26 @@ def stochastic_draws(loaded: Workspace) -> Draws | None:
 
 
 def screen(loaded: Workspace) -> Screen:
-    """What is known of the rates of all images; computed once for what is measured and drawn."""
-    images, asked = loaded.images, Rates(loaded)
+    """What is known of the rates of all images; computed once for what is measured and drawn.
+
+    Where comparing the images takes long, nothing is counted and near-duplicates are not joined.
+    """
+    images, rows, long = loaded.images, estimated(loaded), takes_long(loaded, 0)
     values, _, _ = all_measured(loaded)
-    draws, rows = stochastic_draws(loaded), asked.rows()
-    estimated = tuple(sorted(rows))
+    draws = None if long else stochastic_draws(loaded)
     count = 0 if draws is None else draws.count
 
     def make() -> Screen:
-        times = None if draws is None else draws.times(images, asked.parameters["tolerance"])
-        kin = clusters(images, neighbours.near_duplicates(loaded))
+        times = (
+            None
+            if draws is None
+            else draws.times(images, MEASURE.defaults(loaded.denoiser)["tolerance"])
+        )
+        kin = clusters(images, None if long else neighbours.near_duplicates(loaded))
         return Screen.of(images.ids, values, times, count, dict(rows), kin)
 
     known = tuple(values.count())
-    key = ("screen", loaded.denoiser.digest, images.digest, count, estimated, known)
+    key = ("screen", loaded.denoiser.digest, images.digest, count, tuple(sorted(rows)), known)
     return computed.once(key, make)
 
 
