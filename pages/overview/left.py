@@ -13,6 +13,7 @@ from pages.ranking.facts import short
 from pages.session import results as computed
 from pages.session import selection
 from pages.session.measure_tables import measured
+from pages.session.messages import plain
 from pages.widgets.gallery import Card, gallery
 
 POINTS = 60  # of each half of the curve
@@ -58,7 +59,7 @@ def among(loaded: Workspace, found: Remembered) -> None:
         key, lambda: Forecast.of(values, found, clusters(loaded.images, found.groups))
     )
     if isinstance(forecast, str):
-        st.caption(f"Not predicted for more pictures than twice as many. {forecast}")
+        st.caption(plain(f"There is no forecast beyond twice as many pictures. {forecast}"))
         return
     size = int(
         st.number_input(
