@@ -2,9 +2,8 @@
 
 from memlib.measures.dimension import LocalDimension, flipd
 from memlib.measures.frame import FrameGrowth, FrameSettings, frame_growth
-from memlib.measures.integrated_loss import IntegratedLoss, integrated_loss
 from memlib.measures.likelihood import LogLikelihood, log_likelihood
-from memlib.measures.loss import DenoisingLoss, denoising_loss
+from memlib.measures.loss import DenoisingLoss, IntegratedLoss, denoising_loss, integrated_loss
 from memlib.measures.measure import Measure
 from memlib.measures.plaplace import LEVELS, POWERS, PLaplace, PLaplaceSettings, p_laplace
 from memlib.measures.redraw import Redraw, RedrawSettings, redraw

@@ -15,7 +15,6 @@ MODULES = (
     "likelihood",
     "dimension",
     "loss",
-    "integrated_loss",
     "plaplace",
 )
 

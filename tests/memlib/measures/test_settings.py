@@ -19,8 +19,7 @@ from memlib.measures import (
     Settings,
 )
 from memlib.measures.dimension import DimensionSettings, flipd
-from memlib.measures.integrated_loss import IntegratedSettings, integrated_loss
-from memlib.measures.loss import LossSettings, denoising_loss
+from memlib.measures.loss import IntegratedSettings, LossSettings, denoising_loss, integrated_loss
 from memlib.measures.plaplace import LEVELS, POWERS, RANKED
 
 FUNCTIONS = {
