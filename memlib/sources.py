@@ -65,7 +65,7 @@ class Source:
             if not self.allows(self.path):
                 raise ValueError(
                     f"{quoted(self.typed)} is outside the folders this app may read. Start it with "
-                    "a folder above it: make app FOLDERS=/a/folder"
+                    "a folder above it: afterimage app /a/folder, or make app FOLDERS=/a/folder"
                 )
 
     @classmethod
