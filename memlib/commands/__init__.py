@@ -8,7 +8,7 @@ ValueError.
 import ast
 from pathlib import Path
 
-COMMANDS = ("app", "measure", "extract", "reproduce", "evidence", "show", "demo")
+COMMANDS = ("app", "measure", "extract", "reproduce", "evidence", "show", "convert", "demo")
 
 
 def help_of(command: str) -> str:
