@@ -8,7 +8,18 @@ ValueError.
 import ast
 from pathlib import Path
 
-COMMANDS = ("app", "measure", "extract", "reproduce", "evidence", "show", "convert", "demo")
+COMMANDS = (
+    "app",
+    "measure",
+    "extract",
+    "reproduce",
+    "evidence",
+    "report",
+    "verify",
+    "show",
+    "convert",
+    "demo",
+)
 
 
 def help_of(command: str) -> str:
