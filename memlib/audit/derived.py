@@ -235,7 +235,8 @@ def audit_of(record: Record, found: Mapping[str, Any]) -> Audit:
         [
             found["draws"]["said"],
             f"A picture is called a copy by {copy_rule(rule['name'], rule['threshold'])}. "
-            "Near-duplicates count as one image.",
+            "Near-duplicates count as one image. Intervals are of 95%; those of measures count "
+            "clusters of similar images, not images.",
             found["false hits"]["said"],
             *facts["notes"],
             "An image that did not come back here may still come back later, and what was not "
