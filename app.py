@@ -71,6 +71,12 @@ def pages() -> dict[str, list[StreamlitPage]]:
                 "balance",
                 "Which measure best predicts what the model reproduces.",
             ),
+            page(
+                "compare",
+                "Two models",
+                "compare",
+                "What one model gives away and another does not, on the same images.",
+            ),
         ],
         "Understand": [
             page(
