@@ -5,6 +5,7 @@ from pathlib import Path
 import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
+from pages.overview import tour
 from pages.session import background, sidebar, state, workspace
 from pages.session.messages import guarded
 
@@ -35,6 +36,13 @@ def pages() -> dict[str, list[StreamlitPage]]:
                 "visibility",
                 "What the model gives away, how often, how sure that is, and what is not known.",
                 default=True,
+            ),
+            page(
+                "image",
+                "One image",
+                "frame_inspect",
+                "Everything about the chosen image: how often it comes back, where it ranks, its "
+                "maps, its copies, its verdict.",
             ),
             page(
                 "extraction",
@@ -131,6 +139,7 @@ def main() -> None:
             workspace.restore()
         sidebar.show_in_sidebar()
         background.show_in_sidebar()
+        tour.bar(opened.url_path)
         st.title(opened.title)
         opened.run()
 
