@@ -15,7 +15,7 @@ PAGES = (("ranking",), ("widgets", "session"), ("figures",))
 LIBRARY = (
     ("commands",),
     ("demo",),
-    ("audit",),
+    ("audit", "survey"),
     ("evidence",),
     ("extraction", "landscapes", "runs", "tasks", "workspace"),
     ("measures",),

@@ -4,6 +4,6 @@ A command is a module: its docstring is its help, NAME its name, `arguments(pars
 arguments, and `run(asked, report)` runs it. Bad input is a ValueError.
 """
 
-from memlib.commands import demo, evidence, extract, measure, reproduce, show
+from memlib.commands import demo, evidence, extract, measure, reproduce, show, survey
 
-COMMANDS = (measure, extract, reproduce, evidence, show, demo)
+COMMANDS = (survey, measure, extract, reproduce, evidence, show, demo)

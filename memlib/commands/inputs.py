@@ -19,24 +19,26 @@ from memlib.sources import inherited
 from memlib.workspace import Sources, Workspace, open_workspace
 
 S = TypeVar("S", bound=Options)
+MODEL = "a diffusers folder, a .safetensors file, a Hub id"
+IMAGES = "a folder, archive, array, table or Hub data set of images"
 
 
 def model_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--model",
-        default="demo",
-        help="a diffusers folder, a .safetensors file, a Hub id, or demo (default)",
-    )
+    parser.add_argument("--model", default="demo", help=f"{MODEL}, or demo (default)")
+    device_arguments(parser)
+
+
+def device_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--label", type=int, help="the class of a class-conditional model")
     parser.add_argument("--device", help="cpu, cuda, cuda:1, mps (default: the best available)")
 
 
 def image_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--images",
-        default="demo",
-        help="a folder, archive, array, table or Hub data set of images, or demo (default)",
-    )
+    parser.add_argument("--images", default="demo", help=f"{IMAGES}, or demo (default)")
+    transform_arguments(parser)
+
+
+def transform_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--size", type=int, help="resize the images to this many pixels per side")
     parser.add_argument(
         "--channels", type=int, choices=[1, 3], help="convert the images to grey (1) or colour (3)"

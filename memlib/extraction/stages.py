@@ -16,6 +16,8 @@ from memlib.denoisers import NetworkDenoiser
 from memlib.extraction.classifier import TimeResNet
 from memlib.extraction.describe import describer, resolved
 from memlib.extraction.generations import (
+    EVIDENCE,
+    SAMPLES,
     UNCONDITIONAL,
     Plan,
     generate_run,
@@ -195,7 +197,7 @@ def attack_run(
             settings.features, denoiser
         )  # missing features are reported before anything is drawn
         drawing = stages("Drawing the model's own images")
-        yield from _draw(denoiser, settings.own, settings, root, drawing)
+        yield from _draw(denoiser, settings.own, settings, root, drawing, purpose=SAMPLES)
     surrogate = _surrogate(denoiser, settings, root, stored, stages)
     drawing = stages("Drawing guided images")
     yield from _draw(denoiser, settings.count, settings, root, drawing, surrogate)
@@ -208,6 +210,7 @@ def _draw(
     root: Path,
     progress: Progress,
     surrogate: Surrogate | None = None,
+    purpose: str = EVIDENCE,
 ) -> Iterator[Path]:
     strength, first = (settings.strength, settings.own) if surrogate else (0.0, 0)
     folder = folder_of(
@@ -222,6 +225,7 @@ def _draw(
         steps=settings.steps,
         seed=settings.seed,
         first=first,
+        purpose=purpose,
         progress=progress,
     ):
         progress(done, total)

@@ -27,7 +27,7 @@ Nearest = tuple[np.ndarray, np.ndarray]  # positions and distances, nearest firs
 
 def runs(loaded: Workspace) -> dict[str, Generations]:
     """Every stored run that drew from the loaded model, by what it is; unconditional ones first,
-    the largest of them at the head.
+    the largest of them at the head. The few model samples of a small attack are left out.
     """
     found: dict[str, Generations] = {}
     for name, folder in attacks.stored_runs(loaded).items():
@@ -35,6 +35,8 @@ def runs(loaded: Workspace) -> dict[str, Generations]:
             run = attacks.generations_of(str(folder), attacks.stamp(folder))
         except ValueError:
             continue  # empty or damaged: the extraction page says so
+        if run.method == UNCONDITIONAL and not run.counts:
+            continue
         title = attacks.title(run.manifest)
         found[title if title not in found else f"{title} ({name})"] = run
 

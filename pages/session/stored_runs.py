@@ -26,6 +26,7 @@ from memlib.extraction import (
 )
 from memlib.extraction.control import SameTest, same_test
 from memlib.extraction.describe import describer
+from memlib.extraction.generations import SAMPLES, purpose_of
 from memlib.extraction.matches import TrainingSet
 from memlib.extraction.stages import AttackSettings
 from memlib.measures import MEASURES
@@ -48,7 +49,10 @@ MEASURED = {"growth": "volume_growth", "K_1": "k_1_at_0.5"}  # of the generated 
 def title(manifest: dict[str, Any], count: int | None = None) -> str:
     """Return a run's title, such as "SIDE, strength 2, cohesion 0.9"."""
     plan, surrogate = manifest["plan"], manifest.get("surrogate")
-    parts = [TITLES.get(plan["method"], plan["method"])]
+    samples = purpose_of(manifest) == SAMPLES
+    parts = [
+        "Model samples of an attack" if samples else TITLES.get(plan["method"], plan["method"])
+    ]
     if surrogate:
         parts += [
             f"strength {plan['strength']:g}",
