@@ -22,6 +22,7 @@ from memlib.neighbours import nearest
 
 BLOCK = 1024  # generated images compared together
 NEIGHBOURS = 16  # looked at first for each picture; more where all of them are near
+STEP = 1e-4  # of stored distances
 OFTEN = 10  # fewest draws of an image for a comparison of rates
 
 
@@ -44,9 +45,16 @@ class Draws:
         return cls(len(pictures), within, pd.concat(pairs, ignore_index=True))
 
     def write(self, folder: Path, plan: Mapping[str, Any]) -> None:
-        """Store the pairs and the number of draws; `plan` says with which model and sampler."""
+        """Store the pairs and the number of draws; `plan` says with which model and sampler.
+
+        Distances are rounded down to a multiple of STEP, so that a threshold of four decimals
+        divides them as before.
+        """
         folder.mkdir(parents=True, exist_ok=True)
-        small = self.pairs.astype({"draw": np.uint32, "distance": np.float32})
+        distances = self.pairs["distance"].to_numpy(np.float32)
+        steps = np.arange(0, self.within + STEP, STEP).astype(np.float32)
+        down = steps[np.searchsorted(steps, distances, side="right") - 1]
+        small = self.pairs.assign(distance=down).astype({"draw": np.uint32})
         small.to_parquet(folder / "pairs.parquet", index=False, compression="zstd")
         details = {"draws": self.count, "within": self.within, "plan": dict(plan)}
         (folder / "manifest.json").write_text(json.dumps(details, indent=1) + "\n")

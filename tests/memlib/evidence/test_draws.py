@@ -4,6 +4,7 @@ import math
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from scipy.stats import binomtest
@@ -60,6 +61,16 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     assert plan == {"eta": 1.0}
     assert again.count == draws.count
     assert again.times(images, 0.25).tolist() == draws.times(images, 0.25).tolist()
+
+
+def test_rounding_what_is_written_moves_no_pair_across_a_threshold(tmp_path: Path) -> None:
+    images = image_set(1)
+    distances = np.float32([0.0, 0.09991, 0.09999, 0.1, 0.10001, 0.11999, 0.12, 0.12345])
+    pairs = pd.DataFrame({"draw": range(8), "id": images.ids[0], "distance": distances})
+    Draws(8, 0.15, pairs).write(tmp_path, {})
+    again, _ = Draws.read(tmp_path)
+    for threshold, below in [(0.1, 3), (0.12, 6), (0.0999, 1), (0.1234, 7)]:
+        assert again.times(images, threshold).tolist() == [below]
 
 
 def test_count_intervals_are_clopper_pearson() -> None:
