@@ -7,7 +7,7 @@ goes on with the missing pieces.
 """
 
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,7 +19,7 @@ import pandas as pd
 from memlib.denoisers import NetworkDenoiser
 from memlib.evidence import Remembered, reproductions, stored_matches
 from memlib.evidence.draws import OFTEN
-from memlib.extraction import generate_run, plan_of, read_generations, stages
+from memlib.extraction import Generations, generate_run, plan_of, read_generations, stages
 from memlib.extraction.generations import drawn
 from memlib.extraction.stages import folder_of
 from memlib.images import ImageSet
@@ -81,7 +81,8 @@ class Stage:
 
 @dataclass(frozen=True)
 class Survey:
-    """A survey of a model and an image set by one of PRESETS; `sources` say how to load both again.
+    """A survey of a model and an image set by one of PRESETS; `sources` say how to load both again,
+    `read` opens the pictures that were drawn.
 
     Raises ValueError, with one sentence, for another preset.
     """
@@ -91,6 +92,7 @@ class Survey:
     preset: str
     places: Places
     sources: Mapping[str, Any] | None = None
+    read: Callable[[Path], Generations] = read_generations  # pages pass one that remembers
 
     def __post_init__(self) -> None:
         if self.preset not in PRESETS:
@@ -169,9 +171,10 @@ class Survey:
 
     def _do(self, stage: Stage, told: Progress) -> Iterator[object]:
         if stage.kind == DRAW:
-            yield from generate_run(
-                self._folder, self.denoiser, stage.count, steps=stage.forwards, progress=told
-            )
+            settings = {"steps": stage.forwards, "progress": told}
+            for done, _ in generate_run(self._folder, self.denoiser, stage.count, **settings):
+                if done > stage.done:  # it names the stored parts, too
+                    yield done
         elif stage.kind == MATCH:
             pictures = read_generations(self._folder).images
             yield stored_matches.keep_matches(pictures, self.images, self.places.matches)
@@ -263,7 +266,7 @@ class Survey:
         return folder_of(plan, self.places.draws)
 
     def _matches(self) -> pd.DataFrame | None:
-        pictures = read_generations(self._folder).images
+        pictures = self.read(self._folder).images
         return stored_matches.stored_matches(pictures, self.images, self.places.matches)
 
     def _runs(self, name: str) -> list[Run]:

@@ -14,7 +14,13 @@ from torch import Tensor
 
 from memlib import ImageSet, nearest
 from memlib.audit.lookalikes import lookalikes
-from memlib.evidence import Remembered, held_out, match_samples, reproductions
+from memlib.evidence import (
+    Remembered,
+    held_out,
+    match_samples,
+    reproductions,
+    stored_matches,
+)
 from memlib.extraction import CRITERIA, UNCONDITIONAL, Generations
 from memlib.neighbours import NEAR_DUPLICATE, duplicates
 from memlib.workspace import Workspace
@@ -72,6 +78,9 @@ def matches(loaded: Workspace, samples: ImageSet) -> pd.DataFrame:
 def _matches(
     _samples: ImageSet, _loaded: Workspace, samples: str, images: str, others: bytes
 ) -> pd.DataFrame:
+    stored = stored_matches.stored_matches(_samples, _loaded.images, stored_matches.FOLDER)
+    if stored is not None:
+        return stored
     return match_samples(_samples, _loaded.images, near_duplicates(_loaded))
 
 

@@ -10,6 +10,7 @@ from memlib.workspace import Sources, Workspace
 from pages.session import workspace
 from pages.session.address import sources_of_url
 from pages.session.messages import show_error
+from pages.survey.panel import offered, survey_panel
 from pages.workspace.image_card import (
     before_and_after,
     grouping,
@@ -54,7 +55,10 @@ def main() -> None:
 
 
 def understood(current: Workspace) -> None:
-    """Draw facts about the images and the model, and a link to the next page."""
+    """Draw the survey, facts about the images and the model, and a link to the next page."""
+    if offered(current):
+        st.subheader("Survey")
+        survey_panel(current)
     st.subheader("Images")
     strip(current.images)
     image_facts(current.images)

@@ -19,10 +19,11 @@ from memlib.images import of_pixels
 from memlib.measures import MEASURES
 from memlib.progress import Progress
 from memlib.runs import read_numbers
-from memlib.survey import PRESETS, Places, Survey
+from memlib.survey import PRESETS, Places, Preset, Survey
 from tests.conftest import tiny_unet
 
-SMALL = dataclasses.replace(PRESETS["standard"], draws=70, steps=2, most=20, rates=2)
+USED = ("denoising_loss", "volume_growth", "k_1_at_0.2")
+SMALL = Preset("Standard", draws=70, steps=2, measures=USED, most=20, rates=1)
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +94,7 @@ def test_what_is_said_to_be_left_is_what_the_network_does(
         spent.append(sum(forwards))
         return lambda done, total: None
 
-    assert [stage.kind for stage in plan] == ["draw", *["measure"] * 5, "match", "estimate"]
+    assert [stage.kind for stage in plan] == ["draw", *["measure"] * 3, "match", "estimate"]
     assert not any(stage.done for stage in plan)
     for _ in survey.run(begun):
         pass
@@ -116,7 +117,7 @@ def test_killed_after_every_piece_it_ends_like_one_without_a_break_and_does_noth
         if next(survey.run(), None) is None:
             break
         pieces += 1
-    assert pieces > 10
+    assert pieces > 9
     assert sum(forwards) == total
     assert contents(survey, tmp_path) == contents(survey, whole)
 
@@ -147,15 +148,14 @@ def test_the_likeliest_are_estimated_one_of_each_group_and_none_that_was_held_ou
 ) -> None:
     survey = Survey(denoiser, images, "standard", Places.below(whole))
     places = survey.likeliest()
-    assert len(places) == 2
     growth = survey._known("volume_growth")
-    assert places == sorted(growth, key=growth.__getitem__, reverse=True)[:2]
+    assert places == sorted(growth, key=growth.__getitem__, reverse=True)[:1]
 
 
 def test_a_model_is_not_measured_where_it_knows_no_noise_level(
     images: ImageSet, denoiser: NetworkDenoiser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(denoiser, "sigma_floor", 0.3, raising=False)
+    monkeypatch.setattr(type(denoiser), "sigma_floor", 0.3)
     survey = Survey(denoiser, images, "standard", Places.below(tmp_path))
     assert all("0.2" not in stage.title for stage in survey.stages())
     ((title, why),) = survey.refused().items()
