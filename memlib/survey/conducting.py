@@ -171,8 +171,10 @@ class Survey:
 
     def _do(self, stage: Stage, told: Progress) -> Iterator[object]:
         if stage.kind == DRAW:
-            settings = {"steps": stage.forwards, "progress": told}
-            for done, _ in generate_run(self._folder, self.denoiser, stage.count, **settings):
+            drawing = generate_run(
+                self._folder, self.denoiser, stage.count, steps=stage.forwards, progress=told
+            )
+            for done, _ in drawing:
                 if done > stage.done:  # it names the stored parts, too
                     yield done
         elif stage.kind == MATCH:
