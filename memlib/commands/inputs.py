@@ -15,7 +15,7 @@ from memlib.images import ImageSet, load_images
 from memlib.images.transform import FITS
 from memlib.options import Options
 from memlib.quoting import first_line, quoted
-from memlib.sources import inherited
+from memlib.sources import inherited, named_array
 from memlib.workspace import Sources, Workspace, open_workspace
 
 S = TypeVar("S", bound=Options)
@@ -107,9 +107,7 @@ def sources_of(asked: argparse.Namespace) -> Sources:
     can be found from other directories.
     """
     model, images, held_out = (
-        str(Path(source).resolve())
-        if source and source not in BUNDLED and Path(source).exists()
-        else source
+        _absolute(source) if source and source not in BUNDLED else source
         for source in (asked.model, asked.images, asked.held_out)
     )
     return Sources(
@@ -124,6 +122,14 @@ def sources_of(asked: argparse.Namespace) -> Sources:
         held_out=held_out,
         group=asked.group,
     )
+
+
+def _absolute(source: str) -> str:
+    """Return the source with an absolute path, if it is on this machine."""
+    file, array = named_array(source)
+    if not Path(file).exists():
+        return source
+    return f"{Path(file).resolve()}:{array}" if array else str(Path(file).resolve())
 
 
 def load(

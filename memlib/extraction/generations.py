@@ -27,7 +27,7 @@ from memlib.extraction.saved import check_details
 from memlib.extraction.surrogate import Surrogate
 from memlib.flow import sample
 from memlib.images import ImageSet, load_images, of_pixels, to_pixels
-from memlib.images.arrays import Array
+from memlib.images.arrays import IMAGES, Array
 from memlib.progress import Progress, part
 from memlib.quoting import first_line, quoted
 from memlib.sources import Roots, Source
@@ -229,7 +229,7 @@ def _parts(source: Source, folder: Path) -> np.ndarray:
         if file.name != f"part-{place:06d}.npz":
             break
         try:
-            found = Array(source.file(file))
+            found = Array(source.file(file), array=IMAGES)
             if len(found.names) > PART or (parts and found.shape[1:] != parts[0].shape[1:]):
                 raise ValueError
             size += found.bytes
@@ -333,7 +333,7 @@ def _write(file: Path, pixels: np.ndarray, compression: int) -> None:
 
 def _length(file: Path) -> int:
     try:
-        return len(Array(file).names)
+        return len(Array(file, array=IMAGES).names)
     except (OSError, ValueError):
         return 0  # damaged: drawn again
 

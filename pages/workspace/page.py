@@ -11,6 +11,7 @@ from pages.session import workspace
 from pages.session.address import sources_of_url
 from pages.session.messages import show_error
 from pages.survey.panel import offered, survey_panel
+from pages.workspace.arrays import has_several, which_arrays
 from pages.workspace.image_card import (
     before_and_after,
     grouping,
@@ -46,8 +47,11 @@ def main() -> None:
             help="Unload the model and the images.",
         )
     sources, pressed = chosen_sources(before, current is None)
+    answered = which_arrays() if not pressed else None
     if pressed == "load":
-        opened(sources)
+        load(sources)
+    elif answered is not None:
+        opened(answered)
     elif pressed == "preview":
         previewed(sources)
     if current is not None:
@@ -76,6 +80,18 @@ def understood(current: Workspace) -> None:
         label="See which images it remembers",
         icon=":material/arrow_forward:",
     )
+
+
+def load(sources: Sources) -> None:
+    """Open the sources; where several arrays may be the images, ask first."""
+    try:
+        several = has_several(sources)
+    except ValueError as error:
+        show_error(error)
+        return
+    if several:
+        st.rerun()
+    opened(sources)
 
 
 def opened(sources: Sources) -> None:

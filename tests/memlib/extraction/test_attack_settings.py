@@ -65,7 +65,7 @@ def test_more_clusters_than_images_are_refused_unless_nothing_is_clustered() -> 
 def test_an_attack_too_small_for_tight_clusters_is_refused_with_settings_that_work(
     asked: dict[str, int], instead: dict[str, int]
 ) -> None:
-    with pytest.raises(TooSmall, match="too few for clusters as tight as 0.9") as error:
+    with pytest.raises(TooSmall, match=r"too few for clusters as tight as 0\.9") as error:
         AttackSettings(**asked)
     assert error.value.instead == instead
     assert AttackSettings(**instead).guided
