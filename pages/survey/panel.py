@@ -21,7 +21,7 @@ OPTIONS = ("size", "channels", "label", "fit", "held_out", "group")  # of the so
 
 
 def offered(loaded: Workspace) -> bool:
-    """Return whether a survey is of use: not of the demo, whose results come with the app."""
+    """Return whether a survey is of use: the demo's results come with the app."""
     return loaded.sources.model not in BUNDLED or loaded.sources.images not in BUNDLED
 
 
@@ -58,7 +58,7 @@ def survey_panel(loaded: Workspace) -> None:
             return
         begun = kept(stages)
         if begun:
-            st.caption(f"Kept so far: {begun}. Nothing of it is computed again.")
+            st.caption(f"Kept so far: {plain(begun)}. Nothing of it is computed again.")
         row = st.container(horizontal=True, vertical_alignment="center")
         pressed = row.button(
             f"Go on, about {duration(left)}" if begun else f"Start, about {duration(left)}",
@@ -129,7 +129,7 @@ def kept(stages: list[Stage]) -> str:
         ESTIMATE: "{title} of {done:,} of {count:,} images",
     }
     found = [said[stage.kind].format(**vars(stage)) for stage in stages if stage.done]
-    return "; ".join(map(plain, found))
+    return "; ".join(found)
 
 
 def seconds(loaded: Workspace, stages: list[Stage]) -> float:
@@ -143,7 +143,7 @@ def _preset(loaded: Workspace) -> str:
     st.segmented_control(
         "Survey this model",
         PRESET.options,
-        format_func=lambda name: f"{PRESETS[name].title}, {costs[name]}",
+        format_func=lambda name: plain(f"{PRESETS[name].title}, {costs[name]}"),
         required=True,
         key=PRESET.key(),
     )
