@@ -247,7 +247,9 @@ def _following() -> None:
     task = active()
     if task is None:
         st.rerun()
-    if AT.get() and AT.get() != task.progress().text:  # pages show what the stage before has found
+    before, stage = AT.get(), task.progress().text
+    AT.set(stage)
+    if before not in ("", stage):  # pages show what the stage before has found
         st.rerun()
     now, followed = task.progress(), FOLLOWED.get()
     if task.folder.name not in followed:  # of another session; its end is shown here too
