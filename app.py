@@ -37,6 +37,13 @@ def pages() -> dict[str, list[StreamlitPage]]:
                 default=True,
             ),
             page(
+                "image",
+                "One image",
+                "frame_inspect",
+                "Everything about the chosen image: how often it comes back, where it ranks, its "
+                "maps, its copies, its verdict.",
+            ),
+            page(
                 "extraction",
                 "Extraction",
                 "science",
@@ -70,6 +77,12 @@ def pages() -> dict[str, list[StreamlitPage]]:
                 "Evidence",
                 "balance",
                 "Which measure best predicts what the model reproduces.",
+            ),
+            page(
+                "compare",
+                "Two models",
+                "compare",
+                "What one model gives away and another does not, on the same images.",
             ),
         ],
         "Understand": [

@@ -15,7 +15,7 @@ from memlib.images.cache import INDEXED, Index, read_index, write_index
 from memlib.images.columns import printable
 from memlib.images.files import Archive, Folder
 from memlib.images.imageset import ImageSet
-from memlib.images.pictures import Decoded, Pictures
+from memlib.images.pictures import Decoded, Encoded, Kept, Pictures
 from memlib.images.tables import HubData, Parquet
 from memlib.images.transform import Pixels, Transform, check_count, describe
 from memlib.sources import Roots, Source
@@ -105,6 +105,7 @@ def _assemble(
 ) -> ImageSet:
     assert index.shape is not None  # there is at least one picture
     places = index.places
+    reader = Kept(pictures) if isinstance(pictures, Encoded) else pictures
     return ImageSet(
         name=printable(name),
         names=[pictures.names[place] for place in places],
@@ -117,7 +118,7 @@ def _assemble(
         },
         transform=transform.with_channels(index.shape[0]),
         source=source,
-        _read=lambda chosen, own: pictures.read([places[place] for place in chosen], own),
+        _read=lambda chosen, own: reader.read([places[place] for place in chosen], own),
     )
 
 

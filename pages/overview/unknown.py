@@ -9,7 +9,7 @@ from memlib.extraction.generations import plan_of
 from memlib.extraction.stages import folder_of
 from memlib.measures import MEASURES
 from memlib.workspace import Workspace
-from pages.overview.likely import RATE, estimated
+from pages.ranking.rate_panel import MEASURE, estimated
 from pages.session import neighbours
 from pages.session import results as computed
 from pages.session.downloads import duration
@@ -54,8 +54,8 @@ def unknown(
         mend(
             f"How rare the rare ones are: the reproduction rate is estimated for {rates:,} of "
             f"{len(images):,} images. One takes about "
-            f"{takes(RATE.forwards(denoiser))}, all of them "
-            f"{takes(RATE.forwards(denoiser) * (len(images) - rates))}.",
+            f"{takes(MEASURE.forwards(denoiser))}, all of them "
+            f"{takes(MEASURE.forwards(denoiser) * (len(images) - rates))}.",
             "volume_growth",
             "Estimate the chosen image's",
             closer="How often",

@@ -26,9 +26,11 @@ from memlib.neighbours import NEAR_DUPLICATE, duplicates
 from memlib.workspace import Workspace
 from pages.session import results as computed
 from pages.session import stored_runs as attacks
+from pages.session.state import Kept
 
 USUAL = "ratio"  # what calls a picture a copy unless something else is asked for
 Nearest = tuple[np.ndarray, np.ndarray]  # positions and distances, nearest first
+CLOSEST: Kept[dict[tuple[str, str], Nearest]] = Kept("closest", dict)  # by image and pool
 
 
 def runs(loaded: Workspace) -> dict[str, Generations]:
@@ -122,7 +124,7 @@ def closest(
     """Return the `count` images of `pool` closest to each of the images; what was looked up before
     in this session is remembered.
     """
-    known: dict[tuple[str, str], Nearest] = st.session_state.setdefault("closest", {})
+    known = CLOSEST.get()
     missing = [
         index for index in dict.fromkeys(indices) if (images.ids[index], pool.digest) not in known
     ]
@@ -133,6 +135,11 @@ def closest(
         ):
             known[images.ids[index], pool.digest] = (places, distances)
     return {index: known[images.ids[index], pool.digest] for index in indices}
+
+
+def is_known(images: ImageSet, index: int, pool: ImageSet) -> bool:
+    """Whether `closest` would look nothing up for this image."""
+    return (images.ids[index], pool.digest) in CLOSEST.get()
 
 
 @dataclass(frozen=True)

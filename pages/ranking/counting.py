@@ -9,6 +9,7 @@ from memlib.evidence import stored_matches
 from memlib.evidence.stored_matches import stored_groups
 from memlib.evidence.stored_matches import stored_matches as stored
 from memlib.workspace import Workspace
+from pages.session.messages import show_error
 from pages.session.neighbours import Truth, unguided, usual_truth
 
 AT_ONCE = 1e11  # products of pixel values; some twenty seconds of one core
@@ -54,6 +55,10 @@ def counted(loaded: Workspace, room: DeltaGenerator) -> Truth | None:
         if not room.button("Count the copies", type="primary", icon=":material/content_copy:"):
             return None
     with room, st.spinner("Counting copies"):
-        truth = usual_truth(loaded)
+        try:
+            truth = usual_truth(loaded)
+        except ValueError as error:  # a single image has no second nearest
+            show_error(error)
+            return None
     _counted().add(key)
     return truth
