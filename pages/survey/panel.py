@@ -138,8 +138,15 @@ def seconds(loaded: Workspace, stages: list[Stage]) -> float:
     return sum(stage.seconds(forward) for stage in stages)
 
 
+def cost(loaded: Workspace, stages: list[Stage]) -> str:
+    """Say how long the missing pieces of the stages take."""
+    if all(stage.done == stage.count for stage in stages):
+        return "complete"
+    return duration(seconds(loaded, stages))
+
+
 def _preset(loaded: Workspace) -> str:
-    costs = {name: duration(seconds(loaded, _survey(loaded, name).stages())) for name in PRESETS}
+    costs = {name: cost(loaded, _survey(loaded, name).stages()) for name in PRESETS}
     st.segmented_control(
         "Survey this model",
         PRESET.options,
