@@ -5,6 +5,7 @@ from pathlib import Path
 import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
+from pages.overview import tour
 from pages.session import background, sidebar, state, workspace
 from pages.session.messages import guarded
 
@@ -138,6 +139,7 @@ def main() -> None:
             workspace.restore()
         sidebar.show_in_sidebar()
         background.show_in_sidebar()
+        tour.bar(opened.url_path)
         st.title(opened.title)
         opened.run()
 

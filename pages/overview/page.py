@@ -18,6 +18,7 @@ from memlib.evidence import (
 )
 from memlib.extraction import CRITERIA
 from memlib.workspace import Workspace
+from pages.overview import tour
 from pages.overview.holder import holder
 from pages.overview.left import left_to_find
 from pages.overview.likely import Likely, likely_images
@@ -43,6 +44,7 @@ def main() -> None:
             survey_panel(loaded)
     with question:
         holder(loaded, truth, found)
+        tour.start()
     with body:
         values, _, order = measured(loaded)
         asked, table = compared(loaded, truth, values)

@@ -239,8 +239,8 @@ def test_a_link_downloads_nothing_by_itself(
 
 
 def hub(place: Path, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """The Hub as the README's example finds it: a model and a data set of 8 x 8 look-alikes, saved
-    by diffusers and as Parquet.
+    """The Hub as the example of docs/models.md finds it: a model and a data set of 8 x 8
+    look-alikes, saved by diffusers and as Parquet.
     """
     flat = shutil.copytree(
         place / "model" / "unet", place / "flat"
@@ -261,8 +261,8 @@ def hub(place: Path, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 def test_the_readmes_worked_example_runs_on_a_look_alike(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """google/ddpm-cifar10-32 with uoft-cs/cifar10 as the README has it: the link asks, the commit
-    is pinned, images are ranked.
+    """google/ddpm-cifar10-32 with uoft-cs/cifar10 as docs/models.md has it: the link asks, the
+    commit is pinned, images are ranked.
     """
     calls = hub(place, monkeypatch)
     at = workspace_page(model="google/ddpm-cifar10-32", images="uoft-cs/cifar10:train")
@@ -284,7 +284,7 @@ def test_the_readmes_worked_example_runs_on_a_look_alike(
     assert len(ranking(at)) == 12
     model = load_denoiser(
         "google/ddpm-cifar10-32", "cpu"
-    )  # and in the library, as the README has it
+    )  # and in the library, as docs/models.md has it
     images = load_images("uoft-cs/cifar10:train", limit=4)
     assert model.shape == images.shape
 
