@@ -10,7 +10,7 @@ from tests.browser.server import PATIENCE, ROOT, served
 
 FOLDER = ROOT / "docs" / "pictures"
 SIZE = {"width": 1440, "height": 900}
-GOBLIN = "67b17b45a52cde3b"  # copied/smiley-japanese_goblin.png, 32 times in the training set
+IMAGES, PAUSE = 12, 900  # of the moving picture; milliseconds
 SETTLED = 2000  # milliseconds in which charts finish drawing
 
 
@@ -28,28 +28,22 @@ def overview(page: Page, address: str) -> None:
 
 
 def growth(page: Page, address: str) -> None:
-    """A map, and a moving picture of it while its slider goes from no noise to the most."""
-    page.goto(f"{address}/volume_growth?image={GOBLIN}")
+    """The page of volume growth, and a moving picture of images and their maps, by arrow key."""
+    page.goto(f"{address}/volume_growth")
     page.get_by_role("slider").first.wait_for()
     shot(page, "growth")
-    slider = page.get_by_role("slider").first
-    slider.focus()
-    page.keyboard.press("Home")
+    page.get_by_role("option").first.click()
+    box = page.locator(".explorer .side").bounding_box()
+    assert box
+    clip = {"x": box["x"], "y": box["y"], "width": box["width"], "height": 250}
     frames = []
-    for _ in range(int(slider.get_attribute("max") or 12) + 1):
-        page.wait_for_timeout(100)
-        picture = Image.open(io.BytesIO(page.locator(".explorer .side").screenshot()))
+    for _ in range(IMAGES):
+        page.wait_for_timeout(PAUSE)
+        picture = Image.open(io.BytesIO(page.screenshot(clip=clip)))
         frames.append(picture.convert("RGB").quantize(128, dither=Image.Dither.NONE))
         page.keyboard.press("ArrowRight")
     first, *rest = frames
-    pauses = [250] * len(rest) + [1500]
-    first.save(FOLDER / "growth.gif", save_all=True, append_images=rest, duration=pauses, loop=0)
-
-
-def landscape(page: Page, address: str) -> None:
-    page.goto(f"{address}/landscapes")
-    page.get_by_text("Fields as .npz").wait_for()
-    shot(page, "landscapes")
+    first.save(FOLDER / "maps.gif", save_all=True, append_images=rest, duration=PAUSE, loop=0)
 
 
 def main() -> None:
@@ -59,7 +53,7 @@ def main() -> None:
     with app as address, sync_playwright() as playwright, launched(playwright) as chromium:
         page = chromium.new_page(viewport=SIZE, color_scheme="light")
         page.set_default_timeout(2 * PATIENCE)
-        for take in (overview, growth, landscape):
+        for take in (overview, growth):
             take(page, address)
     for file in sorted(FOLDER.iterdir()):
         print(f"{file.relative_to(ROOT)}: {file.stat().st_size / 1000:,.0f} kB")
