@@ -10,6 +10,7 @@ from pathlib import Path
 
 COMMANDS = (
     "app",
+    "survey",
     "measure",
     "extract",
     "reproduce",
