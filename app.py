@@ -1,4 +1,4 @@
-"""Afterimage: what a diffusion model remembers. Run with `make app`."""
+"""Afterimage: what a diffusion model remembers. Run with `make app` or `afterimage app`."""
 
 from pathlib import Path
 

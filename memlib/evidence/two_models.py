@@ -12,6 +12,7 @@ from scipy.stats import t as student
 
 from memlib.evidence.quality import signed
 from memlib.evidence.remembered import Remembered
+from memlib.evidence.reproduction import at_most
 from memlib.evidence.unseen import Estimate, expected_images
 from memlib.statistics import FEWEST
 
@@ -47,11 +48,16 @@ def share_difference(times: int, draws: int, other: int, others: int) -> Estimat
 
 def at_equal_draws(one: Remembered, other: Remembered) -> tuple[Estimate, Estimate]:
     """Return how many different images each model gives away among as many pictures as were drawn
-    of both.
+    of both. Where nothing came back, the upper end is that of the number of copies.
     """
     draws = min(one.draws, other.draws)
-    first, second = (expected_images(model.counts, [draws])[0] for model in (one, other))
-    return first, second
+
+    def among(model: Remembered) -> Estimate:
+        if not model.copies:
+            return Estimate(0, 0, draws * at_most(model.draws))
+        return expected_images(model.counts, [draws])[0]
+
+    return among(one), among(other)
 
 
 def compared_in_words(one: Remembered, other: Remembered) -> str:

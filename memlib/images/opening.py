@@ -51,8 +51,9 @@ def load_images(
     must have one size. `fit` "stretch" resizes both sides instead, "centre" only crops the centre;
     `mirror` flips left to right. `channels` is 1 (grey) or 3 (colour), by default what the first
     picture has; transparency is laid on white, 16-bit pictures are scaled to 8. `limit` keeps the
-    first pictures only. An .npz contains an array `images`, a .npy is one: uint8 (N, H, W, 3) or
-    (N, H, W), or float (N, C, H, W) in [-1, 1].
+    first pictures only. Of an .npz the array `images` is taken, else the only one of pictures, or
+    the one that is named: "file.npz:array". Arrays are uint8 (N, H, W, 3) or (N, H, W), or float
+    (N, C, H, W) in [-1, 1].
 
     With `roots`, no file outside these folders is read, links included.
 
@@ -129,6 +130,8 @@ def _open(source: Source, token: str | None, tick: Tick | None) -> tuple[Picture
         return (Parquet(tables, path.name, tick) if tables else Folder(path, tick)), path.name
     if path is None or not path.is_file():
         return HubData(source.typed, token), source.typed
+    if source.array:
+        return Array(path, tick, source.array), f"{path.name}:{source.array}"
     for endings, opened in KINDS.items():
         if path.name.lower().endswith(endings):
             return opened(path, tick), path.name

@@ -112,7 +112,7 @@ def cards(
             for place, line in zip(places, lines, strict=True)
         ],
         next((place for place in places if images.ids[place] == chosen), None),
-        key=f"compare.{key}",
+        key=f"compare.cards by {key}",
         alt=CARDS,
         on_select=lambda place: selection.choose(images.ids[place]),
         width=PICTURE,

@@ -28,6 +28,7 @@ from pages.ranking.rates import estimated
 from pages.session import neighbours, workspace
 from pages.session.measure_tables import measured, quality_of
 from pages.session.neighbours import Truth, remembered, unguided
+from pages.survey.panel import offered, running, survey_panel
 
 
 def main() -> None:
@@ -38,6 +39,9 @@ def main() -> None:
     found = None if truth is None else remembered(loaded, truth)
     if truth is not None and found is not None:
         first_sentence(truth, found, head)
+    if running(loaded) or (offered(loaded) and unguided(loaded) is None):
+        with head:
+            survey_panel(loaded)
     with question:
         holder(loaded, truth, found)
         tour.start()

@@ -9,6 +9,7 @@ import streamlit as st
 from memlib.denoisers import Denoiser
 from memlib.evidence import measure_table, quality, ranks
 from memlib.workspace import Workspace
+from pages.session.background import adopt_usual
 from pages.session.results import results as computed
 
 
@@ -16,6 +17,7 @@ def measured(loaded: Workspace) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFram
     """Return values, standard errors and ranks of every measure with its default settings, each
     (N, measures).
     """
+    adopt_usual(loaded)
     results = computed()
     return _tables(
         loaded, loaded.denoiser.digest, loaded.images.digest, (len(results), results.bytes)

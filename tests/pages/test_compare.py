@@ -26,15 +26,16 @@ def test_the_demo_is_compared_with_its_reference(
 ) -> None:
     monkeypatch.setattr(stages, "FOLDER", tmp_path)
     at = opened("compare")
-    assert not at.exception
+    assert not at.exception and not at.error
     assert "**Emoji demo model:** 1,280 of 4,096 pictures drawn" in said(at)
     assert "**Emoji reference checkpoint:** no picture of it is drawn yet" in said(at)
     table = at.dataframe[0].value.set_index("title")
     growth = table.loc["Volume growth"]
     assert growth["trained"] == 964
     assert growth["beyond"] > 100  # ten would by chance
+    assert len(at.get("bidi_component")) == 1  # the images that changed most by volume growth
     at = press(at, "Open it as the model, to draw from it")
-    assert not at.exception
+    assert not at.exception and not at.error
     assert at.title[0].value == "Evidence"
 
 
@@ -54,7 +55,7 @@ def test_two_models_that_give_nothing_away_do_not_differ(
         for _ in generate_run(folder, denoiser, 32, steps=5):
             pass
     at = opened("compare", model=model, images=images, reference=str(tmp_path / "other"))
-    assert not at.exception
+    assert not at.exception and not at.error
     assert said(at).count("0 of 32 pictures drawn are copies") == 2
     assert "Neither model gave an image away." in said(at)
     assert "No measure is known for both models" in said(at)
@@ -65,5 +66,5 @@ def test_without_a_second_model_the_page_says_where_to_name_one(
 ) -> None:
     model, images = model_and_images
     at = opened("compare", model=model, images=images)
-    assert not at.exception
+    assert not at.exception and not at.error
     assert "No second model is loaded." in said(at)

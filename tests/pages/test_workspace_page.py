@@ -115,6 +115,27 @@ def test_a_preview_shows_pictures_and_loads_nothing(place: Path) -> None:
     assert at.session_state.workspace is None
 
 
+def test_of_several_arrays_in_a_file_it_asks_which_are_the_images_and_which_are_held_out(
+    place: Path,
+) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (9, 8, 8, 3), dtype=np.uint8)
+    np.savez(place / "both.npz", x_train=pixels[:5], x_test=pixels[5:], y_train=np.arange(5))
+    at = workspace_page(model="none")
+    submit(at, str(place / "model"), str(place / "both.npz"))
+    assert not at.exception and not at.error
+    assert at.session_state.workspace is None
+    boxes = {box.label: box for box in at.selectbox if box.label.startswith("Array of")}
+    assert [box.value for box in boxes.values()] == ["x_train", "x_test"]  # y_train are no pictures
+    press(at, "Load these")
+    assert not at.exception and not at.error
+    images = at.session_state.workspace.images
+    assert images.held_out.tolist() == [False] * 5 + [True] * 4
+    assert address(at)["held_out"].endswith("both.npz:x_test")
+    assert not any(box.label.startswith("Array of") for box in at.selectbox)
+    again = workspace_page(**address(at))
+    assert again.session_state.workspace.images.ids == images.ids
+
+
 def test_near_duplicates_are_counted_on_request(place: Path) -> None:
     shutil.copy(place / "pictures" / "2.png", place / "pictures" / "twin.png")
     at = workspace_page(model=str(place / "model"), images=str(place / "pictures"), size="8")

@@ -81,6 +81,12 @@ def test_different_images_are_compared_among_as_many_pictures() -> None:
     assert "Among 100 pictures of each model, 4 (" in compared_in_words(one, other)
 
 
+def test_a_model_that_gave_nothing_away_has_an_upper_limit() -> None:
+    one, other = remembered([9, 0, 0, 4, 1, 1, 0, 0, 0, 0], 100), remembered([0] * 10, 300)
+    assert "4 (" in (said := compared_in_words(one, other))
+    assert "and 0 (0 to 1) different" in said  # at most 3 of 300
+
+
 def table(values: np.ndarray) -> pd.DataFrame:
     return pd.DataFrame({"denoising_loss": values})
 
