@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from memlib.evidence.screening import Predicted
+from memlib.evidence.prediction.screening import Predicted
 from pages.figures.style import GREY, GROUP_COLOURS, LEGEND
 
 KINDS = {

@@ -4,7 +4,7 @@ import numpy as np
 import streamlit as st
 
 from memlib.evidence import Remembered, clusters, counted_in_words
-from memlib.evidence.forecast import Forecast
+from memlib.evidence.prediction.forecast import Forecast
 from memlib.workspace import Workspace
 from pages.figures.curves import images_against_draws
 from pages.figures.pictures import rgb

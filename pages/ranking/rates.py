@@ -12,7 +12,7 @@ from memlib.bundled import DEMO
 from memlib.denoisers import NetworkDenoiser
 from memlib.evidence import clusters
 from memlib.evidence.draws import Draws
-from memlib.evidence.likeliest import Screen
+from memlib.evidence.prediction.likeliest import Screen
 from memlib.extraction import plan_of, stages
 from memlib.extraction.stages import folder_of
 from memlib.measures import MEASURES, Row

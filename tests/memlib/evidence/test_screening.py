@@ -8,8 +8,8 @@ from memlib import load_denoiser, load_images
 from memlib.bundled import DEMO
 from memlib.evidence import clusters, measure_table
 from memlib.evidence.draws import Draws
-from memlib.evidence.forecast import GroupScores, images_among
-from memlib.evidence.screening import DECADE, Calibration, cross_fitted
+from memlib.evidence.prediction.forecast import GroupScores, images_among
+from memlib.evidence.prediction.screening import DECADE, Calibration, cross_fitted
 from memlib.evidence.unseen import expected_from_rates
 from memlib.neighbours import duplicates
 from memlib.runs import read_numbers

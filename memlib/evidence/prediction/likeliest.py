@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from memlib.evidence.draws import OFTEN
-from memlib.evidence.screening import (
+from memlib.evidence.prediction.screening import (
     FEWEST,
     SCORES,
     Calibration,

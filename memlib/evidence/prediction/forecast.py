@@ -1,7 +1,7 @@
 """How many different images come back among any number of pictures, from counts and scores.
 
 Counts alone carry a forecast to twice the draws (memlib.evidence.unseen). Beyond, the rates of the
-images not seen yet are needed; scores predict them (memlib.evidence.screening). An image that has
+images not seen yet are needed; scores predict them (memlib.evidence.prediction.screening). An image that has
 not come back in n draws is one of those with small rates: its rate has the predicted distribution
 times (1 - R)^n.
 """
@@ -14,8 +14,8 @@ import pandas as pd
 from scipy.special import log_expit
 from torch import Tensor
 
+from memlib.evidence.prediction.screening import SCORES, Calibration, best_score, normal_law
 from memlib.evidence.remembered import Remembered
-from memlib.evidence.screening import SCORES, Calibration, best_score, normal_law
 from memlib.evidence.unseen import Estimate
 from memlib.measures import MEASURES
 
