@@ -1,9 +1,9 @@
 """How many different images come back among any number of pictures, from counts and scores.
 
 Counts alone carry a forecast to twice the draws (memlib.evidence.unseen). Beyond, the rates of the
-images not seen yet are needed; scores predict them (memlib.evidence.prediction.screening). An image that has
-not come back in n draws is one of those with small rates: its rate has the predicted distribution
-times (1 - R)^n.
+images not seen yet are needed; scores predict them (memlib.evidence.prediction.screening). An image
+that has not come back in n draws is one of those with small rates: its rate has the predicted
+distribution times (1 - R)^n.
 """
 
 from collections.abc import Sequence
