@@ -13,6 +13,9 @@ ICON = (
 )  # a file of ours: an icon given by name would be fetched from the network
 
 
+STYLE = Path(__file__).parent / "pages" / "figures" / "style.css"
+
+
 def page(name: str, title: str, icon: str, about: str, default: bool = False) -> StreamlitPage:
     """Return the page in folder `name`, which is also its address."""
     return st.Page(
@@ -117,6 +120,7 @@ def main() -> None:
     """Draw the sidebar and the page that is open."""
     st.set_page_config(page_title="Afterimage", page_icon=ICON, layout="wide")
     opened = st.navigation(pages(), expanded=True)
+    st.html(STYLE)
     with guarded():
         state.arrive(opened.url_path)
         # A container, so that messages while loading do not move the page below and redraw its
