@@ -5,7 +5,7 @@ from pathlib import Path
 import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
-from pages.session import background, sidebar, state, workspace
+from pages.session import background, memory, sidebar, state, workspace
 from pages.session.messages import guarded
 
 ICON = (
@@ -118,6 +118,7 @@ def to_first() -> None:
 
 def main() -> None:
     """Draw the sidebar and the page that is open."""
+    memory.settle()
     st.set_page_config(page_title="Afterimage", page_icon=ICON, layout="wide")
     opened = st.navigation(pages(), expanded=True)
     st.html(STYLE)

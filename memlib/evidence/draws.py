@@ -51,9 +51,7 @@ class Draws:
         """
         folder.mkdir(parents=True, exist_ok=True)
         down = np.floor(self.pairs["distance"].to_numpy(np.float64) * 1e4) / 1e4
-        small = self.pairs.assign(distance=down).astype(
-            {"draw": np.uint32, "distance": np.float32}
-        )
+        small = self.pairs.assign(distance=down).astype({"draw": np.uint32, "distance": np.float32})
         small.to_parquet(folder / "pairs.parquet", index=False, compression="zstd")
         details = {"draws": self.count, "within": self.within, "plan": dict(plan)}
         (folder / "manifest.json").write_text(json.dumps(details, indent=1) + "\n")

@@ -1,6 +1,5 @@
 """What a click costs in the browser, and in the smallest script."""
 
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
