@@ -1,11 +1,13 @@
 """Afterimage: what a diffusion model remembers. Run with `make app`."""
 
+import gc
+import sys
 from pathlib import Path
 
 import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
-from pages.session import background, memory, sidebar, state, workspace
+from pages.session import background, sidebar, state, workspace
 from pages.session.messages import guarded
 
 ICON = (
@@ -116,9 +118,19 @@ def to_first() -> None:
     st.switch_page("pages/overview/page.py", query_params={name: url.get_all(name) for name in url})
 
 
+@st.cache_resource(show_spinner=False)
+def settle(modules: int) -> None:
+    """Keep all that exists now out of the collection of garbage, whenever modules were imported.
+
+    Streamlit collects garbage after every run of a page and of a fragment. With torch, its classes
+    and the rows of the demo in memory, that took longer than a click's own work.
+    """
+    gc.freeze()
+
+
 def main() -> None:
     """Draw the sidebar and the page that is open."""
-    memory.settle()
+    settle(len(sys.modules))
     st.set_page_config(page_title="Afterimage", page_icon=ICON, layout="wide")
     opened = st.navigation(pages(), expanded=True)
     st.html(STYLE)
