@@ -109,19 +109,22 @@ def closest(
     images: ImageSet, indices: Sequence[int], pool: ImageSet, count: int
 ) -> dict[int, Nearest]:
     """Return the `count` images of `pool` closest to each of the images; what was looked up before
-    in this session is remembered.
+    is remembered for all sessions.
     """
-    known: dict[tuple[str, str], Nearest] = st.session_state.setdefault("closest", {})
-    missing = [
-        index for index in dict.fromkeys(indices) if (images.ids[index], pool.digest) not in known
-    ]
+    known = _closest(pool.digest, count)
+    missing = [index for index in dict.fromkeys(indices) if images.ids[index] not in known]
     if missing:
         found = nearest(images.batch(missing), pool, min(count, len(pool)))
         for index, places, distances in zip(
             missing, found.index.numpy(), found.distance.numpy(), strict=True
         ):
-            known[images.ids[index], pool.digest] = (places, distances)
-    return {index: known[images.ids[index], pool.digest] for index in indices}
+            known[images.ids[index]] = (places, distances)
+    return {index: known[images.ids[index]] for index in indices}
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _closest(pool: str, count: int) -> dict[str, Nearest]:
+    return {}
 
 
 @dataclass(frozen=True)
