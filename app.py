@@ -1,5 +1,7 @@
 """Afterimage: what a diffusion model remembers. Run with `make app` or `afterimage app`."""
 
+import gc
+import sys
 from pathlib import Path
 
 import streamlit as st
@@ -12,6 +14,9 @@ from pages.session.messages import guarded
 ICON = (
     Path(__file__).parent / "assets" / "icon.svg"
 )  # a file of ours: an icon given by name would be fetched from the network
+
+
+STYLE = Path(__file__).parent / "pages" / "figures" / "style.css"
 
 
 def page(name: str, title: str, icon: str, about: str, default: bool = False) -> StreamlitPage:
@@ -127,10 +132,22 @@ def to_first() -> None:
     st.switch_page("pages/overview/page.py", query_params={name: url.get_all(name) for name in url})
 
 
+@st.cache_resource(show_spinner=False)
+def settle(modules: int) -> None:
+    """Keep all that exists now out of the collection of garbage, whenever modules were imported.
+
+    Streamlit collects garbage after every run of a page and of a fragment. With torch, its classes
+    and the rows of the demo in memory, that took longer than a click's own work.
+    """
+    gc.freeze()
+
+
 def main() -> None:
     """Draw the sidebar and the page that is open."""
+    settle(len(sys.modules))
     st.set_page_config(page_title="Afterimage", page_icon=ICON, layout="wide")
     opened = st.navigation(pages(), expanded=True)
+    st.html(STYLE)
     with guarded():
         state.arrive(opened.url_path)
         # A container, so that messages while loading do not move the page below and redraw its

@@ -9,7 +9,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -52,9 +52,19 @@ class Results:
         self, model: str, run: str, parameters: Mapping[str, Any], rows: Mapping[str, Row]
     ) -> None:
         """Store rows by image id, except those already stored."""
-        if not rows:
+        if rows:
+            self._store(series(model, run, parameters), rows)
+
+    def update(self, other: Self) -> None:
+        """Store the rows of other results; the first ones at no cost for each row."""
+        if not self._series and other.bytes <= self.limit:
+            self._series = OrderedDict((key, dict(rows)) for key, rows in other._series.items())
+            self.bytes = other.bytes
             return
-        key = series(model, run, parameters)
+        for key, rows in other._series.items():
+            self._store(key, rows)
+
+    def _store(self, key: str, rows: Mapping[str, Row]) -> None:
         known = self._series.setdefault(key, {})
         self._series.move_to_end(key)
         for image, row in rows.items():

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+import streamlit as st
 
 from memlib.evidence import copied, reproductions
 from memlib.images import ImageSet
@@ -23,9 +24,10 @@ from pages.figures.pictures import (
     rgb,
     thumbnail,
 )
+from pages.ranking.look import measured_key
 from pages.session import neighbours as nearby
 from pages.session import results as computed
-from pages.session.measure_tables import measured
+from pages.session.measure_tables import known, measured
 from pages.session.messages import number
 from pages.session.neighbours import Alike
 
@@ -103,7 +105,6 @@ class Casebook:
 
 
 def casebook(loaded: Workspace, flagged: Flagged | None, alike: Alike) -> Casebook:
-    results = computed.results()
     values, errors, standing = measured(loaded)
     made = nearby.generations(loaded)
     counts = {
@@ -114,8 +115,9 @@ def casebook(loaded: Workspace, flagged: Flagged | None, alike: Alike) -> Casebo
         loaded.denoiser.digest,
         loaded.images.digest,
         loaded.sources.group,
-        len(results),
-        results.bytes,
+        loaded.reference and loaded.reference.digest,
+        known(loaded),
+        measured_key(loaded.images, {}),
         alike,
         *(samples.digest for samples in made.values()),
     )
@@ -134,7 +136,15 @@ def described(
     """
     if not indices:
         return []
-    images = book.loaded.images
+    cases: list[dict[str, Any]] = _described(book.version, tuple(indices), tuple(soon), book)
+    return cases
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _described(
+    version: str, indices: tuple[int, ...], soon: tuple[int, ...], _book: Casebook
+) -> list[dict[str, Any]]:
+    book, images = _book, _book.loaded.images
     together = [*indices, *soon]
     twins = nearby.closest(images, together, images, TWINS + 1)
     own = _pixels(

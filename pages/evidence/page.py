@@ -15,6 +15,7 @@ from pages.evidence.truth import ground_truth, reproduced_gallery, summary
 from pages.figures.quality import auc_against_cost
 from pages.figures.spread import against_count
 from pages.figures.style import CONFIG, literal
+from pages.ranking.look import measured_key
 from pages.session import neighbours, workspace
 from pages.session.measure_tables import measured
 
@@ -82,7 +83,7 @@ def cost_and_counts(
     with left:
         st.subheader("Quality against cost")
         st.plotly_chart(
-            literal(auc_against_cost(table)),
+            literal(lambda: auc_against_cost(table), ("cost", table)),
             key="cost",
             config=CONFIG,
             alt="AUC with its 95% interval against network forwards per image",
@@ -97,15 +98,11 @@ def cost_and_counts(
             bind="query-params",
             label_visibility="collapsed",
         )
+        images, axis = loaded.images, f"{MEASURES[name].title}, {MEASURES[name].unit}"
         st.plotly_chart(
             literal(
-                against_count(
-                    values[name],
-                    counts,
-                    loaded.images.names,
-                    ~loaded.images.held_out,
-                    f"{MEASURES[name].title}, {MEASURES[name].unit}",
-                )
+                lambda: against_count(values[name], counts, images.names, ~images.held_out, axis),
+                ("count", name, values[name], counts, *measured_key(images, {})),
             ),
             key="count",
             config=CONFIG,

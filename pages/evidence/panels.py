@@ -18,6 +18,7 @@ from pages.figures.quality import correlations
 from pages.figures.spread import paired_values
 from pages.figures.style import CONFIG, literal
 from pages.ranking.facts import everything_about
+from pages.ranking.look import measured_key
 from pages.ranking.pictures import pictures
 from pages.session import neighbours as nearby
 from pages.session import results as computed
@@ -124,18 +125,11 @@ def scatter_panel(
     if len(agreement) < 2:
         st.caption("Two measures are needed.")
         return
-    with st.expander("Rank correlation of every pair of measures", icon=":material/grid_on:"):
-        names = [MEASURES[str(name)].title for name in agreement]
-        st.plotly_chart(
-            literal(correlations(agreement.to_numpy(), names)),
-            key="agreement",
-            config=CONFIG,
-            alt="Spearman's rank correlation of every pair of measures, in their directions",
-        )
-        st.caption(
-            "Spearman's rank correlation, each measure in its direction, over the images that "
-            "have both. 1 means the same order."
-        )
+    title = "Rank correlation of every pair of measures"
+    room = st.expander(title, icon=":material/grid_on:", on_change="rerun")
+    if room.open:
+        with room:
+            _all_pairs(agreement)
     chosen = two_measures(values, "scatter")
     if chosen is None:
         return
@@ -146,11 +140,12 @@ def scatter_panel(
     )
     places = np.flatnonzero(values[[one, other]].notna().all(axis=1))
     axes = [f"{MEASURES[name].title}, {MEASURES[name].unit}" for name in chosen]
-    figure = paired_values(
-        values[one].to_numpy(), values[other].to_numpy(), places, groups, images.names, *axes
-    )
+    pair = values[one].to_numpy(), values[other].to_numpy()
     event = st.plotly_chart(
-        literal(figure),
+        literal(
+            lambda: paired_values(*pair, places, groups, images.names, *axes),
+            ("pair", *chosen, *pair, counts, images.held_out, *measured_key(images, {})),
+        ),
         key="scatter",
         on_select="rerun",
         selection_mode=("points", "box", "lasso"),
@@ -195,6 +190,20 @@ def scatter_panel(
                 image for image in (images.ids[place] for place in picked) if image not in set(kept)
             )
             st.switch_page("pages/audit/page.py", query_params={"queue": "By hand"})
+
+
+def _all_pairs(agreement: pd.DataFrame) -> None:
+    names = [MEASURES[str(name)].title for name in agreement]
+    st.plotly_chart(
+        literal(correlations(agreement.to_numpy(), names)),
+        key="agreement",
+        config=CONFIG,
+        alt="Spearman's rank correlation of every pair of measures, in their directions",
+    )
+    st.caption(
+        "Spearman's rank correlation, each measure in its direction, over the images that "
+        "have both. 1 means the same order."
+    )
 
 
 def disagreement_panel(loaded: Workspace, values: pd.DataFrame, counts: np.ndarray) -> None:

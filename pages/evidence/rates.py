@@ -13,6 +13,7 @@ from pages.figures.rates import (
     two_samplers,
 )
 from pages.figures.style import CONFIG, literal
+from pages.ranking.look import measured_key
 from pages.ranking.rates import Rates, estimate_likeliest, estimated, screen, stochastic_draws
 from pages.session import background
 from pages.session.messages import plain
@@ -47,7 +48,10 @@ def rates_panel(loaded: Workspace, truth: Truth | None) -> None:
         else:
             st.markdown(plain(_agreement(table, draws)))
             st.plotly_chart(
-                literal(estimated_against_counted(table, images.names, draws.count)),
+                literal(
+                    lambda: estimated_against_counted(table, images.names, draws.count),
+                    ("rates", table, draws.count, *measured_key(images, {})),
+                ),
                 key="rates",
                 config=CONFIG,
                 alt="Estimated reproduction rate of each image against its counted rate",
@@ -99,7 +103,10 @@ def _samplers(loaded: Workspace, truth: Truth, draws: Draws) -> None:
     )
     axes = ("counted rate, stochastic sampler", "counted rate, chosen run")
     st.plotly_chart(
-        literal(two_samplers(one, other, loaded.images.names, axes)),
+        literal(
+            lambda: two_samplers(one, other, loaded.images.names, axes),
+            ("samplers", one, other, *measured_key(loaded.images, {})),
+        ),
         key="samplers",
         config=CONFIG,
         alt="Counted rate of each image with two samplers",

@@ -152,16 +152,20 @@ def _curves(
     below: np.ndarray,
 ) -> None:
     """Draw the ROC curves of some rows of the table."""
-    curves = {}
-    for row in picked[:CURVES]:
-        line = table.iloc[row]
-        value = signed(values[[line["measure"]]])[line["measure"]].to_numpy()
-        said = interval(line["AUC"], line["low"], line["high"])
-        curves[f"{line['title']}, {said}"] = tuple(
-            value[side & ~np.isnan(value)] for side in (above, below)
-        )
+
+    def make() -> Any:
+        curves = {}
+        for row in picked[:CURVES]:
+            line = table.iloc[row]
+            value = signed(values[[line["measure"]]])[line["measure"]].to_numpy()
+            said = interval(line["AUC"], line["low"], line["high"])
+            curves[f"{line['title']}, {said}"] = tuple(
+                value[side & ~np.isnan(value)] for side in (above, below)
+            )
+        return roc_curves(curves)
+
     st.plotly_chart(
-        literal(roc_curves(curves)),
+        literal(make, ("roc", table, tuple(picked), values, above, below)),
         key="roc",
         config=CONFIG,
         alt="ROC curves of the chosen measures",

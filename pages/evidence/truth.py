@@ -104,7 +104,10 @@ def reproduced_gallery(loaded: Workspace, counts: np.ndarray) -> None:
     if not len(order):
         return
     title = f"The {len(order):,} reproduced images, near-duplicates included"
-    with st.expander(title, icon=":material/content_copy:"):
+    room = st.expander(title, icon=":material/content_copy:", key="gallery", on_change="rerun")
+    if not room.open:
+        return
+    with room:
         shown = order[: 4 * SHOWN]
         pictures(loaded.images, shown.tolist(), [f"{counts[place]:,} times" for place in shown])
         if len(order) > len(shown):

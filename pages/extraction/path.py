@@ -68,7 +68,7 @@ def path(loaded: Workspace, generations: Generations, row: pd.Series) -> None:
 def _drawn_again(
     loaded: Workspace, generations: Generations, number: int, surrogate: Surrogate | None
 ) -> Trajectory | None:
-    """Return the path of a generated image, kept in the session; None if the visitor stopped its
+    """Return the path of a generated image, kept for all sessions; None if the visitor stopped its
     computation.
     """
     plan, images = generations.plan, loaded.images
@@ -79,9 +79,10 @@ def _drawn_again(
         json.dumps(generations.manifest["plan"]),
         number,
     )
-    kept: dict[tuple, Trajectory] = st.session_state.setdefault("paths", {})
-    if key in kept:
-        return kept[key]
+    kept = _paths()
+    known = kept.get(key)
+    if known is not None:
+        return known
     members = stored_runs.training_of(loaded, 0.0, False).members
     copies = training_copies(images)
 
@@ -96,11 +97,16 @@ def _drawn_again(
             steps=plan.steps,
             seed=plan.seed,
         )
-        while len(kept) > KEPT:
-            kept.pop(next(iter(kept)))
+        for oldest in list(kept)[:-KEPT]:
+            kept.pop(oldest, None)
 
     seconds = computed.seconds(loaded.denoiser, int(plan.steps * 1.2)) + len(members) / 2e4
-    return kept[key] if long_work("Compute its path again", seconds, draw) else None
+    return kept.get(key) if long_work("Compute its path again", seconds, draw) else None
+
+
+@st.cache_resource(show_spinner=False)
+def _paths() -> dict[tuple, Trajectory]:
+    return {}
 
 
 def _explained() -> None:

@@ -24,7 +24,7 @@ def nearest_of(images: ImageSet, place: int, pool: ImageSet, what: str) -> Neare
     """Return the images of a pool nearest to an image; of a large pool not looked through yet, draw
     a button for it and return None.
     """
-    if len(pool) > AT_ONCE and not nearby.is_known(images, place, pool):
+    if len(pool) > AT_ONCE and not nearby.is_known(images, place, pool, SHOWN + 1):
         st.caption(f"Not looked up yet: the image is compared with all {len(pool):,} {what}.")
         if not st.button("Find the nearest", key=f"nearest {what}", icon=":material/search:"):
             return None

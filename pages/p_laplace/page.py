@@ -11,7 +11,7 @@ from memlib.measures.plaplace import RANKED
 from memlib.runs import result_table
 from memlib.workspace import Workspace
 from pages.p_laplace.detail import SphereLook
-from pages.p_laplace.panels import closer_look
+from pages.p_laplace.panels import CLOSER, closer_look
 from pages.p_laplace.separation import against_loss, separation
 from pages.p_laplace.sphere_view import MEASURE, PAGE, Sphere
 from pages.ranking.facts import everything_about
@@ -51,7 +51,7 @@ def main() -> None:
     key = ("table", view.token, view.p, measured_key(loaded.images, rows))
     table = computed.once(key, lambda: result_table(loaded.images, rows, MEASURE.direction))
     look = SphereLook(view, table, rows)
-    ranked = ranked_images(PAGE, look)
+    ranked = ranked_images(PAGE, look, CLOSER)
     if ranked is None:
         return
     picture = ranked.picture

@@ -30,13 +30,7 @@ def closer_look(view: Sphere, picture: Picture, values: np.ndarray) -> None:
     """Draw one panel at a time, so that only what is shown is computed, for the selected image or
     the visitor's own. `values` are those of all measured images.
     """
-    panels: dict[str, Callable[[Sphere, Picture], None]] = {
-        "Radius": radius_panel,
-        "Low-noise map": volume_panel,
-        "Redraw": lambda view, picture: redraw_panel(view.loaded, picture),
-        "How often": lambda view, picture: rate_panel(view.loaded, picture),
-    }
-    chosen, own = panel_and_picture(view.loaded, PAGE.maybe_one_of("look", list(panels)))
+    chosen, own = panel_and_picture(view.loaded, CLOSER)
     if own is not None:
         picture = own
         found = view.maps(picture)
@@ -53,7 +47,7 @@ def closer_look(view: Sphere, picture: Picture, values: np.ndarray) -> None:
             help="Among the measured images.",
         )
     if chosen:
-        panels[chosen](view, picture)
+        PANELS[chosen](view, picture)
 
 
 def radius_panel(view: Sphere, picture: Picture) -> None:
@@ -167,3 +161,12 @@ def volume_panel(view: Sphere, picture: Picture) -> None:
         f"{correlation:.3f}",
         help=f"Over the pixels. {SMOOTHED}",
     )
+
+
+PANELS: dict[str, Callable[[Sphere, Picture], None]] = {
+    "Radius": radius_panel,
+    "Low-noise map": volume_panel,
+    "Redraw": lambda view, picture: redraw_panel(view.loaded, picture),
+    "How often": lambda view, picture: rate_panel(view.loaded, picture),
+}
+CLOSER = PAGE.maybe_one_of("look", list(PANELS))

@@ -17,7 +17,7 @@ from pages.ranking.view import Picture
 from pages.session import results as computed
 from pages.session import selection
 from pages.session.long_work import long_work
-from pages.session.state import Page
+from pages.session.state import Choice, Page
 from pages.widgets.explorer import Bars, explorer, page_of_images
 
 AT_ONCE = 600  # network forwards up to which the maps of one image are computed without asking
@@ -34,7 +34,6 @@ class Ranked:
 
     seen: Seen
     table: pd.DataFrame  # of the images that pass
-    row: pd.Series  # of the selected image
     picture: Picture
     key: tuple
     room: DeltaGenerator
@@ -65,10 +64,14 @@ class Ranked:
                     st.rerun()
 
 
-def ranked_images(page: Page, look: Look, maps: DeltaGenerator | bool = False) -> Ranked | None:
+def ranked_images(
+    page: Page, look: Look, panel: Choice[str | None], maps: DeltaGenerator | bool = False
+) -> Ranked | None:
     """Draw the filters, the gallery and the selected image; return None if no image passes.
 
     The choices are those of `page`; `maps` is the row with the switch for maps in the gallery.
+    A selection runs the whole page again only if the `panel` below is open, or if maps must be
+    computed, since a fragment that works cannot be stopped.
     """
     images = look.view.loaded.images
     rows = computed.once(
@@ -88,24 +91,41 @@ def ranked_images(page: Page, look: Look, maps: DeltaGenerator | bool = False) -
             f"{seen.said} pass the filters. The charts, the table and the downloads below "
             "contain only these; ranks are among all measured images."
         )
-    row = browser.row(seen)
     bars = computed.once(("spread", *key), lambda: spread(passing, look.axis, seen.said))
-    picture = Picture(str(row["id"]), str(row["name"]), images[int(row["index"])])
-    explorer(
-        _page(look, browser, seen, row, bars, key),
-        picture.id,
-        look.details(picture),
-        key=f"{page.name}.explorer",
-        token="/".join(map(str, (look.view.token, look.shown))),
-        on_select=selection.choose,
-    )
-    browser.turn(seen)
-    return Ranked(seen, passing, row, picture, key, st.container())
+    picture = _picture(images, browser.row(seen))
+    alone = panel.value() is None and look.is_mapped(picture)
+
+    def explore() -> None:
+        now = browser.look(query, selection.chosen()) or seen
+        row = browser.row(now)
+        picture = _picture(images, row)
+        if alone and not look.is_mapped(picture):
+            st.rerun()
+        explorer(
+            _page(look, browser, now, row, bars, key),
+            picture.id,
+            look.details(picture),
+            key=f"{page.name}.explorer",
+            token="/".join(map(str, (look.view.token, look.shown))),
+            on_select=selection.choose,
+        )
+        browser.turn(now)
+
+    if alone:
+        st.fragment(explore)()
+    else:
+        with st.container():  # a fragment has one too
+            explore()
+    return Ranked(seen, passing, picture, key, st.container())
+
+
+def _picture(images: ImageSet, row: pd.Series) -> Picture:
+    return Picture(str(row["id"]), str(row["name"]), images[int(row["index"])])
 
 
 def _page(
     look: Look, browser: Browser, seen: Seen, row: pd.Series, bars: Bars | None, key: tuple
-) -> dict[str, Any]:
+) -> bytes:
     """Return the open page of the gallery for the explorer, and the selected image if it is on
     another page.
     """
@@ -114,7 +134,7 @@ def _page(
         shown = pd.concat([shown, row.to_frame().T.astype(shown.dtypes)])
     images, query = look.view.loaded.images, seen.query
 
-    def make() -> dict[str, Any]:
+    def make() -> bytes:
         return page_of_images(
             images.thumbnails(shown["index"].tolist()),
             browser.cards(seen, look.line, seen.table["rank"].tolist()),

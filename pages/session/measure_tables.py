@@ -8,6 +8,7 @@ import streamlit as st
 
 from memlib.denoisers import Denoiser
 from memlib.evidence import measure_table, quality, ranks
+from memlib.measures import MEASURES
 from memlib.workspace import Workspace
 from pages.session.background import adopt_usual
 from pages.session.results import results as computed
@@ -15,18 +16,27 @@ from pages.session.results import results as computed
 
 def measured(loaded: Workspace) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Return values, standard errors and ranks of every measure with its default settings, each
-    (N, measures).
+    (N, measures); made once a process for the same measured images.
     """
     adopt_usual(loaded)
-    results = computed()
-    return _tables(
-        loaded, loaded.denoiser.digest, loaded.images.digest, (len(results), results.bytes)
+    return _tables(loaded, loaded.denoiser.digest, loaded.images.digest, known(loaded))
+
+
+def known(loaded: Workspace) -> tuple[int, ...]:
+    """Return a key of which images this session has measured, by every measure with its default
+    settings and by the reference.
+    """
+    models = [loaded.denoiser, *([loaded.reference] if loaded.reference else [])]
+    return tuple(
+        hash(frozenset(computed().rows(model.digest, one.run, one.defaults(loaded.denoiser))))
+        for model in models
+        for one in MEASURES.values()
     )
 
 
-@st.cache_data(max_entries=4, scope="session", show_spinner="Reading the measures")
+@st.cache_data(max_entries=4, show_spinner="Reading the measures")
 def _tables(
-    _loaded: Workspace, model: str, images: str, results: tuple[int, int]
+    _loaded: Workspace, model: str, images: str, known: tuple[int, ...]
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     values, errors = measure_table(_loaded.denoiser, _loaded.images, computed())
     return values, errors, ranks(values)

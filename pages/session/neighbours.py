@@ -26,11 +26,9 @@ from memlib.neighbours import NEAR_DUPLICATE, duplicates
 from memlib.workspace import Workspace
 from pages.session import results as computed
 from pages.session import stored_runs as attacks
-from pages.session.state import Kept
 
 USUAL = "ratio"  # what calls a picture a copy unless something else is asked for
 Nearest = tuple[np.ndarray, np.ndarray]  # positions and distances, nearest first
-CLOSEST: Kept[dict[tuple[str, str], Nearest]] = Kept("closest", dict)  # by image and pool
 
 
 def runs(loaded: Workspace) -> dict[str, Generations]:
@@ -122,24 +120,27 @@ def closest(
     images: ImageSet, indices: Sequence[int], pool: ImageSet, count: int
 ) -> dict[int, Nearest]:
     """Return the `count` images of `pool` closest to each of the images; what was looked up before
-    in this session is remembered.
+    is remembered for all sessions.
     """
-    known = CLOSEST.get()
-    missing = [
-        index for index in dict.fromkeys(indices) if (images.ids[index], pool.digest) not in known
-    ]
+    known = _closest(pool.digest, count)
+    missing = [index for index in dict.fromkeys(indices) if images.ids[index] not in known]
     if missing:
         found = nearest(images.batch(missing), pool, min(count, len(pool)))
         for index, places, distances in zip(
             missing, found.index.numpy(), found.distance.numpy(), strict=True
         ):
-            known[images.ids[index], pool.digest] = (places, distances)
-    return {index: known[images.ids[index], pool.digest] for index in indices}
+            known[images.ids[index]] = (places, distances)
+    return {index: known[images.ids[index]] for index in indices}
 
 
-def is_known(images: ImageSet, index: int, pool: ImageSet) -> bool:
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _closest(pool: str, count: int) -> dict[str, Nearest]:
+    return {}
+
+
+def is_known(images: ImageSet, index: int, pool: ImageSet, count: int) -> bool:
     """Whether `closest` would look nothing up for this image."""
-    return (images.ids[index], pool.digest) in CLOSEST.get()
+    return images.ids[index] in _closest(pool.digest, count)
 
 
 @dataclass(frozen=True)

@@ -32,11 +32,10 @@ def adopt_bundled(loaded: Workspace) -> None:
     """
     if loaded.sources.model not in BUNDLED:
         return
-    for manifest in sorted(DEMO.glob("runs/*/manifest.json")):
-        details, rows = _run(str(manifest.parent), manifest.stat().st_mtime)
-        alike = (details["model"]["digest"], details["measure"], details["parameters"])
-        results().add(*alike, rows)
-        ADOPTED.get()[series(*alike), details["images"]["digest"]] = details
+    manifests = sorted(DEMO.glob("runs/*/manifest.json"))
+    bundled, details = _bundled(tuple((str(one), one.stat().st_mtime) for one in manifests))
+    results().update(bundled)
+    ADOPTED.get().update(details)
 
 
 def keep(run: Run) -> None:
@@ -87,9 +86,18 @@ def manifest(loaded: Workspace, measure: str, parameters: Mapping[str, Any]) -> 
     return {**here, "precomputed": {name: run[name] for name in names}}
 
 
-@st.cache_resource(max_entries=4, show_spinner=False)
-def _run(folder: str, changed: float) -> tuple[dict, dict]:
-    return read_run(Path(folder))
+@st.cache_resource(max_entries=1, show_spinner=False)
+def _bundled(manifests: tuple[tuple[str, float], ...]) -> tuple[Results, dict[tuple, dict]]:
+    """Return the rows of stored runs, and the runs' manifests by series and image set. They are
+    read once a process, and every session begins with them.
+    """
+    found, told = Results(), {}
+    for manifest, _ in manifests:
+        details, rows = read_run(Path(manifest).parent)
+        alike = (details["model"]["digest"], details["measure"], details["parameters"])
+        found.add(*alike, rows)
+        told[series(*alike), details["images"]["digest"]] = details
+    return found, told
 
 
 def once(key: tuple, make: Callable[[], T]) -> T:

@@ -23,7 +23,7 @@ from pages.session.messages import plain, show_error
 from pages.volume_growth.detail import GrowthLook
 from pages.volume_growth.families import partial_panel
 from pages.volume_growth.growth_view import MEASURE, MINUS, PAGE, RAW, WITHOUT, Growth
-from pages.volume_growth.panels import closer_look
+from pages.volume_growth.panels import CLOSER, closer_look
 from pages.volume_growth.simpler import against_simpler, with_controls, with_png_sizes
 
 SETTINGS = ("sigma_min", "sigma_max", "steps", "probes", "seed")
@@ -68,7 +68,7 @@ def main() -> None:
     rows = without_png_size(view, rows) if shown == WITHOUT else rows
     table = with_controls(view, rows)
     look = GrowthLook(view, table, rows)
-    ranked = ranked_images(PAGE, look, row)
+    ranked = ranked_images(PAGE, look, CLOSER, row)
     if ranked is None:
         return
     picture = ranked.picture

@@ -32,15 +32,7 @@ def closer_look(view: Growth, picture: Picture, values: np.ndarray) -> None:
 
     `values` are the growths of all measured images.
     """
-    panels: dict[str, Callable[[Growth, Picture], None]] = {
-        "Redraw": lambda view, picture: redraw_panel(view.loaded, picture),
-        "How often": lambda view, picture: rate_panel(view.loaded, picture),
-        "Over training": checkpoints_panel,
-        "Compare": compare_panel,
-        "Exact map": exact_panel,
-        "The paper's procedure": paper_panel,
-    }
-    chosen, own = panel_and_picture(view.loaded, PAGE.maybe_one_of("closer", list(panels)))
+    chosen, own = panel_and_picture(view.loaded, CLOSER)
     if own is not None:
         picture = own
         if not long_work(
@@ -49,7 +41,7 @@ def closer_look(view: Growth, picture: Picture, values: np.ndarray) -> None:
             return
         own_panel(view, own, values)
     if chosen:
-        panels[chosen](view, picture)
+        PANELS[chosen](view, picture)
 
 
 def own_panel(view: Growth, picture: Picture, values: np.ndarray) -> None:
@@ -249,3 +241,14 @@ def paper_panel(view: Growth, picture: Picture) -> None:
         config=CONFIG,
         alt="Growth of the frame over time",
     )
+
+
+PANELS: dict[str, Callable[[Growth, Picture], None]] = {
+    "Redraw": lambda view, picture: redraw_panel(view.loaded, picture),
+    "How often": lambda view, picture: rate_panel(view.loaded, picture),
+    "Over training": checkpoints_panel,
+    "Compare": compare_panel,
+    "Exact map": exact_panel,
+    "The paper's procedure": paper_panel,
+}
+CLOSER = PAGE.maybe_one_of("closer", list(PANELS))

@@ -1,9 +1,12 @@
-"""Arrays in the form sent to the browser: pictures in one sheet, values in base64."""
+"""Arrays in the form sent to the browser: pictures in one sheet, values in base64; what is large
+and does not change, by its address.
+"""
 
 import base64
 from typing import Any
 
 import numpy as np
+from streamlit import runtime
 
 from pages.figures.pictures import coarse, data_url, sheet
 
@@ -40,6 +43,15 @@ def quantised(values: np.ndarray) -> dict[str, Any]:
     share = (np.nan_to_num(values, nan=low) - low) / max(high - low, 1e-30)
     whole = (np.clip(share, 0, 1) * 65535).round().astype("<u2")
     return {"values": base64.b64encode(whole.tobytes()).decode(), "range": [low, high]}
+
+
+def by_address(data: bytes, kind: str, key: str) -> str:
+    """Return the address at which the browser finds data of a MIME type, relative to the page;
+    the same data have the same address.
+
+    It holds as long as each run of the page asks for it again; `key` is that of the widget.
+    """
+    return runtime.get_instance().media_file_mgr.add(data, kind, key).lstrip("/")
 
 
 def check_pictures(pictures: np.ndarray, what: str) -> None:

@@ -10,6 +10,15 @@ const FRAME = 16 // the padding and the border of a card, both sides
 const REST = 150 // milliseconds between two selections that the server hears of
 const KEPT = 64 // images whose details stay here
 
+/** What JSON an address has; asked for again while it is `wanted`. */
+export async function fetched(address, wanted, rest = 1000) {
+  while (wanted()) {
+    const answer = await fetch(address).catch(() => null)
+    if (answer?.ok) return answer.json()
+    await new Promise((act) => setTimeout(act, rest))
+  }
+}
+
 /** Calls `act` with the last value it was given: at once, and then once in `rest` milliseconds. */
 export function paced(act, rest) {
   let waiting = false
@@ -79,27 +88,31 @@ export class View {
     this.tell(id)
   }
 
-  update({ page, selected, token, details }, send, settled) {
-    this.send = send
+  update({ id, page, selected, token, details }, send, settled) {
+    Object.assign(this, { id, send, told: { selected, settled } })
     const fresh = this.details.add(token, details)
-    const drawn = JSON.stringify(page)
-    if (drawn === this.drawn) {
-      const other = settled && selected !== this.selected
-      if (settled) this.selected = selected
-      if (this.page && (other || fresh)) this.draw()
+    if (page !== this.address) {
+      this.address = page
+      this.open(page)
       return
     }
-    this.drawn = drawn
-    const sheet = new Sheet(page.sheet)
-    sheet.ready().then(() => {
-      if (this.drawn !== drawn) return
-      if (settled || !page.entries.some(({ id }) => id === this.selected)) this.selected = selected
-      this.build(page, sheet) // pictures and lines change together
-    })
+    const other = settled && selected !== this.selected
+    if (settled) this.selected = selected
+    if (this.page && (other || fresh)) this.draw()
+  }
+
+  async open(address) {
+    const wanted = () => this.address === address
+    const page = await fetched(address, wanted)
+    const sheet = page && new Sheet(page.sheet)
+    await sheet?.ready()
+    if (wanted()) this.build(page, sheet) // pictures and lines change together
   }
 
   build(page, sheet) {
     Object.assign(this, { page, sheet })
+    const { selected, settled } = this.told
+    if (settled || !page.entries.some(({ id }) => id === this.selected)) this.selected = selected
     this.places = new Map(page.entries.map(({ id }, i) => [id, i]))
     this.base = page.map && quantised(page.map.values, page.map.range)
     this.cards.box.setAttribute("aria-label", page.alt)
@@ -180,7 +193,7 @@ export class View {
       kinds.push({ ...map, values, shape: [1, 1], texts: entry.texts })
     }
     return {
-      id: page.id,
+      id: this.id,
       width: page.width,
       height: page.height,
       size: page.size,

@@ -1,10 +1,12 @@
 """A gallery and the image selected in it: picture, maps, numbers and curves move in the browser.
 
-A page of images is sent whole, with one map and the curves of each image; a click, a key or a
-slider then needs no answer of the server, which is informed of a selection afterwards. Expensive
-data, the maps along the sliders, come as details of single images, which the browser caches.
+The browser fetches a page of images whole, once, with one map and the curves of each image; a
+click, a key or a slider then needs no answer of the server, which is informed of a selection
+afterwards. Expensive data, the maps along the sliders, come as details of single images, which the
+browser caches.
 """
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -12,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from pages.figures.pictures import DIVERGING_TABLE, SEQUENTIAL_TABLE, coarse, data_url
-from pages.widgets.base import as_sheet, check_pictures, quantised
+from pages.widgets.base import as_sheet, by_address, check_pictures, quantised
 from pages.widgets.component import widget
 from pages.widgets.gallery import Card
 from pages.widgets.player import Axis, Kind
@@ -111,9 +113,10 @@ def page_of_images(
     missing: str,
     show_maps: bool = False,
     alt: str = "Images",
-) -> dict[str, Any]:
-    """Return a page in the form explorer.js reads: pictures (N, H, W, 3) uint8 and N entries, with
-    a card for the first of them. `shape` is the height and width of the images themselves.
+) -> bytes:
+    """Return a page in the form explorer.js reads, as JSON: pictures (N, H, W, 3) uint8 and N
+    entries, with a card for the first of them. `shape` is the height and width of the images
+    themselves.
 
     `map` has maps (N, H, W), one for each entry; if it is None, `missing` is shown instead until
     details arrive. `show_maps` puts the maps into the gallery. Raises ValueError if the numbers of
@@ -127,7 +130,7 @@ def page_of_images(
         )
     sheet = as_sheet(pictures, SMALL)
     height, width = shown_size(*shape)
-    return {
+    page = {
         "alt": alt,
         "sheet": sheet,
         "scale": max(1, SMALL // sheet["width"]),
@@ -149,6 +152,7 @@ def page_of_images(
         "sequential": SEQUENTIAL_TABLE.tolist(),
         "diverging": DIVERGING_TABLE.tolist(),
     }
+    return json.dumps(page).encode()
 
 
 def details_of(detail: Detail) -> dict[str, Any]:
@@ -162,7 +166,7 @@ def details_of(detail: Detail) -> dict[str, Any]:
 
 
 def explorer(
-    page: Mapping[str, Any],
+    page: bytes,
     selected: str,
     details: Mapping[str, Mapping[str, Any]],
     *,
@@ -179,7 +183,8 @@ def explorer(
     _component(
         key=key,
         data={
-            "page": {**page, "id": key},
+            "id": key,
+            "page": by_address(page, "application/json", key),
             "selected": selected,
             "token": token,
             "details": dict(details),

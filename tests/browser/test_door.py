@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.server import PATIENCE, ROOT, served
-from tests.browser.trips import settled
+from tests.browser.trips import counted, settled
 from tests.memlib.images.test_attacks import evil_tar, header_of, scans_of, zip_with
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.alone]
@@ -70,7 +70,7 @@ def changed(path: Path) -> None:
 @contextmanager
 def session(browser: Browser, address: str) -> Iterator[Page]:
     context = browser.new_context(viewport={"width": 1440, "height": 900})
-    page = context.new_page()
+    page = counted(context.new_page())
     page.set_default_timeout(PATIENCE)
     expect.set_options(timeout=PATIENCE)
     page.goto(address)

@@ -1,6 +1,5 @@
 """What a click costs in the browser, and in the smallest script."""
 
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -28,6 +27,48 @@ CLOCK = """([root, attribute]) => {
     : { childList: true, characterData: true, subtree: true }
   new MutationObserver(() => requestAnimationFrame(drawn)).observe(root, watched)
 }"""
+CALM = 250  # milliseconds without a change, after which a page counts as drawn
+WIRE = """
+  const wire = window.wire = { sent: 0, received: 0, bytes: 0, at: 0 }
+  window.WebSocket = class extends WebSocket {
+    constructor(...all) {
+      super(...all)
+      this.addEventListener("message", ({ data }) => {
+        wire.received += 1
+        wire.bytes += data.byteLength ?? data.size ?? data.length
+        wire.at = performance.now()
+      })
+    }
+    send(data) {
+      wire.sent += 1
+      super.send(data)
+    }
+  }
+"""
+SETTLING = """(calm) => {
+  const before = window.wire.received
+  let pressed = null
+  let last = 0
+  const press = () => pressed ??= performance.now()
+  for (const kind of ["keydown", "click"]) document.addEventListener(kind, press, true)
+  const drawn = () => { last = performance.now() }
+  const watching = new MutationObserver(() => requestAnimationFrame(drawn))
+  watching.observe(document, {
+    attributes: true, childList: true, characterData: true, subtree: true,
+  })
+  window.settled = new Promise((done) => {
+    const look = () => {
+      const end = Math.max(last, window.wire.at)
+      const rest = document.querySelector("[data-test-script-state=notRunning]")
+      const answered = pressed !== null && window.wire.received > before
+      if (!rest || !answered || performance.now() < end + calm) return requestAnimationFrame(look)
+      watching.disconnect()
+      for (const kind of ["keydown", "click"]) document.removeEventListener(kind, press, true)
+      done(end - pressed)
+    }
+    requestAnimationFrame(look)
+  })
+}"""
 RESTED = """() => new Promise((done) => {
   let calm = 0
   const look = () => {
@@ -51,20 +92,19 @@ def at_rest(page: Page) -> None:
     page.evaluate("new Promise(rest => requestIdleCallback(rest))")
 
 
+def counted(page: Page) -> Page:
+    """Count what a page that is opened next sends and receives, as `window.wire`."""
+    page.add_init_script(WIRE)
+    return page
+
+
 def settled(page: Page, act: Callable[[], object]) -> float:
-    """Milliseconds from an act to a server that is done and a page that is drawn."""
-    page.evaluate("""() => {
-      const state = document.querySelector("[data-test-script-state]")
-      window.ran = new Promise((done) => {
-        new MutationObserver((_, all) => { all.disconnect(); done() })
-          .observe(state, { attributes: true, attributeFilter: ["data-test-script-state"] })
-      })
-    }""")
-    started = time.perf_counter()
+    """Milliseconds from the press of an act on a `counted` page to the last change that is drawn:
+    the server has answered and is done, and the page has not changed for CALM milliseconds.
+    """
+    page.evaluate(SETTLING, CALM)
     act()
-    page.evaluate("window.ran")
-    page.evaluate(RESTED)
-    return 1000 * (time.perf_counter() - started)
+    return float(page.evaluate("window.settled"))
 
 
 def bare_round_trip(browser: Browser, folder: Path) -> float:

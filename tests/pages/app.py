@@ -10,6 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 300  # seconds a run may take; two workers share the cores
+FETCHED: dict[str, bytes] = {}  # what the browser would fetch, by address
 DEFAULT = "overview"  # the page at the root of the app
 
 
@@ -43,9 +44,10 @@ def measure_everything(at: AppTest) -> AppTest:
 
 
 def explored(at: AppTest) -> dict[str, Any]:
-    """What the explorer of a ranked page is sent."""
+    """What the explorer of a ranked page is sent, with the page that it then fetches."""
     sent = (json.loads(element.proto.json) for element in at.get("bidi_component"))
-    return next(data for data in sent if "page" in data)
+    data = next(data for data in sent if "page" in data)
+    return data | {"page": json.loads(FETCHED[data["page"]])}
 
 
 def shown(at: AppTest) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Fixtures of the page tests: pages open by their addresses; an own model and images."""
 
+import hashlib
 from pathlib import Path
 
 import diffusers
@@ -10,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 from streamlit.util import calc_hash
 
 from tests.conftest import tiny_unet
-from tests.pages.app import DEFAULT
+from tests.pages.app import DEFAULT, FETCHED
 
 
 @pytest.fixture(autouse=True)
@@ -31,6 +32,18 @@ def pages_through_the_entry_file(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(AppTest, "_resolve_page_hash", address)
     monkeypatch.setattr(PagesManager, "__init__", of_navigation)
+
+
+@pytest.fixture(autouse=True)
+def addresses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """AppTest forgets what a page serves when its run ends."""
+
+    def keep(data: bytes, kind: str, key: str) -> str:
+        address = f"{key}/{hashlib.sha256(data).hexdigest()}"
+        FETCHED[address] = data
+        return address
+
+    monkeypatch.setattr("pages.widgets.explorer.by_address", keep)
 
 
 @pytest.fixture

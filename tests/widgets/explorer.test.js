@@ -3,7 +3,7 @@ import { test } from "node:test"
 import { mounted } from "./dom.js"
 import { quantised } from "../../pages/widgets/base.js"
 import { label, logTicks, range, ticks } from "../../pages/widgets/chart.js"
-import explorer, { Details, paced } from "../../pages/widgets/explorer.js"
+import explorer, { Details, fetched, paced } from "../../pages/widgets/explorer.js"
 import { standing } from "../../pages/widgets/maps.js"
 
 const packed = (whole) =>
@@ -30,7 +30,6 @@ const kind = {
 }
 const grey = Array.from({ length: 256 }, (_, i) => [i, i, i])
 const page = {
-  id: "e",
   alt: "Images",
   sheet: { url: "data:,", columns: 2, width: 4, height: 4 },
   scale: 1,
@@ -85,16 +84,19 @@ const detail = (id) => ({
 
 const rest = (milliseconds) => new Promise((act) => setTimeout(act, milliseconds))
 
+const pages = { page, mapless: { ...page, map: null } }
+globalThis.fetch = (address) => Promise.resolve({ ok: true, json: () => pages[address] })
+
 async function shown(more = {}) {
   const { parent, root } = mounted()
   const events = []
   const run = async (changes) => {
     explorer({
-      data: { page, selected: "b", token: "t", details: {}, turn: 0, ...changes },
+      data: { id: "e", page: "page", selected: "b", token: "t", details: {}, turn: 0, ...changes },
       parentElement: parent,
       setTriggerValue: (_, event) => events.push(event),
     })
-    await Promise.resolve().then(() => {})
+    await rest(1)
   }
   await run(more)
   const [list, side] = root.children
@@ -165,7 +167,7 @@ test("sliders wait for an image's details, which stay when another image is show
 
 test("without a map the page says so, and shows no map of another image", async () => {
   const { run, said, maps } = await shown()
-  await run({ page: { ...page, map: null } })
+  await run({ page: "mapless" })
   const [, heat, both, bar, missing] = maps.children[1].children
   assert.deepEqual([heat.hidden, both.hidden, bar.hidden, missing.hidden], [
     true,
@@ -175,6 +177,15 @@ test("without a map the page says so, and shows no map of another image", async 
   ])
   assert.equal(missing.textContent, "not yet")
   assert.equal(said().name, "name b")
+})
+
+test("a page that cannot be fetched is asked for again, as long as it is wanted", async () => {
+  const plain = globalThis.fetch
+  const answers = [Promise.reject(new Error("away")), Promise.resolve({ ok: false })]
+  globalThis.fetch = (address) => answers.shift() ?? plain(address)
+  assert.deepEqual(await fetched("page", () => true, 1), page)
+  assert.equal(await fetched("page", () => false), undefined)
+  globalThis.fetch = plain
 })
 
 test("details of other settings are forgotten, and those unused for longest go first", () => {
