@@ -212,7 +212,7 @@ def _coloured(pixels: Pixels) -> np.ndarray:
 
 def to_unit(pixels: Pixels) -> Tensor:
     """Convert uint8 0..255 to float32 -1..1; float arrays stay as they are."""
-    tensor = torch.from_numpy(np.ascontiguousarray(pixels))
+    tensor = torch.from_numpy(np.require(pixels, requirements=["C", "W"]))
     return tensor.float() / 127.5 - 1 if pixels.dtype == np.uint8 else tensor.float()
 
 
