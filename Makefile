@@ -5,6 +5,7 @@
 # make fuzz    ten thousand damaged files for every loader (some ten minutes)
 # make bench  how long every page takes, beside a bare script on the same machine (20 minutes)
 # make js     format, lint and test the JavaScript of the widgets
+# make pictures  take the pictures of the docs from the running demo
 # make demo   rebuild assets/demo from nothing (npm is needed; hours on a laptop)
 
 PYTHON ?= python3
@@ -15,7 +16,7 @@ WORKERS ?= 2
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile
 COVERAGE := --cov memlib --cov pages --cov-report
 
-.PHONY: app check test lint js fuzz bench demo
+.PHONY: app check test lint js fuzz bench pictures demo
 
 app: $(VENV)/app.installed
 	$(BIN)/streamlit run app.py -- $(FOLDERS)
@@ -45,6 +46,9 @@ fuzz: $(VENV)/dev.installed
 
 bench: $(VENV)/dev.installed
 	$(BIN)/python -m tests.benchmarks.pages
+
+pictures: $(VENV)/dev.installed
+	$(BIN)/python -m tests.browser.pictures
 
 demo: $(VENV)/app.installed
 	$(BIN)/python -m memlib demo

@@ -1,4 +1,4 @@
-"""Afterimage: what a diffusion model remembers. Run with `make app`."""
+"""Afterimage: what a diffusion model remembers. Run with `make app` or `afterimage app`."""
 
 import gc
 import sys
@@ -7,6 +7,7 @@ from pathlib import Path
 import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
+from pages.overview import tour
 from pages.session import background, sidebar, state, workspace
 from pages.session.messages import guarded
 
@@ -38,6 +39,13 @@ def pages() -> dict[str, list[StreamlitPage]]:
                 "visibility",
                 "What the model gives away, how often, how sure that is, and what is not known.",
                 default=True,
+            ),
+            page(
+                "image",
+                "One image",
+                "frame_inspect",
+                "Everything about the chosen image: how often it comes back, where it ranks, its "
+                "maps, its copies, its verdict.",
             ),
             page(
                 "extraction",
@@ -73,6 +81,12 @@ def pages() -> dict[str, list[StreamlitPage]]:
                 "Evidence",
                 "balance",
                 "Which measure best predicts what the model reproduces.",
+            ),
+            page(
+                "compare",
+                "Two models",
+                "compare",
+                "What one model gives away and another does not, on the same images.",
             ),
         ],
         "Understand": [
@@ -140,6 +154,7 @@ def main() -> None:
             workspace.restore()
         sidebar.show_in_sidebar()
         background.show_in_sidebar()
+        tour.bar(opened.url_path)
         st.title(opened.title)
         opened.run()
 

@@ -1,4 +1,6 @@
-"""The command line: `python -m memlib COMMAND`. A command is one module of memlib.commands."""
+"""The command line: `afterimage COMMAND`, or `python -m memlib COMMAND`. A command is one module
+of memlib.commands.
+"""
 
 import argparse
 import contextlib
@@ -6,9 +8,10 @@ import errno
 import sys
 import traceback
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 
-from memlib.commands import COMMANDS
+from memlib.commands import COMMANDS, help_of
 from memlib.commands.progress import Report, Stopped
 from memlib.tasks import Task
 
@@ -20,29 +23,27 @@ CODES = (
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code; None stands for this process's arguments."""
+    installed = Path(sys.argv[0]).stem == "afterimage"
     parser = argparse.ArgumentParser(
-        prog="python -m memlib", description="What a diffusion model remembers.", epilog=CODES
+        prog="afterimage" if installed else "python -m memlib",
+        description="What a diffusion model remembers.",
+        epilog=CODES,
     )
     commands = parser.add_subparsers(required=True, metavar="command")
-    for command in COMMANDS:
-        details = command.__doc__ or ""
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    for name in COMMANDS:
+        details = help_of(name)
         own = commands.add_parser(
-            command.NAME,
+            name,
             help=details.splitlines()[0].rstrip("."),
             description=details,
             epilog=CODES,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
-        command.arguments(own)
-        own.add_argument("--json", action="store_true", help="print one JSON object per line")
-        own.add_argument(
-            "--task",
-            type=Path,
-            metavar="FOLDER",
-            help="write progress to this folder, and stop when a file 'stop' appears there",
-        )
-        own.set_defaults(command=command.run)
-    asked = parser.parse_args(arguments)
+        if name in given[:1]:
+            _declare(own, name)
+    asked = parser.parse_args(given)
     if asked.task and not asked.task.is_dir():
         parser.error(f"--task: there is no folder {str(asked.task)!r}")
     task = Task(asked.task) if asked.task else None
@@ -56,6 +57,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
             with contextlib.suppress(OSError):  # a full disk
                 task.end(code, text)
     return code
+
+
+def _declare(parser: argparse.ArgumentParser, name: str) -> None:
+    """Declare the arguments of a command, and those that all commands have."""
+    command = import_module(f"memlib.commands.{name}")
+    command.arguments(parser)
+    parser.add_argument("--json", action="store_true", help="print one JSON object per line")
+    parser.add_argument(
+        "--task",
+        type=Path,
+        metavar="FOLDER",
+        help="write progress to this folder, and stop when a file 'stop' appears there",
+    )
+    parser.set_defaults(command=command.run)
 
 
 def _run(asked: argparse.Namespace, report: Report) -> tuple[int, str]:

@@ -4,8 +4,11 @@ loaded.
 
 from pathlib import Path
 
+HOME = Path(__file__).parents[1]
+INSTALLED = HOME / "afterimage"  # where an installation keeps the app, its pages and assets
+APP = INSTALLED if (INSTALLED / "app.py").is_file() else HOME
 # links are followed, so that an installation may be a link
-DEMO = Path(__file__).parents[1].joinpath("assets", "demo").resolve()
+DEMO = APP.joinpath("assets", "demo").resolve()
 BUNDLED = {"demo": DEMO / "model"} | {
     f"demo-{name}": DEMO / "checkpoints" / name for name in ("reference", "early", "middle")
 }

@@ -4,7 +4,12 @@ import math
 
 import numpy as np
 from scipy.stats import t as student
+from torch import Tensor
 
+SOUND = 0.7  # largest Pareto shape of terms with a reliable mean (Vehtari et al.)
+FEWEST = 8  # fewest effective terms for an estimate
+MARKOV = 20  # P[estimate >= 20 mean] <= 1/20, whatever the weights
+NONE_SEEN = 3.0  # -ln .05: with no hit among n terms, less than 3 / n of them are, at 95%
 PRIOR, PRIOR_SIZE = 0.5, 10  # the prior shape of a tail, and its weight in values
 
 
@@ -60,3 +65,31 @@ def skewed_interval(values: np.ndarray, level: float = 0.95) -> tuple[float, flo
         mean - student_of(end) * spread / math.sqrt(count) for end in (quantile, -quantile)
     )
     return low, high
+
+
+def log10_mean(
+    terms: Tensor, weights: Tensor
+) -> tuple[float, float, float, float, float, float, float]:
+    """Return log10 of the mean of terms w 1{hit} >= 0, which is at most 1, its standard error in
+    decades, the ends of its 95% interval, its sign, the Pareto shape and the share of hits, from
+    the logs of the terms, -inf without a hit, and of all weights w (P,).
+
+    The sign is 0 for an estimate, +1 for a lower limit by Markov's inequality, where the terms are
+    too uneven, and -1 for an upper limit, where there is no hit.
+    """
+    decade, count = math.log(10), len(terms)
+    share = float(terms.isfinite().double().mean())
+    if not share:
+        limit = min(0.0, (float(weights.max()) + math.log(NONE_SEEN / count)) / decade)
+        return limit, math.nan, math.nan, limit, -1, math.nan, share
+    top = float(terms.max())
+    scaled = (terms - top).exp().numpy()
+    mean, khat = float(scaled.mean()), pareto_shape(scaled)
+    value = min(0.0, (math.log(mean) + top) / decade)
+    error = float(scaled.std(ddof=1)) / mean / math.sqrt(count)
+    effective = effective_size(scaled)
+    if effective < FEWEST or (khat > SOUND and effective < count / 2):
+        limit = value - math.log10(MARKOV)
+        return limit, error / decade, limit, 0.0, 1, khat, share
+    low, high = ((math.log(max(end, 1e-300)) + top) / decade for end in skewed_interval(scaled))
+    return value, error / decade, min(low, 0.0), min(high, 0.0), 0, khat, share

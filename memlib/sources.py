@@ -22,6 +22,8 @@ HUB_NAME = re.compile(
 DATA_SET = re.compile(
     r"(?P<repo>[A-Za-z0-9][\w.-]{0,95}/[\w.-]{1,96})(/(?P<config>[\w.-]{1,96}))?(@(?P<revision>[\w./-]{1,100}))?(:(?P<split>[\w.-]{1,60}))?"
 )
+# an array of an .npz file
+ARRAY = re.compile(r"(?P<file>.+\.npz):(?P<array>[\w. -]{1,100})", re.IGNORECASE)
 
 Roots = Sequence[Path] | None  # None allows every folder
 CONFINED = "AFTERIMAGE_CONFINED"  # the roots that a process passes to a command it starts
@@ -36,16 +38,29 @@ def inherited() -> Roots:
 
 def on_hub(source: str) -> bool:
     """Return whether a source is a name on the Hub, and no file on this machine has that name."""
-    if source in BUNDLED or not (HUB_NAME.fullmatch(source) or DATA_SET.fullmatch(source)):
+    if (
+        source in BUNDLED
+        or named_array(source)[1]
+        or not (HUB_NAME.fullmatch(source) or DATA_SET.fullmatch(source))
+    ):
         return False
     return not os.path.lexists(source)
+
+
+def named_array(source: str) -> tuple[str, str]:
+    """Return the file and the array that "file.npz:array" names; the source and "" if it names
+    none.
+    """
+    found = None if os.path.lexists(source) else ARRAY.fullmatch(source)
+    return (found["file"], found["array"]) if found else (source, "")
 
 
 class Source:
     """A file or folder, a bundled name, or a name of the Hub, with the folders it may read below.
 
     `place` is a text from which the source can be resolved again in any directory. `path` is its
-    path; None for a name of the Hub, whose downloaded files get their own source from `at`.
+    path; None for a name of the Hub, whose downloaded files get their own source from `at`. `array`
+    is the array that "file.npz:array" names.
     """
 
     def __init__(self, typed: str | Path, roots: Roots = None) -> None:
@@ -56,16 +71,18 @@ class Source:
         self.typed = str(typed)
         self.roots = None if roots is None else [_resolved(root, str(root)) for root in roots]
         self._found: dict[str, Found] = {}
+        self.array = ""  # of an .npz
         self.place, self.path = self.typed, BUNDLED.get(self.typed)
         if self.path is not None:
             self.roots = [_resolved(DEMO, str(DEMO))]
         elif not on_hub(self.typed):
-            self.path = _resolved(typed, self.typed)
-            self.place = str(self.path)
+            file, self.array = named_array(self.typed)
+            self.path = _resolved(file, self.typed)
+            self.place = f"{self.path}:{self.array}" if self.array else str(self.path)
             if not self.allows(self.path):
                 raise ValueError(
                     f"{quoted(self.typed)} is outside the folders this app may read. Start it with "
-                    "a folder above it: make app FOLDERS=/a/folder"
+                    "a folder above it: afterimage app /a/folder, or make app FOLDERS=/a/folder"
                 )
 
     @classmethod

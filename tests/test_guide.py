@@ -1,4 +1,6 @@
-"""The guides: the README's code runs, and CONTRIBUTING's additions need no more than it says."""
+"""The guides: the code of the docs runs, their links lead somewhere, and CONTRIBUTING's additions
+need no more than it says.
+"""
 
 import os
 import re
@@ -13,6 +15,7 @@ from playwright._impl._driver import compute_driver_executable
 ROOT = Path(__file__).parents[1]
 NODE = str(compute_driver_executable()[0])
 BLOCK = re.compile(r"^```(?:python|js|css)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\(([^)\s]+)\)")
 PLACE = re.compile(r"(?:#|//|/\*) (\S+)")  # the first line of a block names its file
 # the bundled demo in place of what is downloaded, and fewer images, so that it takes seconds
 SMALLER = {
@@ -150,15 +153,36 @@ def keeps_the_house_in_order(folder: Path, *places: str) -> None:
     )
 
 
+def test_no_link_of_the_docs_is_dead() -> None:
+    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]
+    links = [(page, link) for page in pages for link in LINK.findall(page.read_text())]
+    assert len(links) > 10
+    assert not [
+        f"{page.name}: {link}"
+        for page, link in links
+        if ":" not in link and not (page.parent / link.partition("#")[0]).exists()
+    ]
+    reached = {(page.parent / link).resolve() for page, link in links if page.name == "README.md"}
+    assert set((ROOT / "docs").glob("*.md")) <= reached
+
+
+def test_python_in_the_docs_is_tried() -> None:
+    assert {page.name for page in (ROOT / "docs").glob("*.md") if blocks(f"docs/{page.name}")} == {
+        "models.md",
+        "library.md",
+    }
+
+
 @pytest.mark.slow
-def test_the_readmes_code_runs_from_top_to_bottom() -> None:
+@pytest.mark.parametrize("page", ["docs/models.md", "docs/library.md"])
+def test_the_code_of_the_docs_runs_from_top_to_bottom(page: str) -> None:
     names: dict[str, object] = {}
-    found = blocks("README.md")
+    found = blocks(page)
     assert found
     for block in found:
         for large, small in SMALLER.items():
             block = block.replace(large, small)
-        exec(compile(block, "README.md", "exec"), names)
+        exec(compile(block, page, "exec"), names)
 
 
 @pytest.mark.slow

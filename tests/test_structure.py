@@ -11,11 +11,11 @@ SOURCES = sorted([*ROOT.glob("*.py"), *ROOT.glob("memlib/**/*.py"), *ROOT.glob("
 ASSETS = sorted([*ROOT.glob("pages/**/*.js"), *ROOT.glob("pages/**/*.css")])
 LINES, MODULES = 350, 15
 # Each may import what stands in a lower row, and its own package.
-PAGES = (("ranking",), ("widgets", "session"), ("figures",))
+PAGES = (("ranking", "survey"), ("widgets", "session"), ("figures",))
 LIBRARY = (
     ("commands",),
     ("demo",),
-    ("audit",),
+    ("audit", "survey"),
     ("evidence",),
     ("extraction", "landscapes", "runs", "tasks", "workspace"),
     ("measures",),
@@ -116,8 +116,16 @@ UNSAFE = (
 )
 
 
+# PyTorch's restricted reader, where a confined process converts weights
+RESTRICTED = 'return torch.load(stream, map_location="cpu", weights_only=True)\n'
+PICKLES = ROOT / "memlib" / "denoisers" / "pickles.py"
+
+
 def test_nothing_is_loaded_that_could_run_and_no_text_becomes_markup() -> None:
-    found = {name(path): re.search(UNSAFE, path.read_text()) for path in [*SOURCES, *ASSETS]}
+    texts = {path: path.read_text() for path in [*SOURCES, *ASSETS]}
+    assert texts[PICKLES].count(RESTRICTED) == 1
+    texts[PICKLES] = texts[PICKLES].replace(RESTRICTED, "")
+    found = {name(path): re.search(UNSAFE, text) for path, text in texts.items()}
     assert not {path: match[0] for path, match in found.items() if match}
 
 

@@ -4,12 +4,16 @@ The template engine escapes everything, and a content security policy forbids th
 run anything.
 """
 
+import base64
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from jinja2 import Environment, PackageLoader
+from PIL import Image
 
 from memlib.quoting import quoted
 
@@ -50,6 +54,13 @@ class Audit:
     provenance: Mapping[str, Any]
     tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     definitions: Sequence[tuple[str, str]] = ()
+
+
+def picture_url(pixels: np.ndarray) -> str:
+    """Return a picture, uint8 (H, W, 3) or (H, W, 1), as a report takes it."""
+    stream = io.BytesIO()
+    Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).save(stream, "PNG")
+    return PICTURE + base64.b64encode(stream.getvalue()).decode()
 
 
 def html_report(audit: Audit, entries: Sequence[Entry]) -> str:

@@ -8,7 +8,7 @@ import pandas as pd
 from torch import Tensor
 
 from memlib.evidence import match_samples, reproductions, statement
-from memlib.extraction import CRITERIA, imported, read_generations
+from memlib.extraction import CRITERIA, Generations, imported, read_generations
 from memlib.images import ImageSet
 from memlib.sources import inherited
 
@@ -34,15 +34,18 @@ def copies_arguments(parser: argparse.ArgumentParser, otherwise: str) -> None:
     )
 
 
-def read_samples(source: Path, images: ImageSet) -> ImageSet:
+def read_drawn(source: Path, images: ImageSet) -> Generations:
     """Return generated images, from a run or another program, in the shape of the training
     images.
     """
-    return (
-        read_generations(source, roots=inherited()).images
-        if (source / "manifest.json").exists()
-        else imported(source, images, roots=inherited()).images
-    )
+    if (source / "manifest.json").exists():
+        return read_generations(source, roots=inherited())
+    return imported(source, images, roots=inherited())
+
+
+def read_samples(source: Path, images: ImageSet) -> ImageSet:
+    """Return the images of `read_drawn`."""
+    return read_drawn(source, images).images
 
 
 def matched(

@@ -12,8 +12,6 @@ from memlib.commands.progress import Report
 from memlib.demo.build import build
 from memlib.demo.findings import tables
 
-NAME = "demo"
-
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(

@@ -30,7 +30,6 @@ from memlib.neighbours import duplicates
 from memlib.runs import read_numbers
 from memlib.spreadsheet import csv
 
-NAME = "evidence"
 SHOWN = ("volume_growth", "k_1_at_0.5", "denoising_loss")  # measures shown in the table by group
 
 

@@ -15,7 +15,6 @@ from memlib.extraction import read_generations
 from memlib.extraction.stages import DRAWING, FOLDER, GUIDANCE, AttackSettings, attack_run
 from memlib.sources import inherited
 
-NAME = "extract"
 USUAL = AttackSettings()
 
 

@@ -15,28 +15,30 @@ from memlib.images import ImageSet, load_images
 from memlib.images.transform import FITS
 from memlib.options import Options
 from memlib.quoting import first_line, quoted
-from memlib.sources import inherited
+from memlib.sources import inherited, named_array
 from memlib.workspace import Sources, Workspace, open_workspace
 
 S = TypeVar("S", bound=Options)
+MODEL = "a diffusers folder, a .safetensors file, a Hub id"
+IMAGES = "a folder, archive, array, table or Hub data set of images"
 
 
 def model_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--model",
-        default="demo",
-        help="a diffusers folder, a .safetensors file, a Hub id, or demo (default)",
-    )
+    parser.add_argument("--model", default="demo", help=f"{MODEL}, or demo (default)")
+    device_arguments(parser)
+
+
+def device_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--label", type=int, help="the class of a class-conditional model")
     parser.add_argument("--device", help="cpu, cuda, cuda:1, mps (default: the best available)")
 
 
 def image_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--images",
-        default="demo",
-        help="a folder, archive, array, table or Hub data set of images, or demo (default)",
-    )
+    parser.add_argument("--images", default="demo", help=f"{IMAGES}, or demo (default)")
+    transform_arguments(parser)
+
+
+def transform_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--size", type=int, help="resize the images to this many pixels per side")
     parser.add_argument(
         "--channels", type=int, choices=[1, 3], help="convert the images to grey (1) or colour (3)"
@@ -105,9 +107,7 @@ def sources_of(asked: argparse.Namespace) -> Sources:
     can be found from other directories.
     """
     model, images, held_out = (
-        str(Path(source).resolve())
-        if source and source not in BUNDLED and Path(source).exists()
-        else source
+        _absolute(source) if source and source not in BUNDLED else source
         for source in (asked.model, asked.images, asked.held_out)
     )
     return Sources(
@@ -122,6 +122,14 @@ def sources_of(asked: argparse.Namespace) -> Sources:
         held_out=held_out,
         group=asked.group,
     )
+
+
+def _absolute(source: str) -> str:
+    """Return the source with an absolute path, if it is on this machine."""
+    file, array = named_array(source)
+    if not Path(file).exists():
+        return source
+    return f"{Path(file).resolve()}:{array}" if array else str(Path(file).resolve())
 
 
 def load(

@@ -34,8 +34,6 @@ from memlib.runs.measuring import Engine
 from memlib.sources import inherited
 from memlib.workspace import Sources, Workspace
 
-NAME = "measure"
-
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     model_arguments(parser)

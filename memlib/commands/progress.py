@@ -6,13 +6,15 @@ import json
 import sys
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 from tqdm import tqdm
 
 from memlib.progress import Progress
 from memlib.tasks import Task
+
+if TYPE_CHECKING:
+    import pandas as pd  # importing it is slow
 
 EVERY = 1.0  # seconds between two reports of progress that are written to the task folder
 
@@ -74,7 +76,7 @@ class Report:
         else:
             print(text or "  ".join(f"{name} {value}" for name, value in line.items()))
 
-    def table(self, name: str, table: pd.DataFrame, text: str) -> None:
+    def table(self, name: str, table: "pd.DataFrame", text: str) -> None:
         """Print a table: `text` for people, its lines as JSON."""
         if not self.as_json:
             self.result({}, text)

@@ -25,7 +25,6 @@ from memlib.extraction.stages import DRAWING, FOLDER, AttackSettings, attack_run
 from memlib.neighbours import duplicates
 from memlib.spreadsheet import csv
 
-NAME = "reproduce"
 USUAL = AttackSettings(method=UNCONDITIONAL, count=1024)
 
 

@@ -16,7 +16,6 @@ from memlib.commands.progress import Report
 from memlib.quoting import quoted
 from memlib.runs import FOLDER, Filter, Numbers, Run
 
-NAME = "show"
 ROWS = 20
 PAGE = 10_000  # rows read at once
 

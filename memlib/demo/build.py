@@ -62,6 +62,7 @@ def measure_all(folder: Path, stages: Stages) -> None:
     plan["redraw"] = ("demo", "redraw", held_out)
     plan["flipd"] = ("demo", "flipd")
     plan["denoising-loss"] = ("demo", "denoising_loss")
+    plan["integrated-loss"] = ("demo", "integrated_loss")
     for sigma in LEVELS:
         plan[f"p-laplace-{sigma:g}"] = ("demo", f"k_1_at_{sigma:g}")
         plan[f"p-laplace-{sigma:g}-reference"] = ("demo-reference", f"k_1_at_{sigma:g}")

@@ -187,7 +187,7 @@ def _locate(source: Source, token: str | None = None) -> Parts:
     if path is not None and path.is_file():
         raise ValueError(
             f"{quoted(path.name)} is not a .safetensors file; other weights are pickles, which can "
-            "run code when opened. Save them as .safetensors."
+            "run code when opened. Save them as .safetensors, or let afterimage convert do so."
         )
     if path is not None:
         raise ValueError(

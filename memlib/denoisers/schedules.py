@@ -139,7 +139,7 @@ def _preserving(scheduler: Any) -> Schedule:
             f"The prediction type {quoted(named, 40)} is not one of {', '.join(PREDICTIONS)}."
         )
     alphas_cumprod = scheduler.alphas_cumprod.double().numpy()
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore"):
         sigmas = np.sqrt((1 - alphas_cumprod) / alphas_cumprod)
     if (
         config.get("timestep_type") == "continuous" and named == "v_prediction"

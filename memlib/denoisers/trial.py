@@ -13,6 +13,7 @@ import torch
 
 from memlib.confined import Children, Ended, Operation, Tick
 from memlib.denoisers.autoencoder import Autoencoder
+from memlib.denoisers.limits import limit_memory
 from memlib.denoisers.network import NetworkDenoiser
 from memlib.denoisers.schedules import read_schedule
 from memlib.denoisers.weights import read_network
@@ -20,7 +21,7 @@ from memlib.denoisers.work import autoencoder_forward, check_work, network_forwa
 from memlib.quoting import first_line
 
 SECONDS = 300  # of computing that a trial may take
-MEMORY = 64 * 2**30  # bytes of address space of a child, at most; `_limit` lowers it
+MEMORY = 64 * 2**30  # bytes of address space of a child, at most
 ACTIVATIONS = 4 * 2**30  # bytes of what a forward hands on
 TRIALS = Children("memlib.denoisers.trial", ("memlib", "memlib.denoisers"), most=2)
 
@@ -61,7 +62,7 @@ def _try(
     header: dict[str, Any], _: bytearray, files: Sequence[BinaryIO]
 ) -> Iterator[tuple[dict, Any]]:
     """Build the model again, in the child, and try it."""
-    _limit(files)
+    limit_memory(files, ACTIVATIONS, MEMORY)
     configs, name = header["configs"], header["name"]
     paths = [Path(f"/dev/fd/{file.fileno()}") for file in files]
     config, latent = configs["network"], configs.get("autoencoder")
@@ -78,20 +79,6 @@ def _try(
     )
     try_out(denoiser)
     yield {"tried": True}, b""
-
-
-def _limit(files: Sequence[BinaryIO]) -> None:
-    """Allow what this process has by now, a forward, and the weights three times: as they lie in
-    the file, as they are read, and in the network.
-    """
-    import os
-    import resource
-
-    weights = sum(os.fstat(file.fileno()).st_size for file in files)
-    with contextlib.suppress(OSError, ValueError):  # where there is no /proc, or no such limit
-        own = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-        allowed = min(MEMORY, own + ACTIVATIONS + 3 * weights)
-        resource.setrlimit(resource.RLIMIT_AS, (allowed, MEMORY))
 
 
 @torch.no_grad()

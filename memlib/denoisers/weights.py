@@ -99,7 +99,8 @@ def weight_files(folder: Path, source: Source) -> list[Path]:
         next(folder.glob(f"*{suffix}"), None) for suffix in (".bin", ".ckpt", ".pt", ".pth", ".pkl")
     )
     reason = (
-        "its weights are pickles, which can run code when opened; save them as .safetensors"
+        "its weights are pickles, which can run code when opened; save them as .safetensors, or "
+        "let afterimage convert do so"
         if pickles
         else "it has a config but no weights"
     )
@@ -146,6 +147,22 @@ def read_header(file: Path) -> dict[str, tuple[int, ...]]:
 
 def read_network(kind: str, config: Mapping[str, Any], files: list[Path], name: str) -> Any:
     """Load the network `kind` of diffusers with the weights of `files`, in float32 on the CPU."""
+    check_fit(kind, config, files, name)
+    try:
+        network = _build(kind, config)
+        network.load_state_dict(
+            {_plain(tensor): weight for file in files for tensor, weight in load_file(file).items()}
+        )
+    except Exception as error:
+        raise _unusable(name, error) from error
+    return network
+
+
+def check_fit(kind: str, config: Mapping[str, Any], files: list[Path], name: str) -> None:
+    """Compare the tensors of safetensors files with those of the network that a config describes.
+
+    Nothing of their size is allocated. Raises ValueError if names or shapes differ.
+    """
     _check_numbers(config, name)
     shapes = {
         _plain(tensor): shape for file in files for tensor, shape in read_header(file).items()
@@ -157,36 +174,26 @@ def read_network(kind: str, config: Mapping[str, Any], files: list[Path], name: 
                 tensor: tuple(weight.shape)
                 for tensor, weight in _build(kind, config).state_dict().items()
             }
-        wrong = sorted(
-            tensor
-            for tensor in described.keys() | shapes.keys()
-            if described.get(tensor) != shapes.get(tensor)
-        )
-        if wrong:
-            first = (
-                f"{quoted(wrong[0], 80)} is {shapes.get(wrong[0], 'missing')} and should be "
-                f"{described.get(wrong[0], 'absent')}"
-            )
-            raise _Refusal(
-                f"The weights in {name} do not fit its config: {len(wrong)} tensors differ; "
-                f"{first}."
-            )
-        network = _build(kind, config)
-        network.load_state_dict(
-            {_plain(tensor): weight for file in files for tensor, weight in load_file(file).items()}
-        )
-    except _Refusal:
-        raise
     except Exception as error:  # diffusers raises many kinds for a config it cannot build
+        raise _unusable(name, error) from error
+    wrong = sorted(
+        tensor
+        for tensor in described.keys() | shapes.keys()
+        if described.get(tensor) != shapes.get(tensor)
+    )
+    if wrong:
         raise ValueError(
-            f"The weights in {name} cannot be loaded into the network its config describes: "
-            f"{first_line(error)}."
-        ) from error
-    return network
+            f"The weights in {name} do not fit its config: {len(wrong)} tensors differ; "
+            f"{quoted(wrong[0], 80)} is {shapes.get(wrong[0], 'missing')} and should be "
+            f"{described.get(wrong[0], 'absent')}."
+        )
 
 
-class _Refusal(ValueError):
-    """A message that is a sentence already."""
+def _unusable(name: str, error: Exception) -> ValueError:
+    return ValueError(
+        f"The weights in {name} cannot be loaded into the network its config describes: "
+        f"{first_line(error)}."
+    )
 
 
 def _build(kind: str, config: Mapping[str, Any]) -> Any:

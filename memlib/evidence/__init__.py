@@ -5,6 +5,15 @@ copy counts for the image it copies. A measure is good on this model if it ranks
 images above the others.
 """
 
+from memlib.evidence.about import (
+    About,
+    Resemblance,
+    Standing,
+    resemblance,
+    standings,
+    surpassed_in_words,
+    times_drawn,
+)
 from memlib.evidence.base_rates import BaseRate, base_rate
 from memlib.evidence.quality import (
     REPRODUCED,
@@ -53,9 +62,12 @@ from memlib.evidence.text import (
 __all__ = [
     "REPRODUCED",
     "TRAINED",
+    "About",
     "BaseRate",
     "Candidate",
     "Remembered",
+    "Resemblance",
+    "Standing",
     "apart_text",
     "at_most",
     "auc_text",
@@ -82,10 +94,14 @@ __all__ = [
     "rate_text",
     "reproduced",
     "reproductions",
+    "resemblance",
     "rungs",
     "share",
     "short",
     "signed",
+    "standings",
     "statement",
+    "surpassed_in_words",
     "table_line",
+    "times_drawn",
 ]

@@ -22,38 +22,56 @@ from memlib.neighbours import nearest
 
 BLOCK = 1024  # generated images compared together
 NEIGHBOURS = 16  # looked at first for each picture; more where all of them are near
+STEP = 1e-4  # of stored distances
 OFTEN = 10  # fewest draws of an image for a comparison of rates
 
 
 @dataclass(frozen=True)
 class Draws:
     """The training images near `count` draws of one sampler: a line of `pairs` has the number of a
-    draw, the id of an image and their root mean square distance, for all below `within`.
+    draw, the id of an image and their root mean square distance, for all below `within`. If it is
+    `mirrored`, that of the picture or its mirror image, whichever is less.
     """
 
     count: int
     within: float
     pairs: pd.DataFrame  # draw, id, distance
+    mirrored: bool = False
 
     @classmethod
-    def of(cls, pictures: ImageSet, images: ImageSet, within: float) -> "Draws":
+    def of(
+        cls, pictures: ImageSet, images: ImageSet, within: float, mirrored: bool = False
+    ) -> "Draws":
         """Find the training images near the generated images of a run."""
         steps = range(0, len(pictures), BLOCK)
         blocks = (pictures.batch(range(at, min(len(pictures), at + BLOCK))) for at in steps)
-        pairs = (near_images(*one, images, within) for one in zip(steps, blocks, strict=True))
-        return cls(len(pictures), within, pd.concat(pairs, ignore_index=True))
+        pairs = (
+            near_images(*one, images, within, mirrored) for one in zip(steps, blocks, strict=True)
+        )
+        return cls(len(pictures), within, pd.concat(pairs, ignore_index=True), mirrored)
 
     def write(self, folder: Path, plan: Mapping[str, Any]) -> None:
         """Store the pairs and the number of draws; `plan` says with which model and sampler.
 
-        Distances are rounded down to 1e-4, so that a threshold of four decimals divides them as
-        before.
+        Distances are rounded down to a multiple of STEP, so that a threshold of four decimals
+        divides them as before.
         """
         folder.mkdir(parents=True, exist_ok=True)
-        down = np.floor(self.pairs["distance"].to_numpy(np.float64) * 1e4) / 1e4
-        small = self.pairs.assign(distance=down).astype({"draw": np.uint32, "distance": np.float32})
-        small.to_parquet(folder / "pairs.parquet", index=False, compression="zstd")
+        distances = self.pairs["distance"].to_numpy(np.float32)
+        steps = np.arange(0, self.within + STEP, STEP).astype(np.float32)
+        down = steps[np.searchsorted(steps, distances, side="right") - 1]
+        small = self.pairs.assign(distance=down).astype({"draw": np.uint32})
+        small.to_parquet(
+            folder / "pairs.parquet",
+            index=False,
+            compression="zstd",
+            compression_level=19,
+            use_dictionary=["id", "distance"],  # both repeat; the numbers of the draws rise
+            column_encoding={"draw": "DELTA_BINARY_PACKED"},
+        )
         details = {"draws": self.count, "within": self.within, "plan": dict(plan)}
+        if self.mirrored:
+            details["mirrored"] = True
         (folder / "manifest.json").write_text(json.dumps(details, indent=1) + "\n")
 
     @classmethod
@@ -61,7 +79,8 @@ class Draws:
         """Read what `write` stored: the draws, and their plan."""
         details = json.loads((folder / "manifest.json").read_text())
         pairs = pd.read_parquet(folder / "pairs.parquet")
-        return cls(details["draws"], details["within"], pairs), details["plan"]
+        mirrored = bool(details.get("mirrored", False))
+        return cls(details["draws"], details["within"], pairs, mirrored), details["plan"]
 
     def times(self, images: ImageSet, tolerance: float) -> np.ndarray:
         """Count the draws within the tolerance of each image, (N,)."""
@@ -92,15 +111,18 @@ class Draws:
         return np.array([times.get(image, 0) for image in images.ids])
 
 
-def near_images(first: int, pictures: Tensor, images: ImageSet, within: float) -> pd.DataFrame:
-    """Return every pair of a generated image (Q, C, H, W) and an image of the set nearer than
-    `within`, as `Draws.pairs`; generated images are numbered from `first`.
+def near_images(
+    first: int, pictures: Tensor, images: ImageSet, within: float, mirrored: bool = False
+) -> pd.DataFrame:
+    """Return every pair of a generated image (Q, C, H, W), with `mirrored` or its mirror image, and
+    an image of the set nearer than `within`, as `Draws.pairs`; generated images are numbered from
+    `first`.
     """
     k = min(NEIGHBOURS, len(images))
-    found = nearest(pictures, images, k)
+    found = nearest(pictures, images, k, mirrored=mirrored)
     while k < len(images) and bool((found.distance[:, -1] < within).any()):
         k = min(2 * k, len(images))
-        found = nearest(pictures, images, k)
+        found = nearest(pictures, images, k, mirrored=mirrored)
     draw, place = np.nonzero((found.distance < within).numpy())
     return pd.DataFrame(
         {

@@ -39,21 +39,21 @@ def measure_table(
     """
     values, errors = {}, {}
     for name, measure in MEASURES.items():
-        rows = _rows(denoiser, images, results, name)
+        rows = rows_of(denoiser, images, results, name)
         values[name], errors[name] = (
             _column(images, rows, column) for column in (measure.column, measure.error)
         )
     return pd.DataFrame(values), pd.DataFrame(errors)
 
 
-def _rows(denoiser: Denoiser, images: ImageSet, results: Results, name: str) -> Mapping[str, Row]:
+def rows_of(denoiser: Denoiser, images: ImageSet, results: Results, name: str) -> Mapping[str, Row]:
     """Return a measure's results by image id; the likelihood also follows from the growth of the
     same path.
     """
     measure = MEASURES[name]
     rows = results.rows(denoiser.digest, measure.run, measure.defaults(denoiser))
     if name == "log_likelihood" and rows.keys().isdisjoint(images.ids):
-        growth = _rows(denoiser, images, results, "volume_growth")
+        growth = rows_of(denoiser, images, results, "volume_growth")
         return {
             image: {"value": row["value"] + row["log_prior"], "stderr": row["stderr"]}
             for image, row in growth.items()

@@ -95,14 +95,15 @@ def reproduced(
     return pd.DataFrame(known | {"times": times[order], "distance": closest[order]})
 
 
-def clusters(images: ImageSet, groups: Tensor) -> np.ndarray:
+def clusters(images: ImageSet, groups: Tensor | None) -> np.ndarray:
     """Label the images that count as one observation, (N,): near-duplicates and variants of one
     drawing.
 
-    `groups` are `duplicates(images)`; variants have an equal `family` in the metadata. Images are
-    in one cluster if a chain of either joins them.
+    `groups` are `duplicates(images)`, None where they are not known; variants have an equal
+    `family` in the metadata. Images are in one cluster if a chain of either joins them.
     """
-    _, near = np.unique(groups.numpy(), return_inverse=True)
+    alone = np.arange(len(images))
+    _, near = np.unique(alone if groups is None else groups.numpy(), return_inverse=True)
     families = images.metadata.get("family", [""] * len(images))
     own = [family or f"\0{place}" for place, family in enumerate(families)]
     _, kin = np.unique(own, return_inverse=True)

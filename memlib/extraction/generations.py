@@ -27,7 +27,7 @@ from memlib.extraction.saved import check_details
 from memlib.extraction.surrogate import Surrogate
 from memlib.flow import sample
 from memlib.images import ImageSet, load_images, of_pixels, to_pixels
-from memlib.images.arrays import Array
+from memlib.images.arrays import IMAGES, Array
 from memlib.progress import Progress, part
 from memlib.quoting import first_line, quoted
 from memlib.sources import Roots, Source
@@ -36,6 +36,13 @@ FORMAT = 1
 PART = 64
 LARGEST = 2**32  # largest size of the images of a run, in bytes
 UNCONDITIONAL = "unconditional"
+EVIDENCE, SAMPLES, GUIDED = "evidence", "model samples", "attack"
+PURPOSES = {
+    EVIDENCE: "to count the copies among them",
+    SAMPLES: "to fit the classifier of an attack",
+    GUIDED: "to find copies under guidance",
+}  # what a run is drawn for
+FEWEST = 256  # model samples from which on the copies among them are counted as well
 
 
 @dataclass(frozen=True)
@@ -65,6 +72,20 @@ class Generations:
     @property
     def plan(self) -> Plan | None:
         return Plan(**self.manifest["plan"]) if "plan" in self.manifest else None
+
+    @property
+    def purpose(self) -> str:
+        """What the run was drawn for, one of PURPOSES."""
+        return purpose_of(self.manifest)
+
+    @property
+    def counts(self) -> bool:
+        """Whether its copies say how often the model gives images away without guidance: the few
+        samples of a small attack do not.
+        """
+        said = self.manifest.get("purpose") == EVIDENCE  # which earlier versions do not say
+        least = 1 if said else FEWEST if self.purpose == SAMPLES else PART
+        return self.method == UNCONDITIONAL and len(self) >= least
 
     @property
     def method(self) -> str:
@@ -106,6 +127,7 @@ def generate_run(
     seed: int = 0,
     first: int = 0,
     eta: float = 0.0,
+    purpose: str = EVIDENCE,
     progress: Progress | None = None,
 ) -> Iterator[tuple[int, int]]:
     """Draw images `first` to first + n - 1 into a folder, skipping stored parts; yield (done,
@@ -114,7 +136,8 @@ def generate_run(
     Parts have fixed ends, so a run that was stopped or extended equals, bit for bit, one without a
     break. `progress(done, total)` counts images, and fractions of them; if it raises an exception,
     finished parts are kept. Raises ValueError if the folder contains a run with another plan. `eta`
-    is that of `sample`; it must be 0 for guided images.
+    is that of `sample`; it must be 0 for guided images. The manifest says what the images are
+    for: `purpose`, or GUIDED; SAMPLES that are drawn again as EVIDENCE become that.
     """
     if surrogate is not None and eta:
         raise ValueError("Guided images are drawn by the deterministic sampler; eta must be 0.")
@@ -126,10 +149,14 @@ def generate_run(
                 f"The folder {folder.name!r} contains a run of another model or with other "
                 "settings."
             )
+        known = read_manifest(folder)
+        if purpose == EVIDENCE and known.get("purpose") == SAMPLES:
+            write_json(manifest, known | {"purpose": EVIDENCE})
     else:
         folder.mkdir(parents=True, exist_ok=True)
         details: dict[str, Any] = {
             "format": FORMAT,
+            "purpose": GUIDED if surrogate is not None else purpose,
             "plan": asdict(plan),
             "model": {"name": denoiser.name, "digest": denoiser.digest},
         }
@@ -202,7 +229,7 @@ def _parts(source: Source, folder: Path) -> np.ndarray:
         if file.name != f"part-{place:06d}.npz":
             break
         try:
-            found = Array(source.file(file))
+            found = Array(source.file(file), array=IMAGES)
             if len(found.names) > PART or (parts and found.shape[1:] != parts[0].shape[1:]):
                 raise ValueError
             size += found.bytes
@@ -241,6 +268,20 @@ def _check_plan(plan: Plan) -> None:
         known = (str, type(None)) if name == "surrogate" else kinds.get(name, (str,))
         if type(value) not in known or (type(value) in (int, float) and not 0 <= value < 2**63):
             raise ValueError(f"{name} is {quoted(value, 60)}")
+
+
+def purpose_of(manifest: Mapping[str, Any]) -> str:
+    """Return what a run was drawn for; runs of earlier versions do not say it."""
+    told = manifest.get("purpose")
+    if told in PURPOSES:
+        return str(told)
+    return GUIDED if "surrogate" in manifest else EVIDENCE
+
+
+def drawn(folder: Path) -> int:
+    """Return how many images of a run are stored, 0 if there is none."""
+    files = [folder / f"part-{place:06d}.npz" for place in range(len([*folder.glob("part-*.npz")]))]
+    return (len(files) - 1) * PART + _length(files[-1]) if files else 0
 
 
 def read_manifest(folder: Path, *, roots: Roots = None) -> dict[str, Any]:
@@ -292,7 +333,7 @@ def _write(file: Path, pixels: np.ndarray, compression: int) -> None:
 
 def _length(file: Path) -> int:
     try:
-        return len(Array(file).names)
+        return len(Array(file, array=IMAGES).names)
     except (OSError, ValueError):
         return 0  # damaged: drawn again
 

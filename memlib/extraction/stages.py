@@ -16,6 +16,8 @@ from memlib.denoisers import NetworkDenoiser
 from memlib.extraction.classifier import TimeResNet
 from memlib.extraction.describe import describer, resolved
 from memlib.extraction.generations import (
+    EVIDENCE,
+    SAMPLES,
     UNCONDITIONAL,
     Plan,
     generate_run,
@@ -36,6 +38,20 @@ GUIDANCE = ("strength", "own", "clusters", "cohesion", "features", "layout", "up
 # About what a guidance step, and one image in an update of the narrow classifier, cost in network
 # forwards: for estimates of time alone
 GRADIENT, UPDATE = 0.2, 0.25
+# Clusters of at least this cohesion are tight; with fewer samples or clusters than these, none or
+# one of them was tight in some tries with the demo, which repeats itself a lot
+TIGHT, LEAST = 0.7, {"own": 64, "clusters": 16}
+
+
+class TooSmall(ValueError):
+    """An attack that cannot find tight clusters; `instead` are settings that can."""
+
+    def __init__(self, why: str, instead: dict[str, int]) -> None:
+        self.instead = instead
+        super().__init__(
+            f"{why} Use at least {instead['own']:,} model samples and {instead['clusters']:,} "
+            "clusters, or lower the cohesion."
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,11 +143,23 @@ class AttackSettings(Options):
     )
 
     def check(self) -> None:
-        """Raise ValueError for more clusters than images to divide."""
+        """Raise ValueError for more clusters than images to divide, and for so few images that
+        hardly any model has tight clusters among them.
+        """
         if self.guided and self.clusters > self.own:
             raise ValueError(
                 f"There must be 2 to {self.own} clusters, the number of model samples, not "
                 f"{self.clusters}."
+            )
+        if not self.guided or self.cohesion < TIGHT:
+            return
+        own, clusters = max(self.own, LEAST["own"]), max(self.clusters, LEAST["clusters"])
+        instead = {"own": max(own, 2 * clusters), "clusters": clusters}
+        if instead != {"own": self.own, "clusters": self.clusters}:
+            raise TooSmall(
+                f"{self.own:,} model samples in {self.clusters:,} clusters are too few for "
+                f"clusters as tight as {self.cohesion:g}.",
+                instead,
             )
 
     @property
@@ -195,7 +223,7 @@ def attack_run(
             settings.features, denoiser
         )  # missing features are reported before anything is drawn
         drawing = stages("Drawing the model's own images")
-        yield from _draw(denoiser, settings.own, settings, root, drawing)
+        yield from _draw(denoiser, settings.own, settings, root, drawing, purpose=SAMPLES)
     surrogate = _surrogate(denoiser, settings, root, stored, stages)
     drawing = stages("Drawing guided images")
     yield from _draw(denoiser, settings.count, settings, root, drawing, surrogate)
@@ -208,6 +236,7 @@ def _draw(
     root: Path,
     progress: Progress,
     surrogate: Surrogate | None = None,
+    purpose: str = EVIDENCE,
 ) -> Iterator[Path]:
     strength, first = (settings.strength, settings.own) if surrogate else (0.0, 0)
     folder = folder_of(
@@ -222,6 +251,7 @@ def _draw(
         steps=settings.steps,
         seed=settings.seed,
         first=first,
+        purpose=purpose,
         progress=progress,
     ):
         progress(done, total)

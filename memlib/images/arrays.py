@@ -4,6 +4,7 @@ import math
 import os
 import shutil
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -17,19 +18,22 @@ from memlib.images.files import open_file, stamp_file
 from memlib.images.pictures import Decoded, ask_about, read_at, words, write_temporary
 from memlib.images.transform import Pixels
 from memlib.quoting import shortened
+from memlib.sources import Source
 
+IMAGES = "images"  # the array of an .npz that is taken unless another one is named
 FLOATS = ("<f2", "<f4", "<f8", "<f16", ">f2", ">f4", ">f8", ">f16")
 
 
 class Array(Decoded):
-    """An array of pictures, uint8 (N, H, W, 3) or (N, H, W), or float (N, C, H, W) in [-1, 1]; in
-    an .npz it is called `images`, and `labels` beside it are kept.
+    """An array of pictures, uint8 (N, H, W, 3) or (N, H, W), or float (N, C, H, W) in [-1, 1]; of
+    an .npz the named one, else the one called `images`, else the only one of pictures. `labels`
+    beside it are kept.
 
     The file is read, not memory-mapped: if it is truncated while open, that is an error and not a
     crash.
     """
 
-    def __init__(self, path: Path, tick: Tick | None = None) -> None:
+    def __init__(self, path: Path, tick: Tick | None = None, array: str = "") -> None:
         name = printable(path.name)
         self.stamp = stamp_file(path)
         self.metadata: dict[str, list[str]] = {}
@@ -37,9 +41,12 @@ class Array(Decoded):
         packed = self._file.seek(0, 2)
         labels: list[str] = []
         if path.suffix.lower() == ".npz":
+            array = array or _chosen(self._file, name, tick)
+            self.stamp += f" {array}"
             for found, _ in ask_about("labels", name, [self._file], tick):
                 labels += words(found.get("labels"))
-            self._file = write_temporary(ask_about("unpack", name, [self._file], tick, kind="npz"))
+            unpacked = ask_about("unpack", name, [self._file], tick, kind="npz", array=array)
+            self._file = write_temporary(unpacked)
         self._file.seek(0)
         ((found, _),) = ask_about("header", name, [self._file], tick)
         self._dtype, self._shape, self._start = checked_header(found, self._file, name)
@@ -47,10 +54,13 @@ class Array(Decoded):
         if found["fortran"]:  # the bytes of a picture are scattered over the file
             self._mapped = self._map(path.suffix.lower() == ".npy")
         check_pictures(self._shape[0], packed, name)
+        if array != IMAGES and len(labels) != self._shape[0]:
+            labels = []  # of another array
         if labels and len(labels) != self._shape[0]:
             raise ValueError(f"{name!r} contains {self._shape[0]} images but {len(labels)} labels.")
         self.metadata = {"label": labels} if labels else {}
-        self.names = [f"{printable(path.stem)}[{place}]" for place in range(self._shape[0])]
+        stem = printable(path.stem if array in ("", IMAGES) else f"{path.stem}:{array}")
+        self.names = [f"{stem}[{place}]" for place in range(self._shape[0])]
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -100,6 +110,48 @@ class Array(Decoded):
         return np.memmap(self._file, self._dtype, "r", self._start, tuple(self._shape), order="F")
 
 
+def arrays_in(source: Source) -> dict[str, str]:
+    """Return the arrays of pictures in an .npz, each with its shape in words; none for another
+    source, and for one that names an array.
+    """
+    path = source.path
+    if path is None or source.array or path.suffix.lower() != ".npz" or not path.is_file():
+        return {}
+    with open_file(source.file(path)) as file:
+        return _arrays(file, printable(path.name), None)
+
+
+def _arrays(file: BinaryIO, name: str, tick: Tick | None) -> dict[str, str]:
+    found = {}
+    for told, _ in ask_about("arrays", name, [file], tick):
+        shape = told.get("shape")
+        if isinstance(shape, list) and of_pictures(str(told.get("dtype")), shape):
+            found[printable(str(told.get("name")))] = " x ".join(f"{side:,}" for side in shape)
+    return found
+
+
+def _chosen(file: BinaryIO, name: str, tick: Tick | None) -> str:
+    """Return the array of an .npz to take. Raises ValueError if several may be meant."""
+    found = _arrays(file, name, tick)
+    if IMAGES in found or not found:
+        return IMAGES
+    if len(found) > 1:
+        told = ", ".join(f"{array} ({shape})" for array, shape in found.items())
+        first = next(iter(found))
+        raise ValueError(
+            f"{name!r} has {len(found)} arrays that may be the images: {shortened(told, 200)}. "
+            f"Name one, as in {name}:{first}."
+        )
+    return next(iter(found))
+
+
+def of_pictures(kind: str, shape: Sequence[int]) -> bool:
+    """Return whether an array of this type and shape can be pictures."""
+    grey = len(shape) == 3 and kind == "|u1"
+    colour = len(shape) == 4 and kind == "|u1" and shape[3] in (1, 3)
+    return grey or colour or (len(shape) == 4 and kind in FLOATS and shape[1] in (1, 3))
+
+
 def checked_header(
     found: dict[str, Any], file: BinaryIO, name: str
 ) -> tuple[np.dtype, tuple[int, ...], int]:
@@ -110,10 +162,7 @@ def checked_header(
     whole = isinstance(shape, list) and all(isinstance(side, int) for side in shape)
     if not (whole and isinstance(shape, list) and isinstance(start, int)):
         raise ValueError(f"{name!r} is damaged.")
-    grey = len(shape) == 3 and kind == "|u1"
-    colour = len(shape) == 4 and kind == "|u1" and shape[3] in (1, 3)
-    floats = len(shape) == 4 and kind in FLOATS and shape[1] in (1, 3)
-    if not (grey or colour or floats):
+    if not of_pictures(str(kind), shape):
         said = f"{shortened(str(kind), 40)} ({shortened(', '.join(map(str, shape[:6])), 100)})"
         raise ValueError(
             f"{name!r} contains {said}; expected uint8 (N, H, W, 3) or (N, H, W), or float (N, "
@@ -121,7 +170,7 @@ def checked_header(
         )
     if min(shape) < 1:
         raise ValueError(f"The array in {name!r} is empty: {shape}.")
-    height, width = shape[2:] if floats else shape[1:3]
+    height, width = shape[2:] if kind in FLOATS else shape[1:3]
     if height * width > LARGEST_PICTURE:
         raise ValueError(
             f"The pictures in {name!r} are {width} x {height} pixels, too large to open."

@@ -33,9 +33,19 @@ def list_members(header: dict[str, Any], _: bytearray, files: Sequence[BinaryIO]
 
 def unpack_file(header: dict[str, Any], _: bytearray, files: Sequence[BinaryIO]) -> Answers:
     """Answer with the bytes to which a .gz, or the array of an .npz, unpacks."""
-    unpacker = {"gz": archives.gunzip, "npz": headers.unpack_npz}[header["kind"]]
-    for block in unpacker(files[0], header["name"]):
+    unpacked = (
+        archives.gunzip(files[0], header["name"])
+        if header["kind"] == "gz"
+        else headers.unpack_npz(files[0], header["name"], header["array"])
+    )
+    for block in unpacked:
         yield {}, block
+
+
+def list_arrays(header: dict[str, Any], _: bytearray, files: Sequence[BinaryIO]) -> Answers:
+    """Answer with the names, types and shapes of the arrays in an .npz."""
+    for found in headers.list_arrays(files[0], header["name"]):
+        yield found, b""
 
 
 def read_labels(_: dict[str, Any], __: bytearray, files: Sequence[BinaryIO]) -> Answers:
@@ -119,6 +129,7 @@ def _parts(items: Iterable[Any], size: Any) -> Iterator[list[Any]]:
 OPERATIONS: dict[str, Operation] = {
     "list": list_members,
     "unpack": unpack_file,
+    "arrays": list_arrays,
     "labels": read_labels,
     "header": read_header,
     "columns": read_columns,

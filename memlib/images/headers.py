@@ -5,6 +5,7 @@ Arrays of Python objects are refused. This module does not use torch, since deco
 it.
 """
 
+import contextlib
 import os
 import zipfile
 from collections.abc import Iterator
@@ -18,7 +19,8 @@ from memlib.quoting import shortened
 
 LARGEST_ARRAY = 64 * 2**30  # bytes of one unpacked array
 LARGEST_LABELS = 2**27
-MEMBER, LABELS = "images.npy", "labels.npy"
+LABELS = "labels.npy"
+MOST_ARRAYS = 100  # arrays of an .npz that are looked at
 
 
 def read_header(file: BinaryIO, name: str) -> dict[str, Any]:
@@ -29,11 +31,7 @@ def read_header(file: BinaryIO, name: str) -> dict[str, Any]:
         raise ValueError(f"{name!r} is an .npz file under another name.")
     file.seek(0)
     try:
-        readers = {
-            (1, 0): np.lib.format.read_array_header_1_0,
-            (2, 0): np.lib.format.read_array_header_2_0,
-        }
-        shape, fortran, dtype = readers[np.lib.format.read_magic(file)](file)
+        shape, fortran, dtype = _header(file)
     except Exception as error:  # numpy raises many kinds of errors for a damaged header
         raise ValueError(
             f"{name!r} cannot be opened: it is damaged or is not an array file."
@@ -51,22 +49,55 @@ def read_header(file: BinaryIO, name: str) -> dict[str, Any]:
     }
 
 
-def unpack_npz(file: BinaryIO, name: str) -> Iterator[bytes]:
-    """Yield the array `images` of an .npz as the bytes of an .npy, piece by piece."""
+def _header(file: Any) -> tuple[tuple[int, ...], bool, np.dtype]:
+    readers = {
+        (1, 0): np.lib.format.read_array_header_1_0,
+        (2, 0): np.lib.format.read_array_header_2_0,
+    }
+    found: tuple[tuple[int, ...], bool, np.dtype] = readers[np.lib.format.read_magic(file)](file)
+    return found
+
+
+def list_arrays(file: BinaryIO, name: str) -> Iterator[dict[str, Any]]:
+    """Yield `name`, `dtype` and `shape` of the arrays in an .npz; what has no header is left
+    out.
+    """
+    try:
+        with zipfile.ZipFile(file) as archive:
+            for member in archive.namelist()[:MOST_ARRAYS]:
+                with (
+                    contextlib.suppress(*DAMAGE, ValueError, KeyError),
+                    archive.open(member) as one,
+                ):
+                    shape, _, dtype = _header(one)
+                    yield {
+                        "name": member.removesuffix(".npy"),
+                        "dtype": dtype.str,
+                        "shape": [int(side) for side in shape],
+                    }
+    except DAMAGE as error:
+        raise ValueError(
+            f"{name!r} cannot be opened: it is damaged or is not an array file."
+        ) from error
+
+
+def unpack_npz(file: BinaryIO, name: str, array: str) -> Iterator[bytes]:
+    """Yield an array of an .npz as the bytes of an .npy, piece by piece."""
     packed = file.seek(0, os.SEEK_END)
     try:
         with zipfile.ZipFile(file) as archive:
             found = [PurePosixPath(one).stem for one in archive.namelist()]
-            if MEMBER not in archive.namelist():
+            member = f"{array}.npy"
+            if member not in archive.namelist():
                 raise ValueError(
-                    f"{name!r} contains no array named images (it contains "
+                    f"{name!r} contains no array named {shortened(array, 60)} (it contains "
                     f"{shortened(', '.join(found[:20]), 200) or 'nothing'})."
                 )
-            size = archive.getinfo(MEMBER).file_size
+            size = archive.getinfo(member).file_size
             if size > LARGEST_ARRAY:
                 raise ValueError(f"The array in {name!r} is larger than {LARGEST_ARRAY >> 30} GB.")
             check_unpacked(size, packed, name)
-            with archive.open(MEMBER) as source:
+            with archive.open(member) as source:
                 while block := source.read(2**20):
                     yield block
     except DAMAGE as error:

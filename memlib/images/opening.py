@@ -15,7 +15,7 @@ from memlib.images.cache import INDEXED, Index, read_index, write_index
 from memlib.images.columns import printable
 from memlib.images.files import Archive, Folder
 from memlib.images.imageset import ImageSet
-from memlib.images.pictures import Decoded, Pictures
+from memlib.images.pictures import Decoded, Encoded, Kept, Pictures
 from memlib.images.tables import HubData, Parquet
 from memlib.images.transform import Pixels, Transform, check_count, describe
 from memlib.sources import Roots, Source
@@ -51,8 +51,9 @@ def load_images(
     must have one size. `fit` "stretch" resizes both sides instead, "centre" only crops the centre;
     `mirror` flips left to right. `channels` is 1 (grey) or 3 (colour), by default what the first
     picture has; transparency is laid on white, 16-bit pictures are scaled to 8. `limit` keeps the
-    first pictures only. An .npz contains an array `images`, a .npy is one: uint8 (N, H, W, 3) or
-    (N, H, W), or float (N, C, H, W) in [-1, 1].
+    first pictures only. Of an .npz the array `images` is taken, else the only one of pictures, or
+    the one that is named: "file.npz:array". Arrays are uint8 (N, H, W, 3) or (N, H, W), or float
+    (N, C, H, W) in [-1, 1].
 
     With `roots`, no file outside these folders is read, links included.
 
@@ -104,6 +105,7 @@ def _assemble(
 ) -> ImageSet:
     assert index.shape is not None  # there is at least one picture
     places = index.places
+    reader = Kept(pictures) if isinstance(pictures, Encoded) else pictures
     return ImageSet(
         name=printable(name),
         names=[pictures.names[place] for place in places],
@@ -116,7 +118,7 @@ def _assemble(
         },
         transform=transform.with_channels(index.shape[0]),
         source=source,
-        _read=lambda chosen, own: pictures.read([places[place] for place in chosen], own),
+        _read=lambda chosen, own: reader.read([places[place] for place in chosen], own),
     )
 
 
@@ -128,6 +130,8 @@ def _open(source: Source, token: str | None, tick: Tick | None) -> tuple[Picture
         return (Parquet(tables, path.name, tick) if tables else Folder(path, tick)), path.name
     if path is None or not path.is_file():
         return HubData(source.typed, token), source.typed
+    if source.array:
+        return Array(path, tick, source.array), f"{path.name}:{source.array}"
     for endings, opened in KINDS.items():
         if path.name.lower().endswith(endings):
             return opened(path, tick), path.name

@@ -27,6 +27,7 @@ GROUP = 16 * 2**20  # bytes of one request, or one picture
 LARGEST_PART = 2**27  # bytes of one part of an answer about a file
 SPEED = 10 * 2**20  # bytes of a file for which a child gets an extra second
 MOST_ENDED = 10  # how often pictures may end their process before the whole source is refused
+LARGEST_KEPT = 64 * 2**20  # bytes of decoded pictures that a set keeps
 DECODERS = Children("memlib.images.child", ("memlib", "memlib.images"))
 
 
@@ -130,6 +131,37 @@ class Encoded(ABC):
                 "others were not tried."
             ) from error
         return ValueError(str(error))
+
+
+class Kept:
+    """Encoded pictures whose pixels stay in memory once they were decoded, as far as LARGEST_KEPT
+    bytes reach: a small set is decoded once, however often it is read.
+    """
+
+    def __init__(self, pictures: Encoded) -> None:
+        self._pictures = pictures
+        self._pixels: dict[tuple[int, Transform], Pixels] = {}
+        self._bytes = 0
+
+    def read(
+        self, places: Sequence[int], transform: Transform, tick: Tick | None = None
+    ) -> Iterator[Pixels | ValueError]:
+        """Read as `Encoded.read` does. Arrays are read-only, since they are shared."""
+        known = [self._pixels.get((place, transform)) for place in places]
+        missing = [place for place, one in zip(places, known, strict=True) if one is None]
+        fresh = self._pictures.read(missing, transform, tick)
+        for place, one in zip(places, known, strict=True):
+            yield self._keep(place, transform, next(fresh)) if one is None else one
+        assert next(fresh, None) is None
+
+    def _keep(
+        self, place: int, transform: Transform, found: Pixels | ValueError
+    ) -> Pixels | ValueError:
+        if not isinstance(found, ValueError) and self._bytes + found.nbytes <= LARGEST_KEPT:
+            found.flags.writeable = False
+            self._pixels[place, transform] = found
+            self._bytes += found.nbytes
+        return found
 
 
 def decoded(

@@ -3,7 +3,7 @@
 from memlib.measures.dimension import LocalDimension, flipd
 from memlib.measures.frame import FrameGrowth, FrameSettings, frame_growth
 from memlib.measures.likelihood import LogLikelihood, log_likelihood
-from memlib.measures.loss import DenoisingLoss, denoising_loss
+from memlib.measures.loss import DenoisingLoss, IntegratedLoss, denoising_loss, integrated_loss
 from memlib.measures.measure import Measure
 from memlib.measures.plaplace import LEVELS, POWERS, PLaplace, PLaplaceSettings, p_laplace
 from memlib.measures.redraw import Redraw, RedrawSettings, redraw
@@ -26,6 +26,7 @@ __all__ = [
     "FrameGrowth",
     "FrameSettings",
     "GrowthSettings",
+    "IntegratedLoss",
     "LocalDimension",
     "LogLikelihood",
     "Measure",
@@ -43,6 +44,7 @@ __all__ = [
     "difference",
     "flipd",
     "frame_growth",
+    "integrated_loss",
     "log_likelihood",
     "p_laplace",
     "rate_in_words",

@@ -17,7 +17,7 @@ above the level, weighted, and E 1{copy} is the probability that x returns from 
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -27,7 +27,7 @@ from torch import Tensor
 from memlib.denoisers.base import Denoiser
 from memlib.flow import descending
 from memlib.images import ImageSet
-from memlib.importance import effective_size, pareto_shape, skewed_interval
+from memlib.importance import log10_mean
 from memlib.led_paths import lead, let_go
 from memlib.measures.measure import Measure
 from memlib.measures.result import Result, Row
@@ -37,10 +37,6 @@ from memlib.options import option
 from memlib.progress import Progress
 
 PILOT = 16  # paths that only choose the level
-SOUND = 0.7  # largest Pareto shape of terms with a reliable mean (Vehtari et al.)
-FEWEST = 8  # fewest effective paths for an estimate
-MARKOV = 20  # P[estimate >= 20 R] <= 1/20, whatever the weights
-NONE_SEEN = 3.0  # -ln .05: with no copy among n paths, less than 3 / n of them are, at 95%
 REACH = 5.0  # nats: where log weights spread more, paths do not estimate a rate
 STEADY = 2.5  # nats: where they spread less, they bound it
 
@@ -81,9 +77,15 @@ class RateSettings(Settings):
         most=64,
         optional=True,
     )
+    mirrored: bool = option(
+        False,
+        "Mirror images count",
+        "For models trained with random flips: a copy of the mirror image is a copy.",
+        implied=True,
+    )
 
     def forwards(self, denoiser: Denoiser) -> int:
-        return (PILOT + self.paths) * self.steps
+        return (PILOT + self.paths) * self.steps * (2 if self.mirrored else 1)
 
     @property
     def degrees(self) -> int:
@@ -143,6 +145,7 @@ def reproduction_rate(
     steps: int = RateSettings.steps,
     paths: int = RateSettings.paths,
     levels: Sequence[float] | None = None,
+    mirrored: bool = RateSettings.mirrored,
     seed: int = RateSettings.seed,
     callback: Progress | None = None,
 ) -> ReproductionRate:
@@ -153,7 +156,8 @@ def reproduction_rate(
     `tolerance`; decoded pictures are compared if the denoiser works in a latent space. With
     `among`, the training images (N, C, H, W), it must also be the nearest of them, so that rates of
     different images can be added. The rate is that of `sample(denoiser, n, steps=steps, eta=1)` and
-    of no other sampler.
+    of no other sampler. With `mirrored` a picture may also be a copy after a flip from left to
+    right: paths are led to both, at twice the forwards, and a picture counts for the nearer one.
 
     16 pilot paths choose, for each image, the level at which the others are let go: of `levels`, or
     of all levels of the sampler, the one with the smallest predicted relative variance of w
@@ -168,10 +172,12 @@ def reproduction_rate(
         steps=steps,
         paths=paths,
         levels=tuple(levels) if levels else None,
+        mirrored=mirrored,
         seed=seed,
     )
     x, sigmas = denoiser.check(images), descending(denoiser, steps)
-    total, done = len(x) * 2 * steps, 0
+    ways = 2 if mirrored else 1
+    total, done = len(x) * ways * 2 * steps, 0
 
     def tell() -> None:
         nonlocal done
@@ -181,21 +187,19 @@ def reproduction_rate(
 
     rows = []
     for number, image in enumerate(x):
-        done = 2 * steps * number
-        pilot = []
-        for led in lead(denoiser, image, sigmas, range(paths, paths + PILOT), seed):
-            near = _rms(led.denoised - image) < tolerance
-            pilot.append((led.log_weight, near.double().mean()))
-            tell()
-        level = _choose(pilot, sigmas, asked)
-        for let in lead(denoiser, image, sigmas, range(paths), seed, until=level):
-            led = let
-            tell()
-        ends = let_go(denoiser, led, sigmas, seed, tell)
-        terms = torch.where(
-            _copies(denoiser, ends, image, tolerance, among), led.log_weight, -torch.inf
+        flipped = image.flip(2)
+        both: list[tuple[Tensor, Tensor | None]] = [(image, flipped), (flipped, image)]
+        if not mirrored or torch.equal(image, flipped):
+            both = [(image, None)]
+        found = []
+        for way, (target, other) in enumerate(both):
+            done = 2 * steps * (ways * number + way)
+            found.append(_terms(denoiser, target, other, sigmas, asked, among, tell))
+        terms, weights = (
+            torch.stack([getattr(one, name) for one in found]).logsumexp(0)
+            for name in ("terms", "weights")
         )
-        rows.append((*_estimate(terms, led.log_weight), float(sigmas[level]), led.surprise))
+        rows.append((*log10_mean(terms, weights), found[0].released, found[0].surprise))
     numbers = torch.tensor([row[:-1] for row in rows], dtype=torch.float64)
     value, stderr, low, high, sign, khat, copies, released = numbers.T.float()
     surprise = torch.stack([row[-1] for row in rows]).float().cpu()
@@ -213,6 +217,41 @@ def reproduction_rate(
         copies=copies,
         surprise=surprise.sum((1, 2)),
     )
+
+
+@dataclass(frozen=True)
+class _Terms:
+    """Log of w 1{copy} and of w of each path (P,), where they were let go, and the map."""
+
+    terms: Tensor
+    weights: Tensor
+    released: float
+    surprise: Tensor
+
+
+def _terms(
+    denoiser: Denoiser,
+    image: Tensor,
+    other: Tensor | None,
+    sigmas: Tensor,
+    asked: RateSettings,
+    among: ImageSet | Tensor | None,
+    tell: Callable[[], None],
+) -> _Terms:
+    """Lead paths to an image and let them go. A picture that is nearer to `other` is no copy."""
+    pilot = []
+    for led in lead(denoiser, image, sigmas, range(asked.paths, asked.paths + PILOT), asked.seed):
+        near = _rms(led.denoised - image) < asked.tolerance
+        pilot.append((led.log_weight, near.double().mean()))
+        tell()
+    level = _choose(pilot, sigmas, asked)
+    for let in lead(denoiser, image, sigmas, range(asked.paths), asked.seed, until=level):
+        led = let
+        tell()
+    ends = let_go(denoiser, led, sigmas, asked.seed, tell)
+    copies = _copies(denoiser, ends, image, other, asked.tolerance, among)
+    terms = torch.where(copies, led.log_weight, -torch.inf)
+    return _Terms(terms, led.log_weight, float(sigmas[level]), led.surprise)
 
 
 def _choose(pilot: Sequence[tuple[Tensor, Tensor]], sigmas: Tensor, asked: RateSettings) -> int:
@@ -240,45 +279,26 @@ def _copies(
     denoiser: Denoiser,
     ends: Tensor,
     image: Tensor,
+    other: Tensor | None,
     tolerance: float,
     among: ImageSet | Tensor | None,
 ) -> Tensor:
-    """Return which of the pictures (P, C, H, W) are copies of the image, (P,) bool on the CPU."""
+    """Return which of the pictures (P, C, H, W) are copies of the image, (P,) bool on the CPU, and
+    not nearer to `other`, its mirror image.
+    """
     pictures, own = denoiser.decode(ends).cpu(), denoiser.decode(image[None]).cpu()
     distance = _rms(pictures - own)
     copy = distance < tolerance
+    if other is not None:
+        copy &= distance < _rms(pictures - denoiser.decode(other[None]).cpu())
     if among is not None and copy.any():
-        closest = nearest(pictures[copy], among, 1).distance[:, 0]
+        closest = nearest(pictures[copy], among, 1, mirrored=other is not None).distance[:, 0]
         copy[copy.clone()] = distance[copy] <= closest + 1e-5
     return copy
 
 
 def _rms(difference: Tensor) -> Tensor:
     return difference.square().mean((1, 2, 3)).sqrt()
-
-
-def _estimate(
-    terms: Tensor, weights: Tensor
-) -> tuple[float, float, float, float, float, float, float]:
-    """Compute value, standard error, low, high, sign, Pareto shape and share of copies, from the
-    logs of the terms w 1{copy} and of all weights (P,).
-    """
-    decade, count = math.log(10), len(terms)
-    share = float(terms.isfinite().double().mean())
-    if not share:
-        limit = min(0.0, (float(weights.max()) + math.log(NONE_SEEN / count)) / decade)
-        return limit, math.nan, math.nan, limit, -1, math.nan, share
-    top = float(terms.max())
-    scaled = (terms - top).exp().numpy()
-    mean, khat = float(scaled.mean()), pareto_shape(scaled)
-    value = min(0.0, (math.log(mean) + top) / decade)
-    error = float(scaled.std(ddof=1)) / mean / math.sqrt(count)
-    effective = effective_size(scaled)
-    if effective < FEWEST or (khat > SOUND and effective < count / 2):
-        limit = value - math.log10(MARKOV)
-        return limit, error / decade, limit, 0.0, 1, khat, share
-    low, high = ((math.log(max(end, 1e-300)) + top) / decade for end in skewed_interval(scaled))
-    return value, error / decade, min(low, 0.0), min(high, 0.0), 0, khat, share
 
 
 def rate_in_words(row: Row) -> str:

@@ -105,7 +105,7 @@ def interval(
     if column == "value" and {"low", "high"} <= row.keys():
         return float(row["low"]), float(row["high"])
     if column == "value" and row.get("draws") is not None:
-        draws = torch.from_numpy(np.asarray(row["draws"]))
+        draws = torch.tensor(np.asarray(row["draws"]))
         told = float(degrees_of_freedom(draws))
         degrees = degrees if math.isnan(told) else told
     half = float(half_width(row[error], degrees))

@@ -109,20 +109,21 @@ def _export(book: Casebook, queue: list[int], seen: Review) -> None:
     if buttons.button(
         "Make the report",
         icon=":material/summarize:",
-        help="One HTML file that opens offline and can be printed or saved as PDF from the "
-        "browser.",
+        help="A .zip with report.html, which opens offline and can be printed or saved as PDF "
+        "from the browser, and report.json, which has every number and the tables it follows from. "
+        "`python -m memlib verify` finds any changed byte in them.",
     ):
         with st.spinner("Making the report"):
             shown = queue if only else None
-            made = report(book, shown, history, actions, seen, pictures).encode()
+            made = report(book, shown, history, actions, seen, pictures)
             REPORT.set((of, made))
     made_of, made = REPORT.get()
     if made_of == of:  # and not of another model, other images or another reviewer
         offer(
             "Report",
             made,
-            f"{name}.html",
-            "text/html",
+            f"{name}.zip",
+            "application/zip",
             "The report shows the state when it was made.",
         )
     counts = table["verdict"].value_counts()

@@ -22,7 +22,6 @@ from pages.audit.choices import (
     IMPORTED,
     MEASURE,
     QUEUE,
-    REVIEWER,
     STALE,
     STATUS,
     TO_DECIDE,
@@ -31,8 +30,10 @@ from pages.audit.choices import threshold as threshold_of
 from pages.audit.exports import after_the_desk
 from pages.audit.near_duplicates import alike
 from pages.audit.queues import by_hand, imported
-from pages.audit.review import Review, review, signed_in, take
+from pages.audit.review import Review, review, take
 from pages.ranking.browser import Browser
+from pages.ranking.facts import everything_about
+from pages.ranking.verdicts import REVIEWER, signed_in
 from pages.session import neighbours as nearby
 from pages.session import selection, workspace
 from pages.session.address import renamed
@@ -314,6 +315,7 @@ def deciding(book: Casebook, browser: Browser, queue: list[int], reviewer: str) 
     }
     with on_the_desk:
         desk(data, "desk", received)
+    everything_about(at)
     after_the_desk(book, browser, queue, seen, at)
 
 

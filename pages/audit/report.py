@@ -1,19 +1,22 @@
 """The report of an audit: what it says, and the pictures it shows."""
 
-import datetime
 from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 
-from memlib.audit import agreements, outcomes, standing
-from memlib.audit.report import Audit, Entry, html_report
+from memlib.audit import standing
+from memlib.audit.record import Record, draws_table, facts_of, images_table
+from memlib.audit.report import Entry
+from memlib.audit.verification import packed, report_files
 from memlib.evidence import base_rate, held_out, signed
+from memlib.extraction import CRITERIA
 from memlib.measures import MEASURES
 from memlib.runs import provenance
 from pages.audit.casebook import Casebook, described
 from pages.audit.review import Review
 from pages.figures.pictures import data_url, rgb
+from pages.session import neighbours as nearby
 from pages.session.messages import number
 
 CONSIDERED = "volume_growth"  # settings of these measures stand in the provenance of an export
@@ -38,11 +41,11 @@ def report(
     actions: pd.DataFrame,
     seen: Review,
     pictures: bool,
-) -> str:
-    """Return the audit as one HTML document: the queue's cases, or every image with a verdict, and
-    what to do with which image.
+) -> bytes:
+    """Return the report of the audit as a .zip: the queue's cases, or every image with a verdict,
+    and what to do with which image.
     """
-    images, details = book.loaded.images, provenance_of(book)
+    images = book.loaded.images
     place = {image: index for index, image in reversed(list(enumerate(images.ids)))}
     table = standing(history)
     decided = [place[image] for image in dict.fromkeys(table["image"]) if image in place]
@@ -88,60 +91,29 @@ def report(
                 images.shape[1:],
             )
         )
-    statements = [
+    notes = [
         f"{len(shown):,} images, {len(set(decided) & set(shown)):,} decided by "
-        f"{', '.join(sorted(table['reviewer'].unique())) or 'nobody yet'}. Model "
-        f"{book.loaded.denoiser.name}, images {images.name}.",
-        *_rule(book),
+        f"{', '.join(sorted(table['reviewer'].unique())) or 'nobody yet'}.",
+        *(_rule(book) or ["The images were chosen by hand, imported, or found by extraction."]),
         "A verdict is a reviewer's judgement of what is shown. A high value or a reproduced "
-        "image does not say how the image got into the training set, and an image that was not "
-        "reproduced here may still be reproduced later.",
+        "image does not say how the image got into the training set.",
     ]
     if pictures and len(shown) > MOST_PICTURES:
-        statements.append(f"Images and values are given for the first {MOST_PICTURES:,}.")
-    pairs = [
-        {
-            "reviewers": " and ".join(pair.reviewers),
-            "images": len(pair.table),
-            "same verdict": f"{pair.share:.0%}",
-            "Cohen's kappa": f"{pair.kappa:.2f}" if pair.kappa == pair.kappa else "undefined",
-        }
-        for pair in agreements(history)
-    ]
-    counts = outcomes(history)["verdict"].value_counts()
-    tables = {
-        "Verdicts": pd.DataFrame({"verdict": counts.index, "images": counts.to_numpy()}),
-        "Images to remove, modify, settle or look at": actions,
-    }
-    if pairs:
-        tables["Agreement on blind verdicts"] = pd.DataFrame(pairs)
-    facts = {
-        "Model": f"{details['model']['name']} ({details['model']['digest']})",
-        "Images": f"{details['images']['name']} ({details['images']['digest']}), "
-        f"{details['images']['count']:,}",
-        "Queue": _rule(book)[0] if _rule(book) else "chosen by hand, imported, or by extraction",
-        "Made": datetime.datetime.now(datetime.UTC).isoformat(timespec="minutes"),
-        "Versions": ", ".join(f"{name} {version}" for name, version in details["versions"].items()),
-    }
-    meanings = {
-        measure.definition: measure
-        for measure in reversed(MEASURES.values())
-        if book.values[measure.name].notna().any()
-    }
-    definitions = [
-        (
-            measure.title,
-            f"{measure.definition} "
-            f"{'Bigger' if measure.direction > 0 else 'Smaller'} means "
-            f"more memorised. {measure.limits} "
-            f"{measure.citation}.",
-        )
-        for measure in reversed(meanings.values())
-    ]
-    return html_report(
-        Audit("Audit of what a diffusion model remembers", statements, facts, tables, definitions),
-        entries,
-    )
+        notes.append(f"Images and values are given for the first {MOST_PICTURES:,}.")
+    return packed(report_files(_record(book, history, actions, notes), entries))
+
+
+def _record(
+    book: Casebook, history: pd.DataFrame, actions: pd.DataFrame, notes: Sequence[str]
+) -> Record:
+    """Return what the report states, with the pictures that were drawn without guidance."""
+    loaded, groups = book.loaded, nearby.near_duplicates(book.loaded)
+    table = images_table(loaded.images, book.values, groups)
+    _, drawn = nearby.unguided(loaded) or ("", None)
+    usual = "ratio", CRITERIA["ratio"].threshold
+    facts = facts_of(loaded.denoiser, loaded.images, drawn, table, usual, notes)
+    draws = draws_table(drawn.images, loaded.images, groups) if drawn else pd.DataFrame()
+    return Record(facts, table, draws, history, actions)
 
 
 def _rule(book: Casebook) -> list[str]:

@@ -1,53 +1,21 @@
-"""The server's side of the desk: where verdicts are stored, who gives them, and what the browser
+"""The server's side of the desk: the verdicts as a reviewer may see them, and what the browser
 sent.
 """
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import streamlit as st
-from streamlit.errors import StreamlitSecretNotFoundError
 
-from memlib.audit import Change, Unsaved, Verdicts, changed, standing, undoable, visible
+from memlib.audit import Change, Unsaved, changed, standing, undoable, visible
 from memlib.measures import MEASURES
 from pages.audit.casebook import Casebook, Flagged
 from pages.audit.choices import EVIDENCE, OUTDATED
+from pages.ranking.verdicts import signed_in, verdicts
 
-DATABASE = "AFTERIMAGE_DATABASE"
 SHOWN_UNDO = 10  # how many actions of an earlier visit can be undone by key
 LARGEST_OUTBOX = 1000
-
-
-def database() -> str:
-    """Return the URL of the database of verdicts: configured, or a file in the working
-    directory.
-    """
-    if os.environ.get(DATABASE):
-        return os.environ[DATABASE]
-    try:
-        if DATABASE in st.secrets:
-            return str(st.secrets[DATABASE])
-    except StreamlitSecretNotFoundError:
-        pass
-    return f"sqlite:///{Path.cwd() / '.afterimage' / 'audit.sqlite'}"
-
-
-@st.cache_resource(max_entries=4, show_spinner=False, on_release=Verdicts.close)
-def _verdicts(url: str) -> Verdicts:
-    return Verdicts(url)
-
-
-def verdicts() -> Verdicts:
-    return _verdicts(database())
-
-
-def signed_in() -> str | None:
-    """Return the visitor's name if the app asks visitors to sign in."""
-    return str(st.user.get("email") or "") or None if st.user.get("is_logged_in") else None
 
 
 @dataclass(frozen=True)

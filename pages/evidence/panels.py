@@ -2,13 +2,10 @@
 disagree.
 """
 
-from collections.abc import Sequence
-
 import numpy as np
 import pandas as pd
 import streamlit as st
 
-from memlib import ImageSet
 from memlib.evidence import disagreement, rank_agreement, ranks
 from memlib.extraction import stages
 from memlib.extraction.generations import PART, generate_run, plan_of
@@ -17,11 +14,12 @@ from memlib.measures import MEASURES
 from memlib.progress import Progress
 from memlib.runs import measure_images
 from memlib.workspace import Workspace
-from pages.figures.pictures import enlarged, rgb
 from pages.figures.quality import correlations
 from pages.figures.spread import paired_values
 from pages.figures.style import CONFIG, literal
+from pages.ranking.facts import everything_about
 from pages.ranking.look import measured_key
+from pages.ranking.pictures import pictures
 from pages.session import neighbours as nearby
 from pages.session import results as computed
 from pages.session.long_work import long_work
@@ -86,17 +84,6 @@ def sampling(loaded: Workspace) -> None:
             keeps="Images generated so far are kept; a later start continues from there.",
         ):
             st.rerun()
-
-
-def pictures(
-    images: ImageSet, places: Sequence[int], captions: Sequence[str], width: int = 64
-) -> None:
-    """Draw small images in a row that wraps, each with a line below."""
-    strip = st.container(horizontal=True, gap="small")
-    for pixels, place, caption in zip(rgb(images.batch(places)), places, captions, strict=True):
-        cell = strip.container(width=width + 24, gap=None)
-        cell.image(enlarged(pixels, width), width=width, alt=images.names[place])
-        cell.caption(plain(caption))
 
 
 def two_measures(values: pd.DataFrame, key: str) -> tuple[str, str] | None:
@@ -180,6 +167,8 @@ def scatter_panel(
         "point, or draw a box or a "
         "lasso, to see the images."
     )
+    if len(picked) == 1:
+        everything_about(images.ids[picked[0]])
     if picked:
         shown = sorted(picked, key=lambda place: order[one].to_numpy()[place])[: 2 * SHOWN]
         pictures(

@@ -6,24 +6,31 @@ import pandas as pd
 import streamlit as st
 
 from memlib.evidence.draws import OFTEN, Agreement, Draws, rates_and_counts
-from memlib.measures import MEASURES
 from memlib.workspace import Workspace
-from pages.figures.rates import estimated_against_counted, two_samplers
+from pages.figures.rates import (
+    counted_against_predicted,
+    estimated_against_counted,
+    two_samplers,
+)
 from pages.figures.style import CONFIG, literal
 from pages.ranking.look import measured_key
-from pages.ranking.rate_panel import stochastic_draws
-from pages.session import results as computed
+from pages.ranking.rates import Rates, estimate_likeliest, estimated, screen, stochastic_draws
+from pages.session import background
 from pages.session.messages import plain
 from pages.session.neighbours import Truth
 
-MEASURE = MEASURES["reproduction_rate"]
-
 
 def rates_panel(loaded: Workspace, truth: Truth | None) -> None:
-    """Draw estimated rates against counted ones, and the rates of another sampler."""
+    """Draw estimated and predicted rates against counted ones, and the rates of another sampler."""
     st.subheader("One in how many")
-    parameters = MEASURE.defaults(loaded.denoiser)
-    rows = computed.results().rows(loaded.denoiser.digest, MEASURE.run, parameters)
+    st.caption(
+        "A rate is *counted* where copies were drawn, *estimated* from weighted paths of the image "
+        "itself, or *predicted* from a cheaper measure, which counts or estimates calibrate."
+    )
+    asked = Rates(loaded)
+    background.adopt(asked)
+    parameters, rows = asked.parameters, estimated(loaded)
+    predictions(loaded)
     draws, images = stochastic_draws(loaded), loaded.images
     if draws is None:
         st.caption(
@@ -57,6 +64,25 @@ def rates_panel(loaded: Workspace, truth: Truth | None) -> None:
         return
     with right:
         _samplers(loaded, truth, draws)
+
+
+def predictions(loaded: Workspace) -> None:
+    """Draw counted against predicted rates, and the button that estimates the likeliest."""
+    found = screen(loaded)
+    left, right = st.columns(2, gap="medium")
+    left.markdown(plain(found.sentence()))
+    if found.crossed and found.predicted and found.times is not None:
+        left.markdown(plain(found.covered()))
+        known = (found.crossed, found.predicted, found.times)
+        with right:
+            st.plotly_chart(
+                literal(counted_against_predicted(*known, found.draws, loaded.images.names)),
+                key="predicted",
+                config=CONFIG,
+                alt="Counted rate of each image against the rate predicted from other images",
+            )
+    with left:
+        estimate_likeliest(loaded)
 
 
 def _agreement(table: pd.DataFrame, draws: Draws) -> str:

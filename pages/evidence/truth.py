@@ -6,7 +6,8 @@ import streamlit as st
 from memlib.evidence import at_most, different, reproductions
 from memlib.extraction.matches import CRITERIA
 from memlib.workspace import Workspace
-from pages.evidence.panels import SHOWN, pictures
+from pages.evidence.panels import SHOWN
+from pages.ranking.pictures import pictures
 from pages.session import neighbours
 from pages.session.messages import plain
 from pages.session.neighbours import Truth, remembered

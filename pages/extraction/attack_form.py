@@ -3,13 +3,20 @@
 import streamlit as st
 
 from memlib.extraction import read_generations, stages
-from memlib.extraction.stages import DRAWING, GUIDANCE, METHODS, AttackSettings, attack_run
+from memlib.extraction.stages import (
+    DRAWING,
+    GUIDANCE,
+    METHODS,
+    AttackSettings,
+    TooSmall,
+    attack_run,
+)
 from memlib.images import to_pixels
 from memlib.progress import Progress
 from memlib.workspace import Workspace
 from pages.extraction.criterion import PAGE
 from pages.figures.pictures import data_url, sheet
-from pages.ranking.settings import settings_controls
+from pages.ranking.settings import choice_of, settings_controls
 from pages.session import background, downloads
 from pages.session import stored_runs as attacks
 from pages.session.messages import plain, show_error
@@ -32,7 +39,15 @@ def new_attack(loaded: Workspace) -> None:
             settings = asked()
         except ValueError as error:
             show_error(error)
-            st.button("Start", icon=":material/play_arrow:", disabled=True)
+            row = st.container(horizontal=True)
+            row.button("Start", icon=":material/play_arrow:", disabled=True)
+            if isinstance(error, TooSmall):
+                row.button(
+                    "Use {own:,} model samples in {clusters:,} clusters".format(**error.instead),
+                    icon=":material/auto_fix_high:",
+                    on_click=use,
+                    args=(error.instead,),
+                )
             return
         cost = downloads.duration(attacks.cost(loaded, settings))
         st.caption(
@@ -48,6 +63,12 @@ def new_attack(loaded: Workspace) -> None:
             )
         if now:
             run(loaded, settings)
+
+
+def use(settings: dict[str, int]) -> None:
+    """Choose these settings."""
+    for name, value in settings.items():
+        choice_of(PAGE, USUAL, name).set(value)
 
 
 def asked() -> AttackSettings:

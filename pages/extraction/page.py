@@ -8,6 +8,7 @@ import streamlit as st
 from torch import Tensor
 
 from memlib.extraction import Attack, Generations, copied_image, read_manifest
+from memlib.extraction.generations import PURPOSES, purpose_of
 from memlib.extraction.matches import TrainingSet
 from memlib.images import to_pixels
 from memlib.workspace import Workspace
@@ -108,6 +109,7 @@ def chosen_run(loaded: Workspace, source: str) -> tuple[str, Generations] | None
             ),
             key=choice.key(),
         )
+        st.caption(f"Drawn {PURPOSES[purpose_of(manifests[name])]}.")
         return attacks.title(manifests[name]), attacks.generations_of(
             str(runs[name]), attacks.stamp(runs[name])
         )

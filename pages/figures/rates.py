@@ -1,11 +1,13 @@
-"""Figures of reproduction rates: estimated, counted, and with another sampler."""
+"""Figures of reproduction rates: counted, estimated, predicted, and with another sampler."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from memlib.evidence.prediction.screening import Predicted
 from pages.figures.style import GREY, GROUP_COLOURS, LEGEND
 
 KINDS = {
@@ -57,6 +59,52 @@ def estimated_against_counted(table: pd.DataFrame, names: Sequence[str], draws: 
     )
     figure.update_xaxes(title="counted rate", type="log", exponentformat="power")
     figure.update_yaxes(title="estimated rate", type="log", exponentformat="power")
+    figure.update_layout(height=380, margin={"l": 0, "r": 0, "t": 40, "b": 0}, legend=LEGEND)
+    return figure
+
+
+def counted_against_predicted(
+    predicted: Predicted, law: Predicted, times: np.ndarray, draws: int, names: Sequence[str]
+) -> go.Figure:
+    """Draw each image's counted rate against the one predicted from other images, on log axes, with
+    the band of the 95% intervals of the `law` fitted to all; images that were not drawn are at the
+    lower edge.
+    """
+    places = np.flatnonzero(predicted.value > math.log10(LOWEST))
+    places = places[np.argsort(predicted.value[places])]
+    x = 10 ** predicted.value[places]
+    floor = 0.5 / draws
+    order = np.argsort(law.value)
+    order = order[law.value[order] > math.log10(LOWEST)]
+    wide = 10 ** law.value[order]
+    band = [np.maximum(floor, 10 ** end[order]) for end in (law.low, law.high)]
+    figure = go.Figure(
+        go.Scatter(
+            x=np.concatenate([wide, wide[::-1]]),
+            y=np.concatenate([band[0], band[1][::-1]]),
+            fill="toself",
+            mode="none",
+            fillcolor=GREY,
+            opacity=0.25,
+            name="95% of predicted rates",
+            hoverinfo="skip",
+        )
+    )
+    figure.add_trace(
+        go.Scatter(
+            x=x,
+            y=np.maximum(floor, times[places] / draws),
+            mode="markers",
+            text=[names[place] for place in places.tolist()],
+            customdata=times[places],
+            marker={"size": 6, "color": GROUP_COLOURS[0], "opacity": 0.6},
+            name="image",
+            hovertemplate="%{text}<br>predicted %{x:.2g}, drawn %{customdata:,} times"
+            "<extra></extra>",
+        )
+    )
+    figure.update_xaxes(title="predicted rate", type="log", exponentformat="power")
+    figure.update_yaxes(title="counted rate", type="log", exponentformat="power")
     figure.update_layout(height=380, margin={"l": 0, "r": 0, "t": 40, "b": 0}, legend=LEGEND)
     return figure
 

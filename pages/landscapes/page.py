@@ -8,6 +8,7 @@ import streamlit as st
 
 from memlib import landscapes as land
 from pages.landscapes import modes, plane_view, settings
+from pages.landscapes.basins_panel import basins_panel
 from pages.landscapes.estimates import Fields, as_npz, estimate
 from pages.landscapes.flow_panel import flow_panel
 from pages.landscapes.learned import learned_panel, train
@@ -65,10 +66,16 @@ def closer_look(text: str, chosen: Settings, point: tuple[float, float]) -> None
     """Draw the chosen panel."""
     st.subheader("A closer look")
     look = st.segmented_control(
-        "Panel", ["Flow", "Learned"], key="view", bind="query-params", label_visibility="collapsed"
+        "Panel",
+        ["Flow", "Learned", "How often"],
+        key="view",
+        bind="query-params",
+        label_visibility="collapsed",
     )
     if look == "Flow":
         flow_panel(text, chosen, point)
+    elif look == "How often":
+        basins_panel(text, chosen)
     elif look == "Learned":
         train()
         learned_panel(text, chosen.powers, chosen.p, chosen.seed)

@@ -3,17 +3,22 @@
 import numpy as np
 import streamlit as st
 
-from memlib.evidence import Remembered, counted_in_words
+from memlib.evidence import Remembered, clusters, counted_in_words
+from memlib.evidence.prediction.forecast import Forecast
 from memlib.workspace import Workspace
 from pages.figures.curves import images_against_draws
 from pages.figures.pictures import rgb
 from pages.figures.style import CONFIG, literal
 from pages.ranking.facts import short
+from pages.session import results as computed
 from pages.session import selection
+from pages.session.measure_tables import measured
+from pages.session.messages import plain
 from pages.widgets.gallery import Card, gallery
 
 POINTS = 60  # of each half of the curve
 ONCE = 24  # images shown that came back once
+LARGEST = 10**9  # pictures of a forecast
 
 
 def left_to_find(loaded: Workspace, found: Remembered) -> None:
@@ -34,7 +39,40 @@ def left_to_find(loaded: Workspace, found: Remembered) -> None:
         )
     with right:
         st.markdown("\n".join(f"- {one}" for one in found.to_find()))
+        if not found.guided:
+            among(loaded, found)
     seen_once(loaded, found)
+
+
+def among(loaded: Workspace, found: Remembered) -> None:
+    """Draw how many different images come back among any number of pictures, by predicted rates."""
+    values, _, _ = measured(loaded)
+    key = (
+        "forecast",
+        loaded.denoiser.digest,
+        loaded.images.digest,
+        found.draws,
+        found.times.tobytes(),
+        tuple(values.count()),
+    )
+    forecast = computed.once(
+        key, lambda: Forecast.of(values, found, clusters(loaded.images, found.groups))
+    )
+    if isinstance(forecast, str):
+        st.caption(plain(f"There is no forecast beyond twice as many pictures. {forecast}"))
+        return
+    size = int(
+        st.number_input(
+            "Among how many pictures",
+            found.draws,
+            LARGEST,
+            max(100_000, found.draws),
+            step=100_000,
+            key="among",
+            help="Counts carry no forecast beyond twice the pictures drawn; predicted rates do.",
+        )
+    )
+    st.markdown(f"- {forecast.sentence(size)}")
 
 
 def seen_once(loaded: Workspace, found: Remembered) -> None:

@@ -14,7 +14,8 @@ from memlib.evidence.draws import OFTEN
 from memlib.measures import MEASURES, Row, rate_in_words
 from memlib.workspace import Workspace
 from pages.figures.pictures import rgb
-from pages.ranking.facts import short
+from pages.ranking.facts import everything_about, short
+from pages.ranking.rates import MEASURE, estimated
 from pages.session import results as computed
 from pages.session import selection
 from pages.session.messages import plain
@@ -22,7 +23,6 @@ from pages.session.neighbours import Truth
 from pages.widgets.pairs import Pair, pairs
 
 SHOWN = 8
-RATE = MEASURES["reproduction_rate"]
 PICTURE = 96  # pixels of a side
 
 
@@ -71,12 +71,6 @@ class Likely:
         return (said[0][:1].upper() + said[0][1:], *said[1:])
 
 
-def estimated(loaded: Workspace) -> Mapping[str, Row]:
-    """The reproduction rates that are estimated with the usual settings, by image id."""
-    settings = RATE.defaults(loaded.denoiser)
-    return computed.results().rows(loaded.denoiser.digest, RATE.run, settings)
-
-
 def likely_images(likely: Likely) -> None:
     """Draw the images with the most copies, then those with the highest rates; a click selects
     one.
@@ -113,7 +107,7 @@ def likely_images(likely: Likely) -> None:
         verdicts=False,
     )
     if any(images.ids[one.place] in likely.rates and one.times < OFTEN for one in shown):
-        asked = RATE.defaults(likely.loaded.denoiser)
+        asked = MEASURE.defaults(likely.loaded.denoiser)
         st.caption(
             f"Estimated rates are of the stochastic sampler with {asked['steps']:,} steps, and of "
             f"pictures within {asked['tolerance']:g} of the image (root mean square)."
@@ -134,6 +128,8 @@ def explained(loaded: Workspace, place: int) -> None:
     """Draw links to what the other pages say of the chosen image."""
     row = st.container(horizontal=True, vertical_alignment="center")
     row.markdown(f"**{plain(short(loaded.images.names[place]))}**", width="content")
+    with row:
+        everything_about(loaded.images.ids[place])
     image = {"image": loaded.images.ids[place]}
     for page, label, icon in (
         ("volume_growth", "Growth and its map", "open_in_full"),

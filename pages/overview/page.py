@@ -18,23 +18,33 @@ from memlib.evidence import (
 )
 from memlib.extraction import CRITERIA
 from memlib.workspace import Workspace
-from pages.overview.counting import counted, takes_long
+from pages.overview import tour
+from pages.overview.holder import holder
 from pages.overview.left import left_to_find
-from pages.overview.likely import Likely, estimated, likely_images
+from pages.overview.likely import Likely, likely_images
 from pages.overview.unknown import unknown
+from pages.ranking.counting import counted, takes_long
+from pages.ranking.rates import estimated
 from pages.session import neighbours, workspace
 from pages.session.measure_tables import measured, quality_of
 from pages.session.neighbours import Truth, remembered, unguided
+from pages.survey.panel import offered, running, survey_panel
 
 
 def main() -> None:
     """Draw the first page."""
     loaded = workspace.require()
-    head, body = st.container(), st.container()
+    head, question, body = st.container(), st.container(), st.container()
     truth = counted(loaded, head)
     found = None if truth is None else remembered(loaded, truth)
     if truth is not None and found is not None:
         first_sentence(truth, found, head)
+    if running(loaded) or (offered(loaded) and unguided(loaded) is None):
+        with head:
+            survey_panel(loaded)
+    with question:
+        holder(loaded, truth, found)
+        tour.start()
     with body:
         values, _, order = measured(loaded)
         asked, table = compared(loaded, truth, values)

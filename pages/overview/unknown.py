@@ -9,7 +9,7 @@ from memlib.extraction.generations import plan_of
 from memlib.extraction.stages import folder_of
 from memlib.measures import MEASURES
 from memlib.workspace import Workspace
-from pages.overview.likely import RATE, estimated
+from pages.ranking.rates import MEASURE, estimate_likeliest, estimated
 from pages.session import neighbours
 from pages.session import results as computed
 from pages.session.downloads import duration
@@ -54,12 +54,13 @@ def unknown(
         mend(
             f"How rare the rare ones are: the reproduction rate is estimated for {rates:,} of "
             f"{len(images):,} images. One takes about "
-            f"{takes(RATE.forwards(denoiser))}, all of them "
-            f"{takes(RATE.forwards(denoiser) * (len(images) - rates))}.",
+            f"{takes(MEASURE.forwards(denoiser))}, all of them "
+            f"{takes(MEASURE.forwards(denoiser) * (len(images) - rates))}.",
             "volume_growth",
             "Estimate the chosen image's",
             closer="How often",
         )
+        estimate_likeliest(loaded)
     if not images.held_out.any():
         mend(
             "What the measures say of images that were not trained on: no image is known to be "

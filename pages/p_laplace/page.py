@@ -14,6 +14,7 @@ from pages.p_laplace.detail import SphereLook
 from pages.p_laplace.panels import CLOSER, closer_look
 from pages.p_laplace.separation import against_loss, separation
 from pages.p_laplace.sphere_view import MEASURE, PAGE, Sphere
+from pages.ranking.facts import everything_about
 from pages.ranking.look import measured_key
 from pages.ranking.measuring import measuring, nothing_measured
 from pages.ranking.overview import overview
@@ -62,6 +63,7 @@ def main() -> None:
         lambda progress: view.take(picture, missing, progress, **view.with_maps),
         "Finished noise levels are kept if you stop.",
     )
+    everything_about(picture.id)
     closer_look(view, picture, np.asarray(table["value"]))
     overview(look, ranked, f"K, p = {view.p:g},")
     against_loss(view, ranked)

@@ -1,6 +1,7 @@
 """What is known about an image besides its numbers: its name, its group, its metadata."""
 
 import pandas as pd
+import streamlit as st
 
 from memlib.workspace import Workspace
 
@@ -18,3 +19,13 @@ def facts(row: pd.Series, loaded: Workspace) -> str:
         if name in row and row[name] not in ("", None)
     ]
     return " · ".join(known)
+
+
+def everything_about(image: str) -> None:
+    """Draw the link to the page with everything that is known about the image with this id."""
+    st.page_link(
+        "pages/image/page.py",
+        label="Everything about this image",
+        icon=":material/frame_inspect:",
+        query_params={"image": image},
+    )

@@ -134,11 +134,20 @@ def panel_and_picture(
 def uploaded(loaded: Workspace) -> Picture | None:
     """Draw the upload of the visitor's own picture; return it, None if there is none."""
     with st.popover("Your own image", icon=":material/upload:"):
-        file = st.file_uploader(
+        return picture_taken(
+            loaded,
             "A picture to use instead of the selected image",
-            ["png", "jpg", "jpeg", "webp", "bmp", "gif", "tif", "tiff"],
-            help="It is resized as the image set is. Remove it to go back to the selected image.",
+            "It is resized as the image set is. Remove it to go back to the selected image.",
         )
+
+
+def picture_taken(loaded: Workspace, label: str, help: str) -> Picture | None:
+    """Draw a field that takes a picture, decoded in a confined process and resized as the image set
+    is; return it, None if there is none or it is not usable, which is said in one sentence.
+    """
+    file = st.file_uploader(
+        label, ["png", "jpg", "jpeg", "webp", "bmp", "gif", "tif", "tiff"], help=help
+    )
     if file is None:
         return None
     try:

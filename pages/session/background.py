@@ -29,6 +29,7 @@ BUSY = (
     "Another task is running in the background. Start this one when it has finished, or stop "
     "the other."
 )
+AT = Kept("background_at", str)  # the stage of the running task when it was last looked at
 BEGUN = Kept("background_begun", bool)  # whether a task was started in this run of the script
 PROBLEM = Kept("background_problem", str)  # why a task was not started
 FOLLOWED: Kept[list[str]] = Kept("followed", list)  # tasks whose end is reported in this session
@@ -63,15 +64,16 @@ def active() -> Task | None:
     return next((task for task in tasks() if task.progress().active), None)
 
 
-def begin(arguments: Sequence[str], title: str, link: str) -> None:
-    """Start a command as a separate process; one at a time, since they share the device.
+def begin(arguments: Sequence[str], title: str, link: str, **about: object) -> None:
+    """Start a command as a separate process; one at a time, since they share the device. `about`
+    are notes that its task keeps.
 
     This is the callback of a button.
     """
     if active() is not None:
         _refuse(BUSY)
         return
-    start(arguments, title, {"link": link}, roots=roots())
+    start(arguments, title, {"link": link, **about}, roots=roots())
     BEGUN.set(True)
 
 
@@ -106,7 +108,7 @@ def measure(view: Asked, chosen: Sequence[int], title: str) -> None:
     indices = None if len(chosen) == len(images) else list(chosen)
     loaded = view.loaded.sources
     try:
-        sources = [_whole(view.loaded, one) for one in (loaded.model, loaded.reference)]
+        sources = [whole(view.loaded, one) for one in (loaded.model, loaded.reference)]
         for model, source in zip(view.models, sources, strict=False):
             folder = FOLDER / run_name(model, images, view.measure, view.parameters, indices)
             if not folder.exists():
@@ -129,7 +131,7 @@ def extract(loaded: Workspace, settings: AttackSettings, title: str) -> None:
     """Run an attack in the background. This is the callback of a button."""
     try:
         settings = replace(settings, features=resolved(settings.features, roots()))
-        sources = _whole(loaded, loaded.sources.model)
+        sources = whole(loaded, loaded.sources.model)
     except ValueError as error:
         _refuse(str(error))
         return
@@ -145,7 +147,7 @@ def extract(loaded: Workspace, settings: AttackSettings, title: str) -> None:
     )
 
 
-def _whole(loaded: Workspace, model: str) -> dict[str, object]:
+def whole(loaded: Workspace, model: str) -> dict[str, object]:
     """Return the arguments that load the model and the images from any directory: absolute
     paths.
     """
@@ -162,19 +164,43 @@ def adopt(view: Asked) -> None:
     those that are too large for it.
     """
     digests = {model.digest for model in view.models}
-    seen = ADOPTED.get()
-    larger = []
+
+    def wanted(run: Run) -> bool:
+        alike = view.measure in [measure.name for measure in run.measures] and run.model in digests
+        return alike and run.parameters == view.parameters
+
+    for run in _adopt(wanted):
+        st.info(
+            f"A run with these settings has measured {run.done:,} of {run.count:,} images, "
+            "more than this page keeps.",
+            icon=":material/database:",
+        )
+        st.page_link(
+            "pages/runs/page.py",
+            label="Open it on the page of runs",
+            icon=":material/arrow_forward:",
+            query_params={"opened": run.folder.name},
+        )
+
+
+def adopt_usual(loaded: Workspace) -> None:
+    """Read what runs have measured of the loaded model with the usual settings of each measure."""
+    model = loaded.denoiser
+    _adopt(
+        lambda run: (
+            run.model == model.digest
+            and run.parameters in [measure.defaults(model) for measure in run.measures]
+        )
+    )
+
+
+def _adopt(wanted: Callable[[Run], bool]) -> list[Run]:
+    """Read the wanted runs below FOLDER into the session; return those that are too large."""
+    seen, larger = ADOPTED.get(), []
     for file in FOLDER.glob("*/manifest.json"):
         try:
             run = Run(file.parent)
-            wanted = (
-                view.measure in [measure.name for measure in run.measures] and run.model in digests
-            )
-            if (
-                not wanted
-                or run.parameters != view.parameters
-                or not run.manifest.get("arrays", True)
-            ):
+            if not wanted(run) or not run.manifest.get("arrays", True):
                 continue
             if (
                 run.count
@@ -187,18 +213,7 @@ def adopt(view: Asked) -> None:
                 seen[file.parent.name] = run.stamp
         except (ValueError, OSError):
             continue  # the page of runs shows what is wrong with it
-    for run in larger:
-        st.info(
-            f"A run with these settings has measured {run.done:,} of {run.count:,} images, "
-            "more than this page keeps.",
-            icon=":material/database:",
-        )
-        st.page_link(
-            "pages/runs/page.py",
-            label="Open it on the page of runs",
-            icon=":material/arrow_forward:",
-            query_params={"opened": run.folder.name},
-        )
+    return larger
 
 
 def begun() -> bool:
@@ -217,7 +232,8 @@ def show_in_sidebar() -> None:
         problem = PROBLEM.pop()
         if problem:
             show_error(problem)
-        if active() is not None:
+        if (task := active()) is not None:
+            AT.set(task.progress().text)
             st.fragment(_following, run_every=EVERY)()
         else:
             _endings()
@@ -230,6 +246,10 @@ def _following() -> None:
     """
     task = active()
     if task is None:
+        st.rerun()
+    before, stage = AT.get(), task.progress().text
+    AT.set(stage)
+    if before not in ("", stage):  # pages show what the stage before has found
         st.rerun()
     now, followed = task.progress(), FOLLOWED.get()
     if task.folder.name not in followed:  # of another session; its end is shown here too
@@ -282,7 +302,8 @@ def _endings() -> None:
 
 def _page(task: Task) -> str:
     link = task.details.get("about", {}).get("link", "runs")
-    return f"pages/{link}/page.py" if link in ("runs", "extraction") else "pages/runs/page.py"
+    known = ("overview", "runs", "extraction")
+    return f"pages/{link}/page.py" if link in known else "pages/runs/page.py"
 
 
 def _sentence(now: Progress) -> str:

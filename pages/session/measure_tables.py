@@ -10,6 +10,7 @@ from memlib.denoisers import Denoiser
 from memlib.evidence import measure_table, quality, ranks
 from memlib.measures import MEASURES
 from memlib.workspace import Workspace
+from pages.session.background import adopt_usual
 from pages.session.results import results as computed
 
 
@@ -17,6 +18,7 @@ def measured(loaded: Workspace) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFram
     """Return values, standard errors and ranks of every measure with its default settings, each
     (N, measures); made once a process for the same measured images.
     """
+    adopt_usual(loaded)
     return _tables(loaded, loaded.denoiser.digest, loaded.images.digest, known(loaded))
 
 

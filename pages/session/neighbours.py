@@ -14,7 +14,13 @@ from torch import Tensor
 
 from memlib import ImageSet, nearest
 from memlib.audit.lookalikes import lookalikes
-from memlib.evidence import Remembered, held_out, match_samples, reproductions
+from memlib.evidence import (
+    Remembered,
+    held_out,
+    match_samples,
+    reproductions,
+    stored_matches,
+)
 from memlib.extraction import CRITERIA, UNCONDITIONAL, Generations
 from memlib.neighbours import NEAR_DUPLICATE, duplicates
 from memlib.workspace import Workspace
@@ -27,7 +33,7 @@ Nearest = tuple[np.ndarray, np.ndarray]  # positions and distances, nearest firs
 
 def runs(loaded: Workspace) -> dict[str, Generations]:
     """Every stored run that drew from the loaded model, by what it is; unconditional ones first,
-    the largest of them at the head.
+    the largest of them at the head. The few model samples of a small attack are left out.
     """
     found: dict[str, Generations] = {}
     for name, folder in attacks.stored_runs(loaded).items():
@@ -35,6 +41,8 @@ def runs(loaded: Workspace) -> dict[str, Generations]:
             run = attacks.generations_of(str(folder), attacks.stamp(folder))
         except ValueError:
             continue  # empty or damaged: the extraction page says so
+        if run.method == UNCONDITIONAL and not run.counts:
+            continue
         title = attacks.title(run.manifest)
         found[title if title not in found else f"{title} ({name})"] = run
 
@@ -70,6 +78,9 @@ def matches(loaded: Workspace, samples: ImageSet) -> pd.DataFrame:
 def _matches(
     _samples: ImageSet, _loaded: Workspace, samples: str, images: str, others: bytes
 ) -> pd.DataFrame:
+    stored = stored_matches.stored_matches(_samples, _loaded.images, stored_matches.FOLDER)
+    if stored is not None:
+        return stored
     return match_samples(_samples, _loaded.images, near_duplicates(_loaded))
 
 
@@ -125,6 +136,11 @@ def closest(
 @st.cache_resource(max_entries=8, show_spinner=False)
 def _closest(pool: str, count: int) -> dict[str, Nearest]:
     return {}
+
+
+def is_known(images: ImageSet, index: int, pool: ImageSet, count: int) -> bool:
+    """Whether `closest` would look nothing up for this image."""
+    return images.ids[index] in _closest(pool.digest, count)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,8 @@ from torch import Tensor
 
 from memlib.bundled import DEMO
 from memlib.denoisers.weights import read_json
+from memlib.evidence import stored_matches
+from memlib.evidence.stored_matches import stored_groups
 from memlib.extraction import (
     CRITERIA,
     UNCONDITIONAL,
@@ -26,10 +28,11 @@ from memlib.extraction import (
 )
 from memlib.extraction.control import SameTest, same_test
 from memlib.extraction.describe import describer
+from memlib.extraction.generations import SAMPLES, purpose_of
 from memlib.extraction.matches import TrainingSet
 from memlib.extraction.stages import AttackSettings
 from memlib.measures import MEASURES
-from memlib.neighbours import duplicates, unrelated_threshold
+from memlib.neighbours import NEAR_DUPLICATE, duplicates, unrelated_threshold
 from memlib.workspace import Workspace
 from pages.session import results as computed
 from pages.session.paths import readable, roots
@@ -48,7 +51,10 @@ MEASURED = {"growth": "volume_growth", "K_1": "k_1_at_0.5"}  # of the generated 
 def title(manifest: dict[str, Any], count: int | None = None) -> str:
     """Return a run's title, such as "SIDE, strength 2, cohesion 0.9"."""
     plan, surrogate = manifest["plan"], manifest.get("surrogate")
-    parts = [TITLES.get(plan["method"], plan["method"])]
+    samples = purpose_of(manifest) == SAMPLES
+    parts = [
+        "Model samples of an attack" if samples else TITLES.get(plan["method"], plan["method"])
+    ]
     if surrogate:
         parts += [
             f"strength {plan['strength']:g}",
@@ -98,7 +104,9 @@ def imported_of(source: str, changed: str, digest: str, _like: Any) -> Generatio
 
 @st.cache_data(max_entries=8, show_spinner="Looking for near-duplicates among the training images")
 def groups_of(digest: str, threshold: float, mirrored: bool, _images: Any) -> Tensor:
-    return duplicates(_images, threshold, mirrored)
+    usual = threshold == NEAR_DUPLICATE and not mirrored
+    stored = stored_groups(_images, stored_matches.FOLDER) if usual else None
+    return duplicates(_images, threshold, mirrored) if stored is None else stored
 
 
 @st.cache_data(max_entries=8, show_spinner=False)

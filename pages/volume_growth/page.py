@@ -9,6 +9,7 @@ from streamlit.delta_generator import DeltaGenerator
 from memlib.evidence.simplicity import without
 from memlib.measures import GrowthSettings, Row
 from memlib.workspace import Workspace
+from pages.ranking.facts import everything_about
 from pages.ranking.look import measured_key
 from pages.ranking.measuring import measuring, nothing_measured
 from pages.ranking.overview import overview
@@ -77,6 +78,7 @@ def main() -> None:
         view.forwards,
         lambda progress: view.detailed(picture, progress),
     )
+    everything_about(picture.id)
     closer_look(view, picture, growths)
     overview(look, ranked, "Growth")
     ranked = with_png_sizes(view, ranked)

@@ -10,6 +10,8 @@ from memlib.workspace import Sources, Workspace
 from pages.session import workspace
 from pages.session.address import sources_of_url
 from pages.session.messages import show_error
+from pages.survey.panel import offered, survey_panel
+from pages.workspace.arrays import has_several, which_arrays
 from pages.workspace.image_card import (
     before_and_after,
     grouping,
@@ -45,8 +47,11 @@ def main() -> None:
             help="Unload the model and the images.",
         )
     sources, pressed = chosen_sources(before, current is None)
+    answered = which_arrays() if not pressed else None
     if pressed == "load":
-        opened(sources)
+        load(sources)
+    elif answered is not None:
+        opened(answered)
     elif pressed == "preview":
         previewed(sources)
     if current is not None:
@@ -54,7 +59,10 @@ def main() -> None:
 
 
 def understood(current: Workspace) -> None:
-    """Draw facts about the images and the model, and a link to the next page."""
+    """Draw the survey, facts about the images and the model, and a link to the next page."""
+    if offered(current):
+        st.subheader("Survey")
+        survey_panel(current)
     st.subheader("Images")
     strip(current.images)
     image_facts(current.images)
@@ -72,6 +80,18 @@ def understood(current: Workspace) -> None:
         label="See which images it remembers",
         icon=":material/arrow_forward:",
     )
+
+
+def load(sources: Sources) -> None:
+    """Open the sources; where several arrays may be the images, ask first."""
+    try:
+        several = has_several(sources)
+    except ValueError as error:
+        show_error(error)
+        return
+    if several:
+        st.rerun()
+    opened(sources)
 
 
 def opened(sources: Sources) -> None:

@@ -20,6 +20,18 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def healthy(port: int) -> str:
+    """The address of a server that answers, once it does, or a minute later."""
+    address = f"http://127.0.0.1:{port}"
+    for _ in range(120):
+        try:
+            urllib.request.urlopen(f"{address}/_stcore/health", timeout=1)
+            break
+        except OSError:
+            time.sleep(0.5)
+    return address
+
+
 @contextmanager
 def server(
     script: Path, port: int, folder: Path = ROOT, **environment: str
@@ -36,13 +48,7 @@ def server(
         stderr=subprocess.DEVNULL,
     ) as process:
         try:
-            for _ in range(120):
-                try:
-                    urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=1)
-                    break
-                except OSError:
-                    time.sleep(0.5)
-            yield f"http://127.0.0.1:{port}", process
+            yield healthy(port), process
         finally:
             process.kill()
 

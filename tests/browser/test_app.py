@@ -160,3 +160,15 @@ def test_stopping_a_measurement_keeps_the_finished_images(page: Page, address: s
     said = rank(page, "1 of ").first.text_content()
     assert said is not None
     assert 0 < int(said.split(" of ")[1].replace(",", "")) < 1164
+
+
+def test_an_image_of_the_overview_leads_to_everything_about_it(page: Page, address: str) -> None:
+    page.goto(address)
+    page.get_by_role("option").nth(1).click()
+    page.get_by_role("link", name="Everything about this image").click()
+    expect(page.get_by_role("heading", name="came back in")).to_be_visible()
+    named = page.get_by_role("heading", name="came back in").text_content()
+    expect(page.get_by_role("figure", name="p-Laplace K_1")).to_be_visible()
+    page.get_by_role("button", name="Next in rank").click()
+    expect(page.get_by_role("heading", name="came back in")).not_to_have_text(str(named))
+    assert "image=" in page.url

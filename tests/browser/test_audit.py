@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from memlib import load_denoiser
 from memlib.audit import Verdicts, standing
+from memlib.audit.verification import read_report, verify
 from tests.browser.server import PATIENCE, ROOT, free_port, served, server
 from tests.browser.trips import CLOCK, bare_round_trip, quiet
 
@@ -236,7 +237,10 @@ def test_the_report_opens_offline_and_shows_its_pictures(
     page.get_by_role("button", name="Make the report").click()
     with page.expect_download() as download:
         page.get_by_role("button", name="Report", exact=True).click()
-    download.value.save_as(tmp_path / "report.html")
+    download.value.save_as(tmp_path / "report.zip")
+    files = read_report(tmp_path / "report.zip")
+    assert verify(files).numbers
+    (tmp_path / "report.html").write_bytes(files["report.html"])
     requests: list[str] = []
     page.on(
         "request",
@@ -253,6 +257,8 @@ def test_the_report_opens_offline_and_shows_its_pictures(
     drawn = page.evaluate("[...document.images].map((i) => i.complete && i.naturalWidth > 0)")
     assert all(drawn)
     assert (len(drawn) > 40) is pictures
+    assert page.get_by_text("77 of 834 different training images").count()
+    assert page.get_by_text("0 of 187 different held-out images").count()
     assert page.get_by_text("false positives").count()
     assert page.get_by_text(f"Reporter {pictures}").count()
 

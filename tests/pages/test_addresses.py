@@ -16,7 +16,7 @@ from tests.pages.app import ROOT, visit
 EXAMPLES = int(os.environ.get("EXAMPLES", "6"))  # addresses for each page
 PAGES = sorted(path.parent.name for path in (ROOT / "pages").glob("*/page.py"))
 SOURCES = [field.name for field in fields(Sources)]
-READ_ELSEWHERE = ["image", "case", "names", "modes", "at", "opened", "page"]
+READ_ELSEWHERE = ["tour", "presenter", "image", "case", "names", "modes", "at", "opened", "page"]
 ODD = [
     *("", " ", "none", "demo", "true", "false", "0", "-1", "1", "2.5", "1e9", "1e999", "nan"),
     *("inf", "-inf", "0x10", "1_000", "9" * 5000, f"-{'9' * 5000}", "0." + "1" * 5000, "٣", "１２"),

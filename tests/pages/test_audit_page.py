@@ -18,7 +18,7 @@ from memlib.evidence.draws import Agreement, Draws, rates_and_counts
 from memlib.images import of_pixels
 from memlib.runs import read_run
 from pages.audit import exports as auditing
-from pages.audit.review import DATABASE
+from pages.ranking.verdicts import DATABASE
 from pages.session import neighbours as nearby
 from pages.session.messages import plain
 from pages.widgets import desk as desk_module

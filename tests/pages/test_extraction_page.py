@@ -162,6 +162,11 @@ def test_settings_that_cannot_be_used_are_one_sentence(model_and_images: tuple[s
     assert not at.exception
     assert any("clusters" in error.value for error in at.error)
     assert next(button for button in at.button if button.label == "Start").disabled
+    choose(at, "side", Model_samples=16, Clusters=8)
+    assert any("too few for clusters as tight" in error.value for error in at.error)
+    press(at, "Use 64 model samples in 16 clusters")
+    assert not at.exception and not at.error
+    assert not next(button for button in at.button if button.label == "Start").disabled
 
 
 def test_images_generated_elsewhere_are_matched_and_bad_ones_are_one_sentence(

@@ -64,7 +64,16 @@ def texts(message: Any) -> Iterator[str]:
 
 @pytest.mark.parametrize(
     "page",
-    ["overview", "workspace", "volume_growth", "p_laplace", "extraction", "audit", "evidence"],
+    [
+        "overview",
+        "image",
+        "workspace",
+        "volume_growth",
+        "p_laplace",
+        "extraction",
+        "audit",
+        "evidence",
+    ],
 )
 def test_no_page_makes_more_of_a_name_than_text(page: str, named: tuple[str, str]) -> None:
     model, images = named

@@ -18,7 +18,7 @@ from memlib.extraction.generations import generate_run, plan_of
 from memlib.extraction.stages import folder_of
 from memlib.measures import MEASURES
 from memlib.neighbours import duplicates
-from pages.overview import counting
+from pages.ranking import counting
 from pages.session.messages import plain
 from tests.pages.app import opened, press
 

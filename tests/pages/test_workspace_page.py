@@ -115,6 +115,27 @@ def test_a_preview_shows_pictures_and_loads_nothing(place: Path) -> None:
     assert at.session_state.workspace is None
 
 
+def test_of_several_arrays_in_a_file_it_asks_which_are_the_images_and_which_are_held_out(
+    place: Path,
+) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (9, 8, 8, 3), dtype=np.uint8)
+    np.savez(place / "both.npz", x_train=pixels[:5], x_test=pixels[5:], y_train=np.arange(5))
+    at = workspace_page(model="none")
+    submit(at, str(place / "model"), str(place / "both.npz"))
+    assert not at.exception and not at.error
+    assert at.session_state.workspace is None
+    boxes = {box.label: box for box in at.selectbox if box.label.startswith("Array of")}
+    assert [box.value for box in boxes.values()] == ["x_train", "x_test"]  # y_train are no pictures
+    press(at, "Load these")
+    assert not at.exception and not at.error
+    images = at.session_state.workspace.images
+    assert images.held_out.tolist() == [False] * 5 + [True] * 4
+    assert address(at)["held_out"].endswith("both.npz:x_test")
+    assert not any(box.label.startswith("Array of") for box in at.selectbox)
+    again = workspace_page(**address(at))
+    assert again.session_state.workspace.images.ids == images.ids
+
+
 def test_near_duplicates_are_counted_on_request(place: Path) -> None:
     shutil.copy(place / "pictures" / "2.png", place / "pictures" / "twin.png")
     at = workspace_page(model=str(place / "model"), images=str(place / "pictures"), size="8")
@@ -218,8 +239,8 @@ def test_a_link_downloads_nothing_by_itself(
 
 
 def hub(place: Path, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """The Hub as the README's example finds it: a model and a data set of 8 x 8 look-alikes, saved
-    by diffusers and as Parquet.
+    """The Hub as the example of docs/models.md finds it: a model and a data set of 8 x 8
+    look-alikes, saved by diffusers and as Parquet.
     """
     flat = shutil.copytree(
         place / "model" / "unet", place / "flat"
@@ -240,8 +261,8 @@ def hub(place: Path, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 def test_the_readmes_worked_example_runs_on_a_look_alike(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """google/ddpm-cifar10-32 with uoft-cs/cifar10 as the README has it: the link asks, the commit
-    is pinned, images are ranked.
+    """google/ddpm-cifar10-32 with uoft-cs/cifar10 as docs/models.md has it: the link asks, the
+    commit is pinned, images are ranked.
     """
     calls = hub(place, monkeypatch)
     at = workspace_page(model="google/ddpm-cifar10-32", images="uoft-cs/cifar10:train")
@@ -263,7 +284,7 @@ def test_the_readmes_worked_example_runs_on_a_look_alike(
     assert len(ranking(at)) == 12
     model = load_denoiser(
         "google/ddpm-cifar10-32", "cpu"
-    )  # and in the library, as the README has it
+    )  # and in the library, as docs/models.md has it
     images = load_images("uoft-cs/cifar10:train", limit=4)
     assert model.shape == images.shape
 

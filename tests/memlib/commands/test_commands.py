@@ -5,6 +5,7 @@ and go on where they stopped.
 import argparse
 import json
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from torch import Tensor
 from memlib import load_denoiser, load_images, sample
 from memlib.__main__ import main
 from memlib.bundled import DEMO
-from memlib.commands import COMMANDS, demo, extract
+from memlib.commands import COMMANDS, demo, extract, help_of
 from memlib.commands.progress import Report
 from memlib.evidence import match_samples, reproductions
 from memlib.extraction import UNCONDITIONAL, fit_surrogate, read_generations
@@ -80,10 +81,12 @@ def results(text: str) -> list[dict[str, Any]]:
     return [line for line in lines(text) if line.get("event") != "progress"]
 
 
-@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.NAME)
+@pytest.mark.parametrize("name", COMMANDS)
 def test_help_says_what_a_command_does_and_what_every_option_means(
-    command: Any, capsys: pytest.CaptureFixture[str]
+    name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    command = import_module(f"memlib.commands.{name}")
+    assert help_of(name) == command.__doc__.strip()
     first, empty, *more = command.__doc__.splitlines()
     assert first.endswith(".")
     assert empty == ""
@@ -91,7 +94,7 @@ def test_help_says_what_a_command_does_and_what_every_option_means(
     parser = argparse.ArgumentParser()
     command.arguments(parser)
     assert not [action.dest for action in parser._actions if not action.help]
-    for asked in (["--help"], [command.NAME, "--help"]):
+    for asked in (["--help"], [name, "--help"]):
         with pytest.raises(SystemExit) as end:
             main(asked)
         assert end.value.code == 0

@@ -47,6 +47,17 @@ def test_more_near_images_than_are_looked_at_first_are_all_found() -> None:
     assert set(pairs["draw"]) == {7}
 
 
+def test_mirror_images_are_found_on_request_and_stay_so(tmp_path: Path) -> None:
+    images = image_set(20)
+    pixels = ((images.batch(range(5)).flip(3).permute(0, 2, 3, 1) + 1) * 127.5).round()
+    flipped = of_pixels("flipped", pixels.byte().numpy())
+    assert Draws.of(flipped, images, 0.05).times(images, 0.05).sum() == 0
+    found = Draws.of(flipped, images, 0.05, mirrored=True)
+    assert found.times(images, 0.05).tolist() == [1] * 5 + [0] * 15
+    found.write(tmp_path, {})
+    assert Draws.read(tmp_path)[0].mirrored
+
+
 def test_a_wider_tolerance_than_was_kept_is_refused() -> None:
     images = image_set(5)
     with pytest.raises(ValueError, match=r"kept to 0\.1"):

@@ -313,7 +313,7 @@ def test_no_comparison_is_made_where_nothing_came_back() -> None:
     assert tables.REPRODUCED not in comparisons(images, np.zeros(len(images), int))
 
 
-def test_the_command_writes_the_tables_of_the_readme(
+def test_the_command_writes_the_tables_of_the_docs(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     assert main(["evidence", "--output", str(tmp_path)]) == 0
@@ -323,9 +323,9 @@ def test_the_command_writes_the_tables_of_the_readme(
         for line in text.split("Reproduced against not")[0].splitlines()
         if line.startswith("|")
     ]
-    readme = (Path(__file__).parents[3] / "README.md").read_text()
+    docs = (Path(__file__).parents[3] / "docs" / "demo.md").read_text()
     assert len(table) == 10
-    assert "\n".join(table) in readme
+    assert "\n".join(table) in docs
     assert text.startswith("1,280 of 4,096 generated images are copies")
     assert pd.read_csv(tmp_path / "groups.csv")["copies drawn"].sum() == 1280
     assert (tmp_path / "reproduced-against-not.csv").exists()

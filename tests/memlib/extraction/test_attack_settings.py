@@ -8,7 +8,7 @@ import pytest
 
 from memlib.commands import extract, reproduce
 from memlib.commands.inputs import settings_of
-from memlib.extraction.stages import DRAWING, GUIDANCE, METHODS, AttackSettings
+from memlib.extraction.stages import DRAWING, GUIDANCE, METHODS, AttackSettings, TooSmall
 from tests.memlib.measures.test_settings import WRONG
 
 OTHER: dict[str, Any] = {
@@ -52,6 +52,25 @@ def test_more_clusters_than_images_are_refused_unless_nothing_is_clustered() -> 
     with pytest.raises(ValueError, match="There must be 2 to 10 clusters"):
         AttackSettings(own=10, clusters=11)
     assert AttackSettings(method="unconditional", own=10, clusters=11).forwards == 256 * 50
+
+
+@pytest.mark.parametrize(
+    ("asked", "instead"),
+    [
+        ({"own": 16, "clusters": 8}, {"own": 64, "clusters": 16}),
+        ({"own": 1024, "clusters": 4}, {"own": 1024, "clusters": 16}),
+        ({"own": 64, "clusters": 50}, {"own": 100, "clusters": 50}),
+    ],
+)
+def test_an_attack_too_small_for_tight_clusters_is_refused_with_settings_that_work(
+    asked: dict[str, int], instead: dict[str, int]
+) -> None:
+    with pytest.raises(TooSmall, match=r"too few for clusters as tight as 0\.9") as error:
+        AttackSettings(**asked)
+    assert error.value.instead == instead
+    assert AttackSettings(**instead).guided
+    assert not AttackSettings(**asked, method="unconditional").guided
+    assert AttackSettings(**asked, cohesion=0.3).own == asked["own"]
 
 
 @pytest.mark.parametrize("method", METHODS)

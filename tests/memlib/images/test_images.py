@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 
 from memlib import load_images
-from memlib.images import to_pixels
+from memlib.images import pictures, to_pixels
 
 
 def picture(seed: int = 0, size: int = 8) -> Image.Image:
@@ -270,3 +270,22 @@ def test_another_picture_is_brought_to_the_sets_shape_and_has_the_same_id_as_in_
     with pytest.raises(ValueError, match="is 30 x 30"):
         images.take(small.getvalue())
     assert load_images(tmp_path / "set", size=16).take(small.getvalue())[0].shape == (3, 16, 16)
+
+
+@pytest.mark.parametrize("room", [2**20, 8 * 8 * 3, 0])
+def test_a_picture_is_decoded_once_while_there_is_room(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, room: int
+) -> None:
+    found = load_images(folder)
+    asked: list[int] = []
+    decoded = pictures.decoded
+    monkeypatch.setattr(pictures, "LARGEST_KEPT", room)
+    monkeypatch.setattr(
+        pictures, "decoded", lambda some, *rest: [asked.append(len(some)), decoded(some, *rest)][1]
+    )
+    first = found.batch([0, 1, 0, 2])
+    assert torch.equal(first[0], first[2]) and not torch.equal(first[0], first[1])
+    assert torch.equal(found.batch([0, 1, 0, 2]), first)
+    again = {2**20: 0, 8 * 8 * 3: 2, 0: 4}[room]  # pictures decoded at the second reading
+    assert sum(asked) == 4 + again
+    assert torch.equal(found.subset([2, 0]).batch([1, 0]), first[[0, 3]])

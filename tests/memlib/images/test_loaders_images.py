@@ -453,6 +453,27 @@ def test_labels_in_an_npz_come_along(tmp_path: Path) -> None:
         load_images(tmp_path / "b.npz")
 
 
+def test_the_array_of_pictures_in_an_npz_is_found_or_asked_for_by_name(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (6, 8, 8, 3), dtype=np.uint8)
+    np.savez(tmp_path / "one.npz", arr_0=pixels, arr_1=np.arange(6), labels=np.arange(6))
+    one = load_images(tmp_path / "one.npz")
+    assert one.names[0] == "one:arr_0[0]" and one.metadata["label"][5] == "5"
+    np.savez(tmp_path / "two.npz", train=pixels[:4], test=pixels[4:], labels=np.arange(4))
+    with pytest.raises(
+        ValueError, match=r"2 arrays .*train \(4 x 8 x 8 x 3\), test .*two\.npz:train"
+    ):
+        load_images(tmp_path / "two.npz")
+    train, test = (load_images(f"{tmp_path}/two.npz:{name}") for name in ("train", "test"))
+    assert [*train.ids, *test.ids] == one.ids
+    assert "label" in train.metadata and "label" not in test.metadata
+    with pytest.raises(ValueError, match="no array named other"):
+        load_images(f"{tmp_path}/two.npz:other")
+    np.savez(tmp_path / "usual.npz", images=pixels[:1], others=pixels)
+    assert len(load_images(tmp_path / "usual.npz")) == 1
+    with pytest.raises(ValueError, match="outside the folders"):
+        load_images(f"{tmp_path}/two.npz:train", roots=[tmp_path / "inside"])
+
+
 def test_an_image_set_knows_which_of_its_images_were_held_out(folder: Path) -> None:
     found = load_images(folder)
     assert found.held_out.tolist() == [False] * 6

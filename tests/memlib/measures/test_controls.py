@@ -11,6 +11,7 @@ from memlib import (
     GaussianMixture,
     denoising_loss,
     flipd,
+    integrated_loss,
     log_likelihood,
     volume_growth,
 )
@@ -40,6 +41,33 @@ def test_the_denoising_loss_of_an_isolated_point_is_nothing() -> None:
     assert float(denoising_loss(FiniteDataset(point), point, 0.7).value[0]) == pytest.approx(
         0, abs=1e-10
     )
+
+
+def test_the_integrated_loss_of_a_gaussian_is_its_closed_form() -> None:
+    """Its samples lose v / (v + sigma^2) a dimension and level; the integral is a logarithm."""
+    variance, low, high = 2.0, 0.1, 50.0
+    images = gaussian(variance).sample(64)
+    result = integrated_loss(
+        gaussian(variance), images, sigma_min=low, sigma_max=high, levels=40, draws=4
+    )
+    exact = 24 * math.log((1 + variance / low**2) / (1 + variance / high**2))
+    error = float(result.value.std()) / 8
+    assert float(result.value.mean()) == pytest.approx(exact, abs=3 * error)
+    torch.testing.assert_close(result.map.sum((1, 2)), result.value)
+    torch.testing.assert_close(result.draws.mean(1).sum(1), result.value)
+
+
+def test_the_integrated_loss_of_an_isolated_point_is_nothing() -> None:
+    point = torch.full((1, 3, 4, 4), 0.3)
+    assert float(integrated_loss(FiniteDataset(point), point).value[0]) == pytest.approx(
+        0, abs=1e-8
+    )
+
+
+def test_the_integrated_loss_of_an_image_does_not_depend_on_its_batch() -> None:
+    images = gaussian(1.0).sample(3)
+    alone = [integrated_loss(gaussian(1.0), image[None]).value for image in images]
+    torch.testing.assert_close(integrated_loss(gaussian(1.0), images).value, torch.cat(alone))
 
 
 @pytest.mark.parametrize("sigma", [0.1, 1.0])

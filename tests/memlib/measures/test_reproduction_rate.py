@@ -86,6 +86,23 @@ def test_the_rate_of_a_gaussian_mode_is_that_of_counting_it() -> None:
     assert float(found.low) - 0.05 < math.log10(counted) < float(found.high) + 0.05
 
 
+@pytest.mark.slow
+def test_a_mirror_image_counts_on_request_and_a_symmetric_image_once(points: Tensor) -> None:
+    """The mirror image of a point of weight .2 has weight .1 of its own."""
+    one = points[:1]
+    even = (points[1:2] + points[1:2].flip(3)) / 2
+    denoiser = FiniteDataset(
+        torch.cat([one, one.flip(3), even, points[2:3]]), torch.tensor([0.2, 0.1, 0.3, 0.4])
+    )
+    images = torch.cat([one, even])
+    settings = {"steps": 200, "paths": 256}
+    plain = 10 ** reproduction_rate(denoiser, images, **settings).value
+    both = reproduction_rate(denoiser, images, mirrored=True, **settings)
+    assert plain.tolist() == pytest.approx([0.2, 0.3], rel=0.25)
+    assert (10**both.value).tolist() == pytest.approx([0.3, 0.3], rel=0.25)
+    assert both.evaluations == 2 * (256 + 16) * 200
+
+
 def test_the_only_point_always_comes_back() -> None:
     point = torch.full((1, 3, 4, 4), 0.4)
     found = reproduction_rate(FiniteDataset(point), point, steps=20, paths=16)

@@ -19,7 +19,7 @@ from memlib.measures import (
     Settings,
 )
 from memlib.measures.dimension import DimensionSettings, flipd
-from memlib.measures.loss import LossSettings, denoising_loss
+from memlib.measures.loss import IntegratedSettings, LossSettings, denoising_loss, integrated_loss
 from memlib.measures.plaplace import LEVELS, POWERS, RANKED
 
 FUNCTIONS = {
@@ -29,6 +29,7 @@ FUNCTIONS = {
     p_laplace: PLaplaceSettings,
     flipd: DimensionSettings,
     denoising_loss: LossSettings,
+    integrated_loss: IntegratedSettings,
 }
 KINDS = list(FUNCTIONS.values())
 WRONG: list[Any] = [

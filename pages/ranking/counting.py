@@ -5,7 +5,11 @@ import math
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from memlib.evidence import stored_matches
+from memlib.evidence.stored_matches import stored_groups
+from memlib.evidence.stored_matches import stored_matches as stored
 from memlib.workspace import Workspace
+from pages.session.messages import show_error
 from pages.session.neighbours import Truth, unguided, usual_truth
 
 AT_ONCE = 1e11  # products of pixel values; some twenty seconds of one core
@@ -18,8 +22,12 @@ def _counted() -> set[tuple[str, str]]:
 
 
 def takes_long(loaded: Workspace, draws: int) -> bool:
-    """Whether it takes long to compare the images with each other and with so many pictures."""
+    """Whether it takes long to compare the images with each other, as far as that is not stored,
+    and with so many pictures.
+    """
     images = loaded.images
+    if not draws and stored_groups(images, stored_matches.FOLDER) is not None:
+        return False
     return len(images) * (len(images) / 2 + draws) * math.prod(images.shape) > AT_ONCE
 
 
@@ -35,7 +43,8 @@ def counted(loaded: Workspace, room: DeltaGenerator) -> Truth | None:
         return None
     _, run = found
     key = (loaded.images.digest, run.images.digest)
-    if key not in _counted() and takes_long(loaded, len(run)):
+    known = key in _counted() or not takes_long(loaded, len(run))
+    if not known and stored(run.images, loaded.images, stored_matches.FOLDER) is None:
         room.markdown(
             f"#### {len(run):,} pictures of this model are drawn; which of them are copies is not "
             "counted yet."
@@ -46,6 +55,10 @@ def counted(loaded: Workspace, room: DeltaGenerator) -> Truth | None:
         if not room.button("Count the copies", type="primary", icon=":material/content_copy:"):
             return None
     with room, st.spinner("Counting copies"):
-        truth = usual_truth(loaded)
+        try:
+            truth = usual_truth(loaded)
+        except ValueError as error:  # a single image has no second nearest
+            show_error(error)
+            return None
     _counted().add(key)
     return truth

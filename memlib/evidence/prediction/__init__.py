@@ -1,0 +1,1 @@
+"""Rates and numbers of images that are predicted from a cheap score of each image."""
