@@ -6,21 +6,11 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
+from tests.browser.server import ROOT
 from tests.browser.trips import RESTED
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
-PAGES = (
-    "overview",
-    "extraction",
-    "audit",
-    "volume_growth",
-    "p_laplace",
-    "evidence",
-    "landscapes",
-    "methods",
-    "workspace",
-    "runs",
-)
+PAGES = sorted(page.parent.name for page in (ROOT / "pages").glob("*/page.py"))
 SERIOUS = ("serious", "critical")
 # Streamlit's own: its navigation puts a group's list in no item of the list above it, and a formula
 # wider than its column scrolls but takes no focus
