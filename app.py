@@ -14,9 +14,7 @@ from pages.session.messages import guarded
 ICON = (
     Path(__file__).parent / "assets" / "icon.svg"
 )  # a file of ours: an icon given by name would be fetched from the network
-
-
-STYLE = Path(__file__).parent / "pages" / "figures" / "style.css"
+STYLE = Path(__file__).parent / "assets" / "style.css"
 
 
 def page(name: str, title: str, icon: str, about: str, default: bool = False) -> StreamlitPage:

@@ -86,11 +86,6 @@ def ranked_images(
         return None
     key = (*look.key, query.where)
     passing = computed.once(("passing", *key), lambda: rows.passing(query.where))
-    if seen.passing < seen.total:
-        st.caption(
-            f"{seen.said} pass the filters. The charts, the table and the downloads below "
-            "contain only these; ranks are among all measured images."
-        )
     bars = computed.once(("spread", *key), lambda: spread(passing, look.axis, seen.said))
     picture = _picture(images, browser.row(seen))
     alone = panel.value() is None and look.is_mapped(picture)
@@ -116,6 +111,11 @@ def ranked_images(
     else:
         with st.container():  # a fragment has one too
             explore()
+    if seen.passing < seen.total:
+        st.caption(  # below, so that the explorer stays in its place and is not made anew
+            f"{seen.said} pass the filters. The charts, the table and the downloads below "
+            "contain only these; ranks are among all measured images."
+        )
     return Ranked(seen, passing, picture, key, st.container())
 
 

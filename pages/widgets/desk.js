@@ -186,6 +186,7 @@ export class View {
     bar.style.width = `${100 * decided / Math.max(1, total)}%`
     const fill = make("div", "bar", bar)
     fill.setAttribute("role", "progressbar")
+    fill.setAttribute("aria-label", "Decided cases")
     fill.setAttribute("aria-valuenow", decided)
     fill.setAttribute("aria-valuemax", total)
     const place = queue.spot(queue.at) < 0 ? "…" : `${whole(queue.number)} of ${whole(total)}`

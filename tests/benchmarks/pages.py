@@ -1,9 +1,9 @@
 """How long the pages of the app take in Chromium, beside the smallest script on the same machine.
 
 `make bench` prints one table, `python -m tests.benchmarks.pages / /p_laplace` that of some pages.
-Every time is a median of TIMES, with the quarter of the times below
-and above it, and its ratio to a floor of the same run: for a first view and a switch of pages that
-of a bare script's first view, for everything else a bare script's round trip.
+Every time is a median of TIMES, with the quarter of the times below and above it, and its ratio to
+a floor of the same run: for a first view that of a bare script, for what the browser answers a bare
+script's round trip, and for what ends when the whole page is at rest a round trip to that end.
 """
 
 import os
@@ -19,7 +19,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.browser.conftest import launched
 from tests.browser.server import PATIENCE, ROOT, served
-from tests.browser.trips import BARE, CLOCK, RESTED, at_rest, settled
+from tests.browser.trips import BARE, CLOCK, RESTED, counted, settled
 
 TIMES = int(os.environ.get("TIMES", "20"))
 WARM = 5  # the browser compiles what it runs often
@@ -52,6 +52,17 @@ class Line:
         )
 
 
+@dataclass(frozen=True)
+class Floors:
+    """Milliseconds of the smallest script: all of its first view; from a click to the answer; from
+    a click to a page at rest.
+    """
+
+    view: Sequence[float]
+    trip: Sequence[float]
+    rest: Sequence[float]
+
+
 def first_view(browser: Browser, address: str, seen: str) -> float:
     """Milliseconds from asking for an address to all of the page, for a new visitor."""
     page = browser.new_page(viewport={"width": 1440, "height": 900})
@@ -77,31 +88,33 @@ def watch(page: Page, place: str, attribute: str | None = None) -> None:
     page.evaluate(CLOCK, [page.locator(place).first.element_handle(), attribute])
 
 
-def bare(browser: Browser, folder: Path) -> tuple[float, float]:
-    """The floors: milliseconds of a first view and of a round trip of the smallest script."""
+def bare(browser: Browser, folder: Path) -> Floors:
+    """Measure the smallest script."""
     script = folder / "bare.py"
     script.write_text(BARE)
     with served(script) as address:
         seen = "[data-testid=stText]"
         views = [first_view(browser, address, seen) for _ in range(TIMES + 2)][2:]
-        page = browser.new_page()
+        page = counted(browser.new_page())
         page.goto(address)
         expect(page.get_by_text("run 1")).to_be_visible(timeout=PATIENCE)
+        go = page.get_by_role("button", name="go")
         watch(page, "[data-testid=stMain]")
-        trips = []
-        for turn in range(2, TIMES + WARM + 2):
-            at_rest(page)
-            trips.append(timed(page, page.get_by_role("button", name="go").click))
-            expect(page.get_by_text(f"run {turn}", exact=True)).to_be_visible()
+
+        def trip(_: int) -> float:
+            page.evaluate(RESTED)
+            return timed(page, go.click)
+
+        floors = Floors(views, measured(trip), measured(lambda _: settled(page, go.click)))
         page.close()
-    return float(np.median(views)), float(np.median(trips[WARM:]))
+    return floors
 
 
 def measured(act: Callable[[int], float]) -> list[float]:
     return [act(turn) for turn in range(TIMES + WARM)][WARM:]
 
 
-def in_an_explorer(page: Page, name: str, trip: float) -> Iterator[Line]:
+def in_an_explorer(page: Page, name: str, trip: float, to_rest: float) -> Iterator[Line]:
     """A click, a key, a slider and a filter on a page with an explorer."""
     cards = page.get_by_role("option")
     slider = page.get_by_role("slider", name="Opacity of the map")
@@ -136,7 +149,7 @@ def in_an_explorer(page: Page, name: str, trip: float) -> Iterator[Line]:
         name,
         "click: address and panels",
         measured(lambda turn: settled(page, cards.nth(2 + turn % 8).click)),
-        trip,
+        to_rest,
     )
     watch(page, ".explorer output >> nth=-1")
     slider.focus()
@@ -158,23 +171,27 @@ def switches(page: Page, pages: dict[str, str], floor: float) -> Iterator[Line]:
 
 def lines(browser: Browser, folder: Path, pages: dict[str, str]) -> Iterator[Line]:
     """Every line of the table for some pages, title by path."""
-    view, trip = bare(browser, folder)
-    yield Line("bare script", "first view", [view], view)
-    yield Line("bare script", "round trip", [trip], trip)
+    floors = bare(browser, folder)
+    view, trip, rest = (
+        float(np.median(times)) for times in (floors.view, floors.trip, floors.rest)
+    )
+    yield Line("bare script", "first view", floors.view, view)
+    yield Line("bare script", "round trip", floors.trip, trip)
+    yield Line("bare script", "round trip to rest", floors.rest, rest)
     with served(ROOT / "app.py") as address:
         for path, name in pages.items():
             seen = f"h1:has-text('{name}')"
             times = [first_view(browser, address + path, seen) for _ in range(TIMES + 2)][2:]
             yield Line(name, "first view", times, view)
-        page = browser.new_page(viewport={"width": 1440, "height": 900})
+        page = counted(browser.new_page(viewport={"width": 1440, "height": 900}))
         page.set_default_timeout(4 * PATIENCE)
         for path in [one for one in EXPLORERS if one in pages]:
             page.goto(address + path)
             expect(page.get_by_role("option")).to_have_count(48, timeout=4 * PATIENCE)
-            yield from in_an_explorer(page, PAGES[path], trip)
+            yield from in_an_explorer(page, PAGES[path], trip, rest)
         page.goto(f"{address}/volume_growth")
         expect(page.get_by_role("option")).to_have_count(48, timeout=4 * PATIENCE)
-        yield from switches(page, pages, view)
+        yield from switches(page, pages, rest)
         page.close()
 
 
