@@ -3,7 +3,8 @@
 # make test   set up and run lint, types and every test, and say how much of the code they ran
 # make lint   lint and types of the Python
 # make fuzz    ten thousand damaged files for every loader (some ten minutes)
-# make bench  how long every page takes, beside a bare script on the same machine (20 minutes)
+# make bench  how long every page takes, beside a bare script on the same machine (20 minutes);
+#             PAGES="/ /evidence" for some of them
 # make js     format, lint and test the JavaScript of the widgets
 # make pictures  take the pictures of the docs from the running demo
 # make demo   rebuild assets/demo from nothing (npm is needed; hours on a laptop)
@@ -45,7 +46,7 @@ fuzz: $(VENV)/dev.installed
 	$(BIN)/pytest -m fuzz -s tests/memlib/test_fuzz.py
 
 bench: $(VENV)/dev.installed
-	$(BIN)/python -m tests.benchmarks.pages
+	$(BIN)/python -m tests.benchmarks.pages $(PAGES)
 
 pictures: $(VENV)/dev.installed
 	$(BIN)/python -m tests.browser.pictures
