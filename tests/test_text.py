@@ -278,8 +278,8 @@ def unsafe(sources: dict[Path, str]) -> list[str]:
                 for one in markdown_of(call)
                 if not house.safe(one, scope)
             ]
-            styled = name == "html" and ast.unparse(call.args[0]) == "STYLE"  # a file of ours
-            if name in NEVER and node_root(call.func) == "st" and not styled:
+            style = name == "html" and ast.unparse(call.args[0]) == "STYLE"  # a file of ours
+            if name in NEVER and node_root(call.func) == "st" and not style:
                 found.append(where)
             drawn = call.args[0] if name == "plotly_chart" else None
             if drawn is not None and not ast.unparse(drawn).startswith("literal("):

@@ -6,16 +6,16 @@ who opens another page has left the tour.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import streamlit as st
 
 from memlib.workspace import Sources
 from pages.session import workspace
 from pages.session.address import for_url
-from pages.widgets.component import page_style
 
 STEP, PRESENTER = "tour", "presenter"  # names in the address
-presenter_style = page_style("presenter")
+STYLE = Path(__file__).parents[2] / "assets" / "presenter.css"
 COPIED = "67b17b45a52cde3b"  # copied/smiley-japanese_goblin.png, which the model was trained on 32x
 
 
@@ -96,7 +96,7 @@ def bar(page: str) -> None:
     if number is None:
         return
     if presents():
-        presenter_style()
+        st.html(STYLE)
     with st.container(border=True, key="tour"):
         left, right = st.columns([5, 3], gap="medium", vertical_alignment="center")
         left.markdown(

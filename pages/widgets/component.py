@@ -107,14 +107,3 @@ def widget(name: str) -> Widget:
         mount(key=key, data=data | {"turn": turn}, on_event_change=heard)
 
     return draw
-
-
-def page_style(name: str) -> Callable[[], object]:
-    """Return what draws nothing, and styles the whole page by `name.css` while it is there."""
-    mount = st.components.v2.component(
-        f"afterimage_{name}",
-        html="<div hidden></div>",
-        css=(FOLDER / f"{name}.css").read_text(),
-        isolate_styles=False,
-    )
-    return lambda: mount(key=name)
