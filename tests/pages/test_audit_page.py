@@ -250,7 +250,7 @@ def test_the_evidence_page_shows_what_came_back_and_every_measure() -> None:
     assert not at.error
     assert {metric.label: metric.value for metric in at.metric}["Copies"] == "1,280"
     table = next(frame.value for frame in at.dataframe if "AUC" in frame.value)
-    assert len(table) == 24
+    assert len(table) == 25
     assert table["AUC"].is_monotonic_decreasing
 
 
