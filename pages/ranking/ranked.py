@@ -90,8 +90,10 @@ def ranked_images(
     picture = _picture(images, browser.row(seen))
     alone = panel.value() is None and look.is_mapped(picture)
 
+    fresh = [seen]  # looked up for this run; a later one of the fragment looks again
+
     def explore() -> None:
-        now = browser.look(query, selection.chosen()) or seen
+        now = fresh.pop() if fresh else browser.look(query, selection.chosen()) or seen
         row = browser.row(now)
         picture = _picture(images, row)
         if alone and not look.is_mapped(picture):
