@@ -10,9 +10,10 @@ from pages.figures.curves import images_against_draws
 from pages.figures.pictures import rgb
 from pages.figures.style import CONFIG, literal
 from pages.ranking.facts import short
+from pages.ranking.look import measured_key
 from pages.session import results as computed
 from pages.session import selection
-from pages.session.measure_tables import measured
+from pages.session.measure_tables import known, measured
 from pages.session.messages import plain
 from pages.widgets.gallery import Card, gallery
 
@@ -50,10 +51,10 @@ def among(loaded: Workspace, found: Remembered) -> None:
     key = (
         "forecast",
         loaded.denoiser.digest,
-        loaded.images.digest,
         found.draws,
         found.times.tobytes(),
-        tuple(values.count()),
+        *measured_key(loaded.images, {}),
+        *known(loaded),
     )
     forecast = computed.once(
         key, lambda: Forecast.of(values, found, clusters(loaded.images, found.groups))

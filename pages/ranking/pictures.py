@@ -12,6 +12,7 @@ from memlib.workspace import Workspace
 from pages.figures.maps import maps_in_a_row
 from pages.figures.pictures import coarse, colour_range, enlarged, rgb
 from pages.figures.style import CONFIG, literal
+from pages.ranking.look import measured_key
 from pages.ranking.view import SMOOTHING, Picture, View
 from pages.session import results as computed
 from pages.session.messages import plain
@@ -44,7 +45,7 @@ def growth_map(loaded: Workspace, picture: Picture) -> None:
         some = [row["map"] for row in list(rows.values())[:OF_RANGE]]
         return colour_range(smooth(np.stack(some), SMOOTHING))
 
-    key = ("growth limits", view.token, loaded.images.digest, len(rows))
+    key = ("growth limits", view.token, *measured_key(loaded.images, rows))
     own = view.row(picture)["map"]
     draw_map(
         "Growth",

@@ -18,8 +18,10 @@ from memlib.extraction.stages import folder_of
 from memlib.measures import MEASURES, Row
 from memlib.workspace import Workspace
 from pages.ranking.counting import takes_long
+from pages.ranking.look import measured_key
 from pages.session import background, downloads, neighbours
 from pages.session import results as computed
+from pages.session.measure_tables import known
 from pages.session.measure_tables import measured as all_measured
 
 MEASURE = MEASURES["reproduction_rate"]
@@ -87,9 +89,8 @@ def screen(loaded: Workspace) -> Screen:
         kin = clusters(images, None if long else neighbours.near_duplicates(loaded))
         return Screen.of(images.ids, values, times, count, dict(rows), kin)
 
-    known = tuple(values.count())
-    key = ("screen", loaded.denoiser.digest, images.digest, count, tuple(sorted(rows)), known)
-    return computed.once(key, make)
+    alike = (loaded.denoiser.digest, count, *measured_key(images, rows), *known(loaded))
+    return computed.once(("screen", *alike), make)
 
 
 def estimate_likeliest(loaded: Workspace) -> None:

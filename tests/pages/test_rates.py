@@ -1,8 +1,15 @@
 """Where rates come from: counted, estimated and predicted ones are told apart on every page."""
 
+import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from memlib import ImageSet, load_denoiser, load_images
+from memlib.measures import MEASURES
+from memlib.runs import Results
+from memlib.workspace import Sources, Workspace
+from pages.ranking.rates import screen
+from pages.session.results import RESULTS
 from tests.pages.app import opened
 
 
@@ -34,3 +41,23 @@ def test_an_image_has_all_three_and_the_overview_a_forecast() -> None:
     assert not first.exception
     assert any("Among 100,000 pictures, copies of about" in one for one in said(first))
     assert next(one for one in first.button if one.label.endswith("50 likeliest"))
+
+
+def measured(images: ImageSet, places: range, model: str) -> Results:
+    """Made-up losses of some images."""
+    loss, found = MEASURES["integrated_loss"], Results()
+    rows = {images.ids[place]: {"value": float(place), "stderr": 1.0} for place in places}
+    found.add(model, loss.run, loss.defaults(load_denoiser("demo", "cpu")), rows)
+    return found
+
+
+def test_sessions_that_measured_other_images_share_no_prediction() -> None:
+    images, model = load_images("demo"), load_denoiser("demo", "cpu")
+    loaded = Workspace(Sources(), model, images, None)
+    known = []
+    for places in (range(1100), range(60, 1160)):  # as many, but not the same
+        RESULTS.set(measured(images, places, model.digest))
+        known.append(np.flatnonzero(np.isfinite(screen(loaded).scores)))
+    RESULTS.pop()
+    assert known[0].tolist() == list(range(1100))
+    assert known[1].tolist() == list(range(60, 1160))
