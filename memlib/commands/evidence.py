@@ -13,7 +13,13 @@ import pandas as pd
 
 from memlib.bundled import DEMO
 from memlib.commands.copies import copies_arguments, matched, read_samples
-from memlib.commands.inputs import image_arguments, load, model_arguments, sources_of
+from memlib.commands.inputs import (
+    image_arguments,
+    load,
+    model_arguments,
+    runs_arguments,
+    sources_of,
+)
 from memlib.commands.progress import Report
 from memlib.evidence import (
     best_of,
@@ -37,11 +43,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     model_arguments(parser)
     image_arguments(parser)
     copies_arguments(parser, "those of the demo")
-    parser.add_argument(
-        "--runs",
-        type=Path,
-        help="a folder of run folders with measured values (default: those of the demo)",
-    )
+    runs_arguments(parser)
     parser.add_argument(
         "--output", type=Path, help="a folder in which the tables are also written as CSV"
     )

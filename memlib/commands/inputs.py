@@ -38,6 +38,14 @@ def image_arguments(parser: argparse.ArgumentParser) -> None:
     transform_arguments(parser)
 
 
+def runs_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--runs",
+        type=Path,
+        help="a folder of run folders with measured values (default: those of the demo)",
+    )
+
+
 def transform_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--size", type=int, help="resize the images to this many pixels per side")
     parser.add_argument(

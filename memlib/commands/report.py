@@ -18,7 +18,13 @@ from memlib.audit.report import Entry, picture_url
 from memlib.audit.verification import report_files
 from memlib.bundled import DEMO
 from memlib.commands.copies import copies_arguments, read_drawn
-from memlib.commands.inputs import image_arguments, load, model_arguments, sources_of
+from memlib.commands.inputs import (
+    image_arguments,
+    load,
+    model_arguments,
+    runs_arguments,
+    sources_of,
+)
 from memlib.commands.progress import Report
 from memlib.evidence import copied, measure_table
 from memlib.extraction import CRITERIA
@@ -34,11 +40,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     model_arguments(parser)
     image_arguments(parser)
     copies_arguments(parser, "those of the demo")
-    parser.add_argument(
-        "--runs",
-        type=Path,
-        help="a folder of run folders with measured values (default: those of the demo)",
-    )
+    runs_arguments(parser)
     parser.add_argument(
         "--verdicts",
         default=os.environ.get(DATABASE, ""),

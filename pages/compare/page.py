@@ -58,7 +58,6 @@ def main() -> None:
             "pages/workspace/page.py", label="Go to the workspace", icon=":material/arrow_forward:"
         )
         return
-    results.adopt_bundled(loaded)
     both = (loaded, swapped(loaded, loaded.reference))
     compared = Compared(both[0], both[1], *map(given_away, both))
     sentences(compared)

@@ -14,7 +14,7 @@ import pandas as pd
 from scipy.special import log_expit
 from torch import Tensor
 
-from memlib.evidence.prediction.screening import SCORES, Calibration, best_score, normal_law
+from memlib.evidence.prediction.screening import Calibration, best_score, no_score, normal_law
 from memlib.evidence.remembered import Remembered
 from memlib.evidence.unseen import Estimate
 from memlib.measures import MEASURES
@@ -114,8 +114,7 @@ class Forecast:
         """Calibrate a measure of `values` (N, measures) to what was drawn; why not, where not."""
         name = best_score(values)
         if not name:
-            titles = ", ".join(MEASURES[one].title for one in SCORES)
-            return f"To predict rates, measure one of these of all images: {titles}."
+            return no_score()
         scores = values[name].to_numpy(float)
         known = GroupScores.of(scores, found.groups, clusters, found.trained)
         times = known.times(found.times)

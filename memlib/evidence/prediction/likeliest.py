@@ -12,11 +12,11 @@ import pandas as pd
 from memlib.evidence.draws import OFTEN
 from memlib.evidence.prediction.screening import (
     FEWEST,
-    SCORES,
     Calibration,
     Predicted,
     best_score,
     cross_fitted,
+    no_score,
 )
 from memlib.measures import MEASURES, Row
 
@@ -58,10 +58,7 @@ class Screen:
     def calibration(self) -> Calibration | str:
         """Fitted to the counts, or where nothing is counted to the estimates; why not, if not."""
         if not self.score:
-            return (
-                f"To predict rates, measure one of these of all images: "
-                f"{', '.join(MEASURES[name].title for name in SCORES)}."
-            )
+            return no_score()
         chosen = np.flatnonzero(np.isfinite(self.scores))
         if len(chosen) > MOST:
             chosen = np.sort(np.random.default_rng(0).choice(chosen, MOST, replace=False))

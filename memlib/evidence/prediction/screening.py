@@ -22,7 +22,7 @@ from scipy.special import expit, log_expit, logit, logsumexp, ndtr
 from scipy.stats import binom, norm
 from scipy.stats import t as student
 
-from memlib.measures import Row
+from memlib.measures import MEASURES, Row
 
 NODES = 24  # of the quadrature over z
 FEWEST = 8  # fewest clusters with a copy, or with an estimate
@@ -236,6 +236,12 @@ def best_score(values: pd.DataFrame) -> str:
     """The measure that serves as score, of a table of values (N, measures); "" if none does."""
     share = values.notna().mean()
     return next((name for name in SCORES if share.get(name, 0.0) >= NEARLY), "")
+
+
+def no_score() -> str:
+    """Say what to measure where no measure can serve as score."""
+    titles = ", ".join(MEASURES[name].title for name in SCORES)
+    return f"To predict rates, measure one of these of all images: {titles}."
 
 
 def cross_fitted(
