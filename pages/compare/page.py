@@ -8,8 +8,9 @@ import pandas as pd
 import streamlit as st
 
 from memlib.denoisers import NetworkDenoiser
-from memlib.evidence import Remembered, clusters, interval
+from memlib.evidence import Remembered, clusters, drawn_how, interval
 from memlib.evidence.two_models import compared_in_words, shifts
+from memlib.extraction import Plan
 from memlib.measures import MEASURES
 from memlib.workspace import Workspace
 from pages.compare.changed import Compared, copies_panel, measure_panel
@@ -79,12 +80,20 @@ def given_away(loaded: Workspace) -> Remembered | None:
     return None if truth is None else neighbours.remembered(loaded, truth)
 
 
+def plan_of(loaded: Workspace) -> Plan | None:
+    """Return how the pictures of a model were drawn, None where that is not known."""
+    found = neighbours.unguided(loaded)
+    return None if found is None else found[1].plan
+
+
 def sentences(compared: Compared) -> None:
     """Say what each of the two models gives away, and how they differ."""
     for loaded, found in compared.sides:
         name = plain(loaded.denoiser.name)
         if found is not None:
             st.markdown(f"**{name}:** {found.sentence()}")
+            if plan := plan_of(loaded):
+                st.caption(f"Drawn {drawn_how(plan)}.")
             continue
         st.markdown(f"**{name}:** no picture of it is drawn yet, so what it gives away is unknown.")
         if st.button("Open it as the model, to draw from it", icon=":material/brush:"):
@@ -92,6 +101,13 @@ def sentences(compared: Compared) -> None:
             st.switch_page("pages/evidence/page.py")
     if compared.one and compared.other:
         st.markdown(f"#### {plain(compared_in_words(compared.one, compared.other))}")
+        one, other = (plan_of(loaded) for loaded, _ in compared.sides)
+        if not one or not other or drawn_how(one) != drawn_how(other):
+            st.warning(
+                "The pictures of the two models were not drawn alike, so a part of the difference "
+                "may be that of the samplers.",
+                icon=":material/warning:",
+            )
 
 
 def measures(compared: Compared) -> None:

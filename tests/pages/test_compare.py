@@ -57,6 +57,8 @@ def test_two_models_that_give_nothing_away_do_not_differ(
     at = opened("compare", model=model, images=images, reference=str(tmp_path / "other"))
     assert not at.exception and not at.error
     assert said(at).count("0 of 32 pictures drawn are copies") == 2
+    assert said(at).count("Drawn by the deterministic sampler with 5 steps") == 2
+    assert not at.warning
     assert "Neither model gave an image away." in said(at)
     assert "No measure is known for both models" in said(at)
 
