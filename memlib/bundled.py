@@ -9,6 +9,8 @@ INSTALLED = HOME / "afterimage"  # where an installation keeps the app, its page
 APP = INSTALLED if (INSTALLED / "app.py").is_file() else HOME
 # links are followed, so that an installation may be a link
 DEMO = APP.joinpath("assets", "demo").resolve()
+TEXT = APP.joinpath("assets", "text").resolve()
 BUNDLED = {"demo": DEMO / "model"} | {
     f"demo-{name}": DEMO / "checkpoints" / name for name in ("reference", "early", "middle")
 }
+BUNDLED["demo-text"] = TEXT / "model"
