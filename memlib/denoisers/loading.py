@@ -1,4 +1,4 @@
-"""Loading models: the parts of a diffusers model (memlib.denoisers.parts) are checked and put
+"""Loading models: the parts of a diffusers model (memlib.denoisers.model_files) are checked and put
 together as a denoiser.
 """
 
@@ -16,8 +16,8 @@ from memlib.denoisers import autoencoder
 from memlib.denoisers.autoencoder import Autoencoder
 from memlib.denoisers.base import pick_device
 from memlib.denoisers.condition import check_scale, digest_with
+from memlib.denoisers.model_files import TEXT_NETWORKS, Parts, locate
 from memlib.denoisers.network import NetworkDenoiser
-from memlib.denoisers.parts import TEXT_NETWORKS, Parts, locate
 from memlib.denoisers.schedules import read_schedule
 from memlib.denoisers.text.pipelines import build_prompts, check_text_network, described_texts
 from memlib.denoisers.text.tokenizer import check_prompt
@@ -65,7 +65,7 @@ def load_denoiser(
     Raises ValueError, with one sentence for people, for anything that is not such a model.
     """
     source = Source.of(source, roots)
-    parts = locate(source, _check_network, token)
+    parts = locate(source, _check, token)
     config = _check_network(parts.config)
     schedule = read_schedule(read_json(parts.scheduler))
     label = _check_label(config, label)
@@ -103,7 +103,7 @@ def model_digest(
     roots: Roots = None,
 ) -> str:
     """Return the digest of `load_denoiser` with the same arguments, from its files alone."""
-    parts = locate(Source.of(source, roots), _check_network)
+    parts = locate(Source.of(source, roots), _check)
     config = _check_network(parts.config)
     scale = _check_condition(config, prompt, guidance_scale)
     return digest_with(_digest(parts, _check_label(config, label)), prompt or "", scale)
@@ -117,13 +117,13 @@ def model_stamp(source: str | Path | Source, *, roots: Roots = None) -> str:
     """
     source = Source.of(source, roots)
     if source.path is not None:
-        locate(source, _check_network).all_files()
+        locate(source, _check).all_files()
     return source.stamp
 
 
 def class_count(source: str | Path | Source, *, roots: Roots = None) -> int:
     """Return the number of classes of a model on this machine; 0 if it is unconditional."""
-    parts = locate(Source.of(source, roots), _check_network)
+    parts = locate(Source.of(source, roots), _check)
     return _classes(_check_network(parts.config))
 
 
@@ -161,6 +161,12 @@ def _title(source: Source, parts: Parts) -> str:
     if source.typed in BUNDLED:
         return "Emoji demo model" if parts.name == "model" else f"Emoji {parts.name} checkpoint"
     return re.sub(r"@([0-9a-f]{7})[0-9a-f]{33}$", r"@\1", parts.name)
+
+
+def _check(parts: Parts) -> None:
+    """Raise ValueError for a model that its configs show to be none that can be measured."""
+    if _check_network(parts.config)["_class_name"] in TEXT_NETWORKS:
+        described_texts(parts)
 
 
 def _check_network(file: Path) -> dict[str, Any]:

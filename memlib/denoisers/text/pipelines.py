@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from memlib.denoisers.parts import Parts
+from memlib.denoisers.model_files import Parts
 from memlib.denoisers.text.prompts import Prompts, Tower
 from memlib.denoisers.text.tokenizer import Tokenizer, Vocabulary, read_vocabulary
 from memlib.denoisers.weights import ENCODERS, read_json, read_network

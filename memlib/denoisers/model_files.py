@@ -79,8 +79,8 @@ class Parts:
         return [*found, self.index] if self.index else found
 
 
-def locate(source: Source, check: Callable[[Path], object], token: str | None = None) -> Parts:
-    """Find the parts of a model; one on the Hub is downloaded, after `check` of its config."""
+def locate(source: Source, check: Callable[[Parts], object], token: str | None = None) -> Parts:
+    """Find the parts of a model; one on the Hub is downloaded, after `check` of its configs."""
     path = source.path
     if path is not None and (path.is_dir() or (path.suffix == ".safetensors" and path.is_file())):
         return _find_parts(path, path.name, source)
@@ -100,7 +100,7 @@ def locate(source: Source, check: Callable[[Path], object], token: str | None = 
         return _find_parts(folder, name, Source.at(folder, folder.resolve().parents[1]))
 
     folder, name = hub.fetch(
-        source.typed, lambda found: check(downloaded(found, source.typed).config), token
+        source.typed, lambda found: check(downloaded(found, source.typed)), token
     )
     return downloaded(folder, name)
 
