@@ -25,6 +25,9 @@ from memlib.quoting import first_line
 SECONDS = 300  # of computing that a trial may take
 MEMORY = 64 * 2**30  # bytes of address space of a child, at most
 ACTIVATIONS = 4 * 2**30  # bytes of what a forward hands on
+TRIED = (
+    32  # latents of text models are tried at most this high and wide: their own size takes minutes
+)
 TRIALS = Children("memlib.denoisers.trial", ("memlib", "memlib.denoisers"), most=2)
 
 
@@ -96,16 +99,18 @@ def try_out(denoiser: NetworkDenoiser) -> None:
         both = denoiser.shape, denoiser.picture_shape
         forwards.append(autoencoder_forward(denoiser.autoencoder.network, *both))
     check_work(denoiser.name, *forwards)
-    y = torch.zeros(1, *denoiser.shape, device=denoiser.device)
+    sides = [min(side, TRIED) if denoiser.texts else side for side in denoiser.shape[1:]]
+    shape = (denoiser.shape[0], sides[0], sides[1])
+    y = torch.zeros(1, *shape, device=denoiser.device)
     try:
         outputs = [denoiser(y, sigma) for sigma in (denoiser.sigma_floor, denoiser.sigma_max)]
         if denoiser.autoencoder:
-            pictures = denoiser.decode(y)
-            outputs += [denoiser.encode(torch.zeros(1, *denoiser.picture_shape))]
-            if pictures.shape[1:] != denoiser.picture_shape or not torch.isfinite(pictures).all():
+            pictures, drawn = denoiser.decode(y), denoiser.autoencoder.picture_shape(shape)
+            outputs += [denoiser.autoencoder.encode(torch.zeros(1, *drawn).to(y))]
+            if pictures.shape[1:] != drawn or not torch.isfinite(pictures).all():
                 raise ValueError(
                     f"The autoencoder of {denoiser.name} returns pictures that are not finite or "
-                    f"not {denoiser.picture_shape}."
+                    f"not {drawn}."
                 )
     except (RuntimeError, IndexError, TypeError, AttributeError) as error:
         raise ValueError(

@@ -14,8 +14,12 @@ from torch.utils.flop_counter import FlopCounterMode
 from memlib.denoisers.condition import Condition
 from memlib.quoting import first_line
 
-MOST_OPERATIONS = 1e13  # of one forward: minutes on a CPU
-LARGEST_TENSOR = 2**28  # numbers in one of its tensors: 1 GiB
+# of one forward, with a latent's way to a picture and back: minutes on a CPU. Stable Diffusion XL,
+# the largest model that is supported, takes 2.2e13
+MOST_OPERATIONS = 3e13
+# numbers in one of its tensors: 2 GiB. Attention is counted as if its weights were stored; those of
+# Stable Diffusion 2 would be 1.6 GiB
+LARGEST_TENSOR = 2**29
 
 
 class _Largest(TorchDispatchMode):  # type: ignore[no-untyped-call]
