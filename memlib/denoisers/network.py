@@ -110,7 +110,9 @@ class NetworkDenoiser(Denoiser):
         self.network.to(device)
         if self.autoencoder:
             self.autoencoder.to(device)
-        self.device, self.batch = device, 64 if device.type == "cpu" else 512
+        self.device, self.batch = device, 512
+        if device.type == "cpu":
+            self.batch = 16 if self.texts else 64
         return self
 
     def __getstate__(self) -> dict[str, Any]:

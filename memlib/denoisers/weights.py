@@ -43,7 +43,9 @@ ENCODER_SIZES = (  # what is read of their configs
     "max_position_embeddings",
     "hidden_act",
     "layer_norm_eps",
+    "bos_token_id",
     "eos_token_id",
+    "pad_token_id",
 )
 ACTIVATIONS = ("quick_gelu", "gelu")
 BYTES = {

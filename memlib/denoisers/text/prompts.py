@@ -60,7 +60,11 @@ class Prompts:
         self._lock = threading.Lock()  # sessions share a model
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name != "_lock"}
+        """Return the state that is sent to another process: the prompts that were encoded here,
+        without the encoders.
+        """
+        state = {name: value for name, value in self.__dict__.items() if name != "_lock"}
+        return state | {"towers": ()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state, _lock=threading.Lock())
@@ -87,6 +91,8 @@ class Prompts:
 
     @torch.no_grad()
     def _encode(self, prompt: str) -> Condition:
+        if not self.towers:
+            raise ValueError("This copy of a model knows only the prompts that it was sent with.")
         outputs = []
         for tower in self.towers:
             ids = torch.tensor([tower.tokenizer.read(prompt).ids])

@@ -136,6 +136,17 @@ def test_a_prompt_is_encoded_once(both: Any, monkeypatch: pytest.MonkeyPatch) ->
     assert denoiser.given("once more").conditions[0][0] is first.conditions[0][0]
 
 
+def test_another_process_gets_the_prompts_without_the_encoders(both: Any) -> None:
+    cloudpickle = pytest.importorskip("ray.cloudpickle")
+    _, denoiser = both
+    sent = cloudpickle.loads(cloudpickle.dumps(denoiser.given(PROMPT, 2.0)))
+    y = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(sent.noise(y, 1.0), denoiser.given(PROMPT, 2.0).noise(y, 1.0))
+    assert torch.equal(sent.null.noise(y, 1.0), denoiser.null.noise(y, 1.0))
+    with pytest.raises(ValueError, match="only the prompts that it was sent with"):
+        sent.given("another prompt")
+
+
 def test_what_was_cut_or_not_known_is_said(both: Any) -> None:
     _, denoiser = both
     assert denoiser.given(PROMPT).reading.sentence == ""
