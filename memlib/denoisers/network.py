@@ -21,7 +21,8 @@ from memlib.denoisers.text.tokenizer import Reading, check_prompt
 from memlib.quoting import quoted, shortened
 
 LARGEST_SIGMA = 200.0
-ENCODED = 8  # pictures in a batch of an autoencoder: they are large
+# pictures in a batch of an autoencoder, and pixels: an autoencoder keeps hundreds of numbers a pixel
+ENCODED, PIXELS = 8, 2**19
 SLACK = 1e-3  # relative tolerance: a schedule that starts at 0.0100005 can be asked for 0.01
 # the default ladder of the measures starts here: below, texture matters more than memorisation
 LADDER_START = 0.2
@@ -163,6 +164,12 @@ class NetworkDenoiser(Denoiser):
     def picture_shape(self) -> tuple[int, int, int]:
         return self.autoencoder.picture_shape(self.shape) if self.autoencoder else self.shape
 
+    @property
+    def _together(self) -> int:
+        """How many pictures the autoencoder takes at a time."""
+        _, height, width = self.picture_shape
+        return max(1, min(ENCODED, PIXELS // (height * width)))
+
     def with_network(self, network: Any, device: torch.device) -> "NetworkDenoiser":
         """Return the same denoiser with another state of its network, on another device, without
         its autoencoder.
@@ -193,7 +200,7 @@ class NetworkDenoiser(Denoiser):
         return torch.cat(
             [
                 self.autoencoder.encode(part)
-                for part in torch.split(pictures.to(self.device), ENCODED)
+                for part in torch.split(pictures.to(self.device), self._together)
             ]
         )
 
@@ -203,7 +210,7 @@ class NetworkDenoiser(Denoiser):
             torch.cat(
                 [
                     self.autoencoder.decode(part)
-                    for part in torch.split(images.to(self.device), ENCODED)
+                    for part in torch.split(images.to(self.device), self._together)
                 ]
             )
             if self.autoencoder
