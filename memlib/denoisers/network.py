@@ -21,7 +21,7 @@ from memlib.denoisers.text.tokenizer import Reading, check_prompt
 from memlib.quoting import quoted, shortened
 
 LARGEST_SIGMA = 200.0
-# pictures in a batch of an autoencoder, and pixels: an autoencoder keeps hundreds of numbers a pixel
+# pictures in a batch of an autoencoder, and pixels: it keeps hundreds of numbers a pixel
 ENCODED, PIXELS = 8, 2**19
 SLACK = 1e-3  # relative tolerance: a schedule that starts at 0.0100005 can be asked for 0.01
 # the default ladder of the measures starts here: below, texture matters more than memorisation

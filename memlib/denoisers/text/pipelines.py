@@ -12,7 +12,7 @@ from memlib.denoisers.text.tokenizer import Tokenizer, Vocabulary, read_vocabula
 from memlib.denoisers.weights import ENCODERS, read_json, read_network
 from memlib.quoting import quoted
 
-DISTILLED = re.compile(r"turbo|lightning|schnell|\blcm\b|hyper-sd", re.IGNORECASE)
+DISTILLED = re.compile(r"turbo|lightning|schnell|(?<![a-z])lcm(?![a-z])|hyper-sd", re.IGNORECASE)
 MASKED = 9  # channels of an inpainting network: latent, mask and masked latent
 
 
@@ -46,8 +46,9 @@ def check_name(*names: str) -> None:
     for name in names:
         if DISTILLED.search(name):
             raise ValueError(
-                f"{quoted(name, 100)} is a distilled model: it draws in a few large steps and does "
-                "not denoise at every noise level. Use the diffusion model it was distilled from."
+                f"{quoted(name, 100)} is a distilled model, as its name says: it draws in a few "
+                "large steps and does not denoise at every noise level. Use the diffusion model it "
+                "was distilled from."
             )
 
 
