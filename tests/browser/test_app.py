@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.server import PATIENCE, ROOT, served
+from tests.browser.trips import RESTED
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -94,7 +95,8 @@ def test_the_sliders_of_the_map_move_without_asking_the_server(
     canvas = page.get_by_role("img", name=picture).first
     expect(handle).to_be_enabled()
     expect(canvas).to_be_visible()
-    page.wait_for_timeout(3000)
+    page.wait_for_timeout(500)
+    page.evaluate(RESTED)
     sent.clear()
     before = canvas.evaluate("canvas => canvas.toDataURL()")
     told = canvas.get_attribute("aria-label")

@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.server import PATIENCE, ROOT, served
+from tests.browser.trips import RESTED
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -59,7 +60,8 @@ def test_an_attack_is_stopped_keeps_its_parts_and_goes_on(
     def fill(label: str, value: int) -> None:
         page.get_by_role("spinbutton", name=label, exact=True).fill(str(value))
         page.keyboard.press("Enter")
-        page.wait_for_timeout(3000)  # the page runs again
+        page.wait_for_timeout(300)
+        page.evaluate(RESTED)  # the page runs again
         expect(page.get_by_role("spinbutton", name=label, exact=True)).to_have_value(str(value))
 
     page.goto(f"{address}/extraction?run=unconditional")
@@ -68,7 +70,8 @@ def test_an_attack_is_stopped_keeps_its_parts_and_goes_on(
     )  # 4,096 pictures are matched
     page.get_by_text("New attack").click()
     page.get_by_role("radio", name="Unconditional").click()
-    page.wait_for_timeout(3000)
+    page.wait_for_timeout(300)
+    page.evaluate(RESTED)
     fill("Steps", 10)
     fill("Seed", 5)
     start, stop = (page.get_by_role("button", name=name, exact=True) for name in ("Start", "Stop"))

@@ -80,6 +80,16 @@ RESTED = """() => new Promise((done) => {
   requestAnimationFrame(look)
 })"""
 
+STILL = """() => new Promise((done) => {
+  let calm = 0
+  const look = () => {
+    calm = document.getAnimations().some((one) => one.playState === "running") ? 0 : calm + 1
+    if (calm > 6) done()
+    else requestAnimationFrame(look)
+  }
+  requestAnimationFrame(look)
+})"""  # nothing fades in or out
+
 
 def quiet(times: Sequence[float]) -> float:
     """The lower quartile: what else the machine does only adds to a time."""
