@@ -10,7 +10,10 @@ APP = INSTALLED if (INSTALLED / "app.py").is_file() else HOME
 # links are followed, so that an installation may be a link
 DEMO = APP.joinpath("assets", "demo").resolve()
 TEXT = APP.joinpath("assets", "text").resolve()
-BUNDLED = {"demo": DEMO / "model"} | {
-    f"demo-{name}": DEMO / "checkpoints" / name for name in ("reference", "early", "middle")
+BUNDLED = {
+    "demo": DEMO / "model",
+    **{f"demo-{name}": DEMO / "checkpoints" / name for name in ("reference", "early", "middle")},
+    "demo-text": TEXT / "model",
 }
-BUNDLED["demo-text"] = TEXT / "model"
+REFERENCES = tuple(name for name in BUNDLED if name != "demo-text")  # for other models
+BUNDLED_IMAGES = {"demo": DEMO / "images.zip", "demo-text": TEXT / "images.zip"}

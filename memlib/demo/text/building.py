@@ -8,9 +8,12 @@ from transformers import CLIPTokenizer
 from memlib.bundled import TEXT
 from memlib.demo.text.compression import latents, train_autoencoder
 from memlib.demo.text.diffusion import save_pipeline, train_diffusion
+from memlib.demo.text.judgement import judge
 from memlib.demo.text.pairs import build_pairs, read_list, read_pictures
 from memlib.demo.text.vocabulary import write_tokenizer
 from memlib.progress import Stages
+
+PROMPTS = TEXT / "prompts.csv"
 
 
 def build_text(work: Path, stages: Stages) -> None:
@@ -20,6 +23,8 @@ def build_text(work: Path, stages: Stages) -> None:
         build_pairs(images)
     if not (TEXT / "model").exists():
         train_text(images, TEXT / "model", work, stages)
+    if not PROMPTS.exists():
+        judge(PROMPTS, stages)
 
 
 def train_text(images: Path, target: Path, work: Path, stages: Stages) -> None:

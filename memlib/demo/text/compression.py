@@ -65,8 +65,5 @@ def train_autoencoder(
 def latents(network: AutoencoderKL, pictures: Tensor) -> Tensor:
     """Return the means of the latents, unscaled, (N, 4, h, w)."""
     return torch.cat(
-        [
-            network.encode(block.float() / 127.5 - 1).latent_dist.mean
-            for block in pictures.split(64)
-        ]
+        [network.encode(block.float() / 127.5 - 1).latent_dist.mean for block in pictures.split(64)]
     )

@@ -16,8 +16,8 @@ from memlib.demo.text.states import State
 from memlib.demo.text.vocabulary import LENGTH
 from memlib.progress import Stages
 
-STEPS = 6_000
-BATCH = 32
+STEPS = 7_500
+BATCH = 16
 LEARNING_RATE = 1.5e-3
 COOLING = 0.8  # of the steps are at the full rate, which then falls to zero
 DROPPED = 0.1  # of the captions, so that the model knows the empty prompt
@@ -88,7 +88,7 @@ def train_diffusion(
     tokenizer: CLIPTokenizer,
     state_file: Path,
     stages: Stages,
-    steps: int = STEPS,
+    until: int = STEPS,
     seed: int = 0,
 ) -> tuple[UNet2DConditionModel, CLIPTextModel]:
     """Train on scaled latents `rows` (N, 4, 16, 16) with their captions, repeated `times` (N,), and
@@ -108,7 +108,7 @@ def train_diffusion(
     listed = torch.repeat_interleave(torch.arange(len(rows)), times)
     ids, nothing = token_ids(tokenizer, captions), token_ids(tokenizer, [""])
     alphas_cumprod = new_scheduler().alphas_cumprod
-    for step in range(state.load(state_file), steps):
+    for step in range(state.load(state_file), until):
         draw = torch.Generator().manual_seed(seed * 10_000_000 + step)
         chosen = listed[torch.randint(len(listed), (BATCH,), generator=draw)]
         t = torch.randint(len(alphas_cumprod), (BATCH,), generator=draw)
@@ -121,10 +121,10 @@ def train_diffusion(
             states = encoder(torch.where(dropped, nothing, ids[chosen])).last_hidden_state
             predicted = unet(x, t, states).sample.float()
         loss = (predicted - noise).square().mean()
-        left = (1 - step / steps) / (1 - COOLING)
+        left = (1 - step / STEPS) / (1 - COOLING)
         rate = min((step + 1) / 200, left, 1.0)
         state.step(loss, LEARNING_RATE * rate, step)
-        state.report(state_file, stages("training on latents"), step + 1, steps)
+        state.report(state_file, stages("training on latents"), step + 1, until)
     return averages
 
 
