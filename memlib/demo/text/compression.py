@@ -7,7 +7,7 @@ import torch
 from diffusers import AutoencoderKL
 from torch import Tensor
 
-from memlib.demo.text.states import State
+from memlib.demo.states import State
 from memlib.progress import Stages
 
 STEPS = 2_500
@@ -65,5 +65,8 @@ def train_autoencoder(
 def latents(network: AutoencoderKL, pictures: Tensor) -> Tensor:
     """Return the means of the latents, unscaled, (N, 4, h, w)."""
     return torch.cat(
-        [network.encode(block.float() / 127.5 - 1).latent_dist.mean for block in pictures.split(64)]
+        [
+            network.encode(block.float() / 127.5 - 1).latent_dist.mean
+            for block in torch.split(pictures, 64)
+        ]
     )

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-from memlib.demo.text.states import State
+from memlib.demo.states import State
 from memlib.demo.text.vocabulary import LENGTH
 from memlib.progress import Stages
 

@@ -57,8 +57,8 @@ def judge(target: Path, stages: Stages) -> None:
     noise, null = starting_noise(denoiser, SEEDS), denoiser.null
     values = []
     for line, caption in enumerate(prompts["caption"]):
-        found = prediction_difference(denoiser.given(caption), null, noise)
-        values.append(float(found.value.mean()))
+        difference = prediction_difference(denoiser.given(caption), null, noise)
+        values.append(float(difference.value.mean()))
         stages("measuring prompts")(line + 1, len(prompts))
     prompts["prediction difference"] = values
 

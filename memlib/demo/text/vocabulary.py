@@ -5,17 +5,16 @@ another symbol, with `</w>`. Every byte is in the vocabulary, so that no text ha
 """
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable
 from itertools import pairwise
 from pathlib import Path
 
-import regex
-
 MERGES = 1_000
 LENGTH = 32  # tokens of a caption, with the two at its ends
 START, END = "<|startoftext|>", "<|endoftext|>"
-WORDS = regex.compile(r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+")
+WORDS = re.compile(r"'s|'t|'re|'ve|'m|'ll|'d|[^\W\d_]+|\d|(?:[^\s\w]|_)+")
 
 
 def byte_signs() -> list[str]:

@@ -28,7 +28,7 @@ class State:
         """Take one step down the loss; `number` steps were taken before it."""
         for group in self.optimiser.param_groups:
             group["lr"] = rate
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.weights, 1.0)
         self.optimiser.step()
         self.optimiser.zero_grad()
