@@ -15,6 +15,19 @@ from transformers import (
 
 STABLE = {"beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012}
 SPECIAL = ("<|startoftext|>", "<|endoftext|>")
+SIZES_3 = {
+    "sample_size": 8,
+    "patch_size": 2,
+    "in_channels": 4,
+    "out_channels": 4,
+    "num_layers": 1,
+    "attention_head_dim": 8,
+    "num_attention_heads": 2,
+    "joint_attention_dim": 40,
+    "caption_projection_dim": 16,
+    "pooled_projection_dim": 24,
+    "pos_embed_max_size": 8,
+}
 MERGES = [("r", "e"), ("re", "d</w>"), ("c", "a"), ("ca", "t</w>")]
 
 
@@ -76,10 +89,24 @@ def autoencoder() -> diffusers.AutoencoderKL:
 
 
 def pipeline(family: str = "1", **options: Any) -> Any:
-    """Return a tiny pipeline: Stable Diffusion "1" (noise), "2" (velocity) or "xl"."""
+    """Return a tiny pipeline: Stable Diffusion "1" (noise), "2" (velocity), "xl", or "3" (flow)
+    without its T5.
+    """
     torch.manual_seed(0)
     scheduler = diffusers.PNDMScheduler(skip_prk_steps=True, steps_offset=1, **STABLE)
     parts: dict[str, Any] = {"vae": autoencoder(), "text_encoder": encoder()}
+    if family == "3":
+        return diffusers.StableDiffusion3Pipeline(
+            vae=parts["vae"],
+            text_encoder=encoder(projected=True),
+            text_encoder_2=encoder(projected=True),
+            text_encoder_3=None,
+            tokenizer=tokenizer(),
+            tokenizer_2=tokenizer(pad_token="!"),
+            tokenizer_3=None,
+            transformer=diffusers.SD3Transformer2DModel(**(SIZES_3 | options)),
+            scheduler=diffusers.FlowMatchEulerDiscreteScheduler(shift=3.0),
+        )
     if family == "xl":
         added = {
             "addition_embed_type": "text_time",

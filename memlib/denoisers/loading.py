@@ -32,7 +32,7 @@ OTHERS = {  # networks that people bring, and why they are refused
     "UVit2DModel": "it predicts tokens, not noise",
     "UNet3DConditionModel": "it draws videos",
     **dict.fromkeys(
-        ("PixArtTransformer2DModel", "SD3Transformer2DModel", "FluxTransformer2DModel"),
+        ("PixArtTransformer2DModel", "FluxTransformer2DModel"),
         "its prompts are read by a T5 text encoder",
     ),
 }

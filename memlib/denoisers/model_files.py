@@ -20,7 +20,7 @@ from memlib.denoisers.weights import read_json, weight_files
 from memlib.quoting import quoted
 from memlib.sources import Source
 
-TEXT_NETWORKS = ("UNet2DConditionModel",)
+TEXT_NETWORKS = ("UNet2DConditionModel", "SD3Transformer2DModel")
 
 
 @dataclass(frozen=True)

@@ -33,8 +33,8 @@ class NetworkDenoiser(Denoiser):
     optionally in the latent space of an autoencoder.
 
     `source` is the argument by which `load_denoiser` finds the same weights; for the Hub it
-    includes the commit. `network(x, time, **told, return_dict=False)[0]` is its raw output, `told`
-    its condition; if it has twice as many channels, the second half, a learned variance, is
+    includes the commit. `network(x, timestep=..., **told, return_dict=False)[0]` is its raw output,
+    `told` its condition; if it has twice as many channels, the second half, a learned variance, is
     dropped. `label` is the class it draws, one of `classes`, or `classes` itself for no class; None
     for a network without classes. A model of text has `texts` and a `prompt`, "" for none, whose
     denoiser is the null condition; `given` a prompt, it is another denoiser of the same weights.
@@ -275,7 +275,7 @@ class NetworkDenoiser(Denoiser):
         parts = []
         for condition, weight in self.conditions:
             told = condition.told(len(x), x.device, x.dtype)
-            output: Tensor = self.network(x, times, **told, return_dict=False)[0]
+            output: Tensor = self.network(x, timestep=times, **told, return_dict=False)[0]
             parts.append(output if weight == 1 else weight * output)
         return parts[0] if len(parts) == 1 else parts[0] + parts[1]
 

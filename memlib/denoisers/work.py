@@ -74,7 +74,7 @@ def network_forward(
     def forward() -> object:
         y, time = torch.zeros(1, *shape), torch.zeros(1)
         told = condition.told(1, torch.device("meta"))
-        return _another(network)(y, time, **told, return_dict=False)
+        return _another(network)(y, timestep=time, **told, return_dict=False)
 
     return forward
 

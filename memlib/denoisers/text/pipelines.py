@@ -13,6 +13,9 @@ from memlib.denoisers.weights import ENCODERS, read_json, read_network
 from memlib.quoting import quoted
 
 DISTILLED = re.compile(r"turbo|lightning|schnell|(?<![a-z])lcm(?![a-z])|hyper-sd", re.IGNORECASE)
+# the text encoders of Stable Diffusion 1 and 2, XL, and 3 without its T5
+KNOWN = (["CLIPTextModel"], ["CLIPTextModel", "CLIPTextModelWithProjection"])
+KNOWN_3 = ["CLIPTextModelWithProjection", "CLIPTextModelWithProjection"]
 MASKED = 9  # channels of an inpainting network: latent, mask and masked latent
 
 
@@ -72,7 +75,14 @@ def described_texts(parts: Parts) -> dict[str, Any]:
         vocabulary = read_vocabulary(text.tokenizer, parts.source)
         found.append({"kind": kind, "config": config, "vocabulary": asdict(vocabulary)})
     kinds_found = [one["kind"] for one in found]
-    if kinds_found not in (["CLIPTextModel"], list(ENCODERS)):
+    if read_json(parts.config)["_class_name"] == "SD3Transformer2DModel":
+        third = index.get("text_encoder_3")
+        if kinds_found != KNOWN_3 or (isinstance(third, list) and any(third)):
+            raise ValueError(
+                f"{parts.name} has a T5 text encoder, which is not supported; diffusers saves the "
+                "pipeline without it when it is loaded with text_encoder_3=None, tokenizer_3=None."
+            )
+    elif kinds_found not in KNOWN:
         names = " and ".join(text.encoder.name for text in parts.texts)
         raise ValueError(
             f"{parts.name} has {names or 'no text encoder'}; a model of text needs one, a "
@@ -80,7 +90,7 @@ def described_texts(parts: Parts) -> dict[str, Any]:
             "has only the second, continues another model's pictures and is not supported.)"
         )
     zeros = index.get("force_zeros_for_empty_prompt", True)
-    return {"encoders": found, "zeros": len(found) > 1 and bool(zeros)}
+    return {"encoders": found, "zeros": kinds_found == KNOWN[1] and bool(zeros)}
 
 
 def build_prompts(

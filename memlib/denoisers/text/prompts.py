@@ -4,6 +4,9 @@
     Stable Diffusion XL        a CLIPTextModel and a CLIPTextModelWithProjection; their last states
                                but one, joined; the projected state of the end token; six numbers of
                                the picture: its size, the crop's corner and the size again
+    Stable Diffusion 3, no T5  two CLIPTextModelWithProjection; their last states but one, joined,
+                               filled up with zeros, and zeros in place of the T5's 256 states; both
+                               projected states, joined
 
 The encoders stay in the memory of the CPU and run there: a prompt is short. What they say of it is
 kept, so that a prompt is encoded once.
@@ -17,10 +20,12 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from memlib.denoisers.condition import Condition
 from memlib.denoisers.text.tokenizer import Reading, Tokenizer, check_prompt
 
+UNREAD = 256  # states of the T5 of Stable Diffusion 3, which diffusers sets to zero without it
 KEPT = 256  # prompts whose conditions are kept: 60 MB for Stable Diffusion 1, 160 MB for XL
 
 
@@ -53,6 +58,7 @@ class Prompts:
             tower.network.eval().requires_grad_(False)
         self.towers, self.zeros = tuple(towers), zeros
         self.picture = (0, 0)  # height and width of the pictures
+        self.width = 0  # channels of the states, if they are filled up with zeros
         self.parameters = sum(
             weight.numel() for tower in towers for weight in tower.network.parameters()
         )
@@ -100,6 +106,10 @@ class Prompts:
         if len(outputs) == 1:
             return Condition({"encoder_hidden_states": outputs[0].last_hidden_state})
         states = torch.cat([output.hidden_states[-2] for output in outputs], dim=-1)
+        if self.width:
+            states = pad(states, (0, self.width - states.shape[-1], 0, UNREAD))
+            both = torch.cat([output.text_embeds for output in outputs], dim=-1)
+            return Condition({"encoder_hidden_states": states, "pooled_projections": both})
         pooled: Tensor = outputs[-1].text_embeds
         if self.zeros and not prompt:
             states, pooled = torch.zeros_like(states), torch.zeros_like(pooled)
@@ -117,12 +127,18 @@ class Prompts:
         """Take the size of the network's pictures. Raises ValueError if the conditions do not fit a
         network of this config.
         """
-        self.picture = picture
+        self.picture, self.width = picture, config.get("joint_attention_dim") or 0
         told = self.condition("").arguments
-        width, wanted = told["encoder_hidden_states"].shape[-1], config.get("cross_attention_dim")
+        width = told["encoder_hidden_states"].shape[-1]
+        wanted = self.width or config.get("cross_attention_dim")
         if width != wanted:
             raise ValueError(
                 f"The text encoder's states have {width} channels, the network takes {wanted}."
+            )
+        if self.width and told["pooled_projections"].numel() != config.pooled_projection_dim:
+            raise ValueError(
+                f"The pooled text is {told['pooled_projections'].numel()} numbers, the network "
+                f"takes {config.pooled_projection_dim}."
             )
         if "added_cond_kwargs" in told:
             added = told["added_cond_kwargs"]

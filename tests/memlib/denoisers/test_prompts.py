@@ -17,7 +17,7 @@ from tests.memlib.denoisers.test_loaders_models import FakeHub
 from tests.text_models import STABLE, save_pipeline
 
 PROMPT = "a red cat!"
-FAMILIES = ("1", "2", "xl")
+FAMILIES = ("1", "2", "xl", "3")
 
 
 @pytest.fixture(scope="module", params=FAMILIES)
@@ -29,6 +29,8 @@ def both(request: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, N
 
 
 def encoded(made: Any, prompt: str, negative: str | None = None) -> tuple[Any, ...]:
+    if isinstance(made, diffusers.StableDiffusion3Pipeline):
+        return made.encode_prompt(prompt, None, None)
     if isinstance(made, diffusers.StableDiffusionXLPipeline):
         return made.encode_prompt(prompt, negative_prompt=negative)
     return made.encode_prompt(prompt, "cpu", 1, True, negative)
@@ -45,43 +47,51 @@ def test_a_prompt_is_encoded_as_the_pipeline_does(both: Any, prompt: str) -> Non
     torch.testing.assert_close(null["encoder_hidden_states"], found[1], rtol=1e-4, atol=1e-4)
     if len(found) == 4:
         for one, pooled in ((told, found[2]), (null, found[3])):
-            torch.testing.assert_close(one["added_cond_kwargs"]["text_embeds"], pooled)
-        assert not null["encoder_hidden_states"].any()
+            named = one.get("added_cond_kwargs", one)
+            projected = named.get("text_embeds", named.get("pooled_projections"))
+            torch.testing.assert_close(projected, pooled, rtol=1e-4, atol=1e-4)
+        assert denoiser.texts.zeros == (not null["encoder_hidden_states"].any())
+
+
+def outputs(made: Any, x: torch.Tensor, t: float) -> list[torch.Tensor]:
+    """The network's outputs with the prompt, without, and as the pipeline combines them."""
+    text, empty, *pooled = encoded(made, PROMPT)
+    found = []
+    for place, states in enumerate((text, empty)):
+        told: dict[str, Any] = {"encoder_hidden_states": states.expand(len(x), -1, -1)}
+        if isinstance(made, diffusers.StableDiffusion3Pipeline):
+            told["pooled_projections"] = pooled[place].expand(len(x), -1)
+        elif pooled:
+            sizes = torch.tensor([[16.0, 16, 0, 0, 16, 16]]).expand(len(x), -1)
+            embeds = pooled[place].expand(len(x), -1)
+            told["added_cond_kwargs"] = {"text_embeds": embeds, "time_ids": sizes}
+        network = made.unet if hasattr(made, "unet") else made.transformer
+        found.append(network(x, timestep=torch.full((len(x),), t), **told).sample)
+    return [*found, found[1] + 7.5 * (found[0] - found[1])]
 
 
 @torch.no_grad()
 def test_noise_and_guidance_are_the_pipelines_at_its_own_timesteps(both: Any) -> None:
     made, denoiser = both
-    given, null, guided = (
-        denoiser.given(PROMPT),
-        denoiser.null,
-        denoiser.given(PROMPT, guidance_scale=7.5),
-    )
-    text, empty, *pooled = encoded(made, PROMPT)
-    scheduler = diffusers.DDIMScheduler.from_config(made.scheduler.config)
+    three = (denoiser.given(PROMPT), denoiser.null, denoiser.given(PROMPT, guidance_scale=7.5))
+    scheduler = diffusers.DDIMScheduler(**STABLE)
     made.scheduler.set_timesteps(10)
-    usable = [int(t) for t in made.scheduler.timesteps if float(t) == int(t)]
+    usable = [float(t) for t in made.scheduler.timesteps if denoiser.schedule.times[-1] >= t]
     assert len(usable) > 5
     for t in usable[::3]:
-        alpha = float(scheduler.alphas_cumprod[t]) ** 0.5
-        sigma = float(denoiser.schedule.sigmas[t])
-        x = torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(t))
-        raw = []
-        for place, states in enumerate((text, empty)):
-            added = pooled and {
-                "text_embeds": pooled[place].expand(2, -1),
-                "time_ids": torch.tensor([[16.0, 16, 0, 0, 16, 16]]).expand(2, -1),
-            }
-            raw.append(
-                made.unet(x, t, states.expand(2, -1, -1), added_cond_kwargs=added or None).sample
-            )
-        raw.append(raw[1] + 7.5 * (raw[0] - raw[1]))
+        x = torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(int(t)))
+        raw = outputs(made, x, t)
         assert (raw[0] - raw[1]).abs().max() > 1e-3  # the prompt matters
-        for one, output in zip((given, null, guided), raw, strict=True):
-            expected = output
-            if made.scheduler.config.prediction_type == "v_prediction":
-                expected = alpha * output + (1 - alpha**2) ** 0.5 * x
-            torch.testing.assert_close(one.noise(x / alpha, sigma), expected, rtol=1e-4, atol=1e-4)
+        for one, output in zip(three, raw, strict=True):
+            if isinstance(made, diffusers.StableDiffusion3Pipeline):  # x_t = (1 - s) x_0 + s n
+                sigma, y = t / (1000 - t), x / (1 - t / 1000)
+                expected = x + (1 - t / 1000) * output
+            else:
+                alpha = float(scheduler.alphas_cumprod[int(t)]) ** 0.5
+                sigma, y, expected = float(denoiser.schedule.sigmas[int(t)]), x / alpha, output
+                if made.scheduler.config.prediction_type == "v_prediction":
+                    expected = alpha * output + (1 - alpha**2) ** 0.5 * x
+            torch.testing.assert_close(one.noise(y, sigma), expected, rtol=1e-4, atol=1e-4)
 
 
 @torch.no_grad()
@@ -226,7 +236,16 @@ def test_what_the_hub_sends_of_a_model_of_text_is_enough_and_no_more(
     assert load_denoiser("someone/model", "cpu", PROMPT).prompt == PROMPT
 
 
-@pytest.mark.parametrize("kind", ["PixArtTransformer2DModel", "SD3Transformer2DModel"])
+def test_stable_diffusion_3_with_its_t5_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    save_pipeline(tmp_path / "model", "3")
+    changed(
+        tmp_path / "model", "model_index.json", text_encoder_3=["transformers", "T5EncoderModel"]
+    )
+    with pytest.raises(ValueError, match="text_encoder_3=None"):
+        load_denoiser(tmp_path / "model", "cpu")
+
+
+@pytest.mark.parametrize("kind", ["PixArtTransformer2DModel", "FluxTransformer2DModel"])
 def test_networks_whose_prompts_need_t5_are_refused(kind: str, tmp_path: Path) -> None:
     save_pipeline(tmp_path / "model")
     changed(tmp_path / "model", "unet/config.json", _class_name=kind)
@@ -316,7 +335,7 @@ def test_a_model_without_text_takes_no_prompt() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("family", ["1", "xl"])
+@pytest.mark.parametrize("family", ["1", "xl", "3"])
 def test_a_model_of_text_from_outside_is_tried_in_another_process(
     family: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -325,11 +344,8 @@ def test_a_model_of_text_from_outside_is_tried_in_another_process(
         patched.setattr(NetworkDenoiser, "__call__", lambda *_: pytest.fail("it was run here"))
         assert load_denoiser(tmp_path / "model", "cpu", PROMPT, roots=[tmp_path]).prompt == PROMPT
     file = tmp_path / "model/text_encoder/model.safetensors"
-    weights = load_file(file)
-    weights["final_layer_norm.weight"][0] = torch.nan
-    weights["encoder.layers.0.mlp.fc1.weight"][0] = torch.nan
-    save_file(weights, file)
-    if family == "1":  # the null condition of XL is zeros
+    save_file({name: weight * torch.nan for name, weight in load_file(file).items()}, file)
+    if family != "xl":  # the null condition of XL is zeros
         with pytest.raises(ValueError, match="not finite"):
             load_denoiser(tmp_path / "model", "cpu", roots=[tmp_path])
 

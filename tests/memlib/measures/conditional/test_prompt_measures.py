@@ -4,6 +4,7 @@ on two mixtures in closed form and on a tiny random network.
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -298,6 +299,18 @@ def test_every_measure_of_the_table_runs_as_it_says(name: str, networks: Both) -
     assert measure.column in row and (not measure.error or measure.error in row)
     assert measure.direction in (1, -1) and measure.citation and measure.limits
     assert settings == type(settings).read(settings.parameters)
+
+
+@pytest.mark.parametrize("family", ["2", "xl", "3"])
+def test_every_measure_runs_on_every_family(family: str, tmp_path: Path) -> None:
+    save_pipeline(tmp_path / "model", family)
+    model = load_denoiser(tmp_path / "model", "cpu")
+    noise = starting_noise(model, 2)
+    for measure in PROMPT_MEASURES.values():
+        told = measure.defaults(model)
+        told |= {name: 2 for name in ("directions", "probes") if name in told}
+        result = measure.function(model.given("a red cat"), model.null, noise, **told)
+        assert torch.isfinite(result.value).all(), measure.name
 
 
 def test_values_do_not_depend_on_the_batch_or_on_the_memory(

@@ -1,0 +1,48 @@
+import assert from "node:assert/strict"
+import { test } from "node:test"
+import { mounted } from "./dom.js"
+
+const observers = []
+globalThis.IntersectionObserver = class {
+  constructor(act) {
+    this.see = (isIntersecting) => act([{ isIntersecting }])
+    observers.push(this)
+  }
+  observe() {}
+  disconnect() {
+    this.see = () => {}
+  }
+}
+const { default: waiting } = await import("../../pages/widgets/waiting.js")
+
+function shown() {
+  const { parent, root } = mounted()
+  const events = []
+  const run = () =>
+    waiting({
+      data: { title: "<b>Table</b>", height: 300, turn: 0 },
+      parentElement: parent,
+      setTriggerValue: (_, event) => events.push(event.kind),
+    })
+  run()
+  return { root, events, run, observer: observers.at(-1) }
+}
+
+test("the place is kept, and asks for its part once it is in sight, and only once", () => {
+  const { root, events, run, observer } = shown()
+  assert.equal(root.style.height, "300px")
+  observer.see(false)
+  assert.deepEqual(events, [])
+  observer.see(true)
+  run()
+  observer.see(true)
+  root.children[0].onclick()
+  assert.deepEqual(events, ["seen"])
+})
+
+test("its button asks for the part as well, and shows the title as text", () => {
+  const { root, events } = shown()
+  assert.equal(root.children[0].textContent, "<b>Table</b>")
+  root.children[0].onclick()
+  assert.deepEqual(events, ["seen"])
+})
