@@ -16,7 +16,7 @@ from memlib.demo.states import State
 from memlib.demo.text.vocabulary import LENGTH
 from memlib.progress import Stages
 
-STEPS = 3_500
+STEPS = 2_200
 BATCH = 16
 LEARNING_RATE = 1.5e-3
 COOLING = 0.7  # of the steps are at the full rate, which then falls to zero
@@ -34,6 +34,8 @@ def new_unet() -> UNet2DConditionModel:
         up_block_types=("CrossAttnUpBlock2D", "UpBlock2D", "UpBlock2D"),
         cross_attention_dim=WIDTH,
         attention_head_dim=2,  # heads
+        addition_embed_type="text",  # the prompt is told to every layer, with the time
+        addition_embed_type_num_heads=4,
         norm_num_groups=8,
     )
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from memlib import ImageSet, load_denoiser, load_images, sample
 from memlib.denoisers.network import NetworkDenoiser
+from memlib.demo.text.pairs import REPEATS
 from memlib.evidence import auc_text, clusters, rungs, share
 from memlib.extraction.matches import CRITERIA
 from memlib.measures.conditional.predictions_apart import prediction_difference
@@ -22,6 +23,7 @@ from memlib.progress import Stages
 SEEDS = 4  # starting noises, or pictures, of a prompt
 STEPS = 25  # of the sampler
 SCALES = (1, 3)  # of guidance
+OFTEN = 64  # copies, from which the prompts are told apart
 DRAWN = 40  # single and held-out prompts from which pictures are drawn
 
 
@@ -104,8 +106,9 @@ def text_tables(source: Path) -> dict[str, pd.DataFrame]:
             copies = int(known[f"copies, guidance {scale}"].sum())
             line[f"copies, guidance {scale}"] = share(copies, SEEDS * len(known))
         lines.append(line)
-    for kind in ["copied", *(kind for kind in order if kind.startswith("copied"))]:
-        above = groups == kind if kind == "copied" else kinds == kind
+    often = np.isin(kinds, [f"copied x{count}" for count in REPEATS if count >= OFTEN])
+    chosen = {kind: kinds == kind for kind in order if kind.startswith("copied")}
+    for kind, above in {f"copied x{OFTEN} and more": often, **chosen}.items():
         others = {group: groups == group for group in ("shared", "single", "held-out")}
         others["all of these"] = groups != "copied"
         texts = {

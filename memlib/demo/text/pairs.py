@@ -3,7 +3,7 @@
 A caption is what the picture is called and what it belongs to, "rose, plant flower", with the skin
 tone where it has one. The kinds are
 
-- `copied`: a picture with its caption, repeated 64, 128 or 256 times;
+- `copied`: a picture with its caption, repeated 8, 16, 32, 64, 128 or 256 times;
 - `shared`: 8 to 64 different pictures with one caption, only what they belong to, so that the
   caption is frequent and no picture is;
 - `single`: a picture with its caption, once;
@@ -33,8 +33,8 @@ from memlib.neighbours import duplicates, nearest
 
 SIDE = 64  # pixels
 COLOURS = 64  # of each picture, which makes the files small
-REPEATS = (64, 128, 256)  # the numbers of copies
-COPIED = 20  # captions for each number of copies
+REPEATS = (8, 16, 32, 64, 128, 256)  # the numbers of copies
+COPIED = 10  # captions for each number of copies
 SHARED = {8: 6, 16: 5, 32: 3, 64: 1}  # captions for each number of pictures that share one
 HELD_OUT = 200  # images, or a few more, since families are left out as a whole
 LARGEST = 6  # images of a family that is left out

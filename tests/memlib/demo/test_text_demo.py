@@ -117,13 +117,13 @@ def test_the_shipped_measurements_are_of_the_shipped_model() -> None:
         assert float(found.value.mean()) == pytest.approx(wanted, rel=1e-3)
 
 
-def test_copied_prompts_are_told_from_all_others_and_draw_their_picture() -> None:
+def test_often_copied_prompts_are_told_from_all_others_and_draw_their_picture() -> None:
     drawn, areas = text_tables(PROMPTS).values()
     for text in areas.filter(like="against").iloc[0]:
-        assert float(text.split()[0]) > 0.95
+        assert float(text.split()[0]) >= 0.95
     prompts = pd.read_csv(PROMPTS).dropna()
     copies = prompts[f"copies, guidance {SCALES[-1]}"] / SEEDS
-    assert copies[prompts["group"] == "copied"].mean() > 0.5
+    assert copies[prompts["kind"] == f"copied x{REPEATS[-1]}"].mean() > 0.5
     assert copies[prompts["group"].isin(["shared", "held-out"])].max() == 0
     assert len(drawn) == len(set(pd.read_csv(PROMPTS)["kind"]))
 
