@@ -11,8 +11,8 @@ import pandas as pd
 from torch import Tensor
 
 from memlib import ImageSet, load_denoiser, load_images, sample
-from memlib.denoisers.network import NetworkDenoiser
 from memlib.demo.text.pairs import REPEATS
+from memlib.denoisers.network import NetworkDenoiser
 from memlib.evidence import auc_text, clusters, rungs, share
 from memlib.extraction.matches import CRITERIA
 from memlib.measures.conditional.predictions_apart import prediction_difference
@@ -24,7 +24,7 @@ SEEDS = 4  # starting noises, or pictures, of a prompt
 STEPS = 25  # of the sampler
 SCALES = (1, 3)  # of guidance
 OFTEN = 64  # copies, from which the prompts are told apart
-DRAWN = 40  # single and held-out prompts from which pictures are drawn
+DRAWN = 20  # single and held-out prompts from which pictures are drawn
 
 
 def prompts_of(images: ImageSet) -> pd.DataFrame:
