@@ -4,7 +4,16 @@ import { life, push } from "./base.js"
 const AHEAD = 200 // pixels below the screen that count as in sight
 const CALM = 60 // milliseconds between two looks at whether the page is at rest
 
-const atRest = () => document.querySelector("[data-test-script-state=notRunning]") !== null
+const PRESSED = 600 // milliseconds after a press in which a run may be about to start
+
+let pressed = -PRESSED
+for (const kind of ["pointerdown", "click", "keydown"]) {
+  document.addEventListener(kind, () => pressed = performance.now(), true)
+}
+
+const atRest = () =>
+  document.querySelector("[data-test-script-state=notRunning]") !== null &&
+  performance.now() > pressed + PRESSED
 
 export class View {
   constructor(root) {

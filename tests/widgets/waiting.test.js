@@ -1,6 +1,6 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
-import { document, mounted } from "./dom.js"
+import { document, heard, mounted } from "./dom.js"
 
 const observers = []
 globalThis.IntersectionObserver = class {
@@ -62,6 +62,16 @@ test("it waits while the page runs, and while it is out of sight again", (t) => 
   observer.see(true)
   wait()
   assert.deepEqual(events, ["seen"])
+})
+
+test("it waits after a press, which may be about to start something", (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout"] })
+  document.querySelector = () => ({})
+  const { events, observer } = shown()
+  heard.click()
+  observer.see(true)
+  for (let i = 0; i < 9; i++) t.mock.timers.tick(60)
+  assert.deepEqual(events, [])
 })
 
 test("its button asks for the part as well, and shows the title as text", () => {
