@@ -102,6 +102,16 @@ def at_rest(page: Page) -> None:
     page.evaluate("new Promise(rest => requestIdleCallback(rest))")
 
 
+def scrolled_to(page: Page, title: str) -> None:
+    """Scroll to a part of the page that is drawn once it is in sight, and wait for it."""
+    drawn = page.get_by_role("heading", name=title, exact=True)
+    place = page.locator(".waiting").filter(has_text=title)
+    expect(drawn.or_(place).first).to_be_attached()
+    if place.count():
+        place.evaluate("one => one.scrollIntoView()")
+    expect(drawn).to_be_visible()
+
+
 def counted(page: Page) -> Page:
     """Count what a page that is opened next sends and receives, as `window.wire`."""
     page.add_init_script(WIRE)
