@@ -236,16 +236,19 @@ def _normal(denoiser: Denoiser, draws: Sequence[torch.Generator]) -> Tensor:
     return torch.stack(noise).to(denoiser.device)
 
 
-def descending(denoiser: Denoiser, steps: int) -> Tensor:
-    """Return the sampler's noise levels (steps + 1,), float64: evenly spaced in ln sigma,
-    then 0.
+def descending(
+    denoiser: Denoiser, steps: int, high: float | None = None, low: float | None = None
+) -> Tensor:
+    """Return the sampler's noise levels (steps + 1,), float64: evenly spaced in ln sigma from
+    `high` down to `low`, by default over all that the denoiser supports, then 0.
     """
     if steps < 1:
         raise ValueError(f"At least one step is needed, not {steps}.")
+    top = denoiser.sigma_max if high is None else high
     rungs = (
-        ladder(denoiser, steps - 1, denoiser.sigma_floor).flip(0)
+        ladder(denoiser, steps - 1, denoiser.sigma_floor if low is None else low, top).flip(0)
         if steps > 1
-        else torch.tensor([denoiser.sigma_max], dtype=torch.float64)
+        else torch.tensor([top], dtype=torch.float64)
     )
     return torch.cat([rungs, torch.zeros(1, dtype=torch.float64)])
 

@@ -25,7 +25,7 @@ from memlib.denoisers.weights import read_json
 from memlib.extraction.attack import draw_clusters, extract
 from memlib.extraction.saved import check_details
 from memlib.extraction.surrogate import Surrogate
-from memlib.flow import sample
+from memlib.flow import descending, sample
 from memlib.images import ImageSet, load_images, of_pixels, to_pixels
 from memlib.images.arrays import IMAGES, Array
 from memlib.progress import Progress, part
@@ -57,6 +57,12 @@ class Plan:
     seed: int
     first: int  # number of the first image
     eta: float = 0.0  # 1 for the stochastic sampler
+    high: float | None = None  # the first noise level; None for the model's largest
+    low: float | None = None  # the last one before 0; None for the model's smallest
+
+    def sigmas(self, denoiser: Denoiser) -> Tensor:
+        """Return the noise levels of the sampler."""
+        return descending(denoiser, self.steps, self.high, self.low)
 
 
 @dataclass(frozen=True)
@@ -103,17 +109,12 @@ def plan_of(
     seed: int = 0,
     first: int = 0,
     eta: float = 0.0,
+    high: float | None = None,
+    low: float | None = None,
 ) -> Plan:
-    return Plan(
-        denoiser.digest,
-        surrogate.kind if surrogate else UNCONDITIONAL,
-        surrogate.digest if surrogate else None,
-        strength,
-        steps,
-        seed,
-        first,
-        eta,
-    )
+    method = surrogate.kind if surrogate else UNCONDITIONAL
+    digest = surrogate.digest if surrogate else None
+    return Plan(denoiser.digest, method, digest, strength, steps, seed, first, eta, high, low)
 
 
 def generate_run(
@@ -122,26 +123,26 @@ def generate_run(
     n: int,
     *,
     surrogate: Surrogate | None = None,
-    strength: float = 0.0,
-    steps: int = 50,
-    seed: int = 0,
-    first: int = 0,
-    eta: float = 0.0,
     purpose: str = EVIDENCE,
     progress: Progress | None = None,
+    **settings: Any,
 ) -> Iterator[tuple[int, int]]:
     """Draw images `first` to first + n - 1 into a folder, skipping stored parts; yield (done,
     total) after each part.
 
-    Parts have fixed ends, so a run that was stopped or extended equals, bit for bit, one without a
-    break. `progress(done, total)` counts images, and fractions of them; if it raises an exception,
-    finished parts are kept. Raises ValueError if the folder contains a run with another plan. `eta`
-    is that of `sample`; it must be 0 for guided images. The manifest says what the images are
+    `settings` are the further arguments of `plan_of`. Parts have fixed ends, so a run that was
+    stopped or extended equals, bit for bit, one without a break. `progress(done, total)` counts
+    images, and fractions of them; if it raises an exception, finished parts are kept. Raises
+    ValueError if the folder contains a run with another plan, and for guided images that are not
+    drawn by the deterministic sampler from all noise levels. The manifest says what the images are
     for: `purpose`, or GUIDED; SAMPLES that are drawn again as EVIDENCE become that.
     """
-    if surrogate is not None and eta:
-        raise ValueError("Guided images are drawn by the deterministic sampler; eta must be 0.")
-    plan = plan_of(denoiser, surrogate, strength, steps, seed, first, eta)
+    plan = plan_of(denoiser, surrogate, **settings)
+    if surrogate is not None and (plan.eta or plan.high or plan.low):
+        raise ValueError(
+            "Guided images are drawn by the deterministic sampler from all noise levels; eta must "
+            "be 0, and high and low left out."
+        )
     manifest = folder / "manifest.json"
     if manifest.exists():
         if Plan(**read_manifest(folder)["plan"]) != plan:
@@ -176,29 +177,25 @@ def generate_run(
         file, count = folder / f"part-{start // PART:06d}.npz", min(PART, n - start)
         if not file.exists() or _length(file) < count:
             told = part(progress, start, count, n)
-            if surrogate is None:
-                images = sample(
-                    denoiser,
-                    count,
-                    steps=steps,
-                    seed=seed,
-                    first=first + start,
-                    eta=eta,
-                    callback=told,
-                )
-            else:
-                images = extract(
-                    denoiser,
-                    surrogate,
-                    count,
-                    strength=strength,
-                    steps=steps,
-                    seed=seed,
-                    first=first + start,
-                    callback=told,
-                ).images
+            images = _draw(denoiser, plan, surrogate, start, count, told)
             _write(file, to_pixels(denoiser.decode(images)), zipfile.ZIP_DEFLATED)
         yield start + count, n
+
+
+def _draw(
+    denoiser: Denoiser,
+    plan: Plan,
+    surrogate: Surrogate | None,
+    start: int,
+    count: int,
+    callback: Progress,
+) -> Tensor:
+    """Draw `count` images of a plan from the one at `start` on."""
+    which: dict[str, Any] = {"seed": plan.seed, "first": plan.first + start, "callback": callback}
+    if surrogate is not None:
+        strength, steps = plan.strength, plan.steps
+        return extract(denoiser, surrogate, count, strength=strength, steps=steps, **which).images
+    return sample(denoiser, count, sigmas=plan.sigmas(denoiser), eta=plan.eta, **which)
 
 
 def read_generations(folder: Path, *, roots: Roots = None) -> Generations:
@@ -263,9 +260,14 @@ def imported(source: str | Path, like: ImageSet, *, roots: Roots = None) -> Gene
 def _check_plan(plan: Plan) -> None:
     """Raise ValueError if a plan that was read contains a value of the wrong type."""
     number, count = (int, float), (int,)
-    kinds = {"strength": number, "eta": number, "steps": count, "seed": count, "first": count}
+    kinds: dict[str, tuple[type, ...]] = {
+        "surrogate": (str, type(None)),
+        **dict.fromkeys(("steps", "seed", "first"), count),
+        **dict.fromkeys(("strength", "eta"), number),
+        **dict.fromkeys(("high", "low"), (*number, type(None))),
+    }
     for name, value in asdict(plan).items():
-        known = (str, type(None)) if name == "surrogate" else kinds.get(name, (str,))
+        known = kinds.get(name, (str,))
         if type(value) not in known or (type(value) in (int, float) and not 0 <= value < 2**63):
             raise ValueError(f"{name} is {quoted(value, 60)}")
 

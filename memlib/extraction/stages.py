@@ -190,8 +190,9 @@ class AttackSettings(Options):
 def folder_of(plan: Plan, root: Path = FOLDER) -> Path:
     """Return the folder of a run with this plan."""
     known = asdict(plan)
-    if not plan.eta:
-        del known["eta"]  # the folders of deterministic runs are older than eta
+    for name in ("eta", "high", "low"):  # the folders of the usual sampler are older than these
+        if not known[name]:
+            del known[name]
     return root / _key(known)
 
 
