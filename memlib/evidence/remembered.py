@@ -14,9 +14,18 @@ from torch import Tensor
 from memlib.evidence.draws import count_interval
 from memlib.evidence.reproduction import at_most
 from memlib.evidence.text import best_of
-from memlib.evidence.unseen import Counts, Estimate, can_come_back, chance_of_new, expected_images
+from memlib.evidence.unseen import (
+    Counts,
+    Estimate,
+    can_come_back,
+    chance_of_new,
+    expected_images,
+    new_images,
+)
 from memlib.extraction import CRITERIA, Plan
 from memlib.measures import Row, rate_in_words
+
+NEXT = 10_000  # pictures of the forecast, or as many as were drawn
 
 
 @dataclass(frozen=True)
@@ -85,7 +94,11 @@ class Remembered:
         if not found.seen:
             return []
         chance, bound = chance_of_new(found), can_come_back(found)
+        more = min(NEXT, self.draws)
+        new = new_images(found, more)
         return [
+            f"The next {more:,} pictures would bring about {new.value:.0f} new images (95%: "
+            f"{new.low:.0f} to {new.high:.0f}).",
             f"The next picture is a copy of an image not seen yet with a chance of "
             f"{_percent(chance.value)} (95%: {_percent(chance.low)} to {_percent(chance.high)}).",
             f"At least {bound.value:.0f} images can come back (95%: {bound.low:.0f} to "
