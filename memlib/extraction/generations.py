@@ -23,9 +23,19 @@ from torch import Tensor
 from memlib.denoisers import Denoiser
 from memlib.denoisers.weights import read_json
 from memlib.extraction.attack import draw_clusters, extract
+from memlib.extraction.plan import (
+    EVIDENCE,
+    GUIDED,
+    SAMPLES,
+    UNCONDITIONAL,
+    Plan,
+    check_plan,
+    plan_of,
+    purpose_of,
+)
 from memlib.extraction.saved import check_details
 from memlib.extraction.surrogate import Surrogate
-from memlib.flow import descending, sample
+from memlib.flow import sample
 from memlib.images import ImageSet, load_images, of_pixels, to_pixels
 from memlib.images.arrays import IMAGES, Array
 from memlib.progress import Progress, part
@@ -35,34 +45,7 @@ from memlib.sources import Roots, Source
 FORMAT = 1
 PART = 64
 LARGEST = 2**32  # largest size of the images of a run, in bytes
-UNCONDITIONAL = "unconditional"
-EVIDENCE, SAMPLES, GUIDED = "evidence", "model samples", "attack"
-PURPOSES = {
-    EVIDENCE: "to count the copies among them",
-    SAMPLES: "to fit the classifier of an attack",
-    GUIDED: "to find copies under guidance",
-}  # what a run is drawn for
 FEWEST = 256  # model samples from which on the copies among them are counted as well
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a run draws; two runs with equal plans have the same images."""
-
-    model: str  # digest
-    method: str  # UNCONDITIONAL, or the surrogate's kind
-    surrogate: str | None  # digest
-    strength: float
-    steps: int
-    seed: int
-    first: int  # number of the first image
-    eta: float = 0.0  # 1 for the stochastic sampler
-    high: float | None = None  # the first noise level; None for the model's largest
-    low: float | None = None  # the last one before 0; None for the model's smallest
-
-    def sigmas(self, denoiser: Denoiser) -> Tensor:
-        """Return the noise levels of the sampler."""
-        return descending(denoiser, self.steps, self.high, self.low)
 
 
 @dataclass(frozen=True)
@@ -99,22 +82,6 @@ class Generations:
 
     def __len__(self) -> int:
         return len(self.images)
-
-
-def plan_of(
-    denoiser: Denoiser,
-    surrogate: Surrogate | None = None,
-    strength: float = 0.0,
-    steps: int = 50,
-    seed: int = 0,
-    first: int = 0,
-    eta: float = 0.0,
-    high: float | None = None,
-    low: float | None = None,
-) -> Plan:
-    method = surrogate.kind if surrogate else UNCONDITIONAL
-    digest = surrogate.digest if surrogate else None
-    return Plan(denoiser.digest, method, digest, strength, steps, seed, first, eta, high, low)
 
 
 def generate_run(
@@ -257,29 +224,6 @@ def imported(source: str | Path, like: ImageSet, *, roots: Roots = None) -> Gene
     return Generations(images, None, {})
 
 
-def _check_plan(plan: Plan) -> None:
-    """Raise ValueError if a plan that was read contains a value of the wrong type."""
-    number, count = (int, float), (int,)
-    kinds: dict[str, tuple[type, ...]] = {
-        "surrogate": (str, type(None)),
-        **dict.fromkeys(("steps", "seed", "first"), count),
-        **dict.fromkeys(("strength", "eta"), number),
-        **dict.fromkeys(("high", "low"), (*number, type(None))),
-    }
-    for name, value in asdict(plan).items():
-        known = kinds.get(name, (str,))
-        if type(value) not in known or (type(value) in (int, float) and not 0 <= value < 2**63):
-            raise ValueError(f"{name} is {quoted(value, 60)}")
-
-
-def purpose_of(manifest: Mapping[str, Any]) -> str:
-    """Return what a run was drawn for; runs of earlier versions do not say it."""
-    told = manifest.get("purpose")
-    if told in PURPOSES:
-        return str(told)
-    return GUIDED if "surrogate" in manifest else EVIDENCE
-
-
 def drawn(folder: Path) -> int:
     """Return how many images of a run are stored, 0 if there is none."""
     files = [folder / f"part-{place:06d}.npz" for place in range(len([*folder.glob("part-*.npz")]))]
@@ -295,7 +239,7 @@ def read_manifest(folder: Path, *, roots: Roots = None) -> dict[str, Any]:
             raise ValueError(
                 f"its format is {quoted(manifest.get('format'), 40)} instead of {FORMAT}"
             )
-        _check_plan(Plan(**manifest["plan"]))
+        check_plan(Plan(**manifest["plan"]))
         if "surrogate" in manifest:
             check_details(manifest["surrogate"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

@@ -14,16 +14,9 @@ from typing import Any
 
 from memlib.denoisers import NetworkDenoiser
 from memlib.extraction.classifier import TimeResNet
-from memlib.extraction.describe import describer, resolved
-from memlib.extraction.generations import (
-    EVIDENCE,
-    SAMPLES,
-    UNCONDITIONAL,
-    Plan,
-    generate_run,
-    plan_of,
-    read_generations,
-)
+from memlib.extraction.features.describe import describer, resolved
+from memlib.extraction.generations import generate_run, read_generations
+from memlib.extraction.plan import EVIDENCE, SAMPLES, UNCONDITIONAL, Plan, plan_of
 from memlib.extraction.saved import load_surrogate
 from memlib.extraction.surrogate import KINDS, Surrogate, fit_surrogate
 from memlib.extraction.training import BATCH

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import streamlit as st
 
 from memlib.denoisers import NetworkDenoiser
-from memlib.extraction.describe import resolved
+from memlib.extraction.features.describe import resolved
 from memlib.extraction.stages import AttackSettings
 from memlib.runs import FOLDER, Run, create_run, run_name
 from memlib.tasks import Progress, Task, start, tasks

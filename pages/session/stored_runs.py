@@ -27,9 +27,9 @@ from memlib.extraction import (
     training_set,
 )
 from memlib.extraction.control import SameTest, same_test
-from memlib.extraction.describe import describer
-from memlib.extraction.generations import SAMPLES, purpose_of
+from memlib.extraction.features.describe import describer
 from memlib.extraction.matches import TrainingSet
+from memlib.extraction.plan import SAMPLES, purpose_of
 from memlib.extraction.stages import AttackSettings
 from memlib.measures import MEASURES
 from memlib.neighbours import NEAR_DUPLICATE, duplicates, unrelated_threshold

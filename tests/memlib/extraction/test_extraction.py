@@ -50,8 +50,8 @@ from memlib.extraction import (
 from memlib.extraction.classifier import TimeResNet
 from memlib.extraction.control import SameTest, same_test
 from memlib.extraction.cost import fitting_cost, guidance_cost
-from memlib.extraction.describe import describer, resolved
-from memlib.extraction.sscd import SSCD
+from memlib.extraction.features.describe import describer, resolved
+from memlib.extraction.features.sscd import SSCD
 from memlib.extraction.surrogate import cluster
 from memlib.extraction.training import Training
 from memlib.extraction.trajectory import training_copies
