@@ -4,6 +4,7 @@ that are spent, for few and many steps, different ends, and both samplers.
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -85,7 +86,7 @@ def drawn_by(
     folder = DEMO / "extraction" / UNCONDITIONAL
     if one != LADDERS[0] or seed:
         folder = work / f"ladder-{one.name}-seed{seed}"
-        settings = {"steps": one.steps, "high": one.high, "low": one.low, "eta": one.eta}
+        settings: dict[str, Any] = {"steps": one.steps, "high": one.high, "low": one.low, "eta": one.eta}
         with torch.autocast("cpu", torch.bfloat16):
             for done, total in generate_run(folder, denoiser, count, seed=seed, **settings):
                 stages(folder.name)(done, total)

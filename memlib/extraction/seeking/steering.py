@@ -61,7 +61,9 @@ class Steered(Denoiser):
             return denoised
         if self.contrast != 1 and self.reference is not None:
             denoised = torch.lerp(self.reference(y, sigma), denoised, self.contrast)
-        return self._repelled(denoised) if self.repulsion and len(self.found) else denoised
+        if self.repulsion and len(self.found):
+            denoised = self._repelled(denoised)
+        return denoised
 
     def _inside(self, sigma: float) -> bool:
         return self.band[0] <= sigma <= self.band[1]
@@ -71,5 +73,5 @@ class Steered(Denoiser):
         flat, found = denoised.flatten(1), self.found.to(denoised).flatten(1)
         distance = torch.cdist(flat, found) / flat.shape[1] ** 0.5
         push = (self.radius / distance.clamp(min=1e-6) - 1).clamp(min=0)
-        away = push.sum(1, keepdim=True) * flat - push @ found
+        away: Tensor = push.sum(1, keepdim=True) * flat - push @ found
         return denoised + self.repulsion * away.view_as(denoised)
