@@ -86,7 +86,12 @@ def drawn_by(
     folder = DEMO / "extraction" / UNCONDITIONAL
     if one != LADDERS[0] or seed:
         folder = work / f"ladder-{one.name}-seed{seed}"
-        settings: dict[str, Any] = {"steps": one.steps, "high": one.high, "low": one.low, "eta": one.eta}
+        settings: dict[str, Any] = {
+            "steps": one.steps,
+            "high": one.high,
+            "low": one.low,
+            "eta": one.eta,
+        }
         with torch.autocast("cpu", torch.bfloat16):
             for done, total in generate_run(folder, denoiser, count, seed=seed, **settings):
                 stages(folder.name)(done, total)

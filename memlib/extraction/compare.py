@@ -82,6 +82,9 @@ class Attack:
 
     def evaluations(self) -> np.ndarray:
         """Return the network forwards spent after 1, 2, ..., n generated images, (n,)."""
+        each = self.generations.forwards()
+        if each is not None:
+            return each[: len(self.copy)].cumsum(0).numpy()
         return self.set_up + self.forwards * np.arange(1, len(self.copy) + 1)
 
     def unique(self) -> np.ndarray:
@@ -118,7 +121,8 @@ def compared(
         if forwards is not None:
             count = int((attack.evaluations() <= forwards).sum()) if attack.forwards else 0
         line: dict[str, object] = {"method": attack.name, "generations": count}
-        line["network forwards"] = round(attack.set_up + attack.forwards * count)
+        spent = attack.evaluations()[count - 1] if count else attack.set_up
+        line["network forwards"] = round(float(spent))
         if count:
             image = attack.image[:count]
             places = torch.unique(image)

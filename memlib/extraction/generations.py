@@ -30,10 +30,12 @@ from memlib.extraction.plan import (
     UNCONDITIONAL,
     Plan,
     check_plan,
+    check_spent,
     plan_of,
     purpose_of,
 )
 from memlib.extraction.saved import check_details
+from memlib.extraction.seeking.seek import Seeker
 from memlib.extraction.surrogate import Surrogate
 from memlib.flow import sample
 from memlib.images import ImageSet, load_images, of_pixels, to_pixels
@@ -80,6 +82,18 @@ class Generations:
     def method(self) -> str:
         return str(self.manifest.get("plan", {}).get("method", "imported"))
 
+    def forwards(self) -> Tensor | None:
+        """Return the network forwards of each image (n,) of a run that ends paths; None for others,
+        whose images all cost the same.
+        """
+        cost = self.manifest.get("forwards")
+        if cost is None:
+            return None
+        spent = torch.full((len(self),), cost["whole"])
+        ended = torch.tensor(self.manifest["ended"], dtype=torch.long)
+        spent[ended[ended < len(self)]] = cost["ended"]
+        return spent
+
     def __len__(self) -> int:
         return len(self.images)
 
@@ -90,6 +104,7 @@ def generate_run(
     n: int,
     *,
     surrogate: Surrogate | None = None,
+    reference: Denoiser | None = None,
     purpose: str = EVIDENCE,
     progress: Progress | None = None,
     **settings: Any,
@@ -97,19 +112,23 @@ def generate_run(
     """Draw images `first` to first + n - 1 into a folder, skipping stored parts; yield (done,
     total) after each part.
 
-    `settings` are the further arguments of `plan_of`. Parts have fixed ends, so a run that was
-    stopped or extended equals, bit for bit, one without a break. `progress(done, total)` counts
-    images, and fractions of them; if it raises an exception, finished parts are kept. Raises
-    ValueError if the folder contains a run with another plan, and for guided images that are not
-    drawn by the deterministic sampler from all noise levels. The manifest says what the images are
-    for: `purpose`, or GUIDED; SAMPLES that are drawn again as EVIDENCE become that.
+    `settings` are the further arguments of `plan_of`; a contrast needs the `reference`. Parts have
+    fixed ends, and paths are ended by what earlier parts found, so a run that was stopped or
+    extended equals, bit for bit, one without a break. `progress(done, total)` counts images, and
+    fractions of them; if it raises an exception, finished parts are kept. Raises ValueError if the
+    folder contains a run with another plan, and for guided images that are not drawn by the
+    deterministic sampler from all noise levels. The manifest says what the images are for:
+    `purpose`, or GUIDED; SAMPLES that are drawn again as EVIDENCE become that.
     """
-    plan = plan_of(denoiser, surrogate, **settings)
-    if surrogate is not None and (plan.eta or plan.high or plan.low):
+    digest = reference.digest if reference else None
+    plan = plan_of(denoiser, surrogate, reference=digest, **settings)
+    plain = plan_of(denoiser, surrogate, plan.strength, plan.steps, plan.seed, plan.first)
+    if surrogate is not None and plan != plain:
         raise ValueError(
-            "Guided images are drawn by the deterministic sampler from all noise levels; eta must "
-            "be 0, and high and low left out."
+            "Guided images are drawn by the deterministic sampler over all noise levels; eta must "
+            "be 0, and the other settings of the path left out."
         )
+    seeker = Seeker(denoiser, plan, reference) if plan.look else None
     manifest = folder / "manifest.json"
     if manifest.exists():
         if Plan(**read_manifest(folder)["plan"]) != plan:
@@ -124,12 +143,14 @@ def generate_run(
         folder.mkdir(parents=True, exist_ok=True)
         details: dict[str, Any] = {
             "format": FORMAT,
-            "purpose": GUIDED if surrogate is not None else purpose,
+            "purpose": purpose if plan.method == UNCONDITIONAL else GUIDED,
             "plan": asdict(plan),
             "model": {"name": denoiser.name, "digest": denoiser.digest},
         }
         if surrogate is not None:
             details["surrogate"] = surrogate.details()
+        if seeker:
+            details |= {"forwards": seeker.forwards, "ended": []}
         details |= {
             "chunk": PART,
             "threads": torch.get_num_threads(),
@@ -144,8 +165,17 @@ def generate_run(
         file, count = folder / f"part-{start // PART:06d}.npz", min(PART, n - start)
         if not file.exists() or _length(file) < count:
             told = part(progress, start, count, n)
-            images = _draw(denoiser, plan, surrogate, start, count, told)
+            if seeker:
+                sought = seeker.draw(start, count, told)
+                images, ended = sought.images, torch.nonzero(sought.ended)[:, 0] + start
+                known = read_manifest(folder)
+                before = [number for number in known.get("ended", []) if number < start]
+                write_json(manifest, known | {"ended": before + ended.tolist()})
+            else:
+                images = _draw(denoiser, plan, surrogate, start, count, told)
             _write(file, to_pixels(denoiser.decode(images)), zipfile.ZIP_DEFLATED)
+        if seeker:
+            seeker.take(Array(file, array=IMAGES).pixels())
         yield start + count, n
 
 
@@ -242,6 +272,8 @@ def read_manifest(folder: Path, *, roots: Roots = None) -> dict[str, Any]:
         check_plan(Plan(**manifest["plan"]))
         if "surrogate" in manifest:
             check_details(manifest["surrogate"])
+        if "forwards" in manifest:
+            check_spent(manifest["forwards"], manifest["ended"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(
             f"The run in {folder.name!r} cannot be read: {first_line(error, 100)}."

@@ -11,12 +11,12 @@ from memlib.extraction.surrogate import Surrogate
 from memlib.flow import descending
 from memlib.quoting import quoted
 
-UNCONDITIONAL = "unconditional"
+UNCONDITIONAL, SEEK = "unconditional", "seek"
 EVIDENCE, SAMPLES, GUIDED = "evidence", "model samples", "attack"
 PURPOSES = {
     EVIDENCE: "to count the copies among them",
     SAMPLES: "to fit the classifier of an attack",
-    GUIDED: "to find copies under guidance",
+    GUIDED: "to find copies",
 }  # what a run is drawn for
 
 
@@ -34,6 +34,11 @@ class Plan:
     eta: float = 0.0  # 1 for the stochastic sampler
     high: float | None = None  # the first noise level; None for the model's largest
     low: float | None = None  # the last one before 0; None for the model's smallest
+    look: int = 0  # levels after which a path is looked at, if it may be ended (`seek`)
+    enough: int = 1  # images of a group from which on paths to it are ended
+    contrast: float = 1.0  # to a reference, at the levels before the look (`Steered`)
+    reference: str | None = None  # its digest
+    repulsion: float = 0.0  # from the images found, at the same levels
 
     def sigmas(self, denoiser: Denoiser) -> Tensor:
         """Return the noise levels of the sampler."""
@@ -47,28 +52,36 @@ def plan_of(
     steps: int = 50,
     seed: int = 0,
     first: int = 0,
-    eta: float = 0.0,
-    high: float | None = None,
-    low: float | None = None,
+    **others: Any,
 ) -> Plan:
-    method = surrogate.kind if surrogate else UNCONDITIONAL
+    """Return the plan of a run; `others` are the further fields of `Plan`, by their defaults those
+    of plain DDIM.
+    """
+    method = surrogate.kind if surrogate else SEEK if others.get("look") else UNCONDITIONAL
     digest = surrogate.digest if surrogate else None
-    return Plan(denoiser.digest, method, digest, strength, steps, seed, first, eta, high, low)
+    return Plan(denoiser.digest, method, digest, strength, steps, seed, first, **others)
 
 
 def check_plan(plan: Plan) -> None:
     """Raise ValueError if a plan that was read contains a value of the wrong type."""
     number, count = (int, float), (int,)
     kinds: dict[str, tuple[type, ...]] = {
-        "surrogate": (str, type(None)),
-        **dict.fromkeys(("steps", "seed", "first"), count),
-        **dict.fromkeys(("strength", "eta"), number),
+        **dict.fromkeys(("surrogate", "reference"), (str, type(None))),
+        **dict.fromkeys(("steps", "seed", "first", "look", "enough"), count),
+        **dict.fromkeys(("strength", "eta", "contrast", "repulsion"), number),
         **dict.fromkeys(("high", "low"), (*number, type(None))),
     }
     for name, value in asdict(plan).items():
         known = kinds.get(name, (str,))
         if type(value) not in known or (type(value) in (int, float) and not 0 <= value < 2**63):
             raise ValueError(f"{name} is {quoted(value, 60)}")
+
+
+def check_spent(forwards: Mapping[str, Any], ended: list[Any]) -> None:
+    """Raise ValueError if what a manifest says of the cost of its images is damaged."""
+    numbers = [*ended, forwards["whole"], forwards["ended"]]
+    if not all(type(number) is int and 0 <= number < 2**31 for number in numbers):
+        raise ValueError("the number of forwards is damaged")
 
 
 def purpose_of(manifest: Mapping[str, Any]) -> str:

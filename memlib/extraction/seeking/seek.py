@@ -2,22 +2,28 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from memlib.denoisers import Denoiser
+from memlib.extraction.plan import Plan
 from memlib.extraction.seeking.found import Found
 from memlib.extraction.seeking.steering import Steered
 from memlib.flow import generate, sample
+from memlib.images import of_pixels
 from memlib.progress import Progress
 
 
 @dataclass(frozen=True)
 class Sought:
-    """n images (n, C, H, W), and what each cost in network forwards (n,)."""
+    """n images (n, C, H, W), what each cost in network forwards (n,), and whether its path was
+    ended early (n,).
+    """
 
     images: Tensor
     forwards: Tensor
+    ended: Tensor
 
 
 def seek(
@@ -72,4 +78,46 @@ def seek(
         images[going] = generate(denoiser, states[going], sigmas=sigmas[look:]).cpu()
     spent = denoiser.forwards if isinstance(denoiser, Steered) else len
     head, tail = spent(sigmas[:look]), spent(sigmas[look:-1])
-    return Sought(images, head + tail * going.long())
+    return Sought(images, head + tail * going.long(), ~going)
+
+
+class Seeker:
+    """`seek` part by part: every part looks at what the earlier ones drew, as it was stored."""
+
+    def __init__(self, denoiser: Denoiser, plan: Plan, reference: Denoiser | None = None) -> None:
+        self.plan, self.sigmas = plan, plan.sigmas(denoiser)
+        self.denoiser = Steered(
+            denoiser,
+            reference=reference,
+            contrast=plan.contrast,
+            repulsion=plan.repulsion,
+            band=(float(self.sigmas[plan.look - 1]), float(self.sigmas[0])),
+        )
+        self.found = Found(denoiser.shape)
+
+    @property
+    def forwards(self) -> dict[str, int]:
+        """The network forwards of an image whose path went to the end, or was ended."""
+        ended = self.denoiser.forwards(self.sigmas[: self.plan.look])
+        return {"whole": self.denoiser.forwards(self.sigmas[:-1]), "ended": ended}
+
+    def draw(self, start: int, count: int, callback: Progress | None = None) -> Sought:
+        """Draw `count` images from the one at `start` on."""
+        plan = self.plan
+        self.denoiser.found = self.found.images[self.found.times > 1]
+        return seek(
+            self.denoiser,
+            count,
+            sigmas=self.sigmas,
+            look=plan.look,
+            found=self.found,
+            enough=plan.enough,
+            seed=plan.seed,
+            first=plan.first + start,
+            callback=callback,
+        )
+
+    def take(self, pixels: np.ndarray) -> None:
+        """Take in stored images, uint8 (n, H, W, C)."""
+        images = of_pixels("", pixels).batch(range(len(pixels)))
+        self.found.add(self.denoiser.model.encode(images).cpu())

@@ -22,7 +22,8 @@ from memlib.commands import COMMANDS, demo, extract, help_of
 from memlib.commands.progress import Report
 from memlib.evidence import match_samples, reproductions
 from memlib.extraction import UNCONDITIONAL, fit_surrogate, read_generations
-from memlib.extraction.stages import AttackSettings, attack_run
+from memlib.extraction.attack_settings import AttackSettings
+from memlib.extraction.stages import attack_run
 from memlib.images import to_pixels
 from memlib.tasks import Task
 from tests.conftest import tiny_unet

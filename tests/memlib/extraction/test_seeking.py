@@ -2,12 +2,16 @@
 different images where it does, every forward counted.
 """
 
+from pathlib import Path
+
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from memlib import FiniteDataset, nearest, sample
 from memlib.denoisers import Denoiser
+from memlib.extraction import Attack, generate_run, read_generations, read_manifest
 from memlib.extraction.seeking.found import Found
 from memlib.extraction.seeking.seek import seek
 from memlib.extraction.seeking.steering import Steered
@@ -171,3 +175,40 @@ def test_nearly_equal_images_are_one_group_and_counted() -> None:
     ]
     assert found.times.tolist() == [3, 2, 1, 1, 1, 2, 2]
     assert found.place(drawn[6:8]).tolist() == [-1, 5]
+
+
+def drawn(folder: Path, points: FiniteDataset, n: int, **settings: float) -> Path:
+    how = {"steps": 10, "high": 20.0, "low": 0.05, "look": 6, "repulsion": 0.5}
+    assert [*generate_run(folder, points, n, **how | settings)][-1] == (n, n)
+    return folder
+
+
+def test_a_stopped_run_continues_as_if_it_had_not_been_stopped(
+    points: FiniteDataset, tmp_path: Path
+) -> None:
+    whole = drawn(tmp_path / "whole", points, 200)
+    parts = tmp_path / "parts"
+    for n in (64, 100, 200):
+        drawn(parts, points, n)
+    (parts / "part-000003.npz").unlink()
+    drawn(parts, points, 200)
+    for file in sorted(whole.glob("*.npz")):
+        assert file.read_bytes() == (parts / file.name).read_bytes()
+    one, other = (read_manifest(folder) for folder in (whole, parts))
+    assert one["ended"] == other["ended"]
+    assert 0 < len(one["ended"]) < 200
+    assert min(one["ended"]) >= 64  # nothing was found before the first part
+    with pytest.raises(ValueError, match="with other settings"):
+        drawn(parts, points, 64, repulsion=0.0)
+
+
+def test_the_forwards_of_a_stored_run_are_those_that_were_made(
+    points: FiniteDataset, tmp_path: Path
+) -> None:
+    model = Counting(points)
+    found = read_generations(drawn(tmp_path / "run", model, 192))
+    spent = found.forwards()
+    assert spent is not None
+    assert int(spent.sum()) == model.forwards
+    attack = Attack("seek", found, np.zeros(192, bool), torch.full((192,), -1))
+    assert attack.evaluations()[-1] == model.forwards
