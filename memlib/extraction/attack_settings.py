@@ -98,7 +98,7 @@ class AttackSettings(Options):
         "drawn before.",
         low=1,
         high=1000,
-        address="look",
+        address="after",
     )
     enough: int = option(
         1,
