@@ -259,4 +259,4 @@ def test_the_settings_of_an_attack_stand_in_the_address_and_have_their_limits() 
     assert "extraction.eta" in asked
     at.button_group(key="extraction.method").set_value("Different images").run()
     assert not at.error
-    assert "extraction.look" in {one.key for one in at.number_input}
+    assert "extraction.after" in {one.key for one in at.number_input}
