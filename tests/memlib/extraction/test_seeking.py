@@ -15,6 +15,7 @@ from memlib.extraction import Attack, generate_run, read_generations, read_manif
 from memlib.extraction.seeking.found import Found
 from memlib.extraction.seeking.seek import seek
 from memlib.extraction.seeking.steering import Steered
+from memlib.extraction.seeking.suspects import suspects
 from memlib.flow import descending
 
 SHAPE = (3, 4, 4)
@@ -212,3 +213,17 @@ def test_the_forwards_of_a_stored_run_are_those_that_were_made(
     assert int(spent.sum()) == model.forwards
     attack = Attack("seek", found, np.zeros(192, bool), torch.full((192,), -1))
     assert attack.evaluations()[-1] == model.forwards
+
+
+def test_suspects_are_what_comes_most_often_then_most_sharply() -> None:
+    drawn, noise = pictures(5), 0.02 * pictures(9, seed=1)
+    often = drawn[0] + noise[:4]
+    sharp, blurred = drawn[1] + 0.1 * noise[4:6], drawn[2] + noise[6:8]
+    table = suspects(torch.cat([drawn[3:4], blurred, often, sharp, drawn[4:5]]))
+    assert table["times"].tolist() == [4, 2, 2, 1, 1]
+    assert table["number"].tolist()[1:3] in ([7, 1], [7, 2], [8, 1], [8, 2])
+    assert set(table["number"][3:]) == {0, 9}
+    assert table["number"][0] in range(3, 7)
+    expected = (often - often.mean(0)).square().mean((1, 2, 3)).sum().div(3).sqrt()
+    assert table["spread"][0] == pytest.approx(float(expected), rel=1e-4)
+    assert table["spread"][3:].isna().all()
