@@ -182,6 +182,7 @@ def sample(
     seed: int = 0,
     first: int = 0,
     eta: float = 0.0,
+    around: Tensor | None = None,
     guidance: Callable[[Tensor, float, Tensor], Tensor] | None = None,
     trace: Callable[[float, Tensor, Tensor], object] | None = None,
     callback: Progress | None = None,
@@ -195,8 +196,9 @@ def sample(
     `steps` network forwards an image. `guidance(y, sigma, index)` returns grad log p(c | y), its
     strength included, for the samples numbered `index` (B,); it is added to the score: D + sigma^2
     guidance. Image i depends only on (seed, i), and the numbers start at `first`, so a run can be
-    drawn in parts. `trace(sigma, y, denoised)` is called with the state of every step and its
-    denoised image, guidance included. `callback(done, total)` counts steps over all chunks.
+    drawn in parts. With `around` (n, C, H, W) image i starts at around[i] + sigmas[0] n instead: it
+    is drawn again from there. `trace(sigma, y, denoised)` is called with the state of every step
+    and its denoised image, guidance included. `callback(done, total)` counts steps over all chunks.
     """
     if n < 1 or first < 0:
         raise ValueError(
@@ -212,6 +214,8 @@ def sample(
         index = first + torch.arange(start, min(n, start + chunk))
         draws = [generator(seed, int(i)) for i in index]
         y = _normal(denoiser, draws) * float(levels[0])
+        if around is not None:
+            y = y + around[start : start + chunk].to(y)
         for k in range(len(levels) - 1):
             sigma = float(levels[k])
             denoised = denoiser(y, sigma)

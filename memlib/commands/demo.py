@@ -2,8 +2,9 @@
 
 Makes its images, trains its model, attacks it and measures every image: hours on a laptop. Stages
 whose output exists are skipped, so a fresh clone only prints the tables: what the model reproduces,
-and which measure predicts it. `ladders` measures what short ladders of noise levels cost and find
-instead, and writes a table.
+and which measure predicts it. `ladders` measures instead what short ladders of noise levels cost
+and find, `attacks` compares the search for different images with unconditional sampling at equal
+cost; each writes a table.
 """
 
 import argparse
@@ -13,11 +14,15 @@ import pandas as pd
 
 from memlib.bundled import DEMO
 from memlib.commands.progress import Report
+from memlib.demo.attacks import write_attacks
 from memlib.demo.build import build
 from memlib.demo.findings import tables
 from memlib.demo.ladders import write_ladders
 
-TABLES = {"ladders": (write_ladders, DEMO / "extraction" / "ladders.csv")}
+TABLES = {
+    "ladders": (write_ladders, DEMO / "extraction" / "ladders.csv"),
+    "attacks": (write_attacks, DEMO / "extraction" / "attacks.csv"),
+}
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

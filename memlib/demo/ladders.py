@@ -28,7 +28,7 @@ from memlib.extraction.matches import CRITERIA, TrainingSet
 from memlib.neighbours import duplicates
 from memlib.progress import Stages
 
-BUDGET = 10_000  # network forwards of each ladder
+BUDGET = 6_000  # network forwards of each ladder
 
 
 @dataclass(frozen=True)

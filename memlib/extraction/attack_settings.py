@@ -15,7 +15,7 @@ METHODS = {
 } | KINDS
 DRAWING = ("count", "steps", "seed")  # the settings of every method
 SAMPLER = ("high", "low", "eta")  # of unconditional images, the first two of `seek` as well
-SEEKING = ("look", "enough", "contrast", "repulsion")
+SEEKING = ("look", "again", "enough", "contrast", "repulsion")
 GUIDANCE = ("strength", "own", "clusters", "cohesion", "features", "layout", "updates")
 # About what a guidance step, and one image in an update of the narrow classifier, cost in network
 # forwards: for estimates of time alone
@@ -99,6 +99,16 @@ class AttackSettings(Options):
         low=1,
         high=1000,
         address="after",
+    )
+    again: float = option(
+        2.0,
+        "Draw again from",
+        "The noise level from which the images drawn so far are drawn again, each of them in turn; "
+        "0 for new paths only.",
+        low=0,
+        high=10**6,
+        by=0.5,
+        address="again",
     )
     enough: int = option(
         1,

@@ -26,6 +26,7 @@ from memlib.extraction.attack import draw_clusters, extract
 from memlib.extraction.plan import (
     EVIDENCE,
     GUIDED,
+    PART,
     SAMPLES,
     UNCONDITIONAL,
     Plan,
@@ -45,7 +46,6 @@ from memlib.quoting import first_line, quoted
 from memlib.sources import Roots, Source
 
 FORMAT = 1
-PART = 64
 LARGEST = 2**32  # largest size of the images of a run, in bytes
 FEWEST = 256  # model samples from which on the copies among them are counted as well
 
@@ -86,13 +86,8 @@ class Generations:
         """Return the network forwards of each image (n,) of a run that ends paths; None for others,
         whose images all cost the same.
         """
-        cost = self.manifest.get("forwards")
-        if cost is None:
-            return None
-        spent = torch.full((len(self),), cost["whole"])
-        ended = torch.tensor(self.manifest["ended"], dtype=torch.long)
-        spent[ended[ended < len(self)]] = cost["ended"]
-        return spent
+        spent = self.manifest.get("spent")
+        return None if spent is None else torch.tensor(spent[: len(self)])
 
     def __len__(self) -> int:
         return len(self.images)
@@ -150,7 +145,7 @@ def generate_run(
         if surrogate is not None:
             details["surrogate"] = surrogate.details()
         if seeker:
-            details |= {"forwards": seeker.forwards, "ended": []}
+            details["spent"] = []
         details |= {
             "chunk": PART,
             "threads": torch.get_num_threads(),
@@ -167,15 +162,15 @@ def generate_run(
             told = part(progress, start, count, n)
             if seeker:
                 sought = seeker.draw(start, count, told)
-                images, ended = sought.images, torch.nonzero(sought.ended)[:, 0] + start
-                known = read_manifest(folder)
-                before = [number for number in known.get("ended", []) if number < start]
-                write_json(manifest, known | {"ended": before + ended.tolist()})
+                known, images = read_manifest(folder), sought.images
+                spent = known["spent"]
+                spent[start : start + count] = sought.forwards.tolist()
+                write_json(manifest, known | {"spent": spent})
             else:
                 images = _draw(denoiser, plan, surrogate, start, count, told)
             _write(file, to_pixels(denoiser.decode(images)), zipfile.ZIP_DEFLATED)
         if seeker:
-            seeker.take(Array(file, array=IMAGES).pixels())
+            seeker.take(start, Array(file, array=IMAGES).pixels()[:count])
         yield start + count, n
 
 
@@ -272,8 +267,8 @@ def read_manifest(folder: Path, *, roots: Roots = None) -> dict[str, Any]:
         check_plan(Plan(**manifest["plan"]))
         if "surrogate" in manifest:
             check_details(manifest["surrogate"])
-        if "forwards" in manifest:
-            check_spent(manifest["forwards"], manifest["ended"])
+        if "spent" in manifest:
+            check_spent(manifest["spent"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(
             f"The run in {folder.name!r} cannot be read: {first_line(error, 100)}."

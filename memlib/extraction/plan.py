@@ -11,6 +11,7 @@ from memlib.extraction.surrogate import Surrogate
 from memlib.flow import descending
 from memlib.quoting import quoted
 
+PART = 64  # images that are stored together
 UNCONDITIONAL, SEEK = "unconditional", "seek"
 EVIDENCE, SAMPLES, GUIDED = "evidence", "model samples", "attack"
 PURPOSES = {
@@ -35,6 +36,7 @@ class Plan:
     high: float | None = None  # the first noise level; None for the model's largest
     low: float | None = None  # the last one before 0; None for the model's smallest
     look: int = 0  # levels after which a path is looked at, if it may be ended (`seek`)
+    again: float = 0.0  # noise level from which what was drawn is drawn again, 0 for never
     enough: int = 1  # images of a group from which on paths to it are ended
     contrast: float = 1.0  # to a reference, at the levels before the look (`Steered`)
     reference: str | None = None  # its digest
@@ -68,7 +70,7 @@ def check_plan(plan: Plan) -> None:
     kinds: dict[str, tuple[type, ...]] = {
         **dict.fromkeys(("surrogate", "reference"), (str, type(None))),
         **dict.fromkeys(("steps", "seed", "first", "look", "enough"), count),
-        **dict.fromkeys(("strength", "eta", "contrast", "repulsion"), number),
+        **dict.fromkeys(("strength", "eta", "again", "contrast", "repulsion"), number),
         **dict.fromkeys(("high", "low"), (*number, type(None))),
     }
     for name, value in asdict(plan).items():
@@ -77,10 +79,9 @@ def check_plan(plan: Plan) -> None:
             raise ValueError(f"{name} is {quoted(value, 60)}")
 
 
-def check_spent(forwards: Mapping[str, Any], ended: list[Any]) -> None:
-    """Raise ValueError if what a manifest says of the cost of its images is damaged."""
-    numbers = [*ended, forwards["whole"], forwards["ended"]]
-    if not all(type(number) is int and 0 <= number < 2**31 for number in numbers):
+def check_spent(spent: Any) -> None:
+    """Raise ValueError if what a manifest says of the forwards of its images is damaged."""
+    if type(spent) is not list or not all(type(one) is int and 0 <= one < 2**31 for one in spent):
         raise ValueError("the number of forwards is damaged")
 
 

@@ -12,7 +12,7 @@ class Found:
     the nearest such group, so that a group does not grow beyond that.
     """
 
-    def __init__(self, shape: tuple[int, int, int], radius: float = NEAR_DUPLICATE) -> None:
+    def __init__(self, shape: tuple[int, ...], radius: float = NEAR_DUPLICATE) -> None:
         self.radius = radius
         self.images = torch.zeros(0, *shape)
         self.times = torch.zeros(0, dtype=torch.long)

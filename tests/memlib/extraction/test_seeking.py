@@ -179,7 +179,7 @@ def test_nearly_equal_images_are_one_group_and_counted() -> None:
 
 
 def drawn(folder: Path, points: FiniteDataset, n: int, **settings: float) -> Path:
-    how = {"steps": 10, "high": 20.0, "low": 0.05, "look": 6, "repulsion": 0.5}
+    how = {"steps": 10, "high": 20.0, "low": 0.05, "look": 6, "again": 2.0, "repulsion": 0.5}
     assert [*generate_run(folder, points, n, **how | settings)][-1] == (n, n)
     return folder
 
@@ -187,18 +187,19 @@ def drawn(folder: Path, points: FiniteDataset, n: int, **settings: float) -> Pat
 def test_a_stopped_run_continues_as_if_it_had_not_been_stopped(
     points: FiniteDataset, tmp_path: Path
 ) -> None:
-    whole = drawn(tmp_path / "whole", points, 200)
+    whole = drawn(tmp_path / "whole", points, 500)
     parts = tmp_path / "parts"
-    for n in (64, 100, 200):
+    for n in (64, 100, 350, 500):
         drawn(parts, points, n)
-    (parts / "part-000003.npz").unlink()
-    drawn(parts, points, 200)
+    (parts / "part-000006.npz").unlink()
+    drawn(parts, points, 500)
     for file in sorted(whole.glob("*.npz")):
         assert file.read_bytes() == (parts / file.name).read_bytes()
-    one, other = (read_manifest(folder) for folder in (whole, parts))
-    assert one["ended"] == other["ended"]
-    assert 0 < len(one["ended"]) < 200
-    assert min(one["ended"]) >= 64  # nothing was found before the first part
+    one, other = (read_manifest(folder)["spent"] for folder in (whole, parts))
+    assert one == other
+    assert set(one[:64]) == {10}  # nothing was found before the first part
+    assert set(one[64:256]) == {6, 10}  # ended, or not
+    assert set(one[320:448]) == {2}  # drawn again
     with pytest.raises(ValueError, match="with other settings"):
         drawn(parts, points, 64, repulsion=0.0)
 
@@ -207,11 +208,11 @@ def test_the_forwards_of_a_stored_run_are_those_that_were_made(
     points: FiniteDataset, tmp_path: Path
 ) -> None:
     model = Counting(points)
-    found = read_generations(drawn(tmp_path / "run", model, 192))
+    found = read_generations(drawn(tmp_path / "run", model, 384))
     spent = found.forwards()
     assert spent is not None
     assert int(spent.sum()) == model.forwards
-    attack = Attack("seek", found, np.zeros(192, bool), torch.full((192,), -1))
+    attack = Attack("seek", found, np.zeros(384, bool), torch.full((384,), -1))
     assert attack.evaluations()[-1] == model.forwards
 
 
