@@ -163,14 +163,16 @@ def generate_run(
             if seeker:
                 sought = seeker.draw(start, count, told)
                 known, images = read_manifest(folder), sought.images
-                spent = known["spent"]
-                spent[start : start + count] = sought.forwards.tolist()
-                write_json(manifest, known | {"spent": spent})
+                known["spent"][start : start + count] = sought.forwards.tolist()
+                write_json(manifest, known)
             else:
                 images = _draw(denoiser, plan, surrogate, start, count, told)
-            _write(file, to_pixels(denoiser.decode(images)), zipfile.ZIP_DEFLATED)
+            pixels = to_pixels(denoiser.decode(images))
+            _write(file, pixels, zipfile.ZIP_DEFLATED)
+        elif seeker:
+            pixels = Array(file, array=IMAGES).pixels()[:count]
         if seeker:
-            seeker.take(start, Array(file, array=IMAGES).pixels()[:count])
+            seeker.take(start, pixels)
         yield start + count, n
 
 
