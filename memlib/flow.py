@@ -185,6 +185,7 @@ def sample(
     around: Tensor | None = None,
     guidance: Callable[[Tensor, float, Tensor], Tensor] | None = None,
     trace: Callable[[float, Tensor, Tensor], object] | None = None,
+    ending: Callable[[float, Tensor, Tensor], Tensor] | None = None,
     callback: Progress | None = None,
 ) -> Tensor:
     """Draw n images (n, C, H, W) by DDIM, from N(0, sigma_max^2 I) down to sigma = 0, unclipped, on
@@ -198,7 +199,9 @@ def sample(
     guidance. Image i depends only on (seed, i), and the numbers start at `first`, so a run can be
     drawn in parts. With `around` (n, C, H, W) image i starts at around[i] + sigmas[0] n instead: it
     is drawn again from there. `trace(sigma, y, denoised)` is called with the state of every step
-    and its denoised image, guidance included. `callback(done, total)` counts steps over all chunks.
+    and its denoised image, guidance included. `ending(sigma, denoised, index)` says which paths end
+    there (B,), with the denoised image as theirs. `callback(done, total)` counts steps over all
+    chunks.
     """
     if n < 1 or first < 0:
         raise ValueError(
@@ -216,6 +219,7 @@ def sample(
         y = _normal(denoiser, draws) * float(levels[0])
         if around is not None:
             y = y + around[start : start + chunk].to(y)
+        image, place = torch.empty(y.shape, dtype=y.dtype), torch.arange(len(y))
         for k in range(len(levels) - 1):
             sigma = float(levels[k])
             denoised = denoiser(y, sigma)
@@ -223,6 +227,13 @@ def sample(
                 denoised = denoised + sigma**2 * guidance(y, sigma, index)
             if trace is not None:
                 trace(sigma, y, denoised)
+            if ending is not None and (ended := ending(sigma, denoised, index)).any():
+                image[place[ended]] = denoised.cpu()[ended]
+                y, denoised = (one[~ended.to(one.device)] for one in (y, denoised))
+                index, place = index[~ended], place[~ended]
+                draws = [draw for draw, out in zip(draws, ended.tolist(), strict=True) if not out]
+                if not draws:
+                    break
             lower = float(levels[k + 1])
             if eta and lower:
                 y = stochastic_step(y, denoised, sigma, lower, _normal(denoiser, draws), eta)
@@ -230,7 +241,8 @@ def sample(
                 y = ode_step(y, denoised, None, levels, k)
             if callback:
                 callback(part * (len(levels) - 1) + k + 1, len(starts) * (len(levels) - 1))
-        images.append(y.cpu())
+        image[place] = y.cpu()
+        images.append(image)
     return torch.cat(images)
 
 

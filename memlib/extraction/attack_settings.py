@@ -14,7 +14,7 @@ METHODS = {
     SEEK: "Looks for different images: paths that lead to an image drawn before are ended.",
 } | KINDS
 DRAWING = ("count", "steps", "seed")  # the settings of every method
-SAMPLER = ("high", "low", "eta")  # of unconditional images, the first two of `seek` as well
+SAMPLER = ("high", "low", "eta")  # of unconditional images and of `seek`
 SEEKING = ("look", "again", "enough", "contrast", "repulsion")
 GUIDANCE = ("strength", "own", "clusters", "cohesion", "features", "layout", "updates")
 # About what a guidance step, and one image in an update of the narrow classifier, cost in network
@@ -233,9 +233,10 @@ class AttackSettings(Options):
         if self.guided:
             return {}
         path: dict[str, Any] = {name: getattr(self, name) or None for name in ("high", "low")}
+        path["eta"] = self.eta
         if self.method == SEEK:
-            return path | {name: getattr(self, name) for name in SEEKING}
-        return path | {"eta": self.eta}
+            path |= {name: getattr(self, name) for name in SEEKING}
+        return path
 
     @property
     def surrogate(self) -> dict[str, Any]:

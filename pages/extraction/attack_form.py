@@ -90,7 +90,7 @@ def asked() -> AttackSettings:
     usual = USUAL.changed({"method": method})
     own: tuple[str, ...] = GUIDANCE if usual.guided else SAMPLER
     if method == SEEK:
-        own = (*SAMPLER[:2], *SEEKING)
+        own = (*SAMPLER, *SEEKING)
     columns = [*st.columns(len(DRAWING)), *st.columns(len(own))]
     return settings_controls(PAGE, usual, (*DRAWING, *own), columns)
 

@@ -11,7 +11,7 @@ from memlib.denoisers import Denoiser
 from memlib.extraction.plan import PART, Plan
 from memlib.extraction.seeking.found import Found
 from memlib.extraction.seeking.steering import Steered
-from memlib.flow import descending, generate, sample
+from memlib.flow import descending, sample
 from memlib.images import of_pixels
 from memlib.progress import Progress
 
@@ -35,11 +35,12 @@ def seek(
     look: int,
     found: Found,
     enough: int = 1,
+    eta: float = 0.0,
     seed: int = 0,
     first: int = 0,
     callback: Progress | None = None,
 ) -> Sought:
-    """Draw n images by DDIM, and end those paths early that lead to an image found before.
+    """Draw n images, and end those paths early that lead to an image found before.
 
     After `look` levels of the ladder `sigmas` the path is looked at: the denoised image there tells
     where it leads, because few of them change their mind further down. If that is an image of which
@@ -47,39 +48,35 @@ def seek(
     goes on to the end. So every path brings an image, which depends only on (seed, its number) and
     on what was found before it. The n images are compared with `found` as it is, and not added to
     it. With `enough` beyond what was found this is `sample`, bit for bit. `denoiser` may be
-    `Steered`. Eta is 0.
+    `Steered`.
     """
     if not 0 < look < len(sigmas):
         raise ValueError(
             f"A path of {len(sigmas) - 1} levels can be looked at after 1 to {len(sigmas) - 1} of "
             f"them, not after {look}."
         )
-    points: list[Tensor] = []
+    spent = denoiser.forwards if isinstance(denoiser, Steered) else len
+    forwards = torch.full((n,), spent(sigmas[:-1]))
 
-    def watch(sigma: float, y: Tensor, denoised: Tensor) -> None:
-        if sigma == float(sigmas[look - 1]):
-            points.append(denoised.cpu())
+    def known(sigma: float, denoised: Tensor, index: Tensor) -> Tensor:
+        if sigma != float(sigmas[look - 1]) or not len(found):
+            return torch.zeros(len(index), dtype=torch.bool)
+        group = found.place(denoised.cpu())
+        ended = (group >= 0) & (found.times[group] >= enough)
+        forwards[index[ended] - first] = spent(sigmas[:look])
+        return ended
 
-    states = sample(
+    images = sample(
         denoiser,
         n,
-        sigmas=sigmas[: look + 1],
+        sigmas=sigmas,
         seed=seed,
         first=first,
-        trace=watch,
+        eta=eta,
+        ending=known,
         callback=callback,
     )
-    images = torch.cat(points)
-    group = found.place(images)
-    times = torch.where(group >= 0, found.times[group], 0) if len(found) else torch.zeros(n)
-    going = times < enough
-    if look == len(sigmas) - 1:
-        images = states
-    elif going.any():
-        images[going] = generate(denoiser, states[going], sigmas=sigmas[look:]).cpu()
-    spent = denoiser.forwards if isinstance(denoiser, Steered) else len
-    head, tail = spent(sigmas[:look]), spent(sigmas[look:-1])
-    return Sought(images, head + tail * going.long())
+    return Sought(images, forwards)
 
 
 class Seeker:
@@ -113,7 +110,7 @@ class Seeker:
         """Draw `count` images from the one at `start` on, all in one part."""
         plan, groups = self.plan, self._again(start, count)
         self.denoiser.found = self.found.images[self.found.times > 1]
-        where: dict[str, Any] = {"seed": plan.seed, "first": plan.first + start}
+        where: dict[str, Any] = {"seed": plan.seed, "first": plan.first + start, "eta": plan.eta}
         if groups is None:
             look, enough = plan.look, plan.enough
             where |= {"sigmas": self.sigmas, "found": self.found, "callback": callback}

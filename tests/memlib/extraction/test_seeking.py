@@ -61,30 +61,31 @@ def different(images: Tensor) -> int:
     return len(torch.unique(nearest(images, pictures(POINTS), 1).index))
 
 
-@pytest.mark.parametrize("look", [1, 4, 10])
+@pytest.mark.parametrize(("look", "eta"), [(1, 0.0), (4, 1.0), (10, 0.0)])
 def test_a_path_that_is_never_ended_is_a_sample_bit_for_bit(
-    points: FiniteDataset, sigmas: Tensor, look: int
+    points: FiniteDataset, sigmas: Tensor, look: int, eta: float
 ) -> None:
-    plain = sample(points, 70, sigmas=sigmas, seed=3, first=5)
+    how = {"sigmas": sigmas, "seed": 3, "first": 5, "eta": eta}
+    plain = sample(points, 70, **how)
     still = Steered(points, reference=points, band=(0, 100))
     never = 10**9
     for denoiser, found in ((points, Found(SHAPE)), (still, known(points, sigmas))):
-        told = seek(
-            denoiser, 70, sigmas=sigmas, look=look, found=found, enough=never, seed=3, first=5
-        )
+        told = seek(denoiser, 70, look=look, found=found, enough=never, **how)
         assert torch.equal(told.images, plain)
         assert told.forwards.tolist() == [10] * 70
 
 
+@pytest.mark.parametrize("eta", [0.0, 1.0])
 def test_paths_that_end_early_show_what_they_would_have_become(
-    points: FiniteDataset, sigmas: Tensor
+    points: FiniteDataset, sigmas: Tensor, eta: float
 ) -> None:
-    plain = sample(points, 64, sigmas=sigmas, seed=2)
-    sought = seek(points, 64, sigmas=sigmas, look=6, found=known(points, sigmas), seed=2)
+    how = {"sigmas": sigmas, "seed": 2, "eta": eta}
+    plain = sample(points, 64, **how)
+    sought = seek(points, 64, look=6, found=known(points, sigmas), **how)
     ended = sought.forwards < 10
     assert 40 < int(ended.sum()) < 64
-    assert torch.equal(sought.images[~ended], plain[~ended])
-    assert (sought.images - plain).square().mean().sqrt() < 0.02
+    torch.testing.assert_close(sought.images[~ended], plain[~ended], atol=1e-5, rtol=0)
+    assert (sought.images - plain).square().mean().sqrt() < 0.1
 
 
 @pytest.mark.parametrize("contrast", [1.0, 2.0])
