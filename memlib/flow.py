@@ -93,10 +93,17 @@ def ode_step(
     step back, is None.
     """
     ratio = float(sigmas[k + 1] / sigmas[k])
-    if previous is not None:
-        step, last = (float(torch.log(sigmas[i + 1] / sigmas[i])) for i in (k, k - 1))
-        denoised = torch.lerp(previous, denoised, 1 + step / (2 * last))
-    return torch.lerp(denoised, y, ratio)
+    return torch.lerp(ahead(denoised, previous, sigmas, k), y, ratio)
+
+
+def ahead(denoised: Tensor, previous: Tensor | None, sigmas: Tensor, k: int) -> Tensor:
+    """Return the denoised image in the middle of the step from sigmas[k] to sigmas[k + 1], on the
+    line through the `previous` one and this one; `denoised` itself if `previous` is None.
+    """
+    if previous is None:
+        return denoised
+    step, last = (float(torch.log(sigmas[i + 1] / sigmas[i])) for i in (k, k - 1))
+    return torch.lerp(previous, denoised, 1 + step / (2 * last))
 
 
 def corrected_step(y: Tensor, denoised: Tensor, ahead: Tensor, sigmas: Tensor, k: int) -> Tensor:
@@ -182,6 +189,7 @@ def sample(
     seed: int = 0,
     first: int = 0,
     eta: float = 0.0,
+    second_order: bool = False,
     around: Tensor | None = None,
     guidance: Callable[[Tensor, float, Tensor], Tensor] | None = None,
     trace: Callable[[float, Tensor, Tensor], object] | None = None,
@@ -192,7 +200,9 @@ def sample(
     the CPU.
 
     `eta` is 0 for the deterministic sampler and 1 for the stochastic one, whose every step adds the
-    posterior's noise (`stochastic_step`); the last step, to sigma = 0, adds none. `sigmas` descend,
+    posterior's noise (`stochastic_step`); the last step, to sigma = 0, adds none. With
+    `second_order` all other steps but the first follow the line through the last two denoised
+    images, for no more forwards. `sigmas` descend,
     0 may be the last; by default `steps` levels evenly spaced in ln sigma and then 0, which is
     `steps` network forwards an image. `guidance(y, sigma, index)` returns grad log p(c | y), its
     strength included, for the samples numbered `index` (B,); it is added to the score: D + sigma^2
@@ -220,6 +230,7 @@ def sample(
         if around is not None:
             y = y + around[start : start + chunk].to(y)
         image, place = torch.empty(y.shape, dtype=y.dtype), torch.arange(len(y))
+        previous: Tensor | None = None
         for k in range(len(levels) - 1):
             sigma = float(levels[k])
             denoised = denoiser(y, sigma)
@@ -230,15 +241,18 @@ def sample(
             if ending is not None and (ended := ending(sigma, denoised, index)).any():
                 image[place[ended]] = denoised.cpu()[ended]
                 y, denoised = (one[~ended.to(one.device)] for one in (y, denoised))
+                previous = None if previous is None else previous[~ended.to(y.device)]
                 index, place = index[~ended], place[~ended]
                 draws = [draw for draw, out in zip(draws, ended.tolist(), strict=True) if not out]
                 if not draws:
                     break
             lower = float(levels[k + 1])
             if eta and lower:
-                y = stochastic_step(y, denoised, sigma, lower, _normal(denoiser, draws), eta)
+                middle = ahead(denoised, previous, levels, k)
+                y = stochastic_step(y, middle, sigma, lower, _normal(denoiser, draws), eta)
             else:
-                y = ode_step(y, denoised, None, levels, k)
+                y = ode_step(y, denoised, previous if lower else None, levels, k)
+            previous = denoised if second_order else None
             if callback:
                 callback(part * (len(levels) - 1) + k + 1, len(starts) * (len(levels) - 1))
         image[place] = y.cpu()

@@ -2,9 +2,8 @@
 that are spent, for few and many steps, different ends, and both samplers.
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -39,11 +38,13 @@ class Ladder:
     high: float | None = None
     low: float | None = None
     eta: float = 0.0
+    order: int = 1
 
     @property
     def name(self) -> str:
         ends = f"{self.high:g}-{self.low:g}" if self.high and self.low else "all"
-        return f"{self.steps}-{ends}-eta{self.eta:g}"
+        order = "-order2" if self.order == 2 else ""
+        return f"{self.steps}-{ends}-eta{self.eta:g}{order}"
 
 
 LADDERS = (
@@ -63,6 +64,10 @@ LADDERS = (
     Ladder(6, 40, 0.3, 1.0),
     Ladder(6, 30, 0.5, 1.0),
     Ladder(12, 80, 0.3, 1.0),
+    Ladder(10, 40, 0.3, 0.0, 2),
+    Ladder(10, 40, 0.3, 1.0, 2),
+    Ladder(8, 80, 0.4, 1.0, 2),
+    Ladder(6, 30, 0.5, 1.0, 2),
 )
 
 
@@ -89,14 +94,8 @@ def drawn_by(
     folder = DEMO / "extraction" / UNCONDITIONAL
     if one != LADDERS[0] or seed:
         folder = work / f"ladder-{one.name}-seed{seed}"
-        settings: dict[str, Any] = {
-            "steps": one.steps,
-            "high": one.high,
-            "low": one.low,
-            "eta": one.eta,
-        }
         with torch.autocast("cpu", torch.bfloat16):
-            for done, total in generate_run(folder, denoiser, count, seed=seed, **settings):
+            for done, total in generate_run(folder, denoiser, count, seed=seed, **asdict(one)):
                 stages(folder.name)(done, total)
     found = read_generations(folder)
     return Generations(found.images.subset(range(count)), None, found.manifest)
@@ -118,6 +117,7 @@ def line_of(one: Ladder, found: Generations, training: TrainingSet) -> dict[str,
         "from": one.high,
         "to": one.low,
         "eta": one.eta,
+        "order": one.order,
         "images": len(copy),
         "forwards": forwards,
         **line[["copies", "share", "share from", "share to"]],

@@ -14,7 +14,7 @@ METHODS = {
     SEEK: "Looks for different images: paths that lead to an image drawn before are ended.",
 } | KINDS
 DRAWING = ("count", "steps", "seed")  # the settings of every method
-SAMPLER = ("high", "low", "eta")  # of unconditional images and of `seek`
+SAMPLER = ("high", "low", "eta", "order")  # of unconditional images and of `seek`
 SEEKING = ("look", "again", "enough", "contrast", "repulsion")
 GUIDANCE = ("strength", "own", "clusters", "cohesion", "features", "layout", "updates")
 # About what a guidance step, and one image in an update of the narrow classifier, cost in network
@@ -90,6 +90,14 @@ class AttackSettings(Options):
         high=1,
         by=1,
         address="eta",
+    )
+    order: int = option(
+        1,
+        "Order",
+        "2 for the second-order sampler, which needs fewer steps.",
+        low=1,
+        high=2,
+        address="order",
     )
     look: int = option(
         4,
@@ -233,7 +241,7 @@ class AttackSettings(Options):
         if self.guided:
             return {}
         path: dict[str, Any] = {name: getattr(self, name) or None for name in ("high", "low")}
-        path["eta"] = self.eta
+        path |= {"eta": self.eta, "order": self.order}
         if self.method == SEEK:
             path |= {name: getattr(self, name) for name in SEEKING}
         return path

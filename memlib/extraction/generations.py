@@ -189,7 +189,8 @@ def _draw(
     if surrogate is not None:
         strength, steps = plan.strength, plan.steps
         return extract(denoiser, surrogate, count, strength=strength, steps=steps, **which).images
-    return sample(denoiser, count, sigmas=plan.sigmas(denoiser), eta=plan.eta, **which)
+    which |= {"eta": plan.eta, "second_order": plan.order == 2}
+    return sample(denoiser, count, sigmas=plan.sigmas(denoiser), **which)
 
 
 def read_generations(folder: Path, *, roots: Roots = None) -> Generations:

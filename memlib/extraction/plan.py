@@ -35,6 +35,7 @@ class Plan:
     eta: float = 0.0  # 1 for the stochastic sampler
     high: float | None = None  # the first noise level; None for the model's largest
     low: float | None = None  # the last one before 0; None for the model's smallest
+    order: int = 1  # 2 for the second-order sampler
     look: int = 0  # levels after which a path is looked at, if it may be ended (`seek`)
     again: float = 0.0  # noise level from which what was drawn is drawn again, 0 for never
     enough: int = 1  # images of a group from which on paths to it are ended
@@ -69,7 +70,7 @@ def check_plan(plan: Plan) -> None:
     number, count = (int, float), (int,)
     kinds: dict[str, tuple[type, ...]] = {
         **dict.fromkeys(("surrogate", "reference"), (str, type(None))),
-        **dict.fromkeys(("steps", "seed", "first", "look", "enough"), count),
+        **dict.fromkeys(("steps", "seed", "first", "order", "look", "enough"), count),
         **dict.fromkeys(("strength", "eta", "again", "contrast", "repulsion"), number),
         **dict.fromkeys(("high", "low"), (*number, type(None))),
     }

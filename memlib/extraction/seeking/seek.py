@@ -36,6 +36,7 @@ def seek(
     found: Found,
     enough: int = 1,
     eta: float = 0.0,
+    second_order: bool = False,
     seed: int = 0,
     first: int = 0,
     callback: Progress | None = None,
@@ -73,6 +74,7 @@ def seek(
         seed=seed,
         first=first,
         eta=eta,
+        second_order=second_order,
         ending=known,
         callback=callback,
     )
@@ -110,7 +112,12 @@ class Seeker:
         """Draw `count` images from the one at `start` on, all in one part."""
         plan, groups = self.plan, self._again(start, count)
         self.denoiser.found = self.found.images[self.found.times > 1]
-        where: dict[str, Any] = {"seed": plan.seed, "first": plan.first + start, "eta": plan.eta}
+        where: dict[str, Any] = {
+            "seed": plan.seed,
+            "first": plan.first + start,
+            "eta": plan.eta,
+            "second_order": plan.order == 2,
+        }
         if groups is None:
             look, enough = plan.look, plan.enough
             where |= {"sigmas": self.sigmas, "found": self.found, "callback": callback}
