@@ -28,11 +28,25 @@ from memlib.extraction.seeking.suspects import suspects
 from memlib.neighbours import duplicates
 from memlib.progress import Stages
 
-BUDGET, SEEDS = 60_000, (0, 1, 2)  # network forwards of each run
-POINTS = 12  # of each curve
-BEST = Ladder(6, 30, 0.5)  # of those in ladders.csv
-SEEK: dict[str, Any] = {"steps": 6, "high": 30.0, "low": 0.5, "look": 4, "again": 2.0}
-PLAIN, FEW, SOUGHT = "unconditional, 50 steps", "unconditional, 6 steps", "seek"
+BUDGET, SEEDS = 30_000, (0, 1, 2)  # network forwards of each run
+POINTS = 10  # of each curve
+PLAIN, FIRST, SECOND, SOUGHT = (
+    "unconditional, 50 steps",
+    "unconditional, best ladder",
+    "unconditional, best ladder, second order",
+    "different images",
+)
+LADDER, STEEPER = Ladder(10, 40, 0.3, 1.0), Ladder(10, 40, 0.3, 1.0, 2)  # the best of ladders.csv
+SEEK: dict[str, Any] = {
+    "steps": 8,
+    "high": 40.0,
+    "low": 0.4,
+    "eta": 1.0,
+    "order": 2,
+    "look": 6,
+    "again": 2.0,
+    "enough": 4,
+}
 LISTED = (25, 50, 100, 200)  # lengths of lists of suspects
 
 
@@ -103,8 +117,9 @@ def write_attacks(target: Path, work: Path, stages: Stages) -> None:
     training = training_set(images, duplicates(images))
     runs = []
     for seed in SEEDS:
-        few = drawn_by(BEST, denoiser, work, stages, BUDGET, seed)
-        runs.append(Run.of(FEW, seed, few, training))
+        for method, one in ((FIRST, LADDER), (SECOND, STEEPER)):
+            drawn = drawn_by(one, denoiser, work, stages, BUDGET, seed)
+            runs.append(Run.of(method, seed, drawn, training))
         runs.append(Run.of(SOUGHT, seed, sought(denoiser, work, stages, seed), training))
         if not seed:
             plain = drawn_by(LADDERS[0], denoiser, work, stages, BUDGET)

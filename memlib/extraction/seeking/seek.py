@@ -15,7 +15,7 @@ from memlib.flow import descending, sample
 from memlib.images import of_pixels
 from memlib.progress import Progress
 
-FRESH = 4  # of so many parts, one is of new paths
+FRESH = 2  # of so many parts, one is of new paths
 AGAIN = 2  # noise levels through which an image is drawn again
 
 
