@@ -8,10 +8,12 @@ from scipy.stats import nbinom
 from torch import Tensor
 
 from memlib.evidence.unseen import Estimate
+from memlib.extraction import Generations
 from memlib.extraction.seeking.found import Found
 
 WINDOW = 10_000  # network forwards that a forecast looks back and ahead
 TAIL = 0.025
+BLOCK = 256  # images compared together
 
 
 @dataclass
@@ -25,6 +27,23 @@ class Pace:
     found: Found
     spent: float = 0.0  # network forwards so far
     again: list[float] = field(default_factory=list)  # spent when a group was first drawn again
+
+    @classmethod
+    def of(cls, run: Generations) -> "Pace":
+        """Follow a run from its first image to its last."""
+        pace = cls(Found(run.images.shape))
+        pace.follow(run)
+        return pace
+
+    def follow(self, run: Generations) -> None:
+        """Take in the images that a run has drawn since. A guidance step is not charged."""
+        first, plan = int(self.found.times.sum()), run.plan
+        each = run.forwards()
+        if each is None:
+            each = torch.full((len(run),), plan.steps if plan else 0)
+        for start in range(first, len(run), BLOCK):
+            part = slice(start, min(len(run), start + BLOCK))
+            self.add(run.images.batch(range(part.start, part.stop)), each[part])
 
     def add(self, images: Tensor, forwards: Tensor) -> None:
         """Take in images (B, C, H, W) and the forwards of each (B,), in the order they were
