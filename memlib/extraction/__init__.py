@@ -3,7 +3,7 @@ unconditional model.
 """
 
 from memlib.extraction.attack import Extraction, extract
-from memlib.extraction.compare import Attack, compared
+from memlib.extraction.compare import Attack, compared, over_seeds
 from memlib.extraction.generations import (
     Generations,
     generate_run,
@@ -40,6 +40,7 @@ __all__ = [
     "imported",
     "load_surrogate",
     "match",
+    "over_seeds",
     "pack",
     "plan_of",
     "posterior",

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from scipy.stats import t as student
 from torch import Tensor
 
 from memlib.extraction.generations import Generations
@@ -143,4 +144,33 @@ def compared(
             if forwards is not None:
                 line["with own images"] = attack.found(count)
         lines.append(line)
+    return pd.DataFrame(lines)
+
+
+def over_seeds(curves: pd.DataFrame) -> pd.DataFrame:
+    """Return the mean over seeds of `different` images, for each `method` and number of `forwards`,
+    with its 95% interval (Student's t, NaN for one seed), and the share of `images` of all seeds
+    that are `false hits`, with Wilson's interval.
+    """
+    lines = []
+    for (method, forwards), part in curves.groupby(["method", "forwards"], sort=False):
+        counts, n = part["different"].to_numpy(float), len(part)
+        half = np.nan
+        if n > 1:
+            half = float(student.ppf(0.975, n - 1) * counts.std(ddof=1) / n**0.5)
+        images, false = int(part["images"].sum()), int(part["false hits"].sum())
+        low, high = wilson(false, images) if images else (np.nan, np.nan)
+        lines.append(
+            {
+                "method": method,
+                "forwards": forwards,
+                "seeds": n,
+                "different": counts.mean(),
+                "different from": max(0.0, counts.mean() - half) if n > 1 else np.nan,
+                "different to": counts.mean() + half,
+                "false hits": false / images if images else np.nan,
+                "false hits from": low,
+                "false hits to": high,
+            }
+        )
     return pd.DataFrame(lines)

@@ -25,6 +25,7 @@ from memlib.extraction import (
 from memlib.extraction.cost import fitting_cost, guidance_cost
 from memlib.extraction.matches import TrainingSet
 from memlib.workspace import Workspace
+from pages.extraction.equal_cost import at_equal_cost
 from pages.figures.style import CONFIG, GROUP_COLOURS, LEGEND, literal
 from pages.session import stored_runs as attacks
 from pages.session.messages import plain
@@ -121,6 +122,7 @@ def comparison(
             alt="Different training images found against network forwards",
         )
     _bands(everyone, training, fewest)
+    at_equal_cost(loaded)
     _strengths(loaded)
 
 
