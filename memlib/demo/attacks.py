@@ -4,7 +4,6 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -23,6 +22,7 @@ from memlib.extraction import (
     read_manifest,
     training_set,
 )
+from memlib.extraction.attack_settings import SEARCH
 from memlib.extraction.matches import CRITERIA, TrainingSet
 from memlib.extraction.seeking.suspects import suspects
 from memlib.neighbours import duplicates
@@ -37,16 +37,6 @@ PLAIN, FIRST, SECOND, SOUGHT = (
     "different images",
 )
 LADDER, STEEPER = Ladder(10, 40, 0.3, 1.0), Ladder(10, 40, 0.3, 1.0, 2)  # the best of ladders.csv
-SEEK: dict[str, Any] = {
-    "steps": 8,
-    "high": 40.0,
-    "low": 0.4,
-    "eta": 1.0,
-    "order": 2,
-    "look": 6,
-    "again": 2.0,
-    "enough": 4,
-}
 LISTED = (25, 50, 100, 200)  # lengths of lists of suspects
 
 
@@ -136,7 +126,7 @@ def sought(denoiser: Denoiser, work: Path, stages: Stages, seed: int) -> Generat
     folder = work / f"seek-seed{seed}"
     if not (folder / "manifest.json").exists() or _spent(folder) < BUDGET:
         with torch.autocast("cpu", torch.bfloat16):
-            for _ in generate_run(folder, denoiser, BUDGET, seed=seed, **SEEK):
+            for _ in generate_run(folder, denoiser, BUDGET, seed=seed, **SEARCH):
                 stages(folder.name)(min(BUDGET, _spent(folder)), BUDGET)
                 if _spent(folder) >= BUDGET:
                     break

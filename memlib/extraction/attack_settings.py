@@ -11,11 +11,23 @@ from memlib.options import SEEDS, Options, option
 
 METHODS = {
     UNCONDITIONAL: "A baseline: images drawn from the model as it is.",
-    SEEK: "Looks for different images: paths that lead to an image drawn before are ended.",
+    SEEK: "Looks for different images: what was drawn is drawn again, one image after another, and "
+    "paths that lead to a known image end early.",
 } | KINDS
 DRAWING = ("count", "steps", "seed")  # the settings of every method
 SAMPLER = ("high", "low", "eta", "order")  # of unconditional images and of `seek`
 SEEKING = ("look", "again", "enough", "contrast", "repulsion")
+# A search of few forwards, as measured on the demo (docs/extraction.md)
+SEARCH: dict[str, Any] = {
+    "steps": 8,
+    "high": 40.0,
+    "low": 0.4,
+    "eta": 1.0,
+    "order": 2,
+    "look": 6,
+    "again": 2.0,
+    "enough": 4,
+}
 GUIDANCE = ("strength", "own", "clusters", "cohesion", "features", "layout", "updates")
 # About what a guidance step, and one image in an update of the narrow classifier, cost in network
 # forwards: for estimates of time alone
@@ -100,7 +112,7 @@ class AttackSettings(Options):
         address="order",
     )
     look: int = option(
-        4,
+        6,
         "Look after",
         "Noise levels after which a path is looked at, and ended if it leads to an image that was "
         "drawn before.",
@@ -119,7 +131,7 @@ class AttackSettings(Options):
         address="again",
     )
     enough: int = option(
-        1,
+        4,
         "Enough",
         "Images drawn of a group from which on paths that lead to it are ended.",
         low=1,

@@ -8,6 +8,7 @@ from memlib.extraction.attack_settings import (
     GUIDANCE,
     METHODS,
     SAMPLER,
+    SEARCH,
     SEEKING,
     AttackSettings,
     TooSmall,
@@ -87,7 +88,7 @@ def asked() -> AttackSettings:
     )
     method = METHOD.value()
     st.caption(METHODS[method])
-    usual = USUAL.changed({"method": method})
+    usual = USUAL.changed({"method": method} | (SEARCH if method == SEEK else {}))
     own: tuple[str, ...] = GUIDANCE if usual.guided else SAMPLER
     if method == SEEK:
         own = (*SAMPLER, *SEEKING)

@@ -76,10 +76,10 @@ def test_more_clusters_than_images_are_refused_unless_nothing_is_clustered() -> 
 
 
 def test_a_path_that_would_end_before_it_is_looked_at_is_refused() -> None:
-    with pytest.raises(ValueError, match="A path of 4 steps cannot be ended after 4"):
-        AttackSettings(method="seek", steps=4)
-    assert AttackSettings(method="seek", steps=5, contrast=2.0).forwards == 256 * 9
-    assert AttackSettings(method="unconditional", steps=4).look == 4
+    with pytest.raises(ValueError, match="A path of 6 steps cannot be ended after 6"):
+        AttackSettings(method="seek", steps=6)
+    assert AttackSettings(method="seek", steps=8, contrast=2.0).forwards == 256 * 14
+    assert AttackSettings(method="unconditional", steps=4).look == 6
 
 
 @pytest.mark.parametrize(
