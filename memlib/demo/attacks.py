@@ -28,8 +28,8 @@ from memlib.extraction.seeking.suspects import suspects
 from memlib.neighbours import duplicates
 from memlib.progress import Stages
 
-BUDGET, SEEDS = 30_000, (0, 1, 2)  # network forwards of each run
-POINTS = 10  # of each curve
+BUDGET, SEEDS = 24_000, (0, 1, 2)  # network forwards of each run
+POINTS = 12  # of each curve
 PLAIN, FIRST, SECOND, SOUGHT = (
     "unconditional, 50 steps",
     "unconditional, best ladder",

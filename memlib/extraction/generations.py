@@ -172,7 +172,7 @@ def generate_run(
         elif seeker:
             pixels = Array(file, array=IMAGES).pixels()[:count]
         if seeker:
-            seeker.take(start, pixels)
+            seeker.take(pixels)
         yield start + count, n
 
 

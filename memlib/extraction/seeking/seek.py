@@ -8,15 +8,16 @@ import torch
 from torch import Tensor
 
 from memlib.denoisers import Denoiser
-from memlib.extraction.plan import PART, Plan
+from memlib.extraction.plan import Plan
 from memlib.extraction.seeking.found import Found
 from memlib.extraction.seeking.steering import Steered
 from memlib.flow import descending, sample
 from memlib.images import of_pixels
 from memlib.progress import Progress
 
-FRESH = 2  # of so many parts, one is of new paths
-AGAIN = 2  # noise levels through which an image is drawn again
+KINDS = NEW, AGAIN, SHARPEN = "new", "again", "sharpen"  # of parts
+STEPS = 2  # noise levels through which an image is drawn again
+SHARPER = 4  # times that a group is sharpened
 
 
 @dataclass(frozen=True)
@@ -86,13 +87,14 @@ class Seeker:
 
     Paths from pure noise find what the model draws often. The chance that one of them brings
     something new falls fast, and most of its forwards are spent before it commits to an image. So
-    most parts draw again what was drawn: each of the groups found so far, those first that were
-    drawn again least often, is noised to the level `again` and denoised from there in AGAIN steps,
-    for a fraction of the forwards. A memorised image returns, and sharper; anything else
-    goes elsewhere nearby, and what is drawn once in a thousand pictures gets as many tries as what
-    is drawn in every tenth. Noising and denoising leave the distribution of what a model draws as
-    it is (Gibbs sampling of an image and its noised state); that every group counts once, and not
-    as often as it was drawn, is what leads to different images.
+    other parts draw again what was drawn, STEPS steps from where it is, in turn: each group of
+    nearly equal images counts once, those first that were drawn again least often. From the level
+    `again` a memorised image returns, and anything else goes elsewhere nearby: noising and
+    denoising leave the distribution of what a model draws as it is (Gibbs sampling of an image and
+    its noised state), but what is drawn once in a thousand pictures gets as many tries as what is
+    drawn in every tenth. From halfway down, in ln sigma, the groups that were drawn twice are
+    sharpened, SHARPER times each: their images become those that the model remembers. Each of these
+    KINDS of part gets as many forwards as the others, as far as there is something to do.
     """
 
     def __init__(self, denoiser: Denoiser, plan: Plan, reference: Denoiser | None = None) -> None:
@@ -104,44 +106,57 @@ class Seeker:
             repulsion=plan.repulsion,
             band=(float(self.sigmas[plan.look - 1]), float(self.sigmas[0])),
         )
-        self._levels = descending(denoiser, AGAIN, plan.again or None, plan.low)
         self.found = Found(denoiser.shape)
-        self.tries = torch.zeros(0, dtype=torch.long)  # how often each group was drawn again
+        self.ladders = {NEW: self.sigmas}
+        if plan.again:
+            low = float(self.sigmas[-2])
+            for kind, top in ((AGAIN, plan.again), (SHARPEN, (plan.again * low) ** 0.5)):
+                self.ladders[kind] = descending(denoiser, STEPS, top, low)
+        self.spent = dict.fromkeys(self.ladders, 0)  # forwards, as if no path were ended
+        self.tries = {kind: torch.zeros(0, dtype=torch.long) for kind in self.ladders}  # by group
 
     def draw(self, start: int, count: int, callback: Progress | None = None) -> Sought:
         """Draw `count` images from the one at `start` on, all in one part."""
-        plan, groups = self.plan, self._again(start, count)
+        plan, (kind, groups) = self.plan, self._choose(count)
         self.denoiser.found = self.found.images[self.found.times > 1]
         where: dict[str, Any] = {
+            "sigmas": self.ladders[kind],
             "seed": plan.seed,
             "first": plan.first + start,
             "eta": plan.eta,
             "second_order": plan.order == 2,
+            "callback": callback,
         }
-        if groups is None:
+        if kind == NEW:
             look, enough = plan.look, plan.enough
-            where |= {"sigmas": self.sigmas, "found": self.found, "callback": callback}
-            return seek(self.denoiser, count, look=look, enough=enough, **where)
-        levels, around = self._levels, self.found.images[groups]
-        images = sample(self.denoiser, count, sigmas=levels, around=around, **where)
-        return Sought(images, torch.full((count,), self.denoiser.forwards(levels[:-1])))
+            return seek(self.denoiser, count, look=look, found=self.found, enough=enough, **where)
+        images = sample(self.denoiser, count, around=self.found.images[groups], **where)
+        return Sought(images, torch.full((count,), self._cost(kind)))
 
-    def take(self, start: int, pixels: np.ndarray) -> None:
-        """Take in a stored part, uint8 (n, H, W, C), whose first image is the one at `start`."""
-        groups = self._again(start, len(pixels))
-        if groups is not None:
-            self.tries[groups] += 1
+    def take(self, pixels: np.ndarray) -> None:
+        """Take in a stored part, uint8 (n, H, W, C), the next one."""
+        kind, groups = self._choose(len(pixels))
+        self.spent[kind] += len(pixels) * self._cost(kind)
+        self.tries[kind] += torch.bincount(groups, minlength=len(self.found))
         images = of_pixels("", pixels).batch(range(len(pixels)))
         self.found.add(self.denoiser.model.encode(images).cpu())
-        new = len(self.found) - len(self.tries)
-        self.tries = torch.cat([self.tries, torch.zeros(new, dtype=torch.long)])
+        for known, tries in self.tries.items():
+            new = torch.zeros(len(self.found) - len(tries), dtype=torch.long)
+            self.tries[known] = torch.cat([tries, new])
 
-    def _again(self, start: int, count: int) -> Tensor | None:
-        """Return the groups that a part draws again, (count,), those that were tried least often
-        first; None for a part of new paths: the first FRESH, and every FRESH-th of the others.
+    def _choose(self, count: int) -> tuple[str, Tensor]:
+        """Choose the kind of the next part, and the groups it starts from (count,), none for new
+        paths.
         """
-        part = start // PART
-        if not self.plan.again or part < FRESH or part % FRESH == 0:
-            return None
-        order = torch.argsort(self.tries, stable=True)
-        return order.repeat(-(-count // len(order)))[:count]
+        choices = {NEW: torch.zeros(0, dtype=torch.long)}
+        for kind in self.ladders.keys() - {NEW}:
+            tries = self.tries[kind]
+            ready = (self.found.times > 1) & (tries < SHARPER) if kind == SHARPEN else tries >= 0
+            if (number := int(ready.sum())) >= count / 2:
+                order = torch.argsort(tries + 10**9 * ~ready, stable=True)[:number]
+                choices[kind] = order.repeat(2)[:count]
+        kind = min(KINDS, key=lambda kind: (kind not in choices, self.spent.get(kind, 0)))
+        return kind, choices[kind]
+
+    def _cost(self, kind: str) -> int:
+        return self.denoiser.forwards(self.ladders[kind][:-1])

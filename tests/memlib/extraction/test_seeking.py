@@ -199,8 +199,7 @@ def test_a_stopped_run_continues_as_if_it_had_not_been_stopped(
     one, other = (read_manifest(folder)["spent"] for folder in (whole, parts))
     assert one == other
     assert set(one[:64]) == {10}  # nothing was found before the first part
-    assert set(one[64:192]) == {6, 10}  # ended, or not
-    assert set(one[320:384]) == {2}  # drawn again
+    assert set(one[64:]) == {2, 6, 10}  # drawn again, ended, or neither
     with pytest.raises(ValueError, match="with other settings"):
         drawn(parts, points, 64, repulsion=0.0)
 
