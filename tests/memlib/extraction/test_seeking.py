@@ -185,9 +185,8 @@ def drawn(folder: Path, points: FiniteDataset, n: int, **settings: float) -> Pat
     return folder
 
 
-def test_a_stopped_run_continues_as_if_it_had_not_been_stopped(
-    points: FiniteDataset, tmp_path: Path
-) -> None:
+def test_a_stopped_run_continues_as_if_it_had_not_been_stopped(tmp_path: Path) -> None:
+    points = FiniteDataset(pictures(60))
     whole = drawn(tmp_path / "whole", points, 500)
     parts = tmp_path / "parts"
     for n in (64, 100, 350, 500):
