@@ -187,12 +187,12 @@ def drawn(folder: Path, points: FiniteDataset, n: int, **settings: float) -> Pat
 
 def test_a_stopped_run_continues_as_if_it_had_not_been_stopped(tmp_path: Path) -> None:
     points = FiniteDataset(pictures(60))
-    whole = drawn(tmp_path / "whole", points, 500)
+    whole = drawn(tmp_path / "whole", points, 1000)
     parts = tmp_path / "parts"
-    for n in (64, 100, 350, 500):
+    for n in (64, 100, 350, 1000):
         drawn(parts, points, n)
     (parts / "part-000006.npz").unlink()
-    drawn(parts, points, 500)
+    drawn(parts, points, 1000)
     for file in sorted(whole.glob("*.npz")):
         assert file.read_bytes() == (parts / file.name).read_bytes()
     one, other = (read_manifest(folder)["spent"] for folder in (whole, parts))
