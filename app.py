@@ -10,6 +10,7 @@ from streamlit.navigation.page import StreamlitPage
 from pages.overview import tour
 from pages.session import background, sidebar, state, workspace
 from pages.session.messages import guarded
+from pages.widgets import waiting
 
 ICON = (
     Path(__file__).parent / "assets" / "icon.svg"
@@ -147,7 +148,8 @@ def main() -> None:
     opened = st.navigation(pages(), expanded=True)
     st.html(STYLE)
     with guarded():
-        state.arrive(opened.url_path)
+        if state.arrive(opened.url_path):
+            waiting.forget()
         # A container, so that messages while loading do not move the page below and redraw its
         # parts.
         with st.container():

@@ -11,8 +11,13 @@ from pathlib import Path
 from memlib.quoting import quoted
 from memlib.sources import HUB_NAME
 
-PARTS = ("unet", "transformer", "vae", "vqvae")
-CONFIGS = ["*.json", "scheduler/*.json", *(f"{part}/*.json" for part in PARTS)]
+PARTS = ("unet", "transformer", "vae", "vqvae", "text_encoder", "text_encoder_2")
+TOKENIZERS = ("tokenizer", "tokenizer_2")
+CONFIGS = [
+    *("*.json", "scheduler/*.json"),
+    *(f"{part}/*.json" for part in (*PARTS, *TOKENIZERS)),
+    *(f"{part}/*.txt" for part in TOKENIZERS),
+]
 WEIGHTS = ["*.safetensors", *(f"{part}/*.safetensors" for part in PARTS)]
 
 

@@ -1,18 +1,10 @@
-"""Loading models: the parts of a diffusers model are found, checked and put together as a denoiser.
-
-A model is a folder as diffusers saves pipelines,
-
-    unet/ or transformer/  config.json, *.safetensors  UNet2DModel or DiTTransformer2DModel
-    scheduler/             scheduler_config.json       memlib/denoisers/schedules.py
-    vqvae/ or vae/         config.json, *.safetensors  for a model of latents
-
-or a bare network's folder, or its .safetensors file, with the two configs beside it.
+"""Loading models: the parts of a diffusers model (memlib.denoisers.model_files) are checked and put
+together as a denoiser.
 """
 
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,68 +12,37 @@ import torch
 
 from memlib.bundled import BUNDLED
 from memlib.confined import Tick
-from memlib.denoisers import autoencoder, hub
+from memlib.denoisers import autoencoder
 from memlib.denoisers.autoencoder import Autoencoder
 from memlib.denoisers.base import pick_device
+from memlib.denoisers.condition import check_scale, digest_with
+from memlib.denoisers.model_files import TEXT_NETWORKS, Parts, locate
 from memlib.denoisers.network import NetworkDenoiser
 from memlib.denoisers.schedules import read_schedule
+from memlib.denoisers.text.pipelines import build_prompts, check_text_network, described_texts
+from memlib.denoisers.text.tokenizer import check_prompt
 from memlib.denoisers.trial import try_confined, try_out
 from memlib.denoisers.weights import read_json, read_network, weight_files
 from memlib.quoting import first_line, quoted
 from memlib.sources import Roots, Source
 
-NETWORKS = ("UNet2DModel", "DiTTransformer2DModel")
-CONDITIONED = {
-    "UNet2DConditionModel": "a text",
-    "UNet1DModel": "nothing, and draws no images",
-    "UVit2DModel": "a text",
+NETWORKS = ("UNet2DModel", "DiTTransformer2DModel", *TEXT_NETWORKS)
+OTHERS = {  # networks that people bring, and why they are refused
+    "UNet1DModel": "it draws no images",
+    "UVit2DModel": "it predicts tokens, not noise",
+    "UNet3DConditionModel": "it draws videos",
+    **dict.fromkeys(
+        ("PixArtTransformer2DModel", "FluxTransformer2DModel"),
+        "its prompts are read by a T5 text encoder",
+    ),
 }
-
-
-@dataclass(frozen=True)
-class Parts:
-    """The paths of a model's parts; all its files are opened through `source`."""
-
-    name: str
-    source: Source
-    config: Path  # of the network
-    scheduler: Path
-    weights: Path  # a folder, or one file
-    autoencoder: Path | None  # a folder
-
-    def files(self) -> list[Path]:
-        """Return the network's weight files."""
-        if self.weights.suffix == ".safetensors" and self.source.has(self.weights):
-            return [self.source.file(self.weights)]
-        return weight_files(self.weights, self.source)
-
-    def configs(self) -> dict[str, dict[str, Any]]:
-        """Return the configs of the network, the scheduler and, if there is one, the
-        autoencoder.
-        """
-        found = {"network": read_json(self.config), "scheduler": read_json(self.scheduler)}
-        if self.autoencoder:
-            file = self.source.file(self.autoencoder / "config.json")
-            found["autoencoder"] = read_json(file)
-        return found
-
-    def weight_files(self) -> list[list[Path]]:
-        """List the weight files of the network and of the autoencoder."""
-        latent = weight_files(self.autoencoder, self.source) if self.autoencoder else []
-        return [self.files(), latent]
-
-    def all_files(self) -> list[Path]:
-        """List every file that loading the model opens."""
-        found = [self.config, self.scheduler, *self.files()]
-        if self.autoencoder:
-            config = self.source.file(self.autoencoder / "config.json")
-            found += [config, *weight_files(self.autoencoder, self.source)]
-        return found
 
 
 def load_denoiser(
     source: str | Path | Source,
     device: str | torch.device | None = None,
+    prompt: str | None = None,
+    guidance_scale: float | None = None,
     *,
     label: int | None = None,
     token: str | None = None,
@@ -93,21 +54,26 @@ def load_denoiser(
     `source` is a diffusers folder, a single .safetensors with its configs beside it, a model of the
     Hugging Face Hub ("owner/name" or "owner/name@revision", downloaded), "demo", or one of its
     earlier states, "demo-reference", "demo-early" and "demo-middle". `label` chooses the class of a
-    class-conditional model; None is its class for no label, if it has one. Weights are read from
-    safetensors only and computed in float32. `device=None` picks CUDA, then MPS, then the CPU. With
-    `roots`, no file outside these folders is read, links included, and the model is tried in a
+    class-conditional model; None is its class for no label, if it has one. A model of text is given
+    `prompt`, with classifier-free guidance if there is a `guidance_scale`; without a prompt it is
+    the null condition, and `given` of the result makes others of the same weights. Weights are read
+    from safetensors only and computed in float32. `device=None` picks CUDA, then MPS, then the CPU.
+    With `roots`, no file outside these folders is read, links included, and the model is tried in a
     confined child process; `tick` is called about once a second meanwhile, and an exception it
     raises ends the trial.
 
     Raises ValueError, with one sentence for people, for anything that is not such a model.
     """
     source = Source.of(source, roots)
-    parts = _locate(source, token)
+    parts = locate(source, _check, token)
     config = _check_network(parts.config)
     schedule = read_schedule(read_json(parts.scheduler))
     label = _check_label(config, label)
+    _check_condition(config, prompt, guidance_scale)
+    told = described_texts(parts) if config["_class_name"] in TEXT_NETWORKS else None
     network = read_network(config["_class_name"], config, parts.files(), parts.name)
     latent = _read_autoencoder(parts, config) if parts.autoencoder else None
+    texts = build_prompts(told, parts.weight_files()[2:], parts.name) if told else None
     denoiser = NetworkDenoiser(
         network,
         schedule,
@@ -118,20 +84,29 @@ def load_denoiser(
         label=label,
         classes=_classes(config),
         autoencoder=latent,
+        texts=texts,
     )
     if source.roots is None or source.typed in BUNDLED:
         try_out(denoiser)
     else:
-        try_confined(denoiser.name, label, parts.configs(), parts.weight_files(), tick)
-    return denoiser
+        configs = parts.configs() | ({"texts": told} if told else {})
+        try_confined(denoiser.name, label, configs, parts.weight_files(), tick)
+    return denoiser.given(prompt, guidance_scale) if prompt else denoiser
 
 
 def model_digest(
-    source: str | Path | Source, label: int | None = None, *, roots: Roots = None
+    source: str | Path | Source,
+    label: int | None = None,
+    prompt: str | None = None,
+    guidance_scale: float | None = None,
+    *,
+    roots: Roots = None,
 ) -> str:
-    """Return the digest of `load_denoiser(source, label=label)`, from its files alone."""
-    parts = _locate(Source.of(source, roots))
-    return _digest(parts, _check_label(_check_network(parts.config), label))
+    """Return the digest of `load_denoiser` with the same arguments, from its files alone."""
+    parts = locate(Source.of(source, roots), _check)
+    config = _check_network(parts.config)
+    scale = _check_condition(config, prompt, guidance_scale)
+    return digest_with(_digest(parts, _check_label(config, label)), prompt or "", scale)
 
 
 def model_stamp(source: str | Path | Source, *, roots: Roots = None) -> str:
@@ -142,13 +117,14 @@ def model_stamp(source: str | Path | Source, *, roots: Roots = None) -> str:
     """
     source = Source.of(source, roots)
     if source.path is not None:
-        _locate(source).all_files()
+        locate(source, _check).all_files()
     return source.stamp
 
 
 def class_count(source: str | Path | Source, *, roots: Roots = None) -> int:
     """Return the number of classes of a model on this machine; 0 if it is unconditional."""
-    return _classes(_check_network(_locate(Source.of(source, roots)).config))
+    parts = locate(Source.of(source, roots), _check)
+    return _classes(_check_network(parts.config))
 
 
 def find_checkpoints(folder: str | Path, *, roots: Roots = None) -> list[Path]:
@@ -179,73 +155,32 @@ def find_checkpoints(folder: str | Path, *, roots: Roots = None) -> list[Path]:
     return sorted(found, key=natural)
 
 
-def _locate(source: Source, token: str | None = None) -> Parts:
-    """Find the parts of a model; one on the Hub is downloaded."""
-    path = source.path
-    if path is not None and (path.is_dir() or (path.suffix == ".safetensors" and path.is_file())):
-        return _find_parts(path, path.name, source)
-    if path is not None and path.is_file():
-        raise ValueError(
-            f"{quoted(path.name)} is not a .safetensors file; other weights are pickles, which can "
-            "run code when opened. Save them as .safetensors, or let afterimage convert do so."
-        )
-    if path is not None:
-        raise ValueError(
-            f"There is no folder {quoted(source.typed)}; a model is a diffusers folder or a Hub id "
-            "such as google/ddpm-cifar10-32."
-        )
-
-    def downloaded(folder: Path, name: str) -> Parts:
-        # in the Hub's cache the files of a commit are links to other folders
-        return _find_parts(folder, name, Source.at(folder, folder.resolve().parents[1]))
-
-    folder, name = hub.fetch(
-        source.typed, lambda found: _check_network(downloaded(found, source.typed).config), token
-    )
-    return downloaded(folder, name)
-
-
 def _title(source: Source, parts: Parts) -> str:
+    if source.typed == "demo-text":
+        return "Emoji text model"
     if source.typed in BUNDLED:
         return "Emoji demo model" if parts.name == "model" else f"Emoji {parts.name} checkpoint"
     return re.sub(r"@([0-9a-f]{7})[0-9a-f]{33}$", r"@\1", parts.name)
 
 
-def _find_parts(path: Path, name: str, source: Source) -> Parts:
-    folder = path if path.is_dir() else path.parent
-    parts = [folder / part for part in ("unet", "transformer")] if path.is_dir() else []
-    network = next((part for part in parts if source.file(part).is_dir()), folder)
-    if not source.has(network / "config.json"):
-        raise ValueError(
-            f"There is no diffusers model in {folder.name}: no unet/config.json and no config.json."
-        )
-    places = [folder / "scheduler", folder, folder.parent / "scheduler"]
-    schedulers = (place / "scheduler_config.json" for place in places)
-    scheduler = next((file for file in schedulers if source.has(file)), None)
-    if scheduler is None:
-        raise ValueError(
-            f"{folder.name} has no scheduler_config.json, so the noise levels its network "
-            "was trained on are unknown."
-        )
-    latents = (place / part for place in (folder, network.parent) for part in ("vqvae", "vae"))
-    latent = next((place for place in latents if source.has(place / "config.json")), None)
-    config, weights = source.file(network / "config.json"), network if path.is_dir() else path
-    return Parts(name, source, config, source.file(scheduler), weights, latent)
+def _check(parts: Parts) -> None:
+    """Raise ValueError for a model that its configs show to be none that can be measured."""
+    if _check_network(parts.config)["_class_name"] in TEXT_NETWORKS:
+        described_texts(parts)
 
 
 def _check_network(file: Path) -> dict[str, Any]:
     """Read the network's config. Raises ValueError for a kind that cannot be measured."""
     config = read_json(file)
     kind = str(config.get("_class_name"))
-    if kind in CONDITIONED:
-        raise ValueError(
-            f"The network is a {quoted(kind)}, conditional on {CONDITIONED[kind]}; only models of "
-            "images alone, or of images and a class, are supported."
-        )
     if kind not in NETWORKS:
+        reason = f" ({OTHERS[kind]})" if kind in OTHERS else ""
         raise ValueError(
-            f"The network is a {quoted(kind, 60)}; only {' and '.join(NETWORKS)} are supported."
+            f"The network is a {quoted(kind, 60)}{reason}; only {', '.join(NETWORKS[:-1])} and "
+            f"{NETWORKS[-1]} are supported."
         )
+    if kind in TEXT_NETWORKS:
+        check_text_network(config)
     if config.get("class_embed_type"):
         raise ValueError(
             f"The network takes its class as {quoted(config['class_embed_type'], 40)}, not as a "
@@ -299,6 +234,22 @@ def _check_label(config: Mapping[str, Any], label: int | None) -> int | None:
     if not 0 <= label < count:
         raise ValueError(f"The network has the classes 0 to {count - 1}, not {label}.")
     return label
+
+
+def _check_condition(
+    config: Mapping[str, Any], prompt: str | None, scale: float | None
+) -> float | None:
+    """Return the guidance scale. Raises ValueError for a prompt that the model cannot be given."""
+    scale = check_scale(scale)
+    if prompt is not None:
+        check_prompt(prompt)
+        if config["_class_name"] not in TEXT_NETWORKS:
+            raise ValueError(
+                f"The network is a {config['_class_name']}, which takes no prompt; leave it out."
+            )
+    if scale is not None and not prompt:
+        raise ValueError(f"The guidance scale {scale:g} needs a prompt to lead towards.")
+    return scale
 
 
 def _read_autoencoder(parts: Parts, network: Mapping[str, Any]) -> Autoencoder:

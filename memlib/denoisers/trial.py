@@ -5,6 +5,7 @@ handed the configs and the open weight files, and builds the network by itself.
 """
 
 import contextlib
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -16,6 +17,7 @@ from memlib.denoisers.autoencoder import Autoencoder
 from memlib.denoisers.limits import limit_memory
 from memlib.denoisers.network import NetworkDenoiser
 from memlib.denoisers.schedules import read_schedule
+from memlib.denoisers.text.pipelines import build_prompts
 from memlib.denoisers.weights import read_network
 from memlib.denoisers.work import autoencoder_forward, check_work, network_forward
 from memlib.quoting import first_line
@@ -23,6 +25,9 @@ from memlib.quoting import first_line
 SECONDS = 300  # of computing that a trial may take
 MEMORY = 64 * 2**30  # bytes of address space of a child, at most
 ACTIVATIONS = 4 * 2**30  # bytes of what a forward hands on
+TRIED = (
+    32  # latents of text models are tried at most this high and wide: their own size takes minutes
+)
 TRIALS = Children("memlib.denoisers.trial", ("memlib", "memlib.denoisers"), most=2)
 
 
@@ -34,7 +39,8 @@ def try_confined(
     tick: Tick | None = None,
 ) -> None:
     """Try a model in a child process: `configs` of its network, scheduler and, perhaps,
-    autoencoder; `weights` the files of the network and of the autoencoder.
+    autoencoder and text encoders; `weights` the files of the network, the autoencoder and each text
+    encoder.
 
     Raises ValueError as `try_out` does, and where the child takes too long or too much memory.
     """
@@ -42,7 +48,7 @@ def try_confined(
     with contextlib.ExitStack() as stack:
         files = [stack.enter_context(file.open("rb")) for part in weights for file in part]
         answer = TRIALS.ask(
-            {**header, "first": len(weights[0])},
+            {**header, "counts": [len(part) for part in weights]},
             files=[file.fileno() for file in files],
             seconds=SECONDS,
             tick=tick,
@@ -64,11 +70,12 @@ def _try(
     """Build the model again, in the child, and try it."""
     limit_memory(files, ACTIVATIONS, MEMORY)
     configs, name = header["configs"], header["name"]
-    paths = [Path(f"/dev/fd/{file.fileno()}") for file in files]
-    config, latent = configs["network"], configs.get("autoencoder")
-    last = latent and read_network(latent["_class_name"], latent, paths[header["first"] :], name)
+    paths = iter([Path(f"/dev/fd/{file.fileno()}") for file in files])
+    parts = [list(itertools.islice(paths, count)) for count in header["counts"]]
+    config, latent, texts = (configs.get(part) for part in ("network", "autoencoder", "texts"))
+    last = latent and read_network(latent["_class_name"], latent, parts[1], name)
     denoiser = NetworkDenoiser(
-        read_network(config["_class_name"], config, paths[: header["first"]], name),
+        read_network(config["_class_name"], config, parts[0], name),
         read_schedule(configs["scheduler"]),
         name=name,
         source="",
@@ -76,6 +83,7 @@ def _try(
         device=torch.device("cpu"),
         label=header["label"],
         autoencoder=last and Autoencoder(last),
+        texts=texts and build_prompts(texts, parts[2:], name),
     )
     try_out(denoiser)
     yield {"tried": True}, b""
@@ -86,21 +94,23 @@ def try_out(denoiser: NetworkDenoiser) -> None:
     """Forwards over the noise range, so that a network that cannot draw its own size or is full of
     NaN is refused here and not in a run.
     """
-    forwards = [network_forward(denoiser.network, denoiser.shape, denoiser.label)]
+    forwards = [network_forward(denoiser.network, denoiser.shape, denoiser.conditions[0][0])]
     if denoiser.autoencoder:
         both = denoiser.shape, denoiser.picture_shape
         forwards.append(autoencoder_forward(denoiser.autoencoder.network, *both))
     check_work(denoiser.name, *forwards)
-    y = torch.zeros(1, *denoiser.shape, device=denoiser.device)
+    sides = [min(side, TRIED) if denoiser.texts else side for side in denoiser.shape[1:]]
+    shape = (denoiser.shape[0], sides[0], sides[1])
+    y = torch.zeros(1, *shape, device=denoiser.device)
     try:
         outputs = [denoiser(y, sigma) for sigma in (denoiser.sigma_floor, denoiser.sigma_max)]
         if denoiser.autoencoder:
-            pictures = denoiser.decode(y)
-            outputs += [denoiser.encode(torch.zeros(1, *denoiser.picture_shape))]
-            if pictures.shape[1:] != denoiser.picture_shape or not torch.isfinite(pictures).all():
+            pictures, drawn = denoiser.decode(y), denoiser.autoencoder.picture_shape(shape)
+            outputs += [denoiser.autoencoder.encode(torch.zeros(1, *drawn).to(y))]
+            if pictures.shape[1:] != drawn or not torch.isfinite(pictures).all():
                 raise ValueError(
                     f"The autoencoder of {denoiser.name} returns pictures that are not finite or "
-                    f"not {denoiser.picture_shape}."
+                    f"not {drawn}."
                 )
     except (RuntimeError, IndexError, TypeError, AttributeError) as error:
         raise ValueError(

@@ -31,6 +31,23 @@ MOST_PARAMETERS = 4 * 2**30
 SMALLEST_LAYER = 8  # the fewest tensors of a layer: two norms and two convolutions
 LARGEST_SIDE = 1024  # pixels per side of the images a network draws
 ONE_FILE = "diffusion_pytorch_model.safetensors"
+ENCODER_FILE = "model.safetensors"  # as transformers calls it
+ENCODERS = ("CLIPTextModel", "CLIPTextModelWithProjection")
+ENCODER_SIZES = (  # what is read of their configs
+    "vocab_size",
+    "hidden_size",
+    "intermediate_size",
+    "projection_dim",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "max_position_embeddings",
+    "hidden_act",
+    "layer_norm_eps",
+    "bos_token_id",
+    "eos_token_id",
+    "pad_token_id",
+)
+ACTIVATIONS = ("quick_gelu", "gelu")
 BYTES = {
     "F64": 8,
     "F32": 4,
@@ -49,6 +66,7 @@ OLD_NAMES = {
     "value": "to_v",
     "proj_attn": "to_out.0",
 }  # names of attention weights in checkpoints before diffusers 0.15
+COUNTED = "embeddings.position_ids"  # 0, 1, 2, ...: in files of old text encoders
 
 
 def read_json(file: Path) -> dict[str, Any]:
@@ -70,11 +88,13 @@ def weight_files(folder: Path, source: Source) -> list[Path]:
     """List the safetensors files of the network in `folder`: the single file, its shards, or the
     only one present. They and the index are opened through `source`.
     """
-    index = folder / f"{ONE_FILE}.index.json"
     found = source.listed(folder, ".safetensors")
-    if (folder / ONE_FILE) in found:
-        return [source.file(folder / ONE_FILE)]
-    if source.has(index):
+    for name in (ONE_FILE, ENCODER_FILE):
+        if (folder / name) in found:
+            return [source.file(folder / name)]
+    indices = (folder / f"{name}.index.json" for name in (ONE_FILE, ENCODER_FILE))
+    index = next((file for file in indices if source.has(file)), None)
+    if index:
         shards = read_json(source.file(index)).get("weight_map")
         names = (
             set(shards.values())
@@ -146,12 +166,20 @@ def read_header(file: Path) -> dict[str, tuple[int, ...]]:
 
 
 def read_network(kind: str, config: Mapping[str, Any], files: list[Path], name: str) -> Any:
-    """Load the network `kind` of diffusers with the weights of `files`, in float32 on the CPU."""
+    """Load the network `kind` of diffusers, or a text encoder of transformers, with the weights of
+    `files`, in float32 on the CPU.
+    """
     check_fit(kind, config, files, name)
     try:
         network = _build(kind, config)
+        names = {_plain(tensor): tensor for tensor in network.state_dict()}
         network.load_state_dict(
-            {_plain(tensor): weight for file in files for tensor, weight in load_file(file).items()}
+            {
+                names[_plain(tensor)]: weight
+                for file in files
+                for tensor, weight in load_file(file).items()
+                if not tensor.endswith(COUNTED)
+            }
         )
     except Exception as error:
         raise _unusable(name, error) from error
@@ -165,13 +193,16 @@ def check_fit(kind: str, config: Mapping[str, Any], files: list[Path], name: str
     """
     _check_numbers(config, name)
     shapes = {
-        _plain(tensor): shape for file in files for tensor, shape in read_header(file).items()
+        _plain(tensor): shape
+        for file in files
+        for tensor, shape in read_header(file).items()
+        if not tensor.endswith(COUNTED)
     }
     _check_counts(config, shapes, name)
     try:
         with torch.device("meta"):
             described = {
-                tensor: tuple(weight.shape)
+                _plain(tensor): tuple(weight.shape)
                 for tensor, weight in _build(kind, config).state_dict().items()
             }
     except Exception as error:  # diffusers raises many kinds for a config it cannot build
@@ -197,10 +228,19 @@ def _unusable(name: str, error: Exception) -> ValueError:
 
 
 def _build(kind: str, config: Mapping[str, Any]) -> Any:
+    if kind in ENCODERS:
+        import transformers  # imported only for a model of text
+
+        if config.get("hidden_act", ACTIVATIONS[0]) not in ACTIVATIONS:
+            raise ValueError(f"its hidden_act is not one of {', '.join(ACTIVATIONS)}")
+        sizes = {name: config[name] for name in ENCODER_SIZES if name in config}
+        return getattr(transformers, kind)(transformers.CLIPTextConfig(**sizes))
     return getattr(diffusers, kind).from_config(dict(config))
 
 
 def _plain(tensor: str) -> str:
+    """Return the name of a tensor without what differs between versions of the two libraries."""
+    tensor = tensor.removeprefix("text_model.")
     return re.sub(
         r"\.(query|key|value|proj_attn)\.(weight|bias)$",
         lambda match: f".{OLD_NAMES[match[1]]}.{match[2]}",

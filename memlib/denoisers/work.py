@@ -11,10 +11,15 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
+from memlib.denoisers.condition import Condition
 from memlib.quoting import first_line
 
-MOST_OPERATIONS = 1e13  # of one forward: minutes on a CPU
-LARGEST_TENSOR = 2**28  # numbers in one of its tensors: 1 GiB
+# of one forward, with a latent's way to a picture and back: minutes on a CPU. Stable Diffusion XL,
+# the largest model that is supported, takes 2.2e13
+MOST_OPERATIONS = 3e13
+# numbers in one of its tensors: 2 GiB. Attention is counted as if its weights were stored; those of
+# Stable Diffusion 2 would be 1.6 GiB
+LARGEST_TENSOR = 2**29
 
 
 class _Largest(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -61,13 +66,15 @@ def check_work(name: str, *forwards: Callable[[], object]) -> None:
         )
 
 
-def network_forward(network: Any, shape: tuple[int, ...], label: int | None) -> Callable[[], Any]:
+def network_forward(
+    network: Any, shape: tuple[int, ...], condition: Condition
+) -> Callable[[], Any]:
     """Return a forward of one image (C, H, W) through another network of the same config."""
 
     def forward() -> object:
         y, time = torch.zeros(1, *shape), torch.zeros(1)
-        classes = None if label is None else torch.zeros(1, dtype=torch.long)
-        return _another(network)(y, time, class_labels=classes, return_dict=False)
+        told = condition.told(1, torch.device("meta"))
+        return _another(network)(y, timestep=time, **told, return_dict=False)
 
     return forward
 

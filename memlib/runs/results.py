@@ -35,6 +35,7 @@ class Results:
     def __init__(self, limit: int = 512 * 2**20) -> None:
         self.limit, self.bytes = limit, 0
         self._series: OrderedDict[str, dict[str, Row]] = OrderedDict()
+        self._marks: dict[str, int] = {}  # of each series, changed with every row
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -48,6 +49,10 @@ class Results:
         self._series.move_to_end(key)
         return MappingProxyType(self._series[key])
 
+    def mark(self, model: str, run: str, parameters: Mapping[str, Any]) -> int:
+        """Return a number that is equal, within one process, for equal sets of stored images."""
+        return self._marks.get(series(model, run, parameters), 0)
+
     def add(
         self, model: str, run: str, parameters: Mapping[str, Any], rows: Mapping[str, Row]
     ) -> None:
@@ -59,7 +64,7 @@ class Results:
         """Store the rows of other results; the first ones at no cost for each row."""
         if not self._series and other.bytes <= self.limit:
             self._series = OrderedDict((key, dict(rows)) for key, rows in other._series.items())
-            self.bytes = other.bytes
+            self._marks, self.bytes = dict(other._marks), other.bytes
             return
         for key, rows in other._series.items():
             self._store(key, rows)
@@ -70,13 +75,16 @@ class Results:
         for image, row in rows.items():
             if image not in known:
                 known[image] = row
+                self._marks[key] = self._marks.get(key, 0) ^ hash((image,))
                 self.bytes += _size(row)
         while self.bytes > self.limit and len(self) > 1:
             self._drop()
 
     def _drop(self) -> None:
         oldest, rows = next(iter(self._series.items()))
-        self.bytes -= _size(rows.pop(next(iter(rows))))
+        image = next(iter(rows))
+        self._marks[oldest] ^= hash((image,))
+        self.bytes -= _size(rows.pop(image))
         if not rows:
             del self._series[oldest]
 

@@ -18,6 +18,7 @@ from pages.figures.style import CONFIG, literal
 from pages.ranking.look import measured_key
 from pages.session import neighbours, workspace
 from pages.session.measure_tables import measured
+from pages.widgets.waiting import in_sight
 
 LIMITS = (
     "A high AUC for *reproduced against not* says that on this model, with these generated "
@@ -64,10 +65,13 @@ def main() -> None:
         asked = truth.asked if truth else {}
         table = quality_panel(loaded, values, sides, clusters(loaded.images, groups), asked)
     if table is not None:
-        cost_and_counts(loaded, values, table, counts)
-    rates_panel(loaded, truth)
-    scatter_panel(loaded, values, order, counts)
-    disagreement_panel(loaded, values, counts)
+        compared = table
+        in_sight(
+            "Quality against cost", 420, lambda: cost_and_counts(loaded, values, compared, counts)
+        )
+    in_sight("One in how many", 1000, lambda: rates_panel(loaded, truth))
+    in_sight("Do they agree?", 680, lambda: scatter_panel(loaded, values, order, counts))
+    in_sight("Where they disagree", 940, lambda: disagreement_panel(loaded, values, counts))
     missing_panel(loaded, values)
     st.subheader("What follows from this, and what does not")
     st.markdown("\n".join(f"- {one}" for one in LIMITS))

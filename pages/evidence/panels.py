@@ -20,7 +20,7 @@ from pages.figures.spread import paired_values
 from pages.figures.style import CONFIG, literal
 from pages.ranking.facts import everything_about
 from pages.ranking.look import measured_key
-from pages.ranking.pictures import pictures
+from pages.ranking.pictures import choose_among
 from pages.session import neighbours as nearby
 from pages.session import results as computed
 from pages.session.long_work import long_work
@@ -172,7 +172,7 @@ def scatter_panel(
         everything_about(images.ids[picked[0]])
     if picked:
         shown = sorted(picked, key=lambda place: order[one].to_numpy()[place])[: 2 * SHOWN]
-        pictures(
+        choose_among(
             images,
             shown,
             [
@@ -180,6 +180,8 @@ def scatter_panel(
                 f"{number(float(values[other].to_numpy()[place]))}"
                 for place in shown
             ],
+            "evidence.picked",
+            "Selected images",
         )
         if st.button(
             f"Queue {len(picked):,} for the audit",
@@ -219,7 +221,8 @@ def disagreement_panel(loaded: Workspace, values: pd.DataFrame, counts: np.ndarr
     order = ranks(values[[one, other]].dropna())
     for ends, high in ((apart.index[::-1][:SHOWN], one), (apart.index[:SHOWN], other)):
         low = other if high == one else one
-        st.markdown(f"**{MEASURES[high].title} ranks them higher than {MEASURES[low].title}**")
+        said = f"{MEASURES[high].title} ranks them higher than {MEASURES[low].title}"
+        st.markdown(f"**{said}**")
         places = [
             int(place)
             for place in ends
@@ -231,7 +234,7 @@ def disagreement_panel(loaded: Workspace, values: pd.DataFrame, counts: np.ndarr
             for place, mark in zip(places, marks, strict=True)
         ]
         if places:
-            pictures(loaded.images, places, captions)
+            choose_among(loaded.images, places, captions, f"evidence.apart {high == one}", said)
     st.caption(
         "Below each image: its rank by the measure that ranks it higher, then by the other, "
         f"among the {len(order):,} images that have both."

@@ -17,6 +17,7 @@ from pages.session import results as computed
 from pages.session.downloads import table_buttons
 from pages.session.measure_tables import quality_of
 from pages.session.messages import plain
+from pages.widgets.waiting import in_sight
 
 Sides = tuple[np.ndarray, np.ndarray]  # masks (N,) of the images above and below
 CURVES = 6  # most curves shown at once
@@ -106,7 +107,8 @@ def quality_panel(
     picked = _table(table, chosen)
     left, right = st.columns([3, 2], gap="medium")
     with left:
-        _curves(values, table, picked or _first_of_each(table), above, below)
+        rows = picked or _first_of_each(table)
+        in_sight("ROC curves", 400, lambda: _curves(values, table, rows, above, below))
     right.markdown(best_of(table))
     # of all measures, each with its own defaults
     details = computed.manifest(loaded, "volume_growth", {})

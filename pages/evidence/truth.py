@@ -7,7 +7,7 @@ from memlib.evidence import at_most, different, reproductions
 from memlib.extraction.matches import CRITERIA
 from memlib.workspace import Workspace
 from pages.evidence.panels import SHOWN
-from pages.ranking.pictures import pictures
+from pages.ranking.pictures import choose_among
 from pages.session import neighbours
 from pages.session.messages import plain
 from pages.session.neighbours import Truth, remembered
@@ -109,6 +109,7 @@ def reproduced_gallery(loaded: Workspace, counts: np.ndarray) -> None:
         return
     with room:
         shown = order[: 4 * SHOWN]
-        pictures(loaded.images, shown.tolist(), [f"{counts[place]:,} times" for place in shown])
+        said = [f"{counts[place]:,} times" for place in shown]
+        choose_among(loaded.images, shown.tolist(), said, "evidence.reproduced", title)
         if len(order) > len(shown):
             st.caption(f"The first {len(shown)}.")

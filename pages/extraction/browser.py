@@ -15,6 +15,7 @@ from pages.ranking.browser import Browser, Seen, Sort
 from pages.ranking.facts import short
 from pages.session import selection
 from pages.widgets.pairs import Pair, pairs
+from pages.widgets.waiting import in_sight
 
 VERDICT = PAGE.maybe_one_of("verdict", ("copy", "no copy"))
 CLUSTER = PAGE.maybe_one_of("cluster", list[int]())
@@ -59,7 +60,7 @@ def browse(
     row = browser.row(seen)
     with right:
         detail(loaded, generations, row, rule)
-    path(loaded, generations, row)
+    in_sight("Its path", 500, lambda: path(loaded, generations, row))
     return passing, said
 
 

@@ -23,6 +23,7 @@ from pages.session import paths, workspace
 from pages.session import stored_runs as attacks
 from pages.session.messages import show_error
 from pages.widgets.replay import replay
+from pages.widgets.waiting import in_sight
 
 PAIRS, COMPARED, CLUSTERS, REPLAY, FIND = (
     "Pairs",
@@ -67,7 +68,11 @@ def main() -> None:
     table["verdict"] = np.where(copy, "copy", "no copy")
     headline(table, copy, image.numpy(), rule, suggestion, control)
     passing, said = look(loaded, name, generations, training, table, copy, image, rule)
-    table_and_exports(loaded, name, generations, passing, said, rule)
+    in_sight(
+        "Table",
+        540,
+        lambda: table_and_exports(loaded, name, generations, passing, said, rule),
+    )
 
 
 def elsewhere() -> str:

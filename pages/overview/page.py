@@ -29,6 +29,7 @@ from pages.session import neighbours, workspace
 from pages.session.measure_tables import measured, quality_of
 from pages.session.neighbours import Truth, remembered, unguided
 from pages.survey.panel import offered, running, survey_panel
+from pages.widgets.waiting import in_sight
 
 
 def main() -> None:
@@ -52,10 +53,11 @@ def main() -> None:
         if found is not None or (estimated(loaded) and not takes_long(loaded, 0)):
             likely_images(Likely(loaded, truth, found or nothing_drawn(loaded), order, best))
         if found is not None and found.copies:
-            left_to_find(loaded, found)
+            remaining = found
+            in_sight("What is left to find", 680, lambda: left_to_find(loaded, remaining))
         if table is not None:
             which_to_believe(table, asked == REPRODUCED)
-        unknown(loaded, truth, found, values)
+        in_sight("What is not known", 320, lambda: unknown(loaded, truth, found, values))
 
 
 def first_sentence(truth: Truth, found: Remembered, room: DeltaGenerator) -> None:

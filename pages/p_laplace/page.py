@@ -23,6 +23,7 @@ from pages.ranking.settings import settings_controls
 from pages.ranking.table import table_and_source
 from pages.session import results as computed
 from pages.session import workspace
+from pages.widgets.waiting import in_sight
 
 POWER = PAGE.one_of("p", POWERS, 1.0, words=lambda p: f"{p:g}")
 LEVEL = PAGE.one_of("sigma", LEVELS, LEVELS[1], words=lambda sigma: f"{sigma:g}", of_model=True)
@@ -66,9 +67,9 @@ def main() -> None:
     everything_about(picture.id)
     closer_look(view, picture, np.asarray(table["value"]))
     overview(look, ranked, f"K, p = {view.p:g},")
-    against_loss(view, ranked)
-    separation(view, ranked)
-    table_and_source(view, ranked, view.title, "p-laplace")
+    in_sight("Against the denoising loss", 420, lambda: against_loss(view, ranked))
+    in_sight("What each p and noise level separates", 520, lambda: separation(view, ranked))
+    in_sight("Table", 480, lambda: table_and_source(view, ranked, view.title, "p-laplace"))
 
 
 def ranked_rows(view: Sphere) -> dict[str, Row]:

@@ -15,7 +15,9 @@ from pages.figures.style import CONFIG, literal
 from pages.ranking.look import measured_key
 from pages.ranking.view import SMOOTHING, Picture, View
 from pages.session import results as computed
+from pages.session import selection
 from pages.session.messages import plain
+from pages.widgets.gallery import Card, gallery
 
 GROWTH = MEASURES["volume_growth"]
 HEIGHT = 240  # pixels of a map with its title
@@ -31,6 +33,25 @@ def pictures(
         cell = strip.container(width=width + 24, gap=None)
         cell.image(enlarged(pixels, width), width=width, alt=images.names[place])
         cell.caption(plain(caption))
+
+
+def choose_among(
+    images: ImageSet, places: Sequence[int], captions: Sequence[str], key: str, alt: str
+) -> None:
+    """Draw images of the set, each with a line below; the one that is selected is chosen on all
+    pages.
+    """
+    ids = [images.ids[place] for place in places]
+    lines = zip(ids, captions, (images.names[place] for place in places), strict=True)
+    chosen = selection.chosen()
+    gallery(
+        rgb(images.batch(places)),
+        [Card(image, caption, "", f"{name}, {caption}") for image, caption, name in lines],
+        chosen if chosen in ids else None,
+        key=key,
+        on_select=selection.choose,
+        alt=alt,
+    )
 
 
 def growth_map(loaded: Workspace, picture: Picture) -> None:

@@ -28,7 +28,7 @@ def known(loaded: Workspace) -> tuple[int, ...]:
     """
     models = [loaded.denoiser, *([loaded.reference] if loaded.reference else [])]
     return tuple(
-        hash(frozenset(computed().rows(model.digest, one.run, one.defaults(loaded.denoiser))))
+        computed().mark(model.digest, one.run, one.defaults(loaded.denoiser))
         for model in models
         for one in MEASURES.values()
     )

@@ -269,15 +269,19 @@ class Page:
         return Choice(self.name, name, usual, **{"linked": False, **about})
 
 
-def arrive(page: str) -> None:
-    """Remove from the address what another page wrote there, when a page is opened from it."""
+def arrive(page: str) -> bool:
+    """Return whether a page is opened from another one; if so, remove from the address what the
+    other page wrote there.
+    """
     written: dict[str, list[str]] = st.session_state.setdefault(WRITTEN, {})
-    if st.session_state.get(SHOWN, page) != page:
+    other = bool(st.session_state.get(SHOWN, page) != page)
+    if other:
         for name, texts in written.items():
             if st.query_params.get_all(name) == texts:
                 del st.query_params[name]
         written.clear()
     st.session_state[SHOWN] = page
+    return other
 
 
 def give_way() -> None:

@@ -11,6 +11,7 @@ from pages.ranking.ranked import Ranked
 from pages.session import results as computed
 from pages.session.messages import plain
 from pages.volume_growth.growth_view import Growth
+from pages.widgets.waiting import in_sight
 
 GROWN = ("growth", "growth minus reference")  # the maps that use a model
 
@@ -21,11 +22,16 @@ def partial_panel(view: Growth, ranked: Ranked) -> None:
 
     Maps are those of the images that pass the filters; masks are made from whole families.
     """
-    images, reference = view.loaded.images, view.loaded.reference
+    images = view.loaded.images
     if (
         "family" not in images.metadata or view.loaded.denoiser.shape != images.shape
     ):  # the masks are of pixels, not of latents
         return
+    in_sight("Partly remembered", 520, lambda: _partly_remembered(view, ranked))
+
+
+def _partly_remembered(view: Growth, ranked: Ranked) -> None:
+    reference = view.loaded.reference
     models = {"growth": view.loaded.denoiser} | (
         {"reference": reference} if reference is not None else {}
     )

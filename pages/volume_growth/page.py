@@ -25,6 +25,7 @@ from pages.volume_growth.families import partial_panel
 from pages.volume_growth.growth_view import MEASURE, MINUS, PAGE, RAW, WITHOUT, Growth
 from pages.volume_growth.panels import CLOSER, closer_look
 from pages.volume_growth.simpler import against_simpler, with_controls, with_png_sizes
+from pages.widgets.waiting import in_sight
 
 SETTINGS = ("sigma_min", "sigma_max", "steps", "probes", "seed")
 SHOWN = PAGE.one_of("of", (RAW, MINUS, WITHOUT), RAW)
@@ -81,10 +82,15 @@ def main() -> None:
     everything_about(picture.id)
     closer_look(view, picture, growths)
     overview(look, ranked, "Growth")
-    ranked = with_png_sizes(view, ranked)
-    against_simpler(view, ranked)
+    in_sight(
+        "Against simpler numbers", 480, lambda: against_simpler(view, with_png_sizes(view, ranked))
+    )
     partial_panel(view, ranked)
-    table_and_source(view, ranked, shown, "volume-growth")
+    in_sight(
+        "Table",
+        480,
+        lambda: table_and_source(view, with_png_sizes(view, ranked), shown, "volume-growth"),
+    )
 
 
 def settings(loaded: Workspace, room: DeltaGenerator) -> GrowthSettings:

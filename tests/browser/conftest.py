@@ -8,7 +8,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from playwright.sync_api import Browser, Page, Playwright, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    Page,
+    Playwright,
+    expect,
+    sync_playwright,
+)
 
 from tests.browser.server import PATIENCE, ROOT, served
 
@@ -46,14 +53,25 @@ def browser() -> Iterator[Browser]:
         yield chromium
 
 
+@pytest.fixture(scope="package")
+def window(browser: Browser) -> Iterator[BrowserContext]:
+    """One window for all tests: a tab then loads Streamlit's scripts from the browser's cache."""
+    context = browser.new_context(viewport={"width": 1440, "height": 1200})
+    yield context
+    context.close()
+
+
 @pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    """A tab in which no script may fail."""
-    tab = browser.new_page(viewport={"width": 1440, "height": 1200})
+def page(window: BrowserContext) -> Iterator[Page]:
+    """A tab in which no script may fail; nothing but scripts is kept from the tab before."""
+    tab = window.new_page()
     tab.set_default_timeout(PATIENCE)
     expect.set_options(timeout=PATIENCE)
     errors: list[str] = []
     tab.on("pageerror", lambda error: errors.append(str(error)))
     yield tab
+    if tab.url.startswith("http"):
+        tab.evaluate("localStorage.clear()")
     tab.close()
+    window.clear_cookies()
     assert not errors

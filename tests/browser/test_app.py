@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.server import PATIENCE, ROOT, served
+from tests.browser.trips import RESTED, scrolled_to
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -94,7 +95,8 @@ def test_the_sliders_of_the_map_move_without_asking_the_server(
     canvas = page.get_by_role("img", name=picture).first
     expect(handle).to_be_enabled()
     expect(canvas).to_be_visible()
-    page.wait_for_timeout(3000)
+    page.wait_for_timeout(500)
+    page.evaluate(RESTED)
     sent.clear()
     before = canvas.evaluate("canvas => canvas.toDataURL()")
     told = canvas.get_attribute("aria-label")
@@ -144,9 +146,26 @@ def test_work_on_one_image_can_be_stopped(page: Page, address: str) -> None:
     start = page.get_by_role("button", name="Run the paper's procedure")
     start.click()
     expect(page.get_by_text("Run the paper's procedure, 1%")).to_be_visible()
+    page.mouse.move(700, 600)
+    page.mouse.wheel(0, 5000)  # a part that comes into sight does not end the work
+    expect(page.get_by_text("Run the paper's procedure, 2%")).to_be_attached()
     page.get_by_role("button", name="Stop", exact=True).click()
     expect(start).to_be_visible(timeout=20_000)
     expect(page.get_by_role("button", name="Stop", exact=True)).to_have_count(0)
+
+
+def test_a_part_below_the_screen_is_drawn_when_it_is_scrolled_to(page: Page, address: str) -> None:
+    page.set_viewport_size({"width": 1440, "height": 900})
+    page.goto(f"{address}/volume_growth")
+    expect(page.get_by_role("option")).to_have_count(48)
+    page.wait_for_timeout(1500)
+    charts = page.get_by_test_id("stPlotlyChart")
+    expect(charts).to_have_count(0)
+    scrolled_to(page, "Growth against number of copies")
+    expect(charts).not_to_have_count(0)
+    expect(page.get_by_test_id("stDataFrame")).to_have_count(0)
+    page.get_by_role("button", name="Table", exact=True).press("Enter")
+    expect(page.get_by_test_id("stDataFrame")).not_to_have_count(0)
 
 
 def test_stopping_a_measurement_keeps_the_finished_images(page: Page, address: str) -> None:

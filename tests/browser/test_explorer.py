@@ -3,6 +3,8 @@
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.browser.trips import scrolled_to
+
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 # What is on the screen in every frame: the marked card, the name, the rank, and three labels.
@@ -79,7 +81,8 @@ def test_a_click_draws_no_figure_of_the_set_again(page: Page, address: str) -> N
     page.goto(f"{address}/volume_growth")
     cards = page.get_by_role("option")
     expect(cards).to_have_count(48)
-    expect(page.get_by_role("heading", name="Table")).to_be_visible()
+    for part in ("Growth against number of copies", "Against simpler numbers", "Table"):
+        scrolled_to(page, part)
     expect(page.get_by_role("slider").first).to_be_enabled()
     page.wait_for_timeout(2000)
     page.evaluate("""() => {

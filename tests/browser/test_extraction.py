@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.server import PATIENCE, ROOT, served
+from tests.browser.trips import RESTED, scrolled_to
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -37,6 +38,7 @@ def test_a_chosen_pair_is_shown_with_its_numbers_and_its_path_and_stands_in_the_
 ) -> None:
     page.goto(f"{address}/extraction?run=side")
     expect(page.get_by_text("In each card: generated")).to_be_visible()
+    scrolled_to(page, "Its path")
     expect(page.get_by_text("Training images still in question")).to_be_visible()
     card = page.get_by_role("option").nth(5)
     number = card.inner_text().split(".")[0].strip()
@@ -59,16 +61,18 @@ def test_an_attack_is_stopped_keeps_its_parts_and_goes_on(
     def fill(label: str, value: int) -> None:
         page.get_by_role("spinbutton", name=label, exact=True).fill(str(value))
         page.keyboard.press("Enter")
-        page.wait_for_timeout(3000)  # the page runs again
+        page.wait_for_timeout(300)
+        page.evaluate(RESTED)  # the page runs again
         expect(page.get_by_role("spinbutton", name=label, exact=True)).to_have_value(str(value))
 
     page.goto(f"{address}/extraction?run=unconditional")
-    expect(page.get_by_text("Training images still in question")).to_be_visible(
+    expect(page.get_by_text("In each card: generated")).to_be_visible(
         timeout=3 * PATIENCE
     )  # 4,096 pictures are matched
     page.get_by_text("New attack").click()
     page.get_by_role("radio", name="Unconditional").click()
-    page.wait_for_timeout(3000)
+    page.wait_for_timeout(300)
+    page.evaluate(RESTED)
     fill("Steps", 10)
     fill("Seed", 5)
     start, stop = (page.get_by_role("button", name=name, exact=True) for name in ("Start", "Stop"))

@@ -80,6 +80,16 @@ RESTED = """() => new Promise((done) => {
   requestAnimationFrame(look)
 })"""
 
+STILL = """() => new Promise((done) => {
+  let calm = 0
+  const look = () => {
+    calm = document.getAnimations().some((one) => one.playState === "running") ? 0 : calm + 1
+    if (calm > 6) done()
+    else requestAnimationFrame(look)
+  }
+  requestAnimationFrame(look)
+})"""  # nothing fades in or out
+
 
 def quiet(times: Sequence[float]) -> float:
     """The lower quartile: what else the machine does only adds to a time."""
@@ -90,6 +100,16 @@ def at_rest(page: Page) -> None:
     """Everything is sent and drawn."""
     expect(page.locator("[data-test-script-state=notRunning]")).to_have_count(1)
     page.evaluate("new Promise(rest => requestIdleCallback(rest))")
+
+
+def scrolled_to(page: Page, title: str) -> None:
+    """Scroll to a part of the page that is drawn once it is in sight, and wait for it."""
+    drawn = page.get_by_role("heading", name=title, exact=True)
+    place = page.locator(".waiting").filter(has_text=title)
+    expect(drawn.or_(place).first).to_be_attached()
+    if place.count():
+        place.evaluate("one => one.scrollIntoView()")
+    expect(drawn).to_be_visible()
 
 
 def counted(page: Page) -> Page:

@@ -10,6 +10,7 @@ from streamlit.runtime.pages_manager import PagesManager
 from streamlit.testing.v1 import AppTest
 from streamlit.util import calc_hash
 
+from pages.widgets import waiting
 from tests.conftest import tiny_unet
 from tests.pages.app import DEFAULT, FETCHED
 
@@ -44,6 +45,12 @@ def addresses(monkeypatch: pytest.MonkeyPatch) -> None:
         return address
 
     monkeypatch.setattr("pages.widgets.explorer.by_address", keep)
+
+
+@pytest.fixture(autouse=True)
+def everything_in_sight(monkeypatch: pytest.MonkeyPatch) -> None:
+    """AppTest has no screen, so nothing would come into sight."""
+    monkeypatch.setattr(waiting, "AT_ONCE", True)
 
 
 @pytest.fixture

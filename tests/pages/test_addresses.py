@@ -16,7 +16,13 @@ from tests.pages.app import ROOT, visit
 EXAMPLES = int(os.environ.get("EXAMPLES", "6"))  # addresses for each page
 PAGES = sorted(path.parent.name for path in (ROOT / "pages").glob("*/page.py"))
 SOURCES = [field.name for field in fields(Sources)]
-READ_ELSEWHERE = ["tour", "presenter", "image", "case", "names", "modes", "at", "opened", "page"]
+# what is read otherwise than by a choice, and a page that reads it
+READ_ELSEWHERE = {
+    **dict.fromkeys(("tour", "presenter", "image", "case"), "overview"),
+    **dict.fromkeys(("modes", "at"), "landscapes"),
+    "opened": "runs",
+    "names": "audit",
+}
 ODD = [
     *("", " ", "none", "demo", "true", "false", "0", "-1", "1", "2.5", "1e9", "1e999", "nan"),
     *("inf", "-inf", "0x10", "1_000", "9" * 5000, f"-{'9' * 5000}", "0." + "1" * 5000, "٣", "１２"),
@@ -45,8 +51,8 @@ SETTINGS = settings(
 
 
 @pytest.fixture(scope="module")
-def known() -> dict[str, set[str]]:
-    """The names that each page asks the address for."""
+def known() -> dict[str, dict[str, state.Choice]]:
+    """The choices that each page looks up in the address, by name."""
     return {}
 
 
@@ -56,20 +62,31 @@ def nothing_starts_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(long_work, "AT_ONCE", 0.0)
 
 
-def asked(page: str, known: dict[str, set[str]]) -> list[str]:
-    """The names a page asks the address for, found by opening it."""
+def asked(page: str, known: dict[str, dict[str, state.Choice]]) -> dict[str, state.Choice]:
+    """The choices a page looks up in the address, found by opening it."""
     if page not in known:
-        names, ask = known.setdefault(page, set()), state.Choice._of_address
+        choices, ask = known.setdefault(page, {}), state.Choice._of_address
 
         def noted(choice: state.Choice) -> object:
             if choice.linked:
-                names.add(choice.name)
+                choices[choice.name] = choice
             return ask(choice)
 
         with pytest.MonkeyPatch.context() as patched:
             patched.setattr(state.Choice, "_of_address", noted)
             visit(page).run()
-    return [*sorted(known[page]), *READ_ELSEWHERE]
+    return known[page]
+
+
+def chosen(choice: state.Choice, text: str) -> object:
+    """What the page is told if the address gives this text to a choice."""
+    if len(text) > state.LONGEST:
+        return choice.usual
+    try:
+        value = choice.parse([text])
+    except ValueError:
+        return choice.usual
+    return value if choice.allows(value) else choice.usual
 
 
 def opens(page: str, url: dict[str, list[str]]) -> None:
@@ -86,8 +103,8 @@ def opens(page: str, url: dict[str, list[str]]) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES)
-def test_any_address_opens_every_page(page: str, known: dict[str, set[str]]) -> None:
-    names = some.one_of(some.sampled_from(asked(page, known)), WORDS)
+def test_any_address_opens_every_page(page: str, known: dict[str, dict[str, state.Choice]]) -> None:
+    names = some.one_of(some.sampled_from([*asked(page, known), *READ_ELSEWHERE]), WORDS)
 
     @SETTINGS
     @given(some.dictionaries(names, VALUES, max_size=12))
@@ -111,9 +128,17 @@ def test_any_sources_of_an_address_open_or_are_refused_in_a_sentence(page: str) 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES)
 def test_every_odd_value_of_every_name_opens_the_page(
-    page: str, known: dict[str, set[str]]
+    page: str, known: dict[str, dict[str, state.Choice]]
 ) -> None:
-    """The odd values, each given to all names at once."""
-    names = asked(page, known)
+    """The odd values, each given to all names at once; values of which all choices of the page
+    make the same are given once.
+    """
+    choices = asked(page, known)
+    told: dict[tuple, str] = {}
     for value in ODD:
-        opens(page, {name: [value] for name in names})
+        made = [str(chosen(one, value)) for one in choices.values()]
+        if page in READ_ELSEWHERE.values():
+            made.append(value)
+        told.setdefault(tuple(made), value)
+    for value in told.values():
+        opens(page, {name: [value] for name in (*choices, *READ_ELSEWHERE)})

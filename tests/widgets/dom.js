@@ -97,11 +97,14 @@ class Image extends Element {
   }
 }
 
+export const heard = {} // what listens on the document, by kind of event
+
 export const document = {
   createElement: (tag) => new Element(tag),
   createElementNS: (_, tag) => new Element(tag),
   body: new Element("body"),
   activeElement: null,
+  addEventListener: (kind, act) => heard[kind] = act,
 }
 
 Object.assign(globalThis, {

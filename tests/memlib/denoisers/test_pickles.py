@@ -173,7 +173,7 @@ assert os.wait()[1], "a program ran"
         ("model.safetensors", "unet", "is no file that ends in"),
         ("nowhere.ckpt", "unet", "is no file that ends in"),
         ("model.ckpt", "nowhere", "There is no config"),
-        ("model.ckpt", "text", "describes a 'UNet2DConditionModel'"),
+        ("model.ckpt", "text", "describes a 'UVit2DModel'"),
     ],
 )
 def test_what_cannot_be_converted_is_refused_before_it_is_read(
@@ -181,7 +181,7 @@ def test_what_cannot_be_converted_is_refused_before_it_is_read(
 ) -> None:
     for name in ("model.safetensors", "model.ckpt"):
         (tmp_path / name).write_bytes(b"")
-    for folder, kind in (("unet", "UNet2DModel"), ("text", "UNet2DConditionModel")):
+    for folder, kind in (("unet", "UNet2DModel"), ("text", "UVit2DModel")):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "config.json").write_text(f'{{"_class_name": "{kind}"}}')
     assert main(["convert", str(tmp_path / file), str(tmp_path / config)]) == 2

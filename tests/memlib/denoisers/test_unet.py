@@ -280,8 +280,8 @@ BROKEN: list[tuple[str, Callable[[Path], object], str]] = [
     ),
     (
         "other network",
-        lambda f: edit(f / "unet/config.json", _class_name="UNet2DConditionModel"),
-        "UNet2DConditionModel",
+        lambda f: edit(f / "unet/config.json", _class_name="UVit2DModel"),
+        "UVit2DModel",
     ),
     ("NaN weights", not_finite, "finite"),
     ("a size it cannot draw", lambda f: edit(f / "unet/config.json", sample_size=7), "own size"),

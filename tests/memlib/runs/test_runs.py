@@ -106,6 +106,25 @@ def test_results_drop_the_least_recently_used_beyond_their_limit() -> None:
     assert len(results) == 1  # the newest stays, whatever its size
 
 
+def test_equal_sets_of_stored_images_have_equal_marks_and_others_have_not() -> None:
+    def mark(*images: str, limit: int = 10**6) -> int:
+        results = Results(limit)
+        for image in images:
+            results.add("model", "volume_growth", {}, {image: {"value": 1.0}})
+        copied = Results()
+        copied.update(results)
+        kept = results.rows("model", "volume_growth", {})
+        copied.add("model", "volume_growth", {}, {image: {"value": 2.0} for image in kept})
+        assert results.mark("another", "volume_growth", {}) == 0
+        assert copied.mark("model", "volume_growth", {}) == results.mark(
+            "model", "volume_growth", {}
+        )
+        return results.mark("model", "volume_growth", {})
+
+    assert mark("a", "b") == mark("b", "a") == mark("c", "a", "b", limit=500)  # c is dropped
+    assert len({mark(*images) for images in ("", "a", "b", "ab", "abc")}) == 5
+
+
 def test_results_of_other_settings_are_others_and_the_first_to_come_stays() -> None:
     results = Results()
     results.add("model", "volume_growth", {"steps": 2, "probes": 1}, {"a": {"value": 1.0}})
