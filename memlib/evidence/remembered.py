@@ -23,6 +23,7 @@ from memlib.evidence.unseen import (
     new_images,
 )
 from memlib.extraction import CRITERIA, Plan
+from memlib.extraction.plan import SEEK
 from memlib.measures import Row, rate_in_words
 
 NEXT = 10_000  # pictures of the forecast, or as many as were drawn
@@ -158,8 +159,11 @@ def counted_in_words(times: int, draws: int) -> str:
 def drawn_how(plan: Plan) -> str:
     """Say how a run was drawn: sampler, steps, guidance."""
     kind = "stochastic" if plan.eta else "deterministic"
+    order = " of second order" if plan.order == 2 else ""
     guided = f"guided with strength {plan.strength:g}" if plan.surrogate else "without guidance"
-    return f"by the {kind} sampler with {plan.steps:,} steps, {guided}"
+    if plan.method == SEEK:
+        guided = "in search of different images"
+    return f"by the {kind} sampler with {plan.steps:,} steps{order}, {guided}"
 
 
 def copy_rule(criterion: str, threshold: float) -> str:

@@ -15,6 +15,7 @@ from torch import Tensor
 from memlib.evidence import share
 from memlib.extraction import (
     CRITERIA,
+    UNCONDITIONAL,
     Attack,
     Generations,
     compared,
@@ -127,17 +128,16 @@ def comparison(
 
 
 def _own_images(attack: Attack, drawn: Sequence[Attack]) -> Tensor | None:
-    """Return what the model samples of a surrogate are copies of, from an unconditional run of the
-    same seed and steps; None if no such run is compared.
+    """Return what the model samples of a surrogate are copies of, from a plain unconditional run of
+    the same seed and steps; None if no such run is compared.
     """
     plan = attack.generations.plan
     if plan is None or attack.surrogate is None:
         return None
     count = int(attack.surrogate["settings"]["generated"])
+    samples = replace(plan, method=UNCONDITIONAL, surrogate=None, strength=0.0, first=0)
     for one in drawn:
-        other = one.generations.plan
-        same = other and (other.steps, other.seed, other.first) == (plan.steps, plan.seed, 0)
-        if same and len(one.image) >= count:
+        if one.generations.plan == samples and len(one.image) >= count:
             return one.image[:count]
     return None
 
