@@ -23,11 +23,8 @@ def at_equal_cost(loaded: Workspace) -> None:
         config=CONFIG,
         alt="Different training images, and the share of false hits, against network forwards",
     )
-    seeds = curves.groupby("method")["seed"].nunique()
-    once = ", ".join(f"*{method}*" for method in seeds[seeds == 1].index)
     st.caption(
-        f"Bundled: means of {seeds.max()} seeds with 95% intervals; every forward is counted. "
-        + (f"One seed only: {once}. " if once else "")
-        + "Copies by a ratio below 1/3, near-duplicates merged. False hits are generated images "
-        "that the same test calls copies of images the model was not trained on."
+        "Bundled: means over seeds with 95% intervals, none where there is one seed; every forward "
+        "is counted. Copies by a ratio below 1/3, near-duplicates merged. False hits are generated "
+        "images that the same test calls copies of images the model was not trained on."
     )
