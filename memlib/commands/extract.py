@@ -21,6 +21,7 @@ from memlib.extraction.attack_settings import (
     SEEKING,
     AttackSettings,
 )
+from memlib.extraction.plan import SEEK
 from memlib.extraction.seeking.found import Found
 from memlib.extraction.seeking.suspects import suspects
 from memlib.extraction.stages import FOLDER, attack_run
@@ -77,7 +78,7 @@ def run(asked: argparse.Namespace, report: Report) -> None:
     drawing = attack_run(
         denoiser, settings, asked.output, report.stage, reference=reference, roots=inherited()
     )
-    pace = Pace(Found(denoiser.picture_shape))
+    pace = Pace(Found(denoiser.picture_shape), settings.method != SEEK)
     for part, folder in enumerate(drawing, 1):
         if asked.price and part % LOOK == 0:
             pace.follow(read_generations(folder))

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from memlib.evidence.unseen import Estimate
 from memlib.extraction import Generations
+from memlib.extraction.plan import SEEK
 from memlib.extraction.seeking.found import Found
 
 WINDOW = 10_000  # network forwards that a forecast looks back and ahead
@@ -25,13 +26,14 @@ class Pace:
     """
 
     found: Found
+    falling: bool = True  # whether draws are independent; a search keeps its pace
     spent: float = 0.0  # network forwards so far
     again: list[float] = field(default_factory=list)  # spent when a group was first drawn again
 
     @classmethod
     def of(cls, run: Generations) -> "Pace":
         """Follow a run from its first image to its last."""
-        pace = cls(Found(run.images.shape))
+        pace = cls(Found(run.images.shape), run.method != SEEK)
         pace.follow(run)
         return pace
 
@@ -67,14 +69,17 @@ class Pace:
             f = ln((t + WINDOW) / t) / ln(t / (t - w)),
 
         since images whose rates are spread evenly over decades are found at a pace that falls as
-        1 / t. The interval is of 95%, for a Poisson number of that mean: quantiles of the negative
+        1 / t by independent draws. A search draws again what it drew, and its pace did not fall
+        where runs of the demo were replayed: f = WINDOW / w. The interval is of 95%, for a Poisson number of that mean: quantiles of the negative
         binomial distributions (X, 1 / (1 + f)) and (X + 1, 1 / (1 + f)).
         """
         if not self.spent:
             return Estimate(0.0, 0.0, math.inf)
         window = min(WINDOW, self.spent / 2)
         count = sum(at > self.spent - window for at in self.again)
-        factor = math.log1p(WINDOW / self.spent) / -math.log1p(-window / self.spent)
+        factor = WINDOW / window
+        if self.falling:
+            factor = math.log1p(WINDOW / self.spent) / -math.log1p(-window / self.spent)
         low = float(nbinom.ppf(TAIL, count, 1 / (1 + factor))) if count else 0.0
         high = float(nbinom.ppf(1 - TAIL, count + 1, 1 / (1 + factor)))
         return Estimate(factor * count, low, high)

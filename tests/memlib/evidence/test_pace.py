@@ -24,6 +24,8 @@ def test_an_image_is_found_when_it_comes_again() -> None:
     expected = 2 * math.log(5 / 4) / math.log(4 / 3)
     assert pace.forecast().value == pytest.approx(expected)
     assert pace.price() == pytest.approx(WINDOW / expected)
+    pace.falling = False
+    assert pace.forecast().value == 2
     pace.again = [1.0]
     assert (pace.forecast().value, pace.forecast().low) == (0, 0)
     assert 3 <= pace.forecast().high <= 5
