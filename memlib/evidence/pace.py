@@ -70,8 +70,9 @@ class Pace:
 
         since images whose rates are spread evenly over decades are found at a pace that falls as
         1 / t by independent draws. A search draws again what it drew, and its pace did not fall
-        where runs of the demo were replayed: f = WINDOW / w. The interval is of 95%, for a Poisson number of that mean: quantiles of the negative
-        binomial distributions (X, 1 / (1 + f)) and (X + 1, 1 / (1 + f)).
+        where runs of the demo were replayed: f = WINDOW / w. The interval is of 95%, for a Poisson
+        number of that mean: quantiles of the negative binomial distributions (X, 1 / (1 + f)) and
+        (X + 1, 1 / (1 + f)).
         """
         if not self.spent:
             return Estimate(0.0, 0.0, math.inf)
