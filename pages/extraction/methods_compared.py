@@ -122,8 +122,8 @@ def comparison(
             config=CONFIG,
             alt="Different training images found against network forwards",
         )
-    _bands(everyone, training, fewest)
     at_equal_cost(loaded)
+    _bands(everyone, training, fewest)
     _strengths(loaded)
 
 
