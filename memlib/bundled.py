@@ -9,6 +9,11 @@ INSTALLED = HOME / "afterimage"  # where an installation keeps the app, its page
 APP = INSTALLED if (INSTALLED / "app.py").is_file() else HOME
 # links are followed, so that an installation may be a link
 DEMO = APP.joinpath("assets", "demo").resolve()
-BUNDLED = {"demo": DEMO / "model"} | {
-    f"demo-{name}": DEMO / "checkpoints" / name for name in ("reference", "early", "middle")
+TEXT = APP.joinpath("assets", "text").resolve()
+BUNDLED = {
+    "demo": DEMO / "model",
+    **{f"demo-{name}": DEMO / "checkpoints" / name for name in ("reference", "early", "middle")},
+    "demo-text": TEXT / "model",
 }
+REFERENCES = tuple(name for name in BUNDLED if name != "demo-text")  # for other models
+BUNDLED_IMAGES = {"demo": DEMO / "images.zip", "demo-text": TEXT / "images.zip"}

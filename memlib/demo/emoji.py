@@ -8,6 +8,8 @@ import subprocess
 import tarfile
 import tempfile
 import zipfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -46,10 +48,7 @@ def read_package(folder: Path) -> dict[str, dict[str, Image.Image]]:
         kind = "smiley" if entry["category"].startswith("Smileys") else "person"
         family = f"{kind}-{entry['short_name']}"
         for tone, file in files.items():
-            picture = Image.open(folder / "package/img/google/64" / file).convert("RGBA")
-            flat = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert(
-                "RGB"
-            )
+            flat = flattened(folder / "package/img/google/64" / file)
             small = flat.resize((SIZE, SIZE), Image.Resampling.BOX)
             if small.tobytes() not in seen:
                 seen.add(small.tobytes())
@@ -112,29 +111,46 @@ def choose_groups(
     return rows
 
 
-def build_images(target: Path, seed: int = 0) -> None:
-    """Fetch the emoji package with npm and write the demo's image set as a zip that `load_images`
-    reads.
-    """
+def flattened(file: Path) -> Image.Image:
+    """Read a drawing and lay it on white."""
+    picture = Image.open(file).convert("RGBA")
+    white = Image.new("RGBA", picture.size, "white")
+    return Image.alpha_composite(white, picture).convert("RGB")
+
+
+@contextmanager
+def package() -> Iterator[Path]:
+    """Fetch the emoji package with npm into a folder, which is deleted at the end."""
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run(
             ["npm", "pack", "--silent", PACKAGE], cwd=folder, check=True, stdout=subprocess.DEVNULL
         )
-        with tarfile.open(next(Path(folder).glob("*.tgz"))) as package:
-            package.extractall(folder, filter="data")
-        families = read_package(Path(folder))
-    rows = choose_groups(families, seed)
+        with tarfile.open(next(Path(folder).glob("*.tgz"))) as archive:
+            archive.extractall(folder, filter="data")
+        yield Path(folder)
+
+
+def write_images(target: Path, rows: Sequence[tuple[dict[str, object], Image.Image]]) -> None:
+    """Write pictures with their rows of metadata as a zip that `load_images` reads."""
     table = io.StringIO()
-    writer = csv.DictWriter(table, list(rows[0]))
+    writer = csv.DictWriter(table, list(rows[0][0]))
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows(row for row, _ in rows)
     target.parent.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(target, "w") as archive:  # fixed dates: equal images, equal files
         archive.writestr(zipfile.ZipInfo("metadata.csv"), table.getvalue())
-        for row in rows:
+        for row, picture in rows:
             png = io.BytesIO()
-            families[str(row["family"])][str(row["tone"])].save(png, "PNG", optimize=True)
+            picture.save(png, "PNG", optimize=True)
             archive.writestr(zipfile.ZipInfo(str(row["file_name"])), png.getvalue())
+
+
+def build_images(target: Path, seed: int = 0) -> None:
+    """Write the demo's image set."""
+    with package() as folder:
+        families = read_package(folder)
+    rows = choose_groups(families, seed)
+    write_images(target, [(row, families[str(row["family"])][str(row["tone"])]) for row in rows])
 
 
 def training_rows(source: Path) -> torch.Tensor:

@@ -7,17 +7,14 @@ from pathlib import Path
 import numpy as np
 import torch
 from diffusers import DDPMPipeline, DDPMScheduler, UNet2DModel
-from safetensors import safe_open
-from safetensors.torch import save_file
 
 from memlib.demo.emoji import SIZE, training_rows
+from memlib.demo.states import SAVE_EVERY, State
 from memlib.progress import Stages
 
 STEPS = 15_000
 BATCH = 32
 LEARNING_RATE = 1.5e-3
-EMA_DECAY = 0.999
-SAVE_EVERY = 500
 CHECKPOINTS = {"reference": STEPS // 20, "early": STEPS // 7, "middle": 2 * STEPS // 5}
 
 
@@ -56,15 +53,11 @@ def training(
     network = new_network().to(memory_format=torch.channels_last)
     average = new_network().to(memory_format=torch.channels_last).requires_grad_(False)
     average.load_state_dict(network.state_dict())
-    weights, averages = list(network.parameters()), list(average.parameters())
-    optimiser = torch.optim.AdamW(
-        weights, lr=LEARNING_RATE, weight_decay=1e-4, betas=(0.9, 0.99), fused=True
-    )
-    first = load_state(state_file, weights, averages, optimiser) if state_file.exists() else 0
+    state = State(list(network.parameters()), LEARNING_RATE, list(average.parameters()))
 
     alphas_cumprod = new_scheduler().alphas_cumprod
     log_sigma = 0.5 * ((1 - alphas_cumprod) / alphas_cumprod).log()
-    for step in range(first, steps):
+    for step in range(state.load(state_file), steps):
         draw = torch.Generator().manual_seed(seed * 10_000_000 + step)
         x0 = rows[torch.randint(len(rows), (BATCH,), generator=draw)].float() / 127.5 - 1
         t = torch.searchsorted(log_sigma, 1.5 * torch.randn(BATCH, generator=draw)).clamp(
@@ -75,48 +68,13 @@ def training(
         x_t = (alpha * x0 + sigma * noise).contiguous(memory_format=torch.channels_last)
 
         rate = min((step + 1) / 200, 0.5 * (1 + math.cos(math.pi * step / steps)))
-        for group in optimiser.param_groups:
-            group["lr"] = max(1e-5, LEARNING_RATE * rate)
         with torch.autocast("cpu", torch.bfloat16):
             v = network(x_t, t).sample
         loss = (v.float() - (alpha * noise - sigma * x0)).square().mean()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(weights, 1.0)
-        optimiser.step()
-        optimiser.zero_grad()
-        with torch.no_grad():
-            torch._foreach_lerp_(averages, weights, 1 - min(EMA_DECAY, (1 + step) / (10 + step)))
+        state.step(loss, max(1e-5, LEARNING_RATE * rate), step)
         if (step + 1) % SAVE_EVERY == 0:
-            save_state(state_file, step + 1, weights, averages, optimiser)
+            state.save(state_file, step + 1)
         yield step + 1, loss.item(), average
-
-
-def save_state(
-    file: Path, step: int, weights: list, averages: list, optimiser: torch.optim.Optimizer
-) -> None:
-    tensors = {f"weight.{i}": w.detach().contiguous() for i, w in enumerate(weights)}
-    tensors |= {f"average.{i}": w.detach().contiguous() for i, w in enumerate(averages)}
-    for i, w in enumerate(weights):
-        tensors |= {f"{key}.{i}": value.contiguous() for key, value in optimiser.state[w].items()}
-    file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_suffix(".partial")
-    save_file(tensors, partial, {"step": str(step)})
-    partial.replace(file)
-
-
-def load_state(file: Path, weights: list, averages: list, optimiser: torch.optim.Optimizer) -> int:
-    with safe_open(file, "pt") as state, torch.no_grad():
-        for i, (weight, average) in enumerate(zip(weights, averages, strict=True)):
-            weight.copy_(state.get_tensor(f"weight.{i}"))
-            average.copy_(state.get_tensor(f"average.{i}"))
-            optimiser.state[weight] = {
-                key: state.get_tensor(f"{key}.{i}") for key in ("step", "exp_avg", "exp_avg_sq")
-            }
-            for key in ("exp_avg", "exp_avg_sq"):
-                optimiser.state[weight][key] = torch.empty_like(weight).copy_(
-                    optimiser.state[weight][key]
-                )
-        return int(state.metadata()["step"])
 
 
 def train(images: Path, folder: Path, work: Path, stages: Stages) -> None:

@@ -48,16 +48,21 @@ class SameTest:
             )
         if threshold <= 0:
             return np.zeros(len(self.distance))
-        return np.array([self._ratio(row, threshold) for row in self.distance.astype(np.float64)])
+        ranks = np.arange(1, self.distance.shape[1] + 1)
+        shares = _share(self.groups - ranks + 1, self.drawn - 1, self.groups, self.drawn)
+        shares = np.append(shares, 0.0)  # of a rank that is not stored
+        rows = self.distance.astype(np.float64)
+        return np.array([shares[_second(row, threshold, ranks)].sum() for row in rows])
 
-    def _ratio(self, distance: np.ndarray, threshold: float) -> float:
-        """Sum C(N - s, m - 1) / C(N, m) over r, s the first rank whose distance is far enough."""
-        far = np.searchsorted(distance, distance / threshold, side="right")
-        far = np.where(distance > 0, far, 0)  # 0 over any distance is a copy
-        second = np.maximum(far, np.arange(1, len(distance) + 1))
-        second = second[second < len(distance)]
-        shares = _share(self.groups - second, self.drawn - 1, self.groups, self.drawn)
-        return float(shares.sum())
+
+def _second(distance: np.ndarray, threshold: float, ranks: np.ndarray) -> np.ndarray:
+    """Return for each rank r the first rank s > r with d_r / d_s < threshold, or the number of
+    ranks.
+    """
+    far = np.searchsorted(distance, distance / threshold, side="right")
+    far = np.where(distance > 0, far, 0)  # 0 over any distance is a copy
+    found: np.ndarray = np.maximum(far, ranks)
+    return found
 
 
 def same_test(queries: ImageSet, training: TrainingSet, mirrored: bool = False) -> SameTest | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from memlib.bundled import DEMO
+from memlib.bundled import BUNDLED_IMAGES
 from memlib.confined import Tick
 from memlib.images.archives import MOST_PICTURES
 from memlib.images.arrays import Array
@@ -20,6 +20,7 @@ from memlib.images.tables import HubData, Parquet
 from memlib.images.transform import Pixels, Transform, check_count, describe
 from memlib.sources import Roots, Source
 
+TITLES = {"demo": "Emoji", "demo-text": "Emoji with captions"}
 REPORT = 64  # pictures between two reports of progress
 KINDS: dict[tuple[str, ...], Callable[[Path, Tick | None], Pictures]] = {
     (".zip", ".tar", ".tar.gz", ".tgz"): Archive,
@@ -44,8 +45,9 @@ def load_images(
 
     `source` is a folder (searched recursively), a .zip, .tar, .tar.gz, .npz, .npy or .parquet file,
     a folder of .parquet files, a data set of the Hugging Face Hub ("owner/name:split",
-    "owner/name/config@revision:split", downloaded), or "demo". A `metadata.csv` with a column
-    `file_name` beside the pictures becomes `ImageSet.metadata`, as do a table's other columns.
+    "owner/name/config@revision:split", downloaded), "demo" or "demo-text". A `metadata.csv` with a
+    column `file_name` beside the pictures becomes `ImageSet.metadata`, as do a table's other
+    columns.
 
     `size` resizes the shorter side and crops the centre to size x size; without it all pictures
     must have one size. `fit` "stretch" resizes both sides instead, "centre" only crops the centre;
@@ -74,7 +76,7 @@ def load_images(
         pictures,
         index,
         transform,
-        "Emoji" if source.typed == "demo" else name,
+        TITLES.get(source.typed, name),
         getattr(pictures, "source", source.typed),
     )
 
@@ -123,7 +125,7 @@ def _assemble(
 
 
 def _open(source: Source, token: str | None, tick: Tick | None) -> tuple[Pictures, str]:
-    path = DEMO / "images.zip" if source.typed == "demo" else source.path
+    path = BUNDLED_IMAGES.get(source.typed, source.path)
     if path is not None and path.is_dir():
         found = source.listed(path, ".parquet") or source.listed(path / "data", ".parquet")
         tables = [source.file(table) for table in found]

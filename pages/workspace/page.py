@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import streamlit as st
 
-from memlib.bundled import BUNDLED
+from memlib.bundled import REFERENCES
 from memlib.images.transform import FITS
 from memlib.workspace import Sources, Workspace
 from pages.session import workspace
@@ -120,7 +120,7 @@ def previewed(sources: Sources) -> None:
 def chosen_sources(before: Sources, primary: bool) -> tuple[Sources, str]:
     """Draw the form; return what to load and how, and which button was pressed ("" for none)."""
     chosen_reference = before.reference if before.model != "demo" else ""  # the demo brings its own
-    references = list(dict.fromkeys([*BUNDLED, *filter(None, [chosen_reference])]))
+    references = list(dict.fromkeys([*REFERENCES, *filter(None, [chosen_reference])]))
     with st.form("sources", border=True):
         first, second = st.columns(2, gap="large")
         model = first.text_input(

@@ -31,7 +31,7 @@ def check_text_network(config: Mapping[str, Any]) -> None:
             "This is a distilled model: its network takes the guidance scale as an input. Use the "
             "diffusion model it was distilled from."
         )
-    if config.get("addition_embed_type") not in (None, "text_time"):
+    if config.get("addition_embed_type") not in (None, "text", "text_time"):
         raise ValueError(
             f"The network also takes {quoted(config['addition_embed_type'], 40)}; only prompts, "
             "and the pooled text and picture size of Stable Diffusion XL, are supported."
