@@ -43,9 +43,9 @@ def found_for_forwards(lines: pd.DataFrame) -> go.Figure:
                 col=1,
             )
     figure.update_yaxes(title=AXES["different"], rangemode="tozero", row=1, col=1)
-    figure.update_yaxes(
-        title=AXES["false hits"], rangemode="tozero", tickformat=".1%", row=2, col=1
-    )
+    # the intervals of the first few images are far too wide to be seen beside the shares
+    top = max(0.002, 3 * float(lines["false hits"].max()))
+    figure.update_yaxes(title=AXES["false hits"], range=[0, top], tickformat=".1%", row=2, col=1)
     figure.update_xaxes(title="network forwards", row=2, col=1)
     figure.update_layout(height=460, margin={"l": 0, "r": 0, "t": 70, "b": 0}, legend=LEGEND)
     return figure
