@@ -93,10 +93,17 @@ def ode_step(
     step back, is None.
     """
     ratio = float(sigmas[k + 1] / sigmas[k])
-    if previous is not None:
-        step, last = (float(torch.log(sigmas[i + 1] / sigmas[i])) for i in (k, k - 1))
-        denoised = torch.lerp(previous, denoised, 1 + step / (2 * last))
-    return torch.lerp(denoised, y, ratio)
+    return torch.lerp(ahead(denoised, previous, sigmas, k), y, ratio)
+
+
+def ahead(denoised: Tensor, previous: Tensor | None, sigmas: Tensor, k: int) -> Tensor:
+    """Return the denoised image in the middle of the step from sigmas[k] to sigmas[k + 1], on the
+    line through the `previous` one and this one; `denoised` itself if `previous` is None.
+    """
+    if previous is None:
+        return denoised
+    step, last = (float(torch.log(sigmas[i + 1] / sigmas[i])) for i in (k, k - 1))
+    return torch.lerp(previous, denoised, 1 + step / (2 * last))
 
 
 def corrected_step(y: Tensor, denoised: Tensor, ahead: Tensor, sigmas: Tensor, k: int) -> Tensor:
@@ -182,21 +189,29 @@ def sample(
     seed: int = 0,
     first: int = 0,
     eta: float = 0.0,
+    second_order: bool = False,
+    around: Tensor | None = None,
     guidance: Callable[[Tensor, float, Tensor], Tensor] | None = None,
     trace: Callable[[float, Tensor, Tensor], object] | None = None,
+    ending: Callable[[float, Tensor, Tensor], Tensor] | None = None,
     callback: Progress | None = None,
 ) -> Tensor:
     """Draw n images (n, C, H, W) by DDIM, from N(0, sigma_max^2 I) down to sigma = 0, unclipped, on
     the CPU.
 
     `eta` is 0 for the deterministic sampler and 1 for the stochastic one, whose every step adds the
-    posterior's noise (`stochastic_step`); the last step, to sigma = 0, adds none. `sigmas` descend,
+    posterior's noise (`stochastic_step`); the last step, to sigma = 0, adds none. With
+    `second_order` all other steps but the first follow the line through the last two denoised
+    images, for no more forwards. `sigmas` descend,
     0 may be the last; by default `steps` levels evenly spaced in ln sigma and then 0, which is
     `steps` network forwards an image. `guidance(y, sigma, index)` returns grad log p(c | y), its
     strength included, for the samples numbered `index` (B,); it is added to the score: D + sigma^2
     guidance. Image i depends only on (seed, i), and the numbers start at `first`, so a run can be
-    drawn in parts. `trace(sigma, y, denoised)` is called with the state of every step and its
-    denoised image, guidance included. `callback(done, total)` counts steps over all chunks.
+    drawn in parts. With `around` (n, C, H, W) image i starts at around[i] + sigmas[0] n instead: it
+    is drawn again from there. `trace(sigma, y, denoised)` is called with the state of every step
+    and its denoised image, guidance included. `ending(sigma, denoised, index)` says which paths end
+    there (B,), with the denoised image as theirs. `callback(done, total)` counts steps over all
+    chunks.
     """
     if n < 1 or first < 0:
         raise ValueError(
@@ -212,6 +227,10 @@ def sample(
         index = first + torch.arange(start, min(n, start + chunk))
         draws = [generator(seed, int(i)) for i in index]
         y = _normal(denoiser, draws) * float(levels[0])
+        if around is not None:
+            y = y + around[start : start + chunk].to(y)
+        image, place = torch.empty(y.shape, dtype=y.dtype), torch.arange(len(y))
+        previous: Tensor | None = None
         for k in range(len(levels) - 1):
             sigma = float(levels[k])
             denoised = denoiser(y, sigma)
@@ -219,14 +238,25 @@ def sample(
                 denoised = denoised + sigma**2 * guidance(y, sigma, index)
             if trace is not None:
                 trace(sigma, y, denoised)
+            if ending is not None and (ended := ending(sigma, denoised, index)).any():
+                image[place[ended]] = denoised.cpu()[ended]
+                y, denoised = (one[~ended.to(one.device)] for one in (y, denoised))
+                previous = None if previous is None else previous[~ended.to(y.device)]
+                index, place = index[~ended], place[~ended]
+                draws = [draw for draw, out in zip(draws, ended.tolist(), strict=True) if not out]
+                if not draws:
+                    break
             lower = float(levels[k + 1])
             if eta and lower:
-                y = stochastic_step(y, denoised, sigma, lower, _normal(denoiser, draws), eta)
+                middle = ahead(denoised, previous, levels, k)
+                y = stochastic_step(y, middle, sigma, lower, _normal(denoiser, draws), eta)
             else:
-                y = ode_step(y, denoised, None, levels, k)
+                y = ode_step(y, denoised, previous if lower else None, levels, k)
+            previous = denoised if second_order else None
             if callback:
                 callback(part * (len(levels) - 1) + k + 1, len(starts) * (len(levels) - 1))
-        images.append(y.cpu())
+        image[place] = y.cpu()
+        images.append(image)
     return torch.cat(images)
 
 
@@ -236,16 +266,19 @@ def _normal(denoiser: Denoiser, draws: Sequence[torch.Generator]) -> Tensor:
     return torch.stack(noise).to(denoiser.device)
 
 
-def descending(denoiser: Denoiser, steps: int) -> Tensor:
-    """Return the sampler's noise levels (steps + 1,), float64: evenly spaced in ln sigma,
-    then 0.
+def descending(
+    denoiser: Denoiser, steps: int, high: float | None = None, low: float | None = None
+) -> Tensor:
+    """Return the sampler's noise levels (steps + 1,), float64: evenly spaced in ln sigma from
+    `high` down to `low`, by default over all that the denoiser supports, then 0.
     """
     if steps < 1:
         raise ValueError(f"At least one step is needed, not {steps}.")
+    top = denoiser.sigma_max if high is None else high
     rungs = (
-        ladder(denoiser, steps - 1, denoiser.sigma_floor).flip(0)
+        ladder(denoiser, steps - 1, denoiser.sigma_floor if low is None else low, top).flip(0)
         if steps > 1
-        else torch.tensor([denoiser.sigma_max], dtype=torch.float64)
+        else torch.tensor([top], dtype=torch.float64)
     )
     return torch.cat([rungs, torch.zeros(1, dtype=torch.float64)])
 

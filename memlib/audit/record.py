@@ -14,6 +14,7 @@ from memlib.denoisers import Denoiser
 from memlib.evidence import clusters, drawn_how, match_samples
 from memlib.extraction import Generations
 from memlib.extraction.matches import training_set
+from memlib.extraction.plan import SEEK, UNCONDITIONAL
 from memlib.images import ImageSet
 from memlib.measures import MEASURES
 from memlib.neighbours import match_ratio, nearest
@@ -82,13 +83,14 @@ def facts_of(
     out = table["held_out"].to_numpy(bool)
     plan, tried, how = drawn and drawn.plan, {}, {}
     if drawn is not None:
-        kind = "SIDE" if plan and plan.surrogate else "deterministic draws"
-        kind = "stochastic draws" if plan and plan.eta else kind if plan else "other draws"
+        kind = "stochastic draws" if plan and plan.eta else "deterministic draws"
+        if not plan or plan.method != UNCONDITIONAL:
+            kind = "other draws" if not plan else "search" if plan.method == SEEK else "SIDE"
         tried[kind] = f"{len(drawn):,} pictures"
         how = {
             "digest": drawn.images.digest,
             "how": f"drawn {drawn_how(plan)}" if plan else "drawn by another program",
-            "guided": not plan or plan.surrogate is not None,
+            "guided": not plan or plan.method != UNCONDITIONAL,
             "plan": asdict(plan) if plan else None,
         }
     if "reproduction_rate" in known:

@@ -2,26 +2,38 @@
 
 Makes its images, trains its model, attacks it and measures every image: hours on a laptop. "text"
 builds the demo of prompts instead: an hour. Stages whose output exists are skipped, so a fresh
-clone only prints the tables: what the model reproduces, and which measure predicts it.
+clone only prints the tables: what the model reproduces, and which measure predicts it. "ladders"
+measures instead what short ladders of noise levels cost and find, "attacks" compares the search for
+different images with unconditional sampling at equal cost; each writes a table.
 """
 
 import argparse
 from pathlib import Path
 
+import pandas as pd
+
+from memlib.bundled import DEMO
 from memlib.commands.progress import Report
+from memlib.demo.attacks import write_attacks
 from memlib.demo.build import build
 from memlib.demo.findings import tables
+from memlib.demo.ladders import write_ladders
 from memlib.demo.text.building import PROMPTS, build_text
 from memlib.demo.text.judgement import text_tables
+
+TABLES = {
+    "ladders": (write_ladders, DEMO / "extraction" / "ladders.csv"),
+    "attacks": (write_attacks, DEMO / "extraction" / "attacks.csv"),
+}
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "which",
         nargs="?",
-        choices=("images", "text"),
+        choices=("images", "text", *TABLES),
         default="images",
-        help="the demo of images (default), or of text",
+        help="the demo of images (default), or of text; or the part of it to measure again",
     )
     parser.add_argument(
         "--work",
@@ -32,8 +44,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(asked: argparse.Namespace, report: Report) -> None:
-    """Build what is missing and print the tables of the demo."""
-    if asked.which == "text":
+    """Build what is missing and print the tables of a demo, or measure one part again."""
+    if asked.which in TABLES:
+        write, target = TABLES[asked.which]
+        write(target, asked.work, report.stage)
+        found = {str(target): pd.read_csv(target)}
+    elif asked.which == "text":
         build_text(asked.work / "text", report.stage)
         found = text_tables(PROMPTS)
     else:

@@ -21,7 +21,8 @@ from memlib.commands.inputs import (
 from memlib.commands.progress import Report
 from memlib.evidence import copied, reproduced
 from memlib.extraction import UNCONDITIONAL, read_generations
-from memlib.extraction.stages import DRAWING, FOLDER, AttackSettings, attack_run
+from memlib.extraction.attack_settings import DRAWING, AttackSettings
+from memlib.extraction.stages import FOLDER, attack_run
 from memlib.neighbours import duplicates
 from memlib.spreadsheet import csv
 

@@ -14,9 +14,19 @@ from torch import Tensor
 from memlib.evidence.draws import count_interval
 from memlib.evidence.reproduction import at_most
 from memlib.evidence.text import best_of
-from memlib.evidence.unseen import Counts, Estimate, can_come_back, chance_of_new, expected_images
+from memlib.evidence.unseen import (
+    Counts,
+    Estimate,
+    can_come_back,
+    chance_of_new,
+    expected_images,
+    new_images,
+)
 from memlib.extraction import CRITERIA, Plan
+from memlib.extraction.plan import SEEK
 from memlib.measures import Row, rate_in_words
+
+NEXT = 10_000  # pictures of the forecast, or as many as were drawn
 
 
 @dataclass(frozen=True)
@@ -85,7 +95,11 @@ class Remembered:
         if not found.seen:
             return []
         chance, bound = chance_of_new(found), can_come_back(found)
+        more = min(NEXT, self.draws)
+        new = new_images(found, more)
         return [
+            f"The next {more:,} pictures would bring about {new.value:.0f} new images (95%: "
+            f"{new.low:.0f} to {new.high:.0f}).",
             f"The next picture is a copy of an image not seen yet with a chance of "
             f"{_percent(chance.value)} (95%: {_percent(chance.low)} to {_percent(chance.high)}).",
             f"At least {bound.value:.0f} images can come back (95%: {bound.low:.0f} to "
@@ -145,8 +159,11 @@ def counted_in_words(times: int, draws: int) -> str:
 def drawn_how(plan: Plan) -> str:
     """Say how a run was drawn: sampler, steps, guidance."""
     kind = "stochastic" if plan.eta else "deterministic"
+    order = " of second order" if plan.order == 2 else ""
     guided = f"guided with strength {plan.strength:g}" if plan.surrogate else "without guidance"
-    return f"by the {kind} sampler with {plan.steps:,} steps, {guided}"
+    if plan.method == SEEK:
+        guided = "in search of different images"
+    return f"by the {kind} sampler with {plan.steps:,} steps{order}, {guided}"
 
 
 def copy_rule(criterion: str, threshold: float) -> str:

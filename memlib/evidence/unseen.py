@@ -140,6 +140,33 @@ def expected_images(counts: Counts, sizes: Sequence[int]) -> list[Estimate]:
     ]
 
 
+def new_images(counts: Counts, more: int) -> Estimate:
+    """Return how many images not seen yet the next `more` draws bring, up to as many draws as there
+    were.
+
+    The increase of the curve of `expected_images`; the interval is for the number that will be
+    counted, so that it contains the spread of a Poisson number as well. If no image was seen once,
+    it ends at `more` times the upper end of `chance_of_new`. Raises ValueError beyond n draws.
+    """
+    if not 0 <= more <= counts.draws:
+        raise ValueError(f"{counts.draws:,} draws can forecast as many more at most, not {more:,}.")
+    size = np.array([counts.draws + more])
+
+    def increase(known: Counts) -> float:
+        return float(_curve(known, size)[0]) - known.seen
+
+    value = increase(counts)
+    if not value:
+        return Estimate(
+            0.0, 0.0, min(counts.images - counts.seen, chance_of_new(counts).high * more)
+        )
+    kinds, many = np.unique(counts.times, return_counts=True)
+    slopes = np.array([increase(counts.with_one(k)) - value for k in kinds.tolist()])
+    variance = many @ slopes**2 - (many @ slopes) ** 2 / can_come_back(counts).value
+    half = math.sqrt(WIDE**2 * max(0.0, float(variance)) + Z**2 * value)
+    return Estimate(value, max(0.0, value - half), min(counts.images - counts.seen, value + half))
+
+
 def expected_from_rates(rates: np.ndarray, sizes: Sequence[int]) -> np.ndarray:
     """Return how many different images are reproduced in m draws, sum_i 1 - (1 - R_i)^m, for any m.
 

@@ -3,19 +3,17 @@ unconditional model.
 """
 
 from memlib.extraction.attack import Extraction, extract
-from memlib.extraction.compare import Attack, compared
+from memlib.extraction.compare import Attack, compared, over_seeds
 from memlib.extraction.generations import (
-    UNCONDITIONAL,
     Generations,
-    Plan,
     generate_run,
     imported,
     pack,
-    plan_of,
     read_generations,
     read_manifest,
 )
 from memlib.extraction.matches import CRITERIA, copied_image, match, similarities, training_set
+from memlib.extraction.plan import UNCONDITIONAL, Plan, plan_of
 from memlib.extraction.saved import load_surrogate
 from memlib.extraction.scores import ExtractionScores, extraction_scores, unique_curve, wilson
 from memlib.extraction.surrogate import KINDS, Clusters, Surrogate, fit_surrogate
@@ -42,6 +40,7 @@ __all__ = [
     "imported",
     "load_surrogate",
     "match",
+    "over_seeds",
     "pack",
     "plan_of",
     "posterior",

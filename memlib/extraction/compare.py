@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from scipy.stats import t as student
 from torch import Tensor
 
 from memlib.extraction.generations import Generations
@@ -82,6 +83,9 @@ class Attack:
 
     def evaluations(self) -> np.ndarray:
         """Return the network forwards spent after 1, 2, ..., n generated images, (n,)."""
+        each = self.generations.forwards()
+        if each is not None:
+            return each[: len(self.copy)].cumsum(0).numpy()
         return self.set_up + self.forwards * np.arange(1, len(self.copy) + 1)
 
     def unique(self) -> np.ndarray:
@@ -118,7 +122,8 @@ def compared(
         if forwards is not None:
             count = int((attack.evaluations() <= forwards).sum()) if attack.forwards else 0
         line: dict[str, object] = {"method": attack.name, "generations": count}
-        line["network forwards"] = round(attack.set_up + attack.forwards * count)
+        spent = attack.evaluations()[count - 1] if count else attack.set_up
+        line["network forwards"] = round(float(spent))
         if count:
             image = attack.image[:count]
             places = torch.unique(image)
@@ -139,4 +144,33 @@ def compared(
             if forwards is not None:
                 line["with own images"] = attack.found(count)
         lines.append(line)
+    return pd.DataFrame(lines)
+
+
+def over_seeds(curves: pd.DataFrame) -> pd.DataFrame:
+    """Return the mean over seeds of `different` images, for each `method` and number of `forwards`,
+    with its 95% interval (Student's t, NaN for one seed), and the share of `images` of all seeds
+    that are `false hits`, with Wilson's interval.
+    """
+    lines = []
+    for (method, forwards), part in curves.groupby(["method", "forwards"], sort=False):
+        counts, n = part["different"].to_numpy(float), len(part)
+        half = np.nan
+        if n > 1:
+            half = float(student.ppf(0.975, n - 1) * counts.std(ddof=1) / n**0.5)
+        images, false = int(part["images"].sum()), int(part["false hits"].sum())
+        low, high = wilson(false, images) if images else (np.nan, np.nan)
+        lines.append(
+            {
+                "method": method,
+                "forwards": forwards,
+                "seeds": n,
+                "different": counts.mean(),
+                "different from": max(0.0, counts.mean() - half) if n > 1 else np.nan,
+                "different to": counts.mean() + half,
+                "false hits": false / images if images else np.nan,
+                "false hits from": low,
+                "false hits to": high,
+            }
+        )
     return pd.DataFrame(lines)

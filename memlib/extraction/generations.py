@@ -23,7 +23,20 @@ from torch import Tensor
 from memlib.denoisers import Denoiser
 from memlib.denoisers.weights import read_json
 from memlib.extraction.attack import draw_clusters, extract
+from memlib.extraction.plan import (
+    EVIDENCE,
+    GUIDED,
+    PART,
+    SAMPLES,
+    UNCONDITIONAL,
+    Plan,
+    check_plan,
+    check_spent,
+    plan_of,
+    purpose_of,
+)
 from memlib.extraction.saved import check_details
+from memlib.extraction.seeking.seek import Seeker
 from memlib.extraction.surrogate import Surrogate
 from memlib.flow import sample
 from memlib.images import ImageSet, load_images, of_pixels, to_pixels
@@ -33,30 +46,8 @@ from memlib.quoting import first_line, quoted
 from memlib.sources import Roots, Source
 
 FORMAT = 1
-PART = 64
 LARGEST = 2**32  # largest size of the images of a run, in bytes
-UNCONDITIONAL = "unconditional"
-EVIDENCE, SAMPLES, GUIDED = "evidence", "model samples", "attack"
-PURPOSES = {
-    EVIDENCE: "to count the copies among them",
-    SAMPLES: "to fit the classifier of an attack",
-    GUIDED: "to find copies under guidance",
-}  # what a run is drawn for
 FEWEST = 256  # model samples from which on the copies among them are counted as well
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a run draws; two runs with equal plans have the same images."""
-
-    model: str  # digest
-    method: str  # UNCONDITIONAL, or the surrogate's kind
-    surrogate: str | None  # digest
-    strength: float
-    steps: int
-    seed: int
-    first: int  # number of the first image
-    eta: float = 0.0  # 1 for the stochastic sampler
 
 
 @dataclass(frozen=True)
@@ -91,29 +82,15 @@ class Generations:
     def method(self) -> str:
         return str(self.manifest.get("plan", {}).get("method", "imported"))
 
+    def forwards(self) -> Tensor | None:
+        """Return the network forwards of each image (n,) of a run that ends paths; None for others,
+        whose images all cost the same.
+        """
+        spent = self.manifest.get("spent")
+        return None if spent is None else torch.tensor(spent[: len(self)])
+
     def __len__(self) -> int:
         return len(self.images)
-
-
-def plan_of(
-    denoiser: Denoiser,
-    surrogate: Surrogate | None = None,
-    strength: float = 0.0,
-    steps: int = 50,
-    seed: int = 0,
-    first: int = 0,
-    eta: float = 0.0,
-) -> Plan:
-    return Plan(
-        denoiser.digest,
-        surrogate.kind if surrogate else UNCONDITIONAL,
-        surrogate.digest if surrogate else None,
-        strength,
-        steps,
-        seed,
-        first,
-        eta,
-    )
 
 
 def generate_run(
@@ -122,26 +99,31 @@ def generate_run(
     n: int,
     *,
     surrogate: Surrogate | None = None,
-    strength: float = 0.0,
-    steps: int = 50,
-    seed: int = 0,
-    first: int = 0,
-    eta: float = 0.0,
+    reference: Denoiser | None = None,
     purpose: str = EVIDENCE,
     progress: Progress | None = None,
+    **settings: Any,
 ) -> Iterator[tuple[int, int]]:
     """Draw images `first` to first + n - 1 into a folder, skipping stored parts; yield (done,
     total) after each part.
 
-    Parts have fixed ends, so a run that was stopped or extended equals, bit for bit, one without a
-    break. `progress(done, total)` counts images, and fractions of them; if it raises an exception,
-    finished parts are kept. Raises ValueError if the folder contains a run with another plan. `eta`
-    is that of `sample`; it must be 0 for guided images. The manifest says what the images are
-    for: `purpose`, or GUIDED; SAMPLES that are drawn again as EVIDENCE become that.
+    `settings` are the further arguments of `plan_of`; a contrast needs the `reference`. Parts have
+    fixed ends, and paths are ended by what earlier parts found, so a run that was stopped or
+    extended equals, bit for bit, one without a break. `progress(done, total)` counts images, and
+    fractions of them; if it raises an exception, finished parts are kept. Raises ValueError if the
+    folder contains a run with another plan, and for guided images that are not drawn by the
+    deterministic sampler from all noise levels. The manifest says what the images are for:
+    `purpose`, or GUIDED; SAMPLES that are drawn again as EVIDENCE become that.
     """
-    if surrogate is not None and eta:
-        raise ValueError("Guided images are drawn by the deterministic sampler; eta must be 0.")
-    plan = plan_of(denoiser, surrogate, strength, steps, seed, first, eta)
+    digest = reference.digest if reference else None
+    plan = plan_of(denoiser, surrogate, reference=digest, **settings)
+    plain = plan_of(denoiser, surrogate, plan.strength, plan.steps, plan.seed, plan.first)
+    if surrogate is not None and plan != plain:
+        raise ValueError(
+            "Guided images are drawn by the deterministic sampler over all noise levels; eta must "
+            "be 0, and the other settings of the path left out."
+        )
+    seeker = Seeker(denoiser, plan, reference) if plan.look else None
     manifest = folder / "manifest.json"
     if manifest.exists():
         if Plan(**read_manifest(folder)["plan"]) != plan:
@@ -156,12 +138,14 @@ def generate_run(
         folder.mkdir(parents=True, exist_ok=True)
         details: dict[str, Any] = {
             "format": FORMAT,
-            "purpose": GUIDED if surrogate is not None else purpose,
+            "purpose": purpose if plan.method == UNCONDITIONAL else GUIDED,
             "plan": asdict(plan),
             "model": {"name": denoiser.name, "digest": denoiser.digest},
         }
         if surrogate is not None:
             details["surrogate"] = surrogate.details()
+        if seeker:
+            details["spent"] = []
         details |= {
             "chunk": PART,
             "threads": torch.get_num_threads(),
@@ -176,29 +160,37 @@ def generate_run(
         file, count = folder / f"part-{start // PART:06d}.npz", min(PART, n - start)
         if not file.exists() or _length(file) < count:
             told = part(progress, start, count, n)
-            if surrogate is None:
-                images = sample(
-                    denoiser,
-                    count,
-                    steps=steps,
-                    seed=seed,
-                    first=first + start,
-                    eta=eta,
-                    callback=told,
-                )
+            if seeker:
+                sought = seeker.draw(start, count, told)
+                known, images = read_manifest(folder), sought.images
+                known["spent"][start : start + count] = sought.forwards.tolist()
+                write_json(manifest, known)
             else:
-                images = extract(
-                    denoiser,
-                    surrogate,
-                    count,
-                    strength=strength,
-                    steps=steps,
-                    seed=seed,
-                    first=first + start,
-                    callback=told,
-                ).images
-            _write(file, to_pixels(denoiser.decode(images)), zipfile.ZIP_DEFLATED)
+                images = _draw(denoiser, plan, surrogate, start, count, told)
+            pixels = to_pixels(denoiser.decode(images))
+            _write(file, pixels, zipfile.ZIP_DEFLATED)
+        elif seeker:
+            pixels = Array(file, array=IMAGES).pixels()[:count]
+        if seeker:
+            seeker.take(pixels)
         yield start + count, n
+
+
+def _draw(
+    denoiser: Denoiser,
+    plan: Plan,
+    surrogate: Surrogate | None,
+    start: int,
+    count: int,
+    callback: Progress,
+) -> Tensor:
+    """Draw `count` images of a plan from the one at `start` on."""
+    which: dict[str, Any] = {"seed": plan.seed, "first": plan.first + start, "callback": callback}
+    if surrogate is not None:
+        strength, steps = plan.strength, plan.steps
+        return extract(denoiser, surrogate, count, strength=strength, steps=steps, **which).images
+    which |= {"eta": plan.eta, "second_order": plan.order == 2}
+    return sample(denoiser, count, sigmas=plan.sigmas(denoiser), **which)
 
 
 def read_generations(folder: Path, *, roots: Roots = None) -> Generations:
@@ -260,24 +252,6 @@ def imported(source: str | Path, like: ImageSet, *, roots: Roots = None) -> Gene
     return Generations(images, None, {})
 
 
-def _check_plan(plan: Plan) -> None:
-    """Raise ValueError if a plan that was read contains a value of the wrong type."""
-    number, count = (int, float), (int,)
-    kinds = {"strength": number, "eta": number, "steps": count, "seed": count, "first": count}
-    for name, value in asdict(plan).items():
-        known = (str, type(None)) if name == "surrogate" else kinds.get(name, (str,))
-        if type(value) not in known or (type(value) in (int, float) and not 0 <= value < 2**63):
-            raise ValueError(f"{name} is {quoted(value, 60)}")
-
-
-def purpose_of(manifest: Mapping[str, Any]) -> str:
-    """Return what a run was drawn for; runs of earlier versions do not say it."""
-    told = manifest.get("purpose")
-    if told in PURPOSES:
-        return str(told)
-    return GUIDED if "surrogate" in manifest else EVIDENCE
-
-
 def drawn(folder: Path) -> int:
     """Return how many images of a run are stored, 0 if there is none."""
     files = [folder / f"part-{place:06d}.npz" for place in range(len([*folder.glob("part-*.npz")]))]
@@ -293,9 +267,11 @@ def read_manifest(folder: Path, *, roots: Roots = None) -> dict[str, Any]:
             raise ValueError(
                 f"its format is {quoted(manifest.get('format'), 40)} instead of {FORMAT}"
             )
-        _check_plan(Plan(**manifest["plan"]))
+        check_plan(Plan(**manifest["plan"]))
         if "surrogate" in manifest:
             check_details(manifest["surrogate"])
+        if "spent" in manifest:
+            check_spent(manifest["spent"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(
             f"The run in {folder.name!r} cannot be read: {first_line(error, 100)}."

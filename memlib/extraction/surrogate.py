@@ -23,7 +23,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from memlib.denoisers import Denoiser
 from memlib.extraction.classifier import TimeResNet
-from memlib.extraction.describe import describe_all, describer
+from memlib.extraction.features.describe import describe_all, describer
 from memlib.extraction.training import BATCH, Training
 from memlib.progress import Progress
 from memlib.quoting import quoted

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -89,12 +90,13 @@ def trajectory(
     copies: Tensor | None = None,
     surrogate: Surrogate | None = None,
     strength: float = 0.0,
-    steps: int = 50,
     seed: int = 0,
+    **sampler: Any,
 ) -> Trajectory:
     """Draw sample `number` again, as `sample` or `extract` drew it, and follow it.
 
-    `steps` network forwards.
+    `sampler` are the arguments of `sample` that say how: `steps` or `sigmas`, `eta`,
+    `second_order`.
     """
     states, denoised, levels = [], [], []
 
@@ -107,9 +109,9 @@ def trajectory(
     if surrogate is not None and strength:
         wanted = draw_clusters(len(surrogate), 1, seed, number).expand(number + 1)
         guidance = surrogate.guidance(wanted, strength)
-    image = sample(
-        denoiser, 1, steps=steps, seed=seed, first=number, guidance=guidance, trace=trace
-    )[0]
+    image = sample(denoiser, 1, seed=seed, first=number, guidance=guidance, trace=trace, **sampler)[
+        0
+    ]
     sigmas, noisy = torch.tensor(levels, dtype=torch.float64), torch.cat(states)
     weights = posterior(noisy, sigmas, images, copies, denoiser.encode)
     weight, index = weights.topk(min(TOP, weights.shape[1]), dim=1)

@@ -8,7 +8,8 @@ import streamlit as st
 
 from memlib.evidence import disagreement, rank_agreement, ranks
 from memlib.extraction import stages
-from memlib.extraction.generations import PART, generate_run, plan_of
+from memlib.extraction.generations import generate_run
+from memlib.extraction.plan import PART, plan_of
 from memlib.extraction.stages import folder_of
 from memlib.measures import MEASURES
 from memlib.progress import Progress

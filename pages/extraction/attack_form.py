@@ -3,14 +3,18 @@
 import streamlit as st
 
 from memlib.extraction import read_generations, stages
-from memlib.extraction.stages import (
+from memlib.extraction.attack_settings import (
     DRAWING,
     GUIDANCE,
     METHODS,
+    SAMPLER,
+    SEARCH,
+    SEEKING,
     AttackSettings,
     TooSmall,
-    attack_run,
 )
+from memlib.extraction.plan import SEEK
+from memlib.extraction.stages import attack_run
 from memlib.images import to_pixels
 from memlib.progress import Progress
 from memlib.workspace import Workspace
@@ -84,10 +88,12 @@ def asked() -> AttackSettings:
     )
     method = METHOD.value()
     st.caption(METHODS[method])
-    columns = [*st.columns(4), *st.columns(6)]
-    usual = USUAL.changed({"method": method})
-    disabled = () if usual.guided else GUIDANCE
-    return settings_controls(PAGE, usual, (*DRAWING, *GUIDANCE), columns, disabled=disabled)
+    usual = USUAL.changed({"method": method} | (SEARCH if method == SEEK else {}))
+    own: tuple[str, ...] = GUIDANCE if usual.guided else SAMPLER
+    if method == SEEK:
+        own = (*SAMPLER, *SEEKING)
+    columns = [*st.columns(len(DRAWING)), *st.columns(len(own))]
+    return settings_controls(PAGE, usual, (*DRAWING, *own), columns)
 
 
 def run(loaded: Workspace, settings: AttackSettings) -> None:
@@ -102,7 +108,14 @@ def run(loaded: Workspace, settings: AttackSettings) -> None:
         )
 
     try:
-        for folder in attack_run(loaded.denoiser, settings, stages.FOLDER, counted, roots=roots()):
+        for folder in attack_run(
+            loaded.denoiser,
+            settings,
+            stages.FOLDER,
+            counted,
+            reference=loaded.reference,
+            roots=roots(),
+        ):
             drawn = read_generations(folder).images
             pixels = to_pixels(drawn.batch(range(len(drawn))[-WALL:]))
             wall.image(data_url(sheet(pixels, 32)), width="stretch", alt="The latest images")

@@ -15,6 +15,7 @@ from torch import Tensor
 from memlib.evidence import share
 from memlib.extraction import (
     CRITERIA,
+    UNCONDITIONAL,
     Attack,
     Generations,
     compared,
@@ -25,6 +26,7 @@ from memlib.extraction import (
 from memlib.extraction.cost import fitting_cost, guidance_cost
 from memlib.extraction.matches import TrainingSet
 from memlib.workspace import Workspace
+from pages.extraction.equal_cost import at_equal_cost
 from pages.figures.style import CONFIG, GROUP_COLOURS, LEGEND, literal
 from pages.session import stored_runs as attacks
 from pages.session.messages import plain
@@ -120,22 +122,22 @@ def comparison(
             config=CONFIG,
             alt="Different training images found against network forwards",
         )
+    at_equal_cost(loaded)
     _bands(everyone, training, fewest)
     _strengths(loaded)
 
 
 def _own_images(attack: Attack, drawn: Sequence[Attack]) -> Tensor | None:
-    """Return what the model samples of a surrogate are copies of, from an unconditional run of the
-    same seed and steps; None if no such run is compared.
+    """Return what the model samples of a surrogate are copies of, from a plain unconditional run of
+    the same seed and steps; None if no such run is compared.
     """
     plan = attack.generations.plan
     if plan is None or attack.surrogate is None:
         return None
     count = int(attack.surrogate["settings"]["generated"])
+    samples = replace(plan, method=UNCONDITIONAL, surrogate=None, strength=0.0, first=0)
     for one in drawn:
-        other = one.generations.plan
-        same = other and (other.steps, other.seed, other.first) == (plan.steps, plan.seed, 0)
-        if same and len(one.image) >= count:
+        if one.generations.plan == samples and len(one.image) >= count:
             return one.image[:count]
     return None
 

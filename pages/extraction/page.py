@@ -8,8 +8,8 @@ import streamlit as st
 from torch import Tensor
 
 from memlib.extraction import Attack, Generations, copied_image, read_manifest
-from memlib.extraction.generations import PURPOSES, purpose_of
 from memlib.extraction.matches import TrainingSet
+from memlib.extraction.plan import PURPOSES, purpose_of
 from memlib.images import to_pixels
 from memlib.workspace import Workspace
 from pages.extraction.attack_form import RUN, new_attack

@@ -5,7 +5,7 @@ import streamlit as st
 
 from memlib.evidence import Remembered
 from memlib.extraction import stages
-from memlib.extraction.generations import plan_of
+from memlib.extraction.plan import plan_of
 from memlib.extraction.stages import folder_of
 from memlib.measures import MEASURES
 from memlib.workspace import Workspace

@@ -12,8 +12,8 @@ from typing import Any, Protocol
 import streamlit as st
 
 from memlib.denoisers import NetworkDenoiser
-from memlib.extraction.describe import resolved
-from memlib.extraction.stages import AttackSettings
+from memlib.extraction.attack_settings import AttackSettings
+from memlib.extraction.features.describe import resolved
 from memlib.runs import FOLDER, Run, create_run, run_name
 from memlib.tasks import Progress, Task, start, tasks
 from memlib.workspace import Workspace
@@ -132,11 +132,15 @@ def extract(loaded: Workspace, settings: AttackSettings, title: str) -> None:
     try:
         settings = replace(settings, features=resolved(settings.features, roots()))
         sources = whole(loaded, loaded.sources.model)
+        reference = None
+        if settings.path.get("contrast", 1) != 1 and loaded.sources.reference:
+            reference = whole(loaded, loaded.sources.reference)["model"]
     except ValueError as error:
         _refuse(str(error))
         return
     options = {
         "model": sources["model"],
+        "reference": reference,
         "label": sources["label"],
         "device": loaded.denoiser.device,
     } | settings.parameters

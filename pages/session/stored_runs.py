@@ -26,11 +26,11 @@ from memlib.extraction import (
     stages,
     training_set,
 )
+from memlib.extraction.attack_settings import AttackSettings
 from memlib.extraction.control import SameTest, same_test
-from memlib.extraction.describe import describer
-from memlib.extraction.generations import SAMPLES, purpose_of
+from memlib.extraction.features.describe import describer
 from memlib.extraction.matches import TrainingSet
-from memlib.extraction.stages import AttackSettings
+from memlib.extraction.plan import SAMPLES, SEEK, purpose_of
 from memlib.measures import MEASURES
 from memlib.neighbours import NEAR_DUPLICATE, duplicates, unrelated_threshold
 from memlib.workspace import Workspace
@@ -40,6 +40,7 @@ from pages.session.paths import readable, roots
 BUNDLED_RUNS = DEMO / "extraction"
 TITLES = {
     UNCONDITIONAL: "Unconditional",
+    SEEK: "Different images",
     "side": "SIDE",
     "distilled": "SIDE, distilled",
     "time-independent": "Time-independent",
@@ -62,6 +63,9 @@ def title(manifest: dict[str, Any], count: int | None = None) -> str:
         ]
     parts += ["stochastic sampler"] if plan.get("eta") else []
     parts += [f"{plan['steps']} steps"] if plan["steps"] != 50 else []
+    ends = {"high": "from noise level", "low": "to noise level", "repulsion": "repulsion"}
+    parts += [f"{words} {plan[name]:g}" for name, words in ends.items() if plan.get(name)]
+    parts += [f"contrast {plan['contrast']:g}"] if plan.get("reference") else []
     parts += [f"seed {plan['seed']}"] if plan["seed"] else []
     return ", ".join(parts) + (f" ({count:,})" if count else "")
 

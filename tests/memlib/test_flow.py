@@ -53,6 +53,17 @@ def test_a_sample_depends_on_its_seed_and_number_alone(mixture: GaussianMixture)
     assert len({tuple(image.flatten().tolist()) for image in many}) == 70
 
 
+def test_an_image_is_drawn_again_from_where_it_is(mixture: GaussianMixture) -> None:
+    levels = descending(mixture, 3, 0.5, 0.1)
+    images = mixture.sample(70).float()
+    again = sample(mixture, 70, sigmas=levels, around=images, seed=1)
+    assert (again - images).square().mean() < 0.5
+    one = sample(mixture, 1, sigmas=levels, around=images[66:67], seed=1, first=66)
+    torch.testing.assert_close(again[66:67], one, atol=1e-5, rtol=0)
+    nowhere = sample(mixture, 70, sigmas=levels, around=torch.zeros_like(images), seed=1)
+    assert torch.equal(nowhere, sample(mixture, 70, sigmas=levels, seed=1))
+
+
 def test_guidance_is_added_to_the_score_and_told_which_samples(mixture: GaussianMixture) -> None:
     numbers = []
 

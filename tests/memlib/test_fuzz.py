@@ -32,7 +32,7 @@ from memlib.audit.verdicts import VERDICTS, Change, Verdicts
 from memlib.bundled import DEMO
 from memlib.denoisers.trial import TRIALS
 from memlib.extraction import load_surrogate, read_generations
-from memlib.extraction.sscd import load_sscd
+from memlib.extraction.features.sscd import load_sscd
 from memlib.images.pictures import DECODERS
 from memlib.landscapes.mixtures import parse_modes
 from memlib.measures import MEASURES

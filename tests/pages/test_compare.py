@@ -10,7 +10,8 @@ from streamlit.testing.v1 import AppTest
 
 from memlib import load_denoiser
 from memlib.extraction import stages
-from memlib.extraction.generations import generate_run, plan_of
+from memlib.extraction.generations import generate_run
+from memlib.extraction.plan import plan_of
 from memlib.extraction.stages import folder_of
 from tests.conftest import tiny_unet
 from tests.pages.app import opened, press

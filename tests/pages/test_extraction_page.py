@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 from memlib import load_images
 from memlib.evidence import at_most
 from memlib.extraction import read_generations, stages
-from memlib.extraction.stages import AttackSettings
+from memlib.extraction.attack_settings import AttackSettings
 from memlib.images import to_pixels
 from pages.extraction import methods_compared
 from tests.memlib.denoisers.test_loaders_models import tiny_ldm
@@ -250,9 +250,13 @@ def test_the_settings_of_an_attack_stand_in_the_address_and_have_their_limits() 
     assert at.button_group(key="extraction.method").value == "permuted"
     assert at.number_input(key="extraction.strength").value == 2.5
     assert at.number_input(key="extraction.steps").value == AttackSettings.steps
-    assert not at.number_input(key="extraction.clusters").disabled
     at.number_input(key="extraction.clusters").set_value(2000).run()
     assert any("clusters" in error.value for error in at.error)  # more than images to divide
     at.button_group(key="extraction.method").set_value("Unconditional").run()
     assert not at.error
-    assert at.number_input(key="extraction.clusters").disabled
+    asked = {one.key for one in at.number_input}
+    assert "extraction.clusters" not in asked
+    assert "extraction.eta" in asked
+    at.button_group(key="extraction.method").set_value("Different images").run()
+    assert not at.error
+    assert "extraction.after" in {one.key for one in at.number_input}

@@ -13,7 +13,8 @@ from streamlit.testing.v1 import AppTest
 from memlib import load_denoiser, load_images
 from memlib.audit import Change, Verdicts
 from memlib.extraction import stages
-from memlib.extraction.generations import generate_run, plan_of
+from memlib.extraction.generations import generate_run
+from memlib.extraction.plan import plan_of
 from memlib.extraction.stages import folder_of
 from memlib.neighbours import duplicates
 from pages.ranking.verdicts import DATABASE

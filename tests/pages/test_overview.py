@@ -14,7 +14,8 @@ from memlib import ImageSet, load_denoiser, load_images
 from memlib.bundled import DEMO
 from memlib.evidence import Remembered, match_samples, reproductions
 from memlib.extraction import read_generations, stages
-from memlib.extraction.generations import generate_run, plan_of
+from memlib.extraction.generations import generate_run
+from memlib.extraction.plan import plan_of
 from memlib.extraction.stages import folder_of
 from memlib.measures import MEASURES
 from memlib.neighbours import duplicates

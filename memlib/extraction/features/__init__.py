@@ -1,0 +1,1 @@
+"""Features of images, for clustering them and for finding copies."""
