@@ -15,7 +15,7 @@ METHODS = {
     "paths that lead to a known image end early.",
 } | KINDS
 DRAWING = ("count", "steps", "seed")  # the settings of every method
-SAMPLER = ("high", "low", "eta", "order")  # of unconditional images and of `seek`
+SAMPLER = ("high", "low", "eta", "solver_order")  # of unconditional images and of `seek`
 SEEKING = ("look", "again", "enough", "contrast", "repulsion")
 # A search of few forwards, as measured on the demo (docs/extraction.md)
 SEARCH: dict[str, Any] = {
@@ -23,7 +23,7 @@ SEARCH: dict[str, Any] = {
     "high": 40.0,
     "low": 0.4,
     "eta": 1.0,
-    "order": 2,
+    "solver_order": 2,
     "look": 6,
     "again": 2.0,
     "enough": 4,
@@ -103,13 +103,13 @@ class AttackSettings(Options):
         by=1,
         address="eta",
     )
-    order: int = option(
+    solver_order: int = option(
         1,
-        "Order",
+        "Solver order",
         "2 for the second-order sampler, which needs fewer steps.",
         low=1,
         high=2,
-        address="order",
+        address="solver_order",
     )
     look: int = option(
         6,
@@ -253,7 +253,7 @@ class AttackSettings(Options):
         if self.guided:
             return {}
         path: dict[str, Any] = {name: getattr(self, name) or None for name in ("high", "low")}
-        path |= {"eta": self.eta, "order": self.order}
+        path |= {"eta": self.eta, "order": self.solver_order}
         if self.method == SEEK:
             path |= {name: getattr(self, name) for name in SEEKING}
         return path

@@ -14,6 +14,7 @@ from memlib.evidence import clusters
 from memlib.evidence.draws import Draws
 from memlib.evidence.prediction.likeliest import Screen
 from memlib.extraction import plan_of, stages
+from memlib.extraction.plan import Plan
 from memlib.extraction.stages import folder_of
 from memlib.measures import MEASURES, Row
 from memlib.workspace import Workspace
@@ -60,7 +61,7 @@ def stochastic_draws(loaded: Workspace) -> Draws | None:
     plan = plan_of(loaded.denoiser, steps=steps, eta=1.0)
     if (COUNTED / "manifest.json").exists():
         draws, drawn = computed.once(("draws", str(COUNTED)), lambda: Draws.read(COUNTED))
-        if drawn == vars(plan):
+        if Plan(**drawn) == plan:
             return draws
     stored = neighbours.drawn(folder_of(plan, stages.FOLDER))
     if stored is None:

@@ -143,7 +143,7 @@ def test_what_extract_draws_stands_in_the_folder_of_the_page_and_is_not_drawn_ag
 
 
 def test_a_search_is_stored_stops_at_its_price_and_names_suspects(say: Say, place: Path) -> None:
-    path = ["--steps", "3", "--high", "20", "--low", "0.5", "--eta", "1", "--order", "2"]
+    path = ["--steps", "3", "--high", "20", "--low", "0.5", "--eta", "1", "--solver_order", "2"]
     asked = ["extract", "--method", "seek", "-n", "200", *path, "--look", "2", "--enough", "2"]
     code, out, _ = say(*asked, "--suspects", "list.csv", "--json")
     assert code == 0

@@ -27,7 +27,7 @@ OTHER: dict[str, Any] = {
     "high": 40.0,
     "low": 0.5,
     "eta": 1.0,
-    "order": 2,
+    "solver_order": 2,
     "look": 2,
     "again": 1.5,
     "enough": 3,
