@@ -18,8 +18,9 @@ from memlib.demo.attacks import write_attacks
 from memlib.demo.build import build
 from memlib.demo.findings import tables
 from memlib.demo.ladders import write_ladders
-from memlib.demo.text.building import PROMPTS, build_text
+from memlib.demo.text.building import PROMPTS, SCORES, build_text
 from memlib.demo.text.judgement import text_tables
+from memlib.demo.text.prompt_scores import score_tables
 
 TABLES = {
     "ladders": (write_ladders, DEMO / "extraction" / "ladders.csv"),
@@ -51,7 +52,7 @@ def run(asked: argparse.Namespace, report: Report) -> None:
         found = {str(target): pd.read_csv(target)}
     elif asked.which == "text":
         build_text(asked.work / "text", report.stage)
-        found = text_tables(PROMPTS)
+        found = text_tables(PROMPTS) | score_tables(SCORES)
     else:
         build(asked.work, report.stage)
         found = tables()

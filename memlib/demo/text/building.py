@@ -10,10 +10,11 @@ from memlib.demo.text.compression import latents, train_autoencoder
 from memlib.demo.text.diffusion import save_pipeline, train_diffusion
 from memlib.demo.text.judgement import judge
 from memlib.demo.text.pairs import build_pairs, read_list, read_pictures
+from memlib.demo.text.prompt_scores import score
 from memlib.demo.text.vocabulary import write_tokenizer
 from memlib.progress import Stages
 
-PROMPTS = TEXT / "prompts.csv"
+PROMPTS, SCORES = TEXT / "prompts.csv", TEXT / "scores.csv"
 
 
 def build_text(work: Path, stages: Stages) -> None:
@@ -25,6 +26,8 @@ def build_text(work: Path, stages: Stages) -> None:
         train_text(images, TEXT / "model", work, stages)
     if not PROMPTS.exists():
         judge(PROMPTS, stages)
+    if not SCORES.exists():
+        score(SCORES, stages)
 
 
 def train_text(images: Path, target: Path, work: Path, stages: Stages) -> None:

@@ -15,12 +15,14 @@ from transformers import CLIPTokenizer
 
 from memlib import ImageSet, load_denoiser, load_images
 from memlib.bundled import TEXT
-from memlib.demo.text.building import PROMPTS
+from memlib.demo.text.building import PROMPTS, SCORES
 from memlib.demo.text.compression import new_autoencoder, train_autoencoder
 from memlib.demo.text.diffusion import new_encoder, new_unet, train_diffusion
-from memlib.demo.text.judgement import SCALES, SEEDS, prompts_of, text_tables
+from memlib.demo.text.judgement import OFTEN, SCALES, SEEDS, prompts_of, text_tables
 from memlib.demo.text.pairs import COPIED, REPEATS, SHARED, read_list, read_pictures
+from memlib.demo.text.prompt_scores import score_tables, scores_of
 from memlib.demo.text.vocabulary import LENGTH, learn_merges
+from memlib.measures.conditional import PROMPT_MEASURES
 from memlib.measures.conditional.predictions_apart import prediction_difference
 from memlib.measures.conditional.sampler import starting_noise
 from memlib.neighbours import NEAR_DUPLICATE, nearest
@@ -166,3 +168,18 @@ def test_the_networks_are_those_that_are_saved(tmp_path: Path) -> None:
     ):
         shapes = [{n: w.shape for n, w in net.state_dict().items()} for net in (own, new)]
         assert shapes[0] == shapes[1]
+
+
+@pytest.mark.slow
+def test_stored_scores_are_what_the_measures_compute_and_find_the_copied_prompts() -> None:
+    stored = pd.read_csv(SCORES)
+    (table,) = score_tables(SCORES).values()
+    assert len(table) == len(PROMPT_MEASURES)
+    line = stored[stored["kind"] == "copied x256"].iloc[0]
+    denoiser = load_denoiser("demo-text", "cpu")
+    again = scores_of(denoiser, str(line["caption"]), starting_noise(denoiser, SEEDS))
+    for name, value in again.items():
+        assert value == pytest.approx(float(line[name]), rel=0.02, abs=1e-4), name
+    for when in ("before", "after"):
+        found = table.loc[table["when"] == when, f"x{OFTEN} and more"]
+        assert max(float(text.split()[0]) for text in found) >= 0.95
