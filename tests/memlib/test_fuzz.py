@@ -30,6 +30,7 @@ from memlib import load_denoiser, load_images
 from memlib.audit.review import agreements, outcomes, removal_list, standing, undoable
 from memlib.audit.verdicts import VERDICTS, Change, Verdicts
 from memlib.bundled import DEMO
+from memlib.denoisers import Denoiser
 from memlib.denoisers.trial import TRIALS
 from memlib.extraction import load_surrogate, read_generations
 from memlib.extraction.features.sscd import load_sscd
@@ -43,6 +44,7 @@ from tests.conftest import tiny_unet
 from tests.memlib.denoisers.test_loaders_models import tiny_dit, tiny_kl, tiny_ldm
 from tests.memlib.images.test_attacks import peak_of_children
 from tests.memlib.test_safety import grown
+from tests.text_models import save_pipeline
 
 PATIENCE = 10.0  # seconds of computing a file may take, of this process and its children
 MEMORY = 1.5e9  # bytes a whole test may add to this process
@@ -251,20 +253,29 @@ def models(folder: Path) -> dict[str, Path]:
     tiny_ldm(found["vq"])
     schedule = diffusers.DDIMScheduler(clip_sample=False)
     diffusers.DiTPipeline(tiny_dit(), tiny_kl(), schedule).save_pretrained(found["kl"])
+    for family, old in (("1", True), ("xl", False)):  # both forms of a tokenizer's files
+        found[f"text {family}"] = folder / f"text {family}"
+        save_pipeline(found[f"text {family}"], family, old=old)
     return found
+
+
+def loaded(kind: str, folder: Path) -> Denoiser:
+    """Load a model; one of text reads a prompt as well."""
+    model = load_denoiser(folder, "cpu", roots=[folder.parent])
+    return model.given("a red cat, 雪") if kind.startswith("text") else model
 
 
 @rounds("models")
 @pytest.mark.slow
 def test_damaged_models_are_refused_in_a_sentence(tmp_path: Path, rounds: int) -> None:
     good = models(tmp_path / "good")
-    for folder in good.values():
-        assert load_denoiser(folder, "cpu", roots=[tmp_path])  # which starts the child
+    for kind, folder in good.items():
+        assert loaded(kind, folder)  # which starts the child
     files = [
         (kind, file.relative_to(folder))
         for kind, folder in good.items()
         for file in sorted(folder.rglob("*"))
-        if file.suffix in (".json", ".safetensors") and file.name != "model_index.json"
+        if file.suffix in (".json", ".safetensors", ".txt") and file.name != "model_index.json"
     ]
     draw, place = np.random.default_rng(21), tmp_path / "model"
 
@@ -276,12 +287,14 @@ def test_damaged_models_are_refused_in_a_sentence(tmp_path: Path, rounds: int) -
             data, again = (place / name).read_bytes(), turn // len(files)
             if name.suffix == ".json":
                 damaged = mutated(data, draw) if again % 4 == 3 else strange(data, draw)
+            elif name.suffix == ".txt":
+                damaged = mutated(data, draw)
             else:
                 header = 8 + int.from_bytes(data[:8], "little")
                 only = header if again % 2 else len(data)  # half of the time the header alone
                 damaged = mutated(data[:only], draw) + data[only:]
             (place / name).write_bytes(damaged)
-            yield f"{turn} {kind}/{name}", lambda: load_denoiser(place, "cpu", roots=[tmp_path])
+            yield f"{turn} {kind}/{name}", lambda kind=kind: loaded(kind, place)  # type: ignore[misc]
 
     ends = feed(cases())
     assert min(ends.values()) > 20, ends
