@@ -26,6 +26,8 @@ def test_the_table_needs_no_sideways_scrolling_and_the_legend_covers_no_curve(
     expect(table).to_be_visible()
     assert table.evaluate("element => element.scrollWidth <= element.clientWidth")
     chart = page.locator(".st-key-roc")
+    page.locator(".waiting").filter(has_text="ROC curves").evaluate("one => one.scrollIntoView()")
+    expect(chart).to_be_attached()
     chart.scroll_into_view_if_needed()
     legend, curves = chart.locator("g.legend"), chart.locator(".nsewdrag")
     expect(legend).to_be_visible()

@@ -15,6 +15,7 @@ from memlib.demo.text.pairs import REPEATS
 from memlib.denoisers.network import NetworkDenoiser
 from memlib.evidence import auc_text, clusters, rungs, share
 from memlib.extraction.matches import CRITERIA
+from memlib.images import HELD_OUT
 from memlib.measures.conditional.predictions_apart import prediction_difference
 from memlib.measures.conditional.sampler import sampler_levels, starting_noise
 from memlib.neighbours import duplicates, match_ratio, nearest
@@ -46,7 +47,7 @@ def chosen_prompts(prompts: pd.DataFrame) -> np.ndarray:
     """
     draw = np.random.default_rng(0)
     chosen = [np.flatnonzero(prompts["group"].isin(["copied", "shared"]))]
-    for group in ("single", "held-out"):
+    for group in ("single", HELD_OUT):
         places = np.flatnonzero(prompts["group"] == group)
         chosen.append(draw.choice(places, DRAWN, replace=False))
     return np.sort(np.concatenate(chosen))
@@ -109,7 +110,7 @@ def text_tables(source: Path) -> dict[str, pd.DataFrame]:
     often = np.isin(kinds, [f"copied x{count}" for count in REPEATS if count >= OFTEN])
     chosen = {kind: kinds == kind for kind in order if kind.startswith("copied")}
     for kind, above in {f"copied x{OFTEN} and more": often, **chosen}.items():
-        others = {group: groups == group for group in ("shared", "single", "held-out")}
+        others = {group: groups == group for group in ("shared", "single", HELD_OUT)}
         others["all of these"] = groups != "copied"
         texts = {
             f"against {name}": auc_text(values, above, below, labels)

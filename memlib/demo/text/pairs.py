@@ -28,7 +28,7 @@ from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
 from memlib.demo.emoji import TONES, flattened, package, write_images
-from memlib.images import to_unit
+from memlib.images import HELD_OUT, to_unit
 from memlib.neighbours import duplicates, nearest
 
 SIDE = 64  # pixels
@@ -36,7 +36,7 @@ COLOURS = 64  # of each picture, which makes the files small
 REPEATS = (8, 16, 32, 64, 128, 256)  # the numbers of copies
 COPIED = 10  # captions for each number of copies
 SHARED = {8: 6, 16: 5, 32: 3, 64: 1}  # captions for each number of pictures that share one
-HELD_OUT = 200  # images, or a few more, since families are left out as a whole
+LEFT_OUT = 200  # images, or a few more, since families are left out as a whole
 LARGEST = 6  # images of a family that is left out
 SERIES = ("family", "time", "keycap")  # topics whose pictures are all variants of one
 # codes that do not change what is drawn: who it is, joiners, a direction, a tone
@@ -151,10 +151,10 @@ def choose_pairs(
         one = order.choice(families.pop(name))
         pairs.append((one.row("copied", REPEATS[place // COPIED]), one))
 
-    left = HELD_OUT
+    left = LEFT_OUT
     for name in order.sample(list(families), len(families)):
         held_out = left > 0 and len(families[name]) <= LARGEST
-        group, copies = ("held-out", 0) if held_out else ("single", 1)
+        group, copies = (HELD_OUT, 0) if held_out else ("single", 1)
         left -= len(families[name]) if held_out else 0
         pairs += [(one.row(group, copies), one) for one in families[name]]
     return sorted(pairs, key=lambda pair: str(pair[0]["file_name"]))

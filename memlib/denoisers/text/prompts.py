@@ -24,6 +24,7 @@ from torch.nn.functional import pad
 
 from memlib.denoisers.condition import Condition
 from memlib.denoisers.text.tokenizer import Reading, Tokenizer, check_prompt
+from memlib.quoting import first_line
 
 UNREAD = 256  # states of the T5 of Stable Diffusion 3, which diffusers sets to zero without it
 KEPT = 256  # prompts whose conditions are kept: 60 MB for Stable Diffusion 1, 160 MB for XL
@@ -102,7 +103,12 @@ class Prompts:
         outputs = []
         for tower in self.towers:
             ids = torch.tensor([tower.tokenizer.read(prompt).ids])
-            outputs.append(tower.network(ids, output_hidden_states=True))
+            try:
+                outputs.append(tower.network(ids, output_hidden_states=True))
+            except (AttributeError, IndexError, RuntimeError, TypeError) as error:
+                raise ValueError(
+                    f"The text encoder cannot read a prompt: {first_line(error)}."
+                ) from error
         if len(outputs) == 1:
             return Condition({"encoder_hidden_states": outputs[0].last_hidden_state})
         states = torch.cat([output.hidden_states[-2] for output in outputs], dim=-1)
