@@ -57,6 +57,12 @@ class Prompts:
                     f"places and {config.vocab_size:,} embeddings."
                 )
             tower.network.eval().requires_grad_(False)
+        rooms = [tower.tokenizer.vocabulary.room for tower in towers]
+        if len({*rooms}) > 1:
+            raise ValueError(
+                f"The tokenizers make {' and '.join(map(str, rooms))} tokens of a prompt; the two "
+                "encoders of a pipeline must read equally many."
+            )
         self.towers, self.zeros = tuple(towers), zeros
         self.picture = (0, 0)  # height and width of the pictures
         self.width = 0  # channels of the states, if they are filled up with zeros
