@@ -118,6 +118,15 @@ def _content(told: Any) -> str:
     return told if isinstance(told, str) else ""
 
 
+def _encodable(text: str) -> bool:
+    """Whether a text is more than halves of pairs of UTF-16, which JSON can spell."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _checked(
     vocabulary: Any, pairs: Any, special: dict[str, str], name: str
 ) -> tuple[dict[str, int], list[list[str]]]:
@@ -131,10 +140,11 @@ def _checked(
             f"{LARGEST_VOCABULARY:,}."
         )
     for token, number in vocabulary.items():
-        if len(token) > LONGEST_TOKEN or type(number) is not int or number < 0:
+        fits = type(number) is int and 0 <= number < LARGEST_VOCABULARY
+        if len(token) > LONGEST_TOKEN or not _encodable(token) or not fits:
             raise ValueError(
-                f"{refusal}: its token {quoted(token, 40)} is too long, or its number "
-                f"{quoted(number, 40)} is not one."
+                f"{refusal}: its token {quoted(token, 40)} is no text or too long, or its number "
+                f"{quoted(number, 40)} is not one below {LARGEST_VOCABULARY:,}."
             )
     if len(set(vocabulary.values())) < len(vocabulary):
         raise ValueError(f"{refusal}: two of its tokens have the same number.")
@@ -206,6 +216,8 @@ def check_prompt(prompt: object) -> str:
     """Return the prompt. Raises ValueError if it is not a text, or longer than anyone writes."""
     if not isinstance(prompt, str):
         raise ValueError(f"A prompt is a text, not {quoted(prompt, 60)}.")
+    if not _encodable(prompt):
+        raise ValueError(f"The prompt {quoted(prompt, 60)} contains characters that do not exist.")
     if len(prompt) > LONGEST_PROMPT:
         raise ValueError(
             f"The prompt has {len(prompt):,} characters, more than {LONGEST_PROMPT:,}: "
