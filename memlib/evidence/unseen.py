@@ -118,7 +118,9 @@ def expected_images(counts: Counts, sizes: Sequence[int]) -> list[Estimate]:
 
     beyond by S + f_0 (1 - (1 - f_1 / (n f_0 + f_1))^(m - n)), with f_0 = `can_come_back` - S (Shen
     et al. 2003). Both are functions of f_1, f_2, ..., whose covariance is f_k (1{j = k} - f_j / T),
-    T = S + f_0; the interval follows by their derivatives (Chao et al. 2014).
+    T = S + f_0; the interval follows by their derivatives (Chao et al. 2014). Beyond n it ends no
+    lower than S + (m - n) times the upper end of `chance_of_new` if no image was seen once, where
+    the derivatives say nothing.
 
     Raises ValueError beyond 2 n, where counts carry no information; rates do
     (`expected_from_rates`).
@@ -134,9 +136,13 @@ def expected_images(counts: Counts, sizes: Sequence[int]) -> list[Estimate]:
     slopes = np.array([_curve(counts.with_one(k), wanted) - curve for k in kinds.tolist()])
     variance = many @ slopes**2 - (many @ slopes) ** 2 / total if counts.seen else 0 * curve
     half = np.where(wanted > counts.draws, WIDE, Z) * np.sqrt(np.maximum(0, variance))
+    high = curve + half
+    if not counts.exactly(1):
+        beyond = np.maximum(0, wanted - counts.draws) * chance_of_new(counts).high
+        high = np.maximum(high, np.where(wanted > counts.draws, curve + beyond, 0))
     return [
-        Estimate(value, max(0.0, value - end), min(counts.images, value + end))
-        for value, end in zip(curve.tolist(), half.tolist(), strict=True)
+        Estimate(value, max(0.0, value - end), min(float(counts.images), most))
+        for value, end, most in zip(curve.tolist(), half.tolist(), high.tolist(), strict=True)
     ]
 
 

@@ -133,3 +133,12 @@ def test_near_duplicates_are_one_image_and_held_out_ones_none() -> None:
     )
     assert sorted(counts.times.tolist()) == [3, 4]
     assert counts.images == 3
+
+
+def test_a_forecast_is_open_above_where_no_image_was_seen_once() -> None:
+    """Few counts, all above one, leave room for images whose chance the counts cannot exclude."""
+    counts = Counts(256, np.array([2, 2, 2, 3]), 200)
+    now, later = expected_images(counts, [256, 512])
+    assert now.high == now.value == later.value == 4
+    assert later.high == pytest.approx(4 + 256 * chance_of_new(counts).high)
+    assert later.high == pytest.approx(4 + new_images(counts, 256).high)
