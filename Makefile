@@ -20,7 +20,7 @@ COVERAGE := --cov memlib --cov pages --cov-report
 .PHONY: app check test lint js fuzz bench pictures demo
 
 app: $(VENV)/app.installed
-	$(BIN)/streamlit run app.py -- $(FOLDERS)
+	$(BIN)/python serve.py $(FOLDERS)
 
 check: lint js
 	$(PYTEST) -m "not slow"
