@@ -90,7 +90,12 @@ def chosen_mask(kind: str, order: random.Random) -> str:
         return f"out {FRAME} {FRAME} {SIZE - FRAME} {SIZE - FRAME}"
     if kind == "half":
         half = SIZE // 2
-        boxes = ((0, 0, half, SIZE), (half, 0, SIZE, SIZE), (0, 0, SIZE, half), (0, half, SIZE, SIZE))
+        boxes = (
+            (0, 0, half, SIZE),
+            (half, 0, SIZE, SIZE),
+            (0, 0, SIZE, half),
+            (0, half, SIZE, SIZE),
+        )
         return "in {} {} {} {}".format(*order.choice(boxes))
     high, wide = order.randint(9, 13), order.randint(9, 13)
     top, left = order.randint(0, SIZE - high), order.randint(0, SIZE - wide)
@@ -112,7 +117,9 @@ def pictures(seed: int = 0) -> Iterator[tuple[dict[str, object], Image.Image]]:
     """Draw every picture with its row of metadata; the styles take turns in every group."""
     order = random.Random(seed)
 
-    def whole(group: str, copies: int, count: int) -> Iterator[tuple[dict[str, object], np.ndarray]]:
+    def whole(
+        group: str, copies: int, count: int
+    ) -> Iterator[tuple[dict[str, object], np.ndarray]]:
         for number in range(count):
             style = STYLES[number % len(STYLES)]
             name = f"{group}/{style}-{copies}-{number:03}.png"

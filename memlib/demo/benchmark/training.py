@@ -3,13 +3,12 @@
 from pathlib import Path
 
 import numpy as np
-import torch
 from diffusers import UNet2DModel
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
-from memlib.demo.benchmark.pictures import SIZE, validation
+from memlib.demo.benchmark.pictures import SIZE
 from memlib.demo.emoji import training_rows
-from memlib.demo.model import save_pipeline, training
+from memlib.demo.model import training
 from memlib.progress import Stages
 
 STEPS = 10_000
