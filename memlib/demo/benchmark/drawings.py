@@ -19,6 +19,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from memlib.demo.emoji import write_images
+from memlib.evidence.masks import mask_in_words
 
 SIZE = 24
 FINE = 6  # pixels of the drawing board to a pixel of the picture
@@ -85,7 +86,7 @@ def drawing(style: str, order: random.Random) -> np.ndarray:
 
 
 def chosen_mask(kind: str, order: random.Random) -> str:
-    """Draw a mask of a kind, in words: `in` or `out`, then the box's top, left, bottom, right."""
+    """Draw a mask of a kind, as `memlib.evidence.masks` reads it."""
     if kind == "border":
         return f"out {FRAME} {FRAME} {SIZE - FRAME} {SIZE - FRAME}"
     if kind == "half":
@@ -100,17 +101,6 @@ def chosen_mask(kind: str, order: random.Random) -> str:
     high, wide = order.randint(9, 13), order.randint(9, 13)
     top, left = order.randint(0, SIZE - high), order.randint(0, SIZE - wide)
     return f"in {top} {left} {top + high} {left + wide}"
-
-
-def mask_of(words: str, size: int = SIZE) -> np.ndarray:
-    """Return the mask (size, size) that `chosen_mask` put in words; all False for ""."""
-    mask = np.zeros((size, size), bool)
-    if words:
-        side, *box = words.split()
-        top, left, bottom, right = (int(edge) for edge in box)
-        mask[top:bottom, left:right] = True
-        mask = mask if side == "in" else ~mask
-    return mask
 
 
 def pictures(seed: int = 0) -> Iterator[tuple[dict[str, object], Image.Image]]:
@@ -128,7 +118,7 @@ def pictures(seed: int = 0) -> Iterator[tuple[dict[str, object], Image.Image]]:
 
     def partial(kind: str, dose: int, group: int) -> Iterator[tuple[dict[str, object], np.ndarray]]:
         words, family = chosen_mask(kind, order), f"{kind}-{dose}-{group}"
-        mask, part = mask_of(words), drawing(order.choice(STYLES), order)
+        mask, part = mask_in_words(words, SIZE, SIZE), drawing(order.choice(STYLES), order)
         for number in range(dose):
             style = STYLES[(number + group) % len(STYLES)]
             name = f"partial/{family}-{number:02}.png"
@@ -156,6 +146,6 @@ def validation(seed: int = 1) -> np.ndarray:
     return np.stack(drawn).transpose(0, 3, 1, 2)
 
 
-def build_pictures(target: Path) -> None:
+def build_drawings(target: Path) -> None:
     """Write the benchmark's image set."""
     write_images(target, list(pictures()))
