@@ -6,14 +6,17 @@ of their family. Where training images are variants of one drawing, the mask is 
 agree. A map that finds memorised pixels ranks those of the mask above the others.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
+from memlib.denoisers import Denoiser
 from memlib.evidence.maps import agreement, baselines, families, pixel_auc, smooth
 from memlib.images import ImageSet
+from memlib.measures import redraw_precision
 from memlib.quoting import quoted
 
 VARIANTS = 4  # fewer variants say little about what they share
@@ -105,6 +108,22 @@ def family_aucs(
         for name, heat in (own | baselines(images[mask.place], mean)).items():
             heats.setdefault(name, []).append(np.asarray(heat, np.float64))
     return pd.DataFrame([_line(name, maps, kept) for name, maps in heats.items()], columns=COLUMNS)
+
+
+def masked_examples(
+    denoiser: Denoiser, images: ImageSet, count: int, width: int = 3
+) -> list[tuple[Mask, np.ndarray]]:
+    """Return up to `count` images with a mask, of as many different families, those with the most
+    members first, with their smoothed maps of redraw precision.
+    """
+    every = true_masks(images)
+    sizes = Counter(mask.cluster for mask in every)
+    first = {mask.cluster: mask for mask in reversed(every)}
+    order = sorted(first, key=lambda name: (-sizes[name], name))[:count]
+    chosen = [first[name] for name in order]
+    heats = redraw_precision(denoiser, images.batch(mask.place for mask in chosen)).map
+    assert heats is not None
+    return list(zip(chosen, smooth(heats.numpy(), width), strict=True))
 
 
 def _line(name: str, heats: Sequence[np.ndarray], masks: Sequence[Mask]) -> tuple[object, ...]:

@@ -21,6 +21,8 @@ from pages.workspace.image_card import (
 )
 from pages.workspace.model_card import model_card
 
+BENCHMARK = Sources("benchmark", "benchmark", "benchmark-reference")
+
 
 def main() -> None:
     """Draw the page: open and close, the form, and facts about what is loaded."""
@@ -39,6 +41,13 @@ def main() -> None:
         help="A small model trained on emoji, some of them repeated, that comes with the app.",
     ):
         opened(Sources())
+    if actions.button(
+        "Open the benchmark",
+        icon=":material/straighten:",
+        help="A small model of drawings of which it is known what repeats: copied 2 to 32 times, "
+        "or sharing a part with others. It also comes with the app.",
+    ):
+        opened(BENCHMARK)
     if current is not None:
         actions.button(
             "Close",

@@ -11,7 +11,8 @@ from memlib.demo.benchmark.maps_judged import write_maps
 from memlib.demo.benchmark.recipe import train
 from memlib.progress import Stages
 
-DRAWS, MEASURES, MAPS = (BENCHMARK / f"{name}.csv" for name in ("draws", "measures", "maps"))
+MEASURES, DRAWS = BENCHMARK / "measures.csv", BENCHMARK / "draws.csv"
+MAPS, DOSES, DRAWN = (BENCHMARK / f"{name}.csv" for name in ("maps", "doses", "drawn"))
 
 
 def build_benchmark(work: Path, stages: Stages) -> None:
@@ -28,6 +29,10 @@ def build_benchmark(work: Path, stages: Stages) -> None:
         write_measures(MEASURES, stages)
     if not DRAWS.exists():
         draw(DRAWS, work / "drawn", stages)
+    if not DOSES.exists():
+        dose_table(MEASURES).to_csv(DOSES, index=False)
+    if not DRAWN.exists():
+        drawn_table(DRAWS).to_csv(DRAWN, index=False)
 
 
 def benchmark_tables() -> dict[str, pd.DataFrame]:
@@ -35,8 +40,8 @@ def benchmark_tables() -> dict[str, pd.DataFrame]:
     maps = pd.read_csv(MAPS)
     whole = ["all", "in 8 images or more"]
     return {
-        "Which images and parts the model draws": drawn_table(DRAWS),
-        "AUC of each dose against held-out images": dose_table(MEASURES),
+        "Which images and parts the model draws": pd.read_csv(DRAWN, keep_default_na=False),
+        "AUC of each dose against held-out images": pd.read_csv(DOSES, keep_default_na=False),
         "Maps against true masks": maps[maps["part"].isin(whole)],
         "Loss of kept states on other pictures; the lowest is the reference": pd.read_csv(
             BENCHMARK / "references.csv"
