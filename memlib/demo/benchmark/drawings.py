@@ -1,6 +1,6 @@
 """The benchmark's pictures: whole copies and partial copies, each with its dose and its true mask.
 
-Every picture is drawn by the computer: five to seven shapes of one style on a gradient. Nothing in
+Every picture is drawn by the computer: four to six shapes of one style on a gradient. Nothing in
 it comes from elsewhere, so that nobody holds rights in it.
 
 A partial copy is a picture in which a part, the mask, shows what other pictures show in the same
@@ -21,14 +21,14 @@ from PIL import Image, ImageDraw
 from memlib.demo.emoji import write_images
 from memlib.evidence.masks import mask_in_words
 
-SIZE = 24
+SIZE = 16
 FINE = 6  # pixels of the drawing board to a pixel of the picture
 STYLES = ("discs", "rings", "bars", "triangles", "squares", "stars", "slices", "crosses")
-COPIED = {2: 24, 3: 16, 4: 16, 8: 8, 16: 8, 32: 8}  # images of each dose
-SHARED = {2: 4, 3: 3, 4: 3, 8: 2, 16: 2, 32: 2}  # groups of each dose and each kind of mask
+COPIED = {2: 16, 3: 8, 4: 8, 8: 4, 16: 4, 32: 2}  # images of each dose
+SHARED = {2: 2, 3: 2, 4: 2, 8: 2, 16: 2, 32: 1}  # groups of each dose and each kind of mask
 KINDS = ("patch", "half", "border")
-SINGLE, HELD_OUT, VALIDATION = 200, 240, 128
-FRAME = 4  # the width of a border
+SINGLE, HELD_OUT, VALIDATION = 104, 152, 128
+FRAME = 3  # the width of a border
 
 
 def colour(order: random.Random) -> tuple[int, int, int]:
@@ -49,7 +49,7 @@ def turned(x: float, y: float, radii: list[float], angle: float) -> list[tuple[f
 def shape(board: ImageDraw.ImageDraw, style: str, order: random.Random) -> None:
     """Draw one shape of a style, anywhere and of any size."""
     edge = SIZE * FINE
-    x, y, r = order.uniform(0, edge), order.uniform(0, edge), order.uniform(0.12, 0.3) * edge
+    x, y, r = order.uniform(0, edge), order.uniform(0, edge), order.uniform(0.15, 0.32) * edge
     angle, fill = order.uniform(0, 2 * math.pi), colour(order)
     box = (x - r, y - r, x + r, y + r)
     if style == "discs":
@@ -80,7 +80,7 @@ def drawing(style: str, order: random.Random) -> np.ndarray:
     ground = np.array(one) + share[..., None] * (np.array(other) - np.array(one))
     picture = Image.fromarray(ground.round().astype(np.uint8))
     board = ImageDraw.Draw(picture)
-    for _ in range(order.randint(5, 7)):
+    for _ in range(order.randint(4, 6)):
         shape(board, style, order)
     return np.asarray(picture.resize((SIZE, SIZE), Image.Resampling.BOX))
 
@@ -98,7 +98,7 @@ def chosen_mask(kind: str, order: random.Random) -> str:
             (0, half, SIZE, SIZE),
         )
         return "in {} {} {} {}".format(*order.choice(boxes))
-    high, wide = order.randint(9, 13), order.randint(9, 13)
+    high, wide = order.randint(6, 9), order.randint(6, 9)
     top, left = order.randint(0, SIZE - high), order.randint(0, SIZE - wide)
     return f"in {top} {left} {top + high} {left + wide}"
 

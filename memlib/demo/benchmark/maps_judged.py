@@ -16,7 +16,7 @@ from memlib.measures.result import Result
 from memlib.progress import Stages
 
 SUBJECTS = {"demo": "demo-reference", "benchmark": "benchmark-reference"}  # and their references
-MEMBERS = 6  # images of a family whose maps are judged; masks are of whole families
+MEMBERS = 3  # images of a family whose maps are judged; masks are of whole families
 BATCH = 32
 GUESS = 3.0  # the noise level of the map that takes one forward
 # from a model, its reference and images (B, C, H, W): maps (B, H, W), high is memorised
