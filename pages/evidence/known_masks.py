@@ -82,8 +82,8 @@ def _maps(source: Path) -> None:
         f"{lines['images'].max():,} pictures that share {lines['clusters'].max():,} parts; "
         "intervals resample parts. Pixel AUC: the chance that a pixel of the part is brighter than "
         "one outside; 0.5 is guessing. IoU: the overlap of the part with the brightest pixels, at "
-        "the one threshold that is best for all pictures. The last four maps use no model: "
-        "flatness, edges, typicality, and everything, which calls every pixel."
+        "the one threshold that is best for all pictures. Flatness, edges, typicality (close to "
+        "the mean picture) and everything (the same in all pixels) use no model."
     )
 
 

@@ -4,9 +4,7 @@ from tests.pages.app import opened
 
 
 def test_the_benchmark_has_a_part_of_the_evidence_page_and_its_values_are_measured() -> None:
-    at = opened(
-        "evidence", model="benchmark", images="benchmark", reference="benchmark-reference"
-    )
+    at = opened("evidence", model="benchmark", images="benchmark", reference="benchmark-reference")
     assert not at.exception
     assert "The benchmark: what is known to repeat" in [one.value for one in at.subheader]
     tables = [frame.value for frame in at.dataframe]

@@ -72,7 +72,7 @@ def draw(target: Path, work: Path, stages: Stages) -> None:
         truth = torch.from_numpy(mask.truth)
         apart = (samples - images[mask.place])[..., truth].square().mean((1, 2)).sqrt()
         parts[mask.place] = int((apart < TOLERANCE).sum())
-    table = pd.DataFrame({"file_name": images.metadata["file_name"], "whole": whole, "part": parts})
+    table = pd.DataFrame({"file_name": images.names, "whole": whole, "part": parts})
     table.to_csv(target, index=False)
 
 
@@ -86,7 +86,8 @@ def measure(folder: Path, stages: Stages) -> None:
 def write_measures(target: Path, stages: Stages) -> None:
     """Write the value of every measure for every image, signed so that bigger is more memorised."""
     images = load_images("benchmark")
-    table = {name: images.metadata[name] for name in ("file_name", "group", "copies", "shared")}
+    table = {"file_name": images.names}
+    table |= {name: images.metadata[name] for name in ("group", "copies", "shared")}
     values: dict[str, np.ndarray] = {}
     for run, (_, name) in RUNS.items():
         _, rows = read_run(BENCHMARK / "runs" / run)

@@ -84,7 +84,7 @@ def test_model_and_reference_are_two_states_of_one_network_and_everything_is_sma
 
 def test_stored_values_are_those_of_the_model() -> None:
     table, places = pd.read_csv(MEASURES), [0, 300, 500]
-    assert list(table["file_name"]) == images().metadata["file_name"]
+    assert list(table["file_name"]) == images().names
     found = redraw_precision(load_denoiser("benchmark", "cpu"), images().batch(places)).value
     np.testing.assert_allclose(found, table["redraw-precision"][places], rtol=1e-2)
 
