@@ -53,7 +53,6 @@ def best_guess(denoiser: Denoiser, reference: Denoiser, x: Tensor) -> Tensor:
 
 MAPS: dict[str, Make] = {
     "redraw precision": _own(redraw_precision),
-    "redraw precision minus reference": _minus(redraw_precision),
     f"best guess at {GUESS:g}": best_guess,
     "volume growth": _own(volume_growth),
     "volume growth minus reference": _minus(volume_growth),
