@@ -16,9 +16,8 @@ from memlib.demo.model import save_pipeline, training
 from memlib.measures import integrated_loss
 from memlib.progress import Stages
 
-SCHEDULE = 4_500  # steps over which the learning rate falls to nothing
 STEPS = 4_500
-KEPT = 16  # states are kept at every 16th of the schedule, and after the first 32nd
+KEPT = 16  # states are kept at every 16th of the training, and after the first 32nd
 
 
 def new_network() -> UNet2DModel:
@@ -40,13 +39,14 @@ def train_states(
     """Train on the images, each repeated `copies` times, and return the files of the states that
     are kept, in the order of training, the last one at its end; training resumes from `work`.
     """
-    marks = [SCHEDULE // KEPT // 2, *range(SCHEDULE // KEPT, steps, SCHEDULE // KEPT), steps]
+    part = steps // KEPT
+    marks = [part // 2, *(k * part for k in range(1, KEPT)), steps]
     files = {step: work / f"state-{step:06}.safetensors" for step in marks}
     if files[steps].exists():
         return list(files.values())
     losses: list[float] = []
     rows, state = training_rows(images), work / "training.safetensors"
-    for step, loss, network in training(rows, state, SCHEDULE, seed, new_network):
+    for step, loss, network in training(rows, state, steps, seed, new_network):
         losses.append(loss)
         if step in files:
             weights = {key: one.contiguous() for key, one in network.state_dict().items()}
@@ -54,8 +54,6 @@ def train_states(
         if step % 100 == 0:
             stages(f"training, loss {np.mean(losses):.4f}")(step, steps)
             losses.clear()
-        if step == steps:
-            break
     return list(files.values())
 
 
