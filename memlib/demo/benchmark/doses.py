@@ -116,12 +116,13 @@ def drawn_table(source: Path) -> pd.DataFrame:
         line["came back"] = int((found["whole"][own] > 0).sum())
         line["share of draws"] = share(int(found["whole"][own].sum()), DRAWN)
         shared = sorted(set(families[own]) - {""})
+        line |= {"parts": "", "parts that came back": ""}
         if shared:
             most = [int(found["part"][families == name].max()) for name in shared]
             line["parts"] = len(shared)
             line["parts that came back"] = sum(count > 0 for count in most)
         lines.append(line)
-    return pd.DataFrame(lines).fillna("")
+    return pd.DataFrame(lines)
 
 
 def dose_table(source: Path) -> pd.DataFrame:
