@@ -115,7 +115,7 @@ def sources_of(asked: argparse.Namespace) -> Sources:
     can be found from other directories.
     """
     model, images, held_out = (
-        _absolute(source) if source and source not in BUNDLED else source
+        absolute(source) if source else source
         for source in (asked.model, asked.images, asked.held_out)
     )
     return Sources(
@@ -132,8 +132,10 @@ def sources_of(asked: argparse.Namespace) -> Sources:
     )
 
 
-def _absolute(source: str) -> str:
-    """Return the source with an absolute path, if it is on this machine."""
+def absolute(source: str) -> str:
+    """Return the source with an absolute path, if it is on this machine and has no name of ours."""
+    if source in BUNDLED:
+        return source
     file, array = named_array(source)
     if not Path(file).exists():
         return source

@@ -16,13 +16,15 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from memlib.denoisers import Denoiser
+from memlib.denoisers import Denoiser, NetworkDenoiser
 from memlib.images import ImageSet
 from memlib.measures import MEASURES, Row
+from memlib.measures.conditional.scoring import PROMPTS, Prompted, score_prompts
 from memlib.progress import Progress, part
 
 # images measured together: large enough to fill a CPU, small enough that stopping loses little
 CHUNK = 16
+Batch = Tensor | Sequence[Prompted]  # pictures (B, C, H, W), or prompts
 
 
 class Results:
@@ -103,6 +105,20 @@ def held_out_sample(images: ImageSet) -> list[int]:
     all takes too long.
     """
     return [int(place) for place in np.flatnonzero(images.held_out)[::8]]
+
+
+def measure_batch(
+    denoiser: Denoiser,
+    batch: Batch,
+    measure: str,
+    parameters: Mapping[str, Any],
+    callback: Progress | None = None,
+) -> list[Row]:
+    """Measure pictures, or prompts, which are the run called PROMPTS; return their rows."""
+    if isinstance(batch, Tensor):
+        return measure_pictures(denoiser, batch, measure, parameters, callback)
+    assert measure == PROMPTS and isinstance(denoiser, NetworkDenoiser)
+    return score_prompts(denoiser, batch, parameters, callback)
 
 
 def measure_pictures(
