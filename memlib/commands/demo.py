@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from memlib.bundled import DEMO
+from memlib.bundled import DEMO, TEXT_RUN
 from memlib.commands.progress import Report
 from memlib.demo.attacks import write_attacks
 from memlib.demo.build import build
 from memlib.demo.findings import tables
 from memlib.demo.ladders import write_ladders
-from memlib.demo.text.building import PROMPTS, SCORES, build_text
+from memlib.demo.text.building import PROMPTS, build_text
 from memlib.demo.text.judgement import text_tables
 from memlib.demo.text.prompt_scores import score_tables
 
@@ -52,7 +52,7 @@ def run(asked: argparse.Namespace, report: Report) -> None:
         found = {str(target): pd.read_csv(target)}
     elif asked.which == "text":
         build_text(asked.work / "text", report.stage)
-        found = text_tables(PROMPTS) | score_tables(SCORES)
+        found = text_tables(PROMPTS) | score_tables(TEXT_RUN)
     else:
         build(asked.work, report.stage)
         found = tables()

@@ -145,14 +145,15 @@ def measure_prompts(
 
     def columns_of(positions: Sequence[int], rows: Sequence[Row]) -> dict[str, list[Any]]:
         own = [prompts.prompts[position] for position in positions]
-        files = [one.file for one in own]
+        files, nearest_ones = [one.file for one in own], [""] * len(own)
         for place, (position, row) in enumerate(zip(positions, rows, strict=True)):
             pixels = row.pop(PICTURES, None)
             if pixels is not None:
                 _write(run.folder / f"{PICTURE.format(position)}.png", _png(pixels))
             if originals is not None and pixels is not None:
-                file, distances = _compared(pixels, originals, known.get(files[place]))
-                files[place] = files[place] or file
+                at = known.get(files[place])
+                compared, distances = _compared(pixels, originals, at)
+                (nearest_ones if at is None else files)[place] = compared
                 row[ORIGINAL_DISTANCE] = float(distances.min())
         columns: dict[str, list[Any]] = {
             "index": [*positions],
@@ -161,6 +162,7 @@ def measure_prompts(
             META + "label": [one.label for one in own],
             META + "kind": [one.kind for one in own],
             META + "original": files,
+            META + "nearest": nearest_ones,  # original, where the prompt's own is not known
             META + "family": [one.family for one in own],
         }
         return columns | {

@@ -151,6 +151,22 @@ def extract(loaded: Workspace, settings: AttackSettings, title: str) -> None:
     )
 
 
+def prompts(folder: Path, create: Callable[[], Run], device: str, title: str) -> None:
+    """Create a run of prompts and measure it in the background. This is the callback of a
+    button.
+    """
+    made = not folder.exists()
+    try:
+        if active() is None:
+            create()
+    except (ValueError, OSError) as error:
+        if made:
+            shutil.rmtree(folder, ignore_errors=True)
+        _refuse(str(error))
+        return
+    begin(["prompts", "--resume", str(folder), "--device", device], title, "prompts")
+
+
 def whole(loaded: Workspace, model: str) -> dict[str, object]:
     """Return the arguments that load the model and the images from any directory: absolute
     paths.
@@ -306,7 +322,7 @@ def _endings() -> None:
 
 def _page(task: Task) -> str:
     link = task.details.get("about", {}).get("link", "runs")
-    known = ("overview", "runs", "extraction")
+    known = ("overview", "runs", "extraction", "prompts")
     return f"pages/{link}/page.py" if link in known else "pages/runs/page.py"
 
 
