@@ -25,6 +25,10 @@ IMAGES = "a folder, archive, array, table or Hub data set of images"
 
 def model_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", default="demo", help=f"{MODEL}, or demo (default)")
+    parser.add_argument("--prompt", default="", help="the prompt of a model of text")
+    parser.add_argument(
+        "--guidance_scale", type=float, metavar="W", help="leads towards the prompt (default: none)"
+    )
     device_arguments(parser)
 
 
@@ -129,6 +133,8 @@ def sources_of(asked: argparse.Namespace) -> Sources:
         mirror=asked.mirror,
         held_out=held_out,
         group=asked.group,
+        prompt=asked.prompt,
+        guidance_scale=asked.guidance_scale,
     )
 
 

@@ -23,16 +23,17 @@ from pages.prompts.stored import (
 from pages.session.messages import number, plain, show_error
 from pages.widgets.player import Kind, player
 
-SIDE = 128  # pixels of a picture
+SIDE = 92  # pixels of a picture on the page; it is sent larger, for sharp screens
+SENT = 192
 SEED = PAGE.one_of("seed", [0], 0, linked=False)
 COLUMNS = {
     "When": st.column_config.TextColumn("When", width=70),
-    "Measure": st.column_config.TextColumn("Measure", width=290),
+    "Measure": st.column_config.TextColumn("Measure", width=265),
     "Value": st.column_config.TextColumn(
-        "Value", width=140, help="Mean over the seeds, and its standard error."
+        "Value", width=120, help="Mean over the seeds, and its standard error."
     ),
     "Rank": st.column_config.TextColumn(
-        "Rank", width=90, help="1 is the most memorised of the prompts of the run."
+        "Rank", width=85, help="1 is the most memorised of the prompts of the run."
     ),
 }
 
@@ -58,16 +59,16 @@ def detail(found: Opened, row: pd.Series) -> None:
 
 def side_by_side(found: Opened, row: pd.Series, drawn: np.ndarray) -> None:
     """Draw the original and the pictures of every seed beside each other."""
-    own = original(originals(found, drawn.shape[1:]), row, SIDE)
+    own = original(originals(found, drawn.shape[1:]), row, SENT)
     strip = st.container(horizontal=True, gap="small")
     name = row["original"] or row["nearest"]
     told = [(f"Seed {seed}", one) for seed, one in enumerate(drawn)]
     if own is not None:
         told.insert(0, ("Original" if row["original"] else "Nearest original", own))
     for title, pixels in told:
-        cell = strip.container(width=SIDE + 8, gap=None)
+        cell = strip.container(width=SIDE + 4, gap=None)
         cell.image(
-            enlarged(reduced(pixels, SIDE), SIDE),
+            enlarged(pixels, SENT),
             width=SIDE,
             alt=f"{title} of the prompt {plain(row['name'])}",
         )

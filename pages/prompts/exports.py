@@ -21,16 +21,6 @@ def table_and_exports(found: Opened) -> None:
         table, hide_index=True, height=280, alt="Every prompt with its scores and their errors"
     )
     manifest = dict(found.run.manifest)
-    table_buttons(table, manifest, "prompts")
-    st.download_button(
-        "JSON",
-        lambda: json.dumps(
-            {"run": manifest, "prompts": json.loads(table.to_json(orient="records"))}, indent=1
-        ),
-        "prompts.json",
-        "application/json",
-        icon=":material/download:",
-        on_click="ignore",
-    )
+    table_buttons(table, manifest, "prompts", with_json=True)
     with st.expander("Provenance", icon=":material/function:"):
         st.json(json.dumps(manifest), expanded=False)

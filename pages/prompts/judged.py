@@ -16,17 +16,17 @@ CURVES = 4
 TRUTH = PAGE.one_of("truth", list[str](), LABELS)
 WITHIN = PAGE.number("within", NEAR, 0.01, 2.0)
 COLUMNS = {
-    "title": st.column_config.TextColumn("Measure", width=270),
+    "title": st.column_config.TextColumn("Measure", width=240),
     "AUC": st.column_config.TextColumn(
         "AUC (95% interval)",
-        width=150,
+        width=125,
         help="The probability that a memorised prompt ranks above another; 0.5 is guessing. "
         "Prompts of one family or one original count as one.",
     ),
     "rate": st.column_config.TextColumn(
-        "TPR at 1% FPR", width=150, help="The share found where 1% of the others are flagged."
+        "TPR at 1% FPR", width=115, help="The share found where 1% of the others are flagged."
     ),
-    "prompts": st.column_config.TextColumn("Prompts", width=110, help="Memorised, and others."),
+    "prompts": st.column_config.TextColumn("Prompts", width=70, help="Memorised, and others."),
 }
 
 

@@ -5,14 +5,13 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from memlib.prompts.judging import LABELS
 from pages.prompts.detail import detail
 from pages.prompts.exports import table_and_exports
 from pages.prompts.judged import judged
 from pages.prompts.new_run import new_run
 from pages.prompts.own import own_picture
-from pages.prompts.ranked import ranked
-from pages.prompts.stored import RUN, Opened, known, opened
+from pages.prompts.ranked import browser_of, ranked
+from pages.prompts.stored import RUN, Opened, known, opened, title_of
 from pages.session import background
 from pages.session.messages import plain, show_error
 from pages.widgets.waiting import in_sight
@@ -33,9 +32,11 @@ def main() -> None:
     if not len(found.table):
         st.info("No prompt is measured yet.", icon=":material/hourglass_empty:")
         return
-    left, right = st.columns([5, 6], gap="medium")
+    browser = browser_of(found)
+    browser.controls()
+    left, right = st.columns([5, 7], gap="medium")
     with left:
-        row: pd.Series = ranked(found)
+        row: pd.Series = ranked(found, browser)
     with right:
         detail(found, row)
     in_sight("Which measure tells them", 700, lambda: judged(found))
@@ -49,7 +50,13 @@ def choose(runs: dict[str, Path]) -> Opened | None:
         st.info("No run of prompts is stored yet. Start one above.", icon=":material/info:")
         return None
     choice = RUN.among(list(runs), next(iter(runs)))
-    st.selectbox("Run", choice.options, key=choice.key(), format_func=str, width=420)
+    st.selectbox(
+        "Run",
+        choice.options,
+        key=choice.key(),
+        format_func=lambda name: plain(title_of(name, runs[name])),
+        width=640,
+    )
     try:
         return opened(runs[choice.value()])
     except (ValueError, OSError) as error:
@@ -68,8 +75,6 @@ def about(found: Opened) -> None:
         f"**{run.done:,} of {run.count:,} prompts** of {plain(run.manifest['images']['name'])}, "
         f"on {plain(run.manifest['model']['name'])}: {drawn}."
     )
-    if "label" in found.table and (found.table["label"] != "").any():
-        st.caption(f"Labels are those of the list. See below how well they are told by {LABELS}.")
     if run.done == run.count:
         return
     st.progress(run.done / run.count)

@@ -13,21 +13,24 @@ from pages.session.messages import number, show_error
 from pages.widgets.pairs import Pair, pairs
 
 PER_PAGE = 8
-STRIP, SMALL = 4, 64  # seeds in a card, and pixels of each
+STRIP, SMALL = 3, 64  # seeds in a card, and pixels of each
 NO_LABEL, EMPTY = "no label", 235  # and the grey of a picture that is not known
-ALIKE, NEAR = "distance_among_seeds", "near"
 
 
-def ranked(found: Opened) -> pd.Series:
-    """Draw the filters, the order and the page of prompts; return the row of the selected one."""
+def browser_of(found: Opened) -> Browser:
+    """Return the browser of a run's prompts."""
     columns = [column for column in ("label", "kind") if found.table[column].nunique() > 1]
     shown = found.table.assign(
         label=found.table["label"].replace("", NO_LABEL), kind=found.table["kind"].replace("", "-")
     )
-    browser = Browser(
-        PAGE, TableRows(shown, columns), sorts(found), group="label", per_page=PER_PAGE
+    rows = TableRows(shown, columns)
+    return Browser(
+        PAGE, rows, sorts(found), group="label", per_page=PER_PAGE, search="Prompt contains"
     )
-    browser.controls()
+
+
+def ranked(found: Opened, browser: Browser) -> pd.Series:
+    """Draw the open page of prompts; return the row of the selected one."""
     seen = browser.look(browser.query(), PROMPT.value() or None)
     if seen is None:
         st.info("No prompt passes these filters.", icon=":material/filter_alt_off:")
@@ -64,7 +67,7 @@ def cards(found: Opened, browser: Browser, seen: Seen) -> None:
         for rank, row in zip(ranks, rows, strict=True)
     ]
     selected = next((place for place, own in places.items() if own == seen.selected), None)
-    with st.container(height=760, border=False):
+    with st.container(height=720, border=False):
         pairs(
             [
                 Pair(place, strip, line, False)
@@ -82,7 +85,7 @@ def cards(found: Opened, browser: Browser, seen: Seen) -> None:
 
 def legend(found: Opened) -> str:
     """Say what is in a card."""
-    drawn = f"the pictures of {min(STRIP, found.seeds)} seeds"
+    drawn = f"the pictures of {min(STRIP, found.seeds)} of {found.seeds:,} seeds"
     first = "In each card: the original, then " if has_originals(found) else "In each card: "
     return f"{first}{drawn}" if found.run.parameters["pictures"] else "No pictures were drawn"
 

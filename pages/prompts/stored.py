@@ -14,6 +14,7 @@ from memlib.measures import Measure
 from memlib.measures.conditional.scoring import MAP, PROMPTS
 from memlib.prompts import pictures_of
 from memlib.runs import FOLDER, Numbers, Run
+from memlib.runs.manifest import read_manifest
 from memlib.workspace import Sources
 from pages.figures.pictures import THUMBNAIL, colour_range, reduced, rgb
 from pages.session import workspace
@@ -22,7 +23,7 @@ from pages.session.state import Page
 
 PAGE = Page("prompts")
 RUN = PAGE.one_of("run", list[str](), "")
-PROMPT = PAGE.text("prompt")  # the id of the selected prompt
+PROMPT = PAGE.text("line")  # the id of the selected prompt
 SAMPLE = 64  # prompts from which the colour range of maps is taken
 WHEN = {"before": "Before", "during": "During", "after": "After"}
 
@@ -63,6 +64,16 @@ def known() -> dict[str, Path]:
         if file.parent.name.startswith(PROMPTS):
             found[file.parent.name] = file.parent
     return found
+
+
+def title_of(name: str, folder: Path) -> str:
+    """Return what is known of a run before it is opened, as its title."""
+    try:
+        manifest = read_manifest(folder)
+    except ValueError:
+        return name
+    told = f"{manifest['images']['name']}, {manifest['model']['name']}"
+    return f"{told}, {name}" if folder == TEXT_RUN else f"{told}, {name.removeprefix('prompts-')}"
 
 
 def opened(folder: Path) -> Opened:

@@ -1,5 +1,6 @@
 """What is loaded, in the form it has in the address: sources to parameters and back."""
 
+import re
 from dataclasses import fields, replace
 
 import streamlit as st
@@ -9,6 +10,7 @@ from memlib.images.transform import FITS
 from memlib.workspace import Sources
 
 NOTHING = "none"  # no model, or no reference
+LONGEST = 2000  # characters of a prompt
 DIGITS = 9  # digits of a number in an address; longer ones are ignored
 
 
@@ -26,6 +28,8 @@ def sources_of_url() -> Sources:
         mirror=url.get("mirror") == "yes",
         held_out=url.get("held_out", ""),
         group=url.get("group", ""),
+        prompt=url.get("prompt", "")[:LONGEST],
+        guidance_scale=_scale(url.get("guidance_scale", "")),
     )
 
 
@@ -72,6 +76,10 @@ def _reference(model: str, told: str | None) -> str:
 
 def _number(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdecimal() and len(text) <= DIGITS else None
+
+
+def _scale(text: str) -> float | None:
+    return float(text) if re.fullmatch(r"\d{1,3}(\.\d{1,3})?", text, re.ASCII) else None
 
 
 def hand_over() -> None:

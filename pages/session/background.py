@@ -142,6 +142,8 @@ def extract(loaded: Workspace, settings: AttackSettings, title: str) -> None:
         "model": sources["model"],
         "reference": reference,
         "label": sources["label"],
+        "prompt": sources["prompt"] or None,
+        "guidance_scale": sources["guidance_scale"],
         "device": loaded.denoiser.device,
     } | settings.parameters
     begin(
