@@ -72,7 +72,7 @@ def side_by_side(found: Opened, row: pd.Series, drawn: np.ndarray) -> None:
             width=SIDE,
             alt=f"{title} of the prompt {plain(row['name'])}",
         )
-        cell.caption(title)
+        cell.caption(plain(title))
     if ORIGINAL_DISTANCE in row and not np.isnan(row[ORIGINAL_DISTANCE]):
         st.caption(
             f"The nearest of these pictures is at a distance of "
@@ -113,7 +113,9 @@ def over_the_picture(found: Opened, row: pd.Series, drawn: np.ndarray) -> None:
     if not maps:
         return
     choice = SEED.among(range(len(drawn)), 0)
-    seed = st.segmented_control("Maps of seed", choice.options, key=choice.key(), required=True)
+    seed = st.segmented_control(
+        "Maps of seed", choice.options, format_func=plain, key=choice.key(), required=True
+    )
     kinds = []
     for name, own in maps.items():
         low, high, signed = limits(*found.key, name, found.run)
