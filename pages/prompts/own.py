@@ -8,6 +8,7 @@ from memlib.measures.conditional import PROMPT_MEASURES
 from memlib.measures.conditional.scoring import AMONG, MAP
 from memlib.progress import Progress
 from memlib.prompts.own_picture import score_upload
+from memlib.sources import on_hub
 from pages.figures.pictures import colour_range
 from pages.prompts.stored import PAGE, Opened
 from pages.session import results as computed
@@ -53,8 +54,11 @@ def own_picture(found: Opened, row: pd.Series) -> None:
     data = file.getvalue()
     key = (found.run.model, words, hash(data), tuple(one.name for one in measures))
     kept = RESULT.get()
+    place = str((found.run.manifest.get("sources") or {}).get("model", ""))
     try:
-        model = workspace.model_of(str((found.run.manifest.get("sources") or {}).get("model", "")))
+        if on_hub(place):  # opening a run downloads nothing
+            raise ValueError(f"{place!r} is on the Hub; download it to a folder and run it there.")
+        model = workspace.model_of(place)
         if model.digest != found.run.model:
             raise ValueError("The model of this run has changed; its numbers cannot be compared.")
         read = model.given(words).reading.sentence

@@ -15,6 +15,7 @@ from memlib.measures.conditional.scoring import MAP, PROMPTS
 from memlib.prompts import pictures_of
 from memlib.runs import FOLDER, Numbers, Run
 from memlib.runs.manifest import read_manifest
+from memlib.sources import on_hub
 from memlib.workspace import Sources
 from pages.figures.pictures import THUMBNAIL, colour_range, reduced, rgb
 from pages.session import workspace
@@ -116,8 +117,8 @@ def originals(found: Opened, shape: tuple[int, ...]) -> ImageSet | None:
     """
     sources: dict[str, Any] = found.run.manifest.get("sources") or {}
     place = sources.get("originals")
-    if not isinstance(place, str):
-        return None
+    if not isinstance(place, str) or on_hub(place):
+        return None  # opening a run downloads nothing
     height, width = shape[:2]
     asked = Sources(images=place, size=width if width == height else None, channels=3)
     return workspace.read_images(asked, place)
