@@ -21,7 +21,8 @@ from memlib.runs import FOLDER, Numbers, Run
 from pages.session import background
 from tests.pages.app import opened, press
 
-LIST = b"prompt,label\nblack cat,1\n" + "zz €€".encode() + b",0\n"
+LONG = "cat " * 60 + "<b>end"
+LIST = f"prompt,label\nblack cat,1\n{LONG},0\n".encode()
 
 
 def cards(at: AppTest) -> dict[str, Any]:
@@ -112,14 +113,14 @@ def test_a_list_is_run_in_the_background_and_opened(
     texts = " ".join(text.value for text in at.caption)
     assert "2 prompts, 1 labelled memorised and 1 not" in texts
     assert "network forwards a prompt" in texts
-    assert any("not read whole" in text.value and "€" in text.value for text in at.warning)
+    assert any("not read whole" in text.value and "cut off" in text.value for text in at.warning)
     press(at, "Start in the background")
     assert not at.exception
     (arguments,) = at_once
     assert any("No prompt is measured yet" in text.value for text in at.info)
     assert main(arguments) == 0
     at.run()
-    assert {one["captions"][0] for one in cards(at)["cards"]} == {"black cat", "zz €€"}
+    assert {one["captions"][0] for one in cards(at)["cards"]} == {"black cat", LONG}
     assert any("2 of 2 prompts" in text.value for text in at.markdown)
     (folder,) = [file.parent for file in FOLDER.glob("*/manifest.json")]
     runs = opened("runs", opened=folder.name)
