@@ -120,7 +120,8 @@ def over_the_picture(found: Opened, row: pd.Series, drawn: np.ndarray) -> None:
     for name, own in maps.items():
         low, high, signed = limits(*found.key, name, found.run)
         about = PROMPT_MEASURES[name]
-        kinds.append(Kind(about.title, own[seed], (low, high), about.unit, signed))
+        unit = about.unit.split(",")[0]  # of a place, not of the mean over all
+        kinds.append(Kind(about.title, own[seed], (low, high), unit, signed))
     player(
         reduced(drawn[seed]),
         kinds,

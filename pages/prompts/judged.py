@@ -1,18 +1,20 @@
 """How well each measure tells memorised prompts: the table and the ROC curves."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import streamlit as st
 
 from memlib.evidence import best_of, interval, rate_text
+from memlib.measures.conditional import PROMPT_MEASURES
 from memlib.prompts import prompt_quality, sides_of, truths_of
 from memlib.prompts.judging import LABELS, NEAR
 from pages.figures.quality import roc_curves
 from pages.figures.style import CONFIG, literal
-from pages.prompts.stored import PAGE, Opened
+from pages.prompts.stored import PAGE, WHEN, Opened
 from pages.session.messages import plain
 
-CURVES = 4
+CURVES = 5
 TRUTH = PAGE.one_of("truth", list[str](), LABELS)
 WITHIN = PAGE.number("within", NEAR, 0.01, 2.0)
 COLUMNS = {
@@ -64,7 +66,7 @@ def judged(found: Opened) -> None:
     left, right = st.columns([4, 3], gap="medium")
     lines = table.to_dict("records")
     with left:
-        st.dataframe(
+        event = st.dataframe(
             table.assign(
                 AUC=[interval(line["AUC"], line["low"], line["high"]) for line in lines],
                 rate=[rate_text(line) for line in lines],
@@ -73,9 +75,13 @@ def judged(found: Opened) -> None:
             hide_index=True,
             column_config=COLUMNS,
             height="content",
+            key="prompts.quality",
+            on_select="rerun",
+            selection_mode="multi-row",
             alt="AUC and true positive rate of every measure of prompts, with intervals",
         )
     measures = {one.column: one for one in found.measures}
+    picked = [row for row in event.selection.rows if row < len(lines)] or first_of_each(lines)
 
     def make() -> Any:
         return roc_curves(
@@ -83,20 +89,28 @@ def judged(found: Opened) -> None:
                 f"{line['title']}, {interval(line['AUC'], line['low'], line['high'])}": sides_of(
                     found.table, measures[str(line["measure"])], truth
                 )
-                for line in lines[:CURVES]
+                for line in (lines[row] for row in picked[:CURVES])
             }
         )
 
     with right:
         st.plotly_chart(
-            literal(make, ("prompts", *found.key, truth.said)),
+            literal(make, ("prompts", *found.key, truth.said, *picked)),
             key="prompts.roc",
             config=CONFIG,
-            alt="ROC curves of the measures with the highest AUC",
+            alt="ROC curves of the chosen measures",
         )
+    st.caption("Select rows to see their curves.")
     st.markdown(best_of(table).replace("images", "prompts"))
     st.caption(
         f"{int(truth.above.sum()):,} prompts against {int(truth.below.sum()):,}, told by "
         f"{plain(truth.said)}. List and model: {plain(found.told)}. These numbers depend on the "
         "list; directions are those of the sources."
     )
+
+
+def first_of_each(lines: Sequence[Mapping[Any, Any]]) -> list[int]:
+    """Return the best line of those before, during and after generation, and the last of all."""
+    when = [PROMPT_MEASURES[str(line["measure"])].when for line in lines]
+    best = [when.index(one) for one in WHEN if one in when]
+    return list(dict.fromkeys([*best, len(lines) - 1]))

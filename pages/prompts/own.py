@@ -91,7 +91,7 @@ def _drawn(found: Opened, prompt: str, pixels: np.ndarray, row: dict) -> None:
                     PROMPT_MEASURES[name].title,
                     heat,
                     colour_range(heat, bool(heat.min() < 0)),
-                    PROMPT_MEASURES[name].unit,
+                    PROMPT_MEASURES[name].unit.split(",")[0],
                     bool(heat.min() < 0),
                 )
                 for name, heat in maps.items()
