@@ -20,7 +20,7 @@ from memlib.runs import FOLDER
 from pages.prompts.stored import PAGE, RUN, WHEN
 from pages.session import background, downloads, workspace
 from pages.session import results as computed
-from pages.session.messages import plain, show_error
+from pages.session.messages import guarded, plain, show_error
 from pages.session.paths import confine, roots
 
 USUAL = PromptSettings()
@@ -34,8 +34,14 @@ STEPS = PAGE.number("steps", USUAL.steps, 2, 999, linked=False)
 READ = 500  # prompts of which it is said what the tokenizer leaves out
 
 
+@st.fragment
+@guarded()
 def new_run() -> None:
-    """Draw the form of a new run; it starts in the background."""
+    """Draw the form of a new run; it starts in the background. A fragment: what is typed redraws
+    only the form.
+    """
+    if background.begun():
+        st.rerun()
     room = st.expander(
         "New run", icon=":material/play_arrow:", key="prompts.new", on_change="rerun"
     )

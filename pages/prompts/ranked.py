@@ -37,7 +37,8 @@ def ranked(found: Opened, browser: Browser) -> pd.Series:
         return found.table.iloc[0]
     cards(found, browser, seen)
     browser.turn(seen)
-    st.caption(f"{seen.passing:,} of {seen.total:,} prompts.")
+    if seen.passing < seen.total:
+        st.caption(f"{seen.passing:,} of {seen.total:,} prompts pass the filters.")
     return browser.row(seen)
 
 

@@ -50,7 +50,7 @@ def test_from_prompts_to_the_table_and_its_export(page: Page, address: str) -> N
 
     waiting = page.locator(".waiting").filter(has_text="Table")
     waiting.evaluate("one => one.scrollIntoView()")
-    button = page.get_by_role("button", name="CSV")
+    button = page.get_by_test_id("stDownloadButton").filter(has_text="CSV").get_by_role("button")
     expect(button).to_be_visible(timeout=PATIENCE)
     with page.expect_download() as download:
         button.click()
