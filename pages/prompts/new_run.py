@@ -16,6 +16,7 @@ from memlib.prompts import (
     read_list,
     typed_list,
 )
+from memlib.quoting import shortened
 from memlib.runs import FOLDER
 from pages.prompts.stored import PAGE, RUN, WHEN
 from pages.session import background, downloads, workspace
@@ -171,8 +172,9 @@ def _left_out(model: NetworkDenoiser, prompts: PromptList) -> None:
     ]
     if cut:
         more = f" of the first {READ:,}" if len(prompts) > READ else ""
+        count = f"{len(cut):,} prompts{more} are" if len(cut) > 1 else f"One prompt{more} is"
         st.warning(
-            f"{len(cut):,} prompts{more} are not read whole. The first is “{plain(cut[0][0])}”: "
+            f"{count} not read whole, first “{plain(shortened(cut[0][0], 60))}”. "
             f"{plain(cut[0][1])}",
             icon=":material/content_cut:",
         )

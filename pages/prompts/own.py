@@ -109,7 +109,7 @@ def _drawn(found: Opened, prompt: str, pixels: np.ndarray, row: dict) -> None:
             {
                 "Measure": measure.title,
                 "Value": number(row[name]),
-                "More than": f"{below:,} of {len(values):,} prompts" if len(values) else "",
+                "More memorised than": f"{below:,} of {len(values):,}" if len(values) else "",
             }
         )
     with right:
@@ -117,6 +117,6 @@ def _drawn(found: Opened, prompt: str, pixels: np.ndarray, row: dict) -> None:
             lines, hide_index=True, height="content", alt="The measures of your own picture"
         )
         st.caption(
-            f"With the prompt “{plain(prompt)}” and without; {plain(found.told)}. The prompts' "
-            "values are of pictures drawn with guidance."
+            f"With the prompt “{plain(prompt)}” and without; {plain(found.told)}. It is "
+            "compared with the prompts of the run, whose pictures were drawn with guidance."
         )

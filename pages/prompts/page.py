@@ -81,7 +81,7 @@ def about(found: Opened) -> None:
     at_work = background.of_run(run.folder)
     row = st.container(horizontal=True)
     if at_work is None:
-        row.caption("Stopped. All prompts measured so far are kept.")
+        row.caption(f"Not at work. {run.done:,} measured prompts are kept.")
         with row:
             background.button(
                 "Continue in the background",

@@ -155,9 +155,9 @@ def test_ones_own_picture_is_measured_with_and_without_a_prompt() -> None:
     press(at, "Measure the picture")
     assert not at.exception
     assert not at.error
-    found = next(frame.value for frame in at.dataframe if "More than" in frame.value)
+    found = next(frame.value for frame in at.dataframe if "More memorised than" in frame.value)
     assert len(found) == 3
-    assert all("of 115 prompts" in text for text in found["More than"])
+    assert all("of 115" in text for text in found["More memorised than"])
     at.file_uploader(key="prompts.own").upload("no.png", b"no picture", "image/png").run()
     press(at, "Measure the picture")
     assert len(at.error) == 1

@@ -4,6 +4,7 @@ one without a break, and its numbers are those of single prompts.
 
 import copy
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ from memlib.prompts import (
 from memlib.prompts.judging import LABELS, NEAR_ORIGINAL, SEEDS_ALIKE
 from memlib.runs import Numbers, Run
 from memlib.runs.results import measure_batch
+from memlib.workspace import Sources, prompted
 from tests.text_models import save_pipeline
 
 NAMES = ("prediction_difference", "tiled_distance", "small_sphere_prompt", "small_sphere_gap")
@@ -254,3 +256,11 @@ def test_the_command_continues_a_run_and_show_lists_it(
     assert {line["name"] for line in lines[1:]} == {"a cat", "a red cat"}
     assert main(["prompts", "--resume", str(tmp_path / "nothing")]) == 2
     assert main(["prompts", "demo", str(tmp_path / "l.txt")]) == 2
+
+
+def test_sources_with_a_prompt_open_the_model_of_that_prompt(model: NetworkDenoiser) -> None:
+    told = Sources.read(asdict(Sources(prompt="a cat", guidance_scale=3.0)))
+    assert prompted(model, told).digest == model.given("a cat", 3.0).digest
+    assert prompted(model, Sources()) is model
+    with pytest.raises(ValueError, match="needs a prompt"):
+        prompted(model, Sources(guidance_scale=3.0))
