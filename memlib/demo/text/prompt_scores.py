@@ -31,8 +31,8 @@ SETTINGS = PromptSettings(
     measures=",".join(PROMPT_MEASURES), seeds=SEEDS, guidance=SCALE, steps=STEPS
 )
 MAPS = ("curvature_difference", "score_difference", "small_sphere_gap")  # that are packed
-BITS = 6  # of their mantissas
-QUALITY = 80  # of WebP
+BITS = 5  # of their mantissas
+QUALITY = 75  # of WebP
 
 
 def listed_prompts(images: ImageSet) -> PromptList:
