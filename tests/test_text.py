@@ -39,6 +39,7 @@ OPTIONS = ("pills", "segmented_control", "radio")  # whose options are Markdown 
 SPELLED = ("label", "body", "text", "caption", "help", "delta")  # keywords of Markdown
 NEVER = ("write", "table", "html", "iframe", "link_button")  # they guess, or make links
 SAFE = ("plain", "len", "int", "float", "round", "duration", "number", "navigation")  # calls
+SAFE += ("bounds", "plus_minus")  # numbers as they are written
 SAFE += ("base_rate", "best_of", "believe", "rate_in_words")  # sentences of numbers
 SAFE += ("copy_rule", "counted_in_words", "drawn_how", "sentence", "to_find", "surpassed_in_words")
 KEEPS = ("join", "capitalize", "lower", "replace", "split", "format")  # of safe text: safe text

@@ -11,8 +11,7 @@ import numpy as np
 import pandas as pd
 from torch import Tensor
 
-from memlib.evidence.draws import count_interval
-from memlib.evidence.reproduction import at_most
+from memlib.evidence.reproduction import at_most, bounds, counted_rate
 from memlib.evidence.text import best_of
 from memlib.evidence.unseen import (
     Counts,
@@ -71,11 +70,9 @@ class Remembered:
                 f"at most {at_most(self.draws):.2%} of what the model draws are, with 95% "
                 "confidence."
             )
-        share = counted_rate(self.copies, self.draws)
         said = (
-            f"{self.copies:,} of {drawn}, {share.value:.1%} (95%: {share.low:.1%} to "
-            f"{share.high:.1%}), are copies of {found.seen:,} of {found.images:,} different "
-            "training images"
+            f"{self.copies:,} of {drawn}, {self.copies / self.draws:.1%} "
+            f"({bounds(self.copies, self.draws)}), are copies of {found.seen:,} of {found.images:,} different training images"
         )
         if self.guided:
             return f"{said}."
@@ -138,12 +135,6 @@ class Remembered:
     def once(self) -> list[int]:
         """Places of the images that came back exactly once."""
         return [one.place for one in self.candidates() if one.times == 1]
-
-
-def counted_rate(times: int, draws: int) -> Estimate:
-    """The share of pictures that are copies, with its interval (Clopper-Pearson)."""
-    low, high = count_interval(np.array([times]), draws)
-    return Estimate(times / draws, float(low[0]), float(high[0]))
 
 
 def counted_in_words(times: int, draws: int) -> str:

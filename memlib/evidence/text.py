@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from torch import Tensor
 
-from memlib.evidence.reproduction import at_most, different
+from memlib.evidence.reproduction import at_most, bounds, different
 from memlib.statistics import FEWEST
 
 
@@ -53,9 +53,8 @@ def statement(
         )
     groups = np.arange(len(counts)) if groups is None else groups
     return (
-        f"{total:,} of {samples:,} generated images are copies by {rule} (at most "
-        f"{at_most(samples, total):.1%} of what the model draws, with 95% confidence), of "
-        f"{different(groups, counts > 0):,} different images."
+        f"{total:,} of {samples:,} generated images are copies by {rule}, {total / samples:.1%} "
+        f"({bounds(total, samples)}), of {different(groups, counts > 0):,} different images."
     )
 
 

@@ -28,7 +28,7 @@ from pages.ranking.look import measured_key
 from pages.session import neighbours as nearby
 from pages.session import results as computed
 from pages.session.measure_tables import known, measured
-from pages.session.messages import number
+from pages.session.messages import number, plus_minus
 from pages.session.neighbours import Alike
 
 TWINS = 6  # nearest images of the set, and closest generated images of each run, shown with a case
@@ -200,11 +200,7 @@ def _measures(book: Casebook, index: int) -> list[dict[str, Any]]:
                 "name": one.name,
                 "title": measure.title,
                 "value": number(one.value),
-                "error": ""
-                if np.isnan(one.error)
-                else f"± {one.error:.2g}"
-                if one.error < 100
-                else f"± {one.error:,.0f}",
+                "error": plus_minus(one.error),
                 "rank": f"{one.rank:,}",
                 "of": f"{one.of:,}",
                 "share": 1 - (one.rank - 1) / max(1, one.of - 1),

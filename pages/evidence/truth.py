@@ -3,7 +3,7 @@
 import numpy as np
 import streamlit as st
 
-from memlib.evidence import at_most, different, reproductions
+from memlib.evidence import bounds, different, reproductions
 from memlib.extraction.matches import CRITERIA
 from memlib.workspace import Workspace
 from pages.evidence.panels import SHOWN
@@ -85,10 +85,13 @@ def summary(loaded: Workspace, truth: Truth) -> None:
         help="Different training images with at least one copy; near-duplicates count as one.",
     )
     columns[3].metric(
-        "Share of copies, at most",
-        f"{at_most(drawn, found.copies):.2%}",
-        help="At most this share of all images the model generates in this way are copies, with "
-        "95% confidence (one-sided, Clopper-Pearson).",
+        "Share of copies",
+        f"{found.copies / drawn:.1%}",
+        bounds(found.copies, drawn),
+        delta_color="off",
+        delta_arrow="off",
+        help="Of all images the model generates in this way, so large a share are copies. "
+        "Clopper-Pearson; where no copy was drawn the bound is one-sided.",
     )
     if not found.copies:
         st.info(

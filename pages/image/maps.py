@@ -49,4 +49,4 @@ def sphere_map(loaded: Workspace, picture: Picture) -> None:
         return
     (heat,) = view.row(picture)["maps"]
     shares = smooth(heat, SMOOTHING) * heat.size  # 1 everywhere for an isolated point
-    draw_map(f"p-Laplace K_1 at σ = {asked.sigma:g}", shares, (0.0, 1.0), "share")
+    draw_map(f"p-Laplace K₁ at σ = {asked.sigma:g}", shares, (0.0, 1.0), "share")

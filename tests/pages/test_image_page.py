@@ -64,7 +64,7 @@ def test_everything_known_of_the_chosen_image_is_on_the_page() -> None:
     assert "Copies of its 1 near-duplicate count with it" in said(at)
     assert [one.label.split(",")[0] for one in at.metric] == [
         "Volume growth",
-        "p-Laplace K_1 at σ = 0.5",
+        "p-Laplace K₁ at σ = 0.5",
         "Denoising loss",
     ]
     assert all("±" in one.value for one in at.metric)

@@ -99,7 +99,7 @@ class Screen:
         found = self.calibration
         if isinstance(found, str):
             return found
-        title = MEASURES[self.score].title.lower()
+        title = MEASURES[self.score].words
         if not found.helps:
             _, low, high = found.slope
             return (

@@ -20,6 +20,7 @@ from memlib.bundled import DEMO
 from memlib.commands.evidence import file_names
 from memlib.evidence import (
     at_most,
+    bounds,
     base_rate,
     clusters,
     comparisons,
@@ -200,7 +201,8 @@ def test_the_quality_of_measures_counts_clusters_and_says_what_the_best_means() 
 def test_where_nothing_came_back_the_bound_is_the_textbook_one() -> None:
     assert at_most(4096) == pytest.approx(1 - 0.05 ** (1 / 4096))
     assert at_most(100) == pytest.approx(0.0295, abs=1e-4)  # about 3 / N
-    assert at_most(100, 100) == 1
+    assert bounds(0, 4096) == "95%: at most 0.07%"
+    assert bounds(1280, 4096) == "95%: 29.8% to 32.7%"
 
 
 def test_base_rates_are_said_in_words() -> None:
