@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from torch import Tensor
 
+from memlib.evidence.draws import OFTEN
 from memlib.evidence.reproduction import at_most, bounds, different
 from memlib.statistics import FEWEST
 
@@ -60,7 +61,7 @@ def statement(
 
 def best_of(table: pd.DataFrame) -> str:
     """Say what the first line of `quality` is worth: which measures the best may be; of those that
-    are known for all the images compared.
+    are known for all the images compared. Of fewer than OFTEN images nothing is said.
     """
     many = int((~table["fewer"]).sum())
     possible = table[table["may be best"]]
@@ -69,6 +70,9 @@ def best_of(table: pd.DataFrame) -> str:
     said = f"{first['title']} has the highest AUC of {many:,} measures on these images, {auc}"
     if many == 1:
         return f"{said}."
+    fewest = int(first[["clusters above", "clusters below"]].min())
+    if fewest < OFTEN:
+        return f"{said}; {fewest:,} different on one side are too few to say which is best."
     if len(possible) == 1:
         return f"{said}, and with 95% confidence no other is better."
     auc = interval(last["AUC"], last["low"], last["high"])

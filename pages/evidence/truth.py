@@ -25,10 +25,9 @@ def ground_truth(loaded: Workspace) -> Truth | None:
             icon=":material/brush:",
         )
         return None
-    row = st.container(horizontal=True, vertical_alignment="bottom")
     name = next(iter(made))
     if len(made) > 1:
-        name = row.segmented_control(
+        name = st.segmented_control(
             "Generated images",
             list(made),
             format_func=plain,
@@ -38,6 +37,7 @@ def ground_truth(loaded: Workspace) -> Truth | None:
             bind="query-params",
         )
     matches = neighbours.matches(loaded, made[name].images)
+    row = st.container(horizontal=True)
     by = row.selectbox(
         "A copy is called by",
         [one for one in CRITERIA if one in matches],

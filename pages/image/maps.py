@@ -19,11 +19,12 @@ from pages.session.long_work import long_work
 
 SPHERE = MEASURES["k_1_at_0.5"]
 SIDE = 256  # pixels of the picture
+EVEN = 0.95  # share from which a map is even to the eye
 
 
 def picture_and_growth(loaded: Workspace, picture: Picture) -> DeltaGenerator:
     """Draw the image and its map of growth; return the place for the map of K_1."""
-    own, left, right = st.columns([3, 4, 4], gap="small", vertical_alignment="center")
+    own, left, right = st.columns([3, 4, 4], gap="small")
     own.image(enlarged(rgb(picture.image), SIDE), alt=picture.name)
     with left:
         growth_map(loaded, picture)
@@ -49,4 +50,11 @@ def sphere_map(loaded: Workspace, picture: Picture) -> None:
         return
     (heat,) = view.row(picture)["maps"]
     shares = smooth(heat, SMOOTHING) * heat.size  # 1 everywhere for an isolated point
+    low, high = float(shares.min()), float(shares.max())
+    even = " Even, as for an isolated point." if low > EVEN else ""
     draw_map(f"p-Laplace K₁ at σ = {asked.sigma:g}", shares, (0.0, 1.0), "share")
+    st.caption(
+        f"{low:.1%} to {high:.1%} of what an isolated point has at each pixel.{even}",
+        help="An isolated point pulls back at every pixel alike, so the map of a memorised image "
+        "is an even square. The page of p-Laplace shows the small differences on their own scale.",
+    )

@@ -137,5 +137,5 @@ class Forecast:
         return (
             f"Among {size:,} pictures, copies of about {found.value:.0f} different images (95%: "
             f"{found.low:.0f} to {found.high:.0f}) are predicted, from the "
-            f"{MEASURES[self.score].words} calibrated to these counts."
+            f"{MEASURES[self.score].words} and how often images like it in that came back."
         )

@@ -20,8 +20,8 @@ from memlib.bundled import DEMO
 from memlib.commands.evidence import file_names
 from memlib.evidence import (
     at_most,
-    bounds,
     base_rate,
+    bounds,
     clusters,
     comparisons,
     copied,
