@@ -374,3 +374,9 @@ def texts(part: object) -> Iterator[str]:
     elif isinstance(part, (dict, list)):
         for one in part.values() if isinstance(part, dict) else part:
             yield from texts(one)
+
+
+def test_the_tool_bar_of_a_figure_does_not_cover_its_legend() -> None:
+    figure = literal(go.Figure(go.Scatter(x=[1], y=[1]), {"legend": {"y": 1}}))
+    assert figure["layout"]["modebar"]["orientation"] == "v"
+    assert figure["layout"]["legend"] == {"y": 1}

@@ -172,7 +172,8 @@ def _described(
         drawn = _pixels(samples, {int(place) for index in indices for place in found[index][0]})
         source = copied(nearby.matches(book.loaded, samples))
         for index in indices:
-            cases[index]["made"].append(_made(name, *found[index], source, index, drawn))
+            mates = book.mates(index)
+            cases[index]["made"].append(_made(name, *found[index], source, index, mates, drawn))
     return list(cases.values())
 
 
@@ -244,16 +245,19 @@ def _made(
     distances: np.ndarray,
     source: np.ndarray,
     index: int,
+    mates: Sequence[int],
     pixels: Mapping[int, np.ndarray],
 ) -> dict[str, Any]:
     near = zip(places.tolist(), distances.tolist(), strict=True)
+    together = int(np.isin(source, [index, *mates]).sum())
+    of_mates = " of it or a near-duplicate" if together > int((source == index).sum()) else ""
     items = [
         _item(pixels[place], f"{name}, generated image {place:,}", distance, source[place] == index)
         for place, distance in near
     ]
     return {
         "title": name,
-        "note": f"{int((source == index).sum()):,} of {len(source):,} are copies",
+        "note": f"{together:,} of {len(source):,} are copies{of_mates}",
         "items": items,
     }
 

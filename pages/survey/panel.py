@@ -99,7 +99,7 @@ def start(loaded: Workspace, preset: str) -> None:
         ],
         f"{PRESETS[preset].title} survey",
         "overview",
-        survey=_of(loaded),
+        survey=digests(loaded),
         preset=preset,
     )
     st.switch_page("pages/overview/page.py")
@@ -226,8 +226,9 @@ def _survey(loaded: Workspace, preset: str) -> Survey:
 
 
 def _is_of(task: Task, loaded: Workspace) -> bool:
-    return bool(task.details.get("about", {}).get("survey") == _of(loaded))
+    return bool(task.details.get("about", {}).get("survey") == digests(loaded))
 
 
-def _of(loaded: Workspace) -> list[str]:
+def digests(loaded: Workspace) -> list[str]:
+    """What a survey is of: the digests of the model and the images."""
     return [loaded.denoiser.digest, loaded.images.digest]

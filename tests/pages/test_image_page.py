@@ -75,7 +75,8 @@ def test_everything_known_of_the_chosen_image_is_on_the_page() -> None:
     assert cards[0]["id"] == images.ids[twin]
     for words in ("**Counted**: ", "**Counted, stochastic sampler**: ", "16,384"):
         assert words in said(at)
-    assert len(at.get("plotly_chart")) == 2  # the maps of growth and of K_1
+    assert len(at.get("plotly_chart")) == 2  # the maps of growth and of K₁
+    assert "of what an isolated point has at each pixel" in said(at)
     assert "Nobody has decided on it yet." in said(at)
     assert "Decide on it at the desk" in links(at)
 

@@ -3,6 +3,7 @@ for models that give nothing away and for those nobody has drawn from.
 """
 
 import json
+import re
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -96,12 +97,41 @@ def test_it_opens_with_the_sentence_and_five_answers(demo: tuple[ImageSet, Remem
     assert TOUR in links(at)
 
 
-def test_no_number_contradicts_the_evidence_page() -> None:
-    at, other = opened("overview"), opened("evidence")
+def test_no_number_contradicts_another_page(demo: tuple[ImageSet, Remembered]) -> None:
+    images, found = demo
+    at, other, two = opened("overview"), opened("evidence"), opened("compare")
     said = first(at)
     assert any(said == text.value.strip("*") for text in other.markdown)
+    assert any(text.value.endswith(said) for text in two.markdown)
     assert f"{metric(other, 'Copies')} of {metric(other, 'Generated images')} pictures" in said
     assert f"{metric(other, 'Images reproduced')} different" in said
+    share = next(one for one in other.metric if one.label == "Share of copies")
+    assert f"{share.value} ({share.delta})" in said
+    rates = re.search(r"estimated for ([\d,]+) of", " ".join(one.value for one in at.markdown))
+    assert rates and any(
+        text.value.startswith(f"{rates[1]} estimated rates beside the counts")
+        for text in other.markdown
+    )
+    cards = sent(at, "cards")["cards"]
+    for card in (cards[0], cards[-1]):
+        image = opened("image", image=images.ids[card["id"]])
+        rate, name, copies, rank = card["captions"][:4]
+        times, lines = copies.split()[0], " ".join(one.value for one in image.markdown)
+        assert f"came back in {times} of 4,096 pictures drawn, {rate[:1].lower()}{rate[1:]}," in (
+            first(image)
+        )
+        assert f"**Counted**: {rate[:1].lower()}{rate[1:]}; {times} copies" in lines
+        assert rank.endswith(" by denoising loss") and plain(name) in first(image)
+        assert any(
+            one.value.startswith(
+                f"{rank[:1].upper()}{rank[1:].removesuffix(' by denoising loss')};"
+            )
+            for one in image.caption
+        )
+    once = len(found.once())
+    assert any(f"{once:,} images of which one copy" in one.value for one in at.caption)
+    for line in found.to_find():
+        assert any(line in one.value for one in at.markdown)
     best = next(text.value for text in other.markdown if "has the highest AUC" in text.value)
     believed = next(text.value for text in at.markdown if "has the highest AUC" in text.value)
     assert believed.endswith(best)
@@ -179,7 +209,7 @@ def test_an_image_that_was_not_drawn_is_said_to_be_estimated_only(
 ) -> None:
     ids = load_images(drawn[1]).ids
     row = {"value": -3.0, "low": -3.0, "high": 0.0, "sign": 1, "stderr": 0.1}
-    for module in ("page", "likely", "unknown"):
+    for module in ("likely", "unknown"):
         monkeypatch.setattr(f"pages.overview.{module}.estimated", lambda loaded: {ids[3]: row})
     at = opened("overview", model=drawn[0], images=drawn[1])
     ((card,),) = (sent(at, "cards")["cards"],)

@@ -21,6 +21,7 @@ from memlib.commands.evidence import file_names
 from memlib.evidence import (
     at_most,
     base_rate,
+    believe,
     bounds,
     clusters,
     comparisons,
@@ -194,6 +195,11 @@ def test_the_quality_of_measures_counts_clusters_and_says_what_the_best_means() 
     assert table["may be best"].tolist() == [True, True, False]
     assert "one of 2" in tables.best_of(table)
     assert (table["TPR low"] <= table["TPR at 1% FPR"]).all()
+    five = above & np.isin(labels, np.unique(labels[above])[:5])
+    said = believe(quality(denoiser, value[names], five, below, labels), by_copies=True)
+    assert said.startswith("Too few copies to say: only 5 different images came back.")
+    assert "5 different on one side are too few to say which is best" in said
+    assert "one of" not in said
     few = below & (np.cumsum(below) <= 99)
     assert quality(denoiser, value[names], above, few)["TPR at 1% FPR"].isna().all()
 
