@@ -9,7 +9,7 @@ import streamlit as st
 
 from memlib.denoisers import NetworkDenoiser
 from memlib.evidence import Remembered, clusters, drawn_how, interval
-from memlib.evidence.two_models import compared_in_words, shifts
+from memlib.evidence.two_models import compared_in_words, shift_in_words, shifts
 from memlib.extraction import Plan
 from memlib.measures import MEASURES
 from memlib.workspace import Workspace
@@ -35,8 +35,8 @@ COLUMNS = {
         "image; only what they differ by beyond images neither was trained on is memory.",
     ),
     "beyond": st.column_config.NumberColumn(
-        "Changed more than held-out",
-        width=120,
+        "Beyond 99%",
+        width=100,
         help="Trained images that changed by more than 99% of the held-out ones; 1% of all would "
         "by chance.",
     ),
@@ -125,6 +125,7 @@ def measures(compared: Compared) -> None:
             icon=":material/info:",
         )
         return
+    st.markdown(shift_in_words(table.iloc[0]))
     st.dataframe(
         shown(table),
         hide_index=True,

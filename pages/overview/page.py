@@ -49,7 +49,7 @@ def main() -> None:
     with question:
         asked_by_holder, tour_begins = (
             st.columns([5, 1], vertical_alignment="center")
-            if tour.fits(loaded)
+            if tour.offered(loaded)
             else (question, None)
         )
         with asked_by_holder:

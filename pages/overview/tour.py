@@ -151,6 +151,11 @@ def fits(loaded: Workspace) -> bool:
     return not for_url(loaded.sources)
 
 
+def offered(loaded: Workspace) -> bool:
+    """Return whether the tour is worth beginning: of the demo, and not within it."""
+    return fits(loaded) and current("overview") is None
+
+
 def start() -> None:
     """Draw the link to the first step."""
     st.page_link(

@@ -42,7 +42,7 @@ function strip(title, { note, items }) {
 
 /** A rank, with its total if that differs from the heading's. */
 export function rankText({ rank, of }, total) {
-  return of === total ? rank : `${rank} of ${of}`
+  return of === total ? rank : `${rank}/${of}`
 }
 
 function numbers(measures, flagged) {
