@@ -48,9 +48,7 @@ def main() -> None:
             ended(loaded)
     with question:
         asked_by_holder, tour_begins = (
-            st.columns([5, 1], vertical_alignment="center")
-            if tour.offered(loaded)
-            else (question, None)
+            st.columns([5, 1]) if tour.offered(loaded) else (question, None)
         )
         with asked_by_holder:
             holder(loaded, truth, found)

@@ -137,7 +137,7 @@ def made_of(loaded: Workspace) -> str:
     """Say what the times are made of."""
     forward = 1000 * computed.seconds(loaded.denoiser, 1)
     return (
-        f"Times are {forward:.2g} milliseconds for each forward of an image, the fastest of "
+        f"Times are {forward:.2g} milliseconds for each network forward, the fastest of "
         "several trials here, and what comparing the pictures takes. Other work on this machine "
         "adds to them."
     )

@@ -60,7 +60,7 @@ def test_it_says_its_costs_starts_goes_on_and_fills_the_overview(
     at = opened("workspace", **url, group="folder")
     assert not at.exception
     assert SMALL.tells() in said(at)
-    assert "milliseconds for each forward of an image, the fastest of several trials" in said(at)
+    assert "milliseconds for each network forward, the fastest of several trials" in said(at)
     assert stages(at) == {
         "Draw pictures": "0 of 64",
         "Denoising loss": "0 of 12",
