@@ -177,6 +177,36 @@ def _described(
     return list(cases.values())
 
 
+def about_measures(book: Casebook) -> dict[str, str]:
+    """Return by name what each measure of the casebook is."""
+    return {
+        name: f"{measure.definition} {'Bigger' if measure.direction > 0 else 'Smaller'} is more "
+        f"memorised; {measure.unit}."
+        for name, measure in MEASURES.items()
+        if name in book.values
+    }
+
+
+def at_a_glance(book: Casebook, indices: Sequence[int]) -> dict[str, dict[str, str]]:
+    """Return by id the names and small pictures of some cases."""
+    if not indices:
+        return {}
+    images = book.loaded.images
+    glances: dict[str, dict[str, str]] = _at_a_glance(images.digest, tuple(indices), images)
+    return glances
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _at_a_glance(
+    digest: str, indices: tuple[int, ...], _images: ImageSet
+) -> dict[str, dict[str, str]]:
+    pixels = _pixels(_images, indices)
+    return {
+        _images.ids[index]: {"name": _images.names[index], "picture": thumbnail(pixels[index])}
+        for index in indices
+    }
+
+
 def _pixels(pool: ImageSet, places: Iterable[int]) -> dict[int, np.ndarray]:
     """Return some images as uint8 (n, H, W, 3), converted together."""
     chosen = sorted(places)
@@ -195,19 +225,15 @@ def _facts(book: Casebook, index: int) -> str:
 def _measures(book: Casebook, index: int) -> list[dict[str, Any]]:
     lines = []
     for one in book.numbers(index):
-        measure = MEASURES[one.name]
         lines.append(
             {
                 "name": one.name,
-                "title": measure.title,
+                "title": MEASURES[one.name].title,
                 "value": number(one.value),
                 "error": plus_minus(one.error),
                 "rank": f"{one.rank:,}",
                 "of": f"{one.of:,}",
                 "share": 1 - (one.rank - 1) / max(1, one.of - 1),
-                "about": f"{measure.definition} "
-                f"{'Bigger' if measure.direction > 0 else 'Smaller'} is more memorised; "
-                f"{measure.unit}.",
             }
         )
     return lines

@@ -8,7 +8,14 @@ import streamlit as st
 from memlib.audit import Unsaved, check_name
 from memlib.evidence import base_rate, held_out, signed
 from memlib.measures import MEASURES
-from pages.audit.casebook import Casebook, Flagged, casebook, described
+from pages.audit.casebook import (
+    Casebook,
+    Flagged,
+    about_measures,
+    at_a_glance,
+    casebook,
+    described,
+)
 from pages.audit.cases import browser_of, passing
 from pages.audit.choices import (
     ALL,
@@ -40,11 +47,9 @@ from pages.session.address import renamed
 from pages.session.messages import guarded, show_error
 from pages.widgets.desk import State, desk
 
-BEHIND, AHEAD, SOON = (
-    16,
-    40,
-    256,
-)  # cases the browser holds around the current one; those looked up together
+BEHIND, AHEAD = 16, 40  # cases the browser holds around the current one
+FIRST = 6  # of them in the first message; the browser asks for the others at the first step
+SOON = 256  # cases looked up together
 FALSE_POSITIVES = 0.01  # of held-out images, at the threshold the page starts with
 FLAGGED = 0.02  # of all images, where there are none held out
 
@@ -277,6 +282,8 @@ def deciding(book: Casebook, browser: Browser, queue: list[int], reviewer: str) 
     first = max(0, place[at] - BEHIND)
     window = queue[first : place[at] + AHEAD]
     held = set(state.known)
+    unknown = [index for index in window if images.ids[index] not in held]
+    sent = unknown if held else queue[place[at] : place[at] + FIRST]
     near = {images.ids[mate] for index in window for mate in book.mates(index)} | {
         images.ids[index] for index in window
     }
@@ -294,11 +301,9 @@ def deciding(book: Casebook, browser: Browser, queue: list[int], reviewer: str) 
         "at": at,
         "asked": state.at,
         "sent": chosen if chosen in place and chosen != state.at else None,
-        "cases": described(
-            book,
-            [index for index in window if images.ids[index] not in held],
-            queue[first : first + SOON],
-        ),
+        "cases": described(book, sent, queue[first : first + SOON]),
+        "film": at_a_glance(book, [index for index in unknown if index not in sent]),
+        "about": about_measures(book),
         "mine": {
             image: line | {"stale": stale.get(image, [])}
             for image, line in seen.own.items()

@@ -26,6 +26,7 @@ from pages.session import stored_runs as attacks
 from pages.session.messages import plain, show_error
 from pages.session.paths import roots
 from pages.session.stored_runs import TITLES
+from pages.widgets.waiting import folded
 
 WALL = 256  # images drawn last, shown while more are drawn
 USUAL = AttackSettings()
@@ -38,35 +39,43 @@ def new_attack(loaded: Workspace) -> None:
 
     Images are stored part by part as they are drawn; the same settings continue where they stopped.
     """
-    with st.expander("New attack", icon=":material/play_arrow:"):
-        try:
-            settings = asked()
-        except ValueError as error:
-            show_error(error)
-            row = st.container(horizontal=True)
-            row.button("Start", icon=":material/play_arrow:", disabled=True)
-            if isinstance(error, TooSmall):
-                row.button(
-                    "Use {own:,} model samples in {clusters:,} clusters".format(**error.instead),
-                    icon=":material/auto_fix_high:",
-                    on_click=use,
-                    args=(error.instead,),
-                )
-            return
-        cost = downloads.duration(attacks.cost(loaded, settings))
-        st.caption(
-            f"About {cost}. Images drawn so far are kept if you stop, and the same settings "
-            "continue from there."
-        )
+    linked = {option.address or name for name, option in AttackSettings.options().items()}
+    folded(
+        "New attack",
+        ":material/play_arrow:",
+        lambda: form(loaded),
+        not linked.isdisjoint(st.query_params),
+    )
+
+
+def form(loaded: Workspace) -> None:
+    """Draw the settings, the cost, and the buttons that start the attack."""
+    try:
+        settings = asked()
+    except ValueError as error:
+        show_error(error)
         row = st.container(horizontal=True)
-        now = row.button("Start", type="primary", icon=":material/play_arrow:")
-        title = f"{TITLES[settings.method]}: {settings.count:,} images"
-        with row:
-            background.button(
-                "Run in background", False, background.extract, loaded, settings, title
+        row.button("Start", icon=":material/play_arrow:", disabled=True)
+        if isinstance(error, TooSmall):
+            row.button(
+                "Use {own:,} model samples in {clusters:,} clusters".format(**error.instead),
+                icon=":material/auto_fix_high:",
+                on_click=use,
+                args=(error.instead,),
             )
-        if now:
-            run(loaded, settings)
+        return
+    cost = downloads.duration(attacks.cost(loaded, settings))
+    st.caption(
+        f"About {cost}. Images drawn so far are kept if you stop, and the same settings "
+        "continue from there."
+    )
+    row = st.container(horizontal=True)
+    now = row.button("Start", type="primary", icon=":material/play_arrow:")
+    title = f"{TITLES[settings.method]}: {settings.count:,} images"
+    with row:
+        background.button("Run in background", False, background.extract, loaded, settings, title)
+    if now:
+        run(loaded, settings)
 
 
 def use(settings: dict[str, int]) -> None:

@@ -45,7 +45,7 @@ export function rankText({ rank, of }, total) {
   return of === total ? rank : `${rank}/${of}`
 }
 
-function numbers(measures, flagged) {
+function numbers(measures, { flagged, about }) {
   if (!measures.length) {
     const none = make("div", "quiet", "Nothing has been measured yet.")
     return [titled("Measures", "value, standard error, rank"), none]
@@ -65,7 +65,7 @@ function numbers(measures, flagged) {
       make("td", "n r", rankText(line, total)),
       make("td", "bars", share),
     )
-    row.title = `${line.about} Rank ${line.rank} of ${line.of}.`
+    row.title = `${about[line.name]} Rank ${line.rank} of ${line.of}.`
     return row
   })
   const heading = titled("Measures", `value, standard error, rank of ${total}`)
@@ -73,7 +73,7 @@ function numbers(measures, flagged) {
 }
 
 /** A case around its sheet, the picture on which a region is marked. */
-export function body(one, sheet, region, flagged) {
+export function body(one, sheet, region, data) {
   const facts = [make("div", "name", one.name)]
   if (one.facts) facts.push(make("div", "quiet", one.facts))
   facts.push(make("div", "quiet", regionText(region)))
@@ -84,6 +84,6 @@ export function body(one, sheet, region, flagged) {
     "case",
     make("div", "narrow", sheet, ...facts, ...made.slice(2)),
     make("div", "", maps(one), strip("In the training set", one.twins), ...made.slice(0, 2)),
-    make("div", "numbers", ...numbers(one.measures, flagged)),
+    make("div", "numbers", ...numbers(one.measures, data)),
   )
 }

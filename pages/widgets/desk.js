@@ -208,7 +208,7 @@ export class View {
   film() {
     const film = make("div", "film")
     for (const id of queue.around(FILM)) {
-      const known = queue.get(id)
+      const known = queue.glance(id)
       const frame = button(id === queue.at ? "here" : "", () => this.go(id))
       frame.tabIndex = -1
       if (known) {
@@ -240,7 +240,7 @@ export class View {
         this.draw()
       },
     })
-    return body(one, sheet, region, this.data.flagged)
+    return body(one, sheet, region, this.data)
   }
 
   bottom(one, now, typed) {

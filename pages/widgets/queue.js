@@ -56,8 +56,15 @@ export class Queue {
 
   /** Whether more cases are needed soon. */
   get short() {
+    const { order } = this.now
     const at = this.spot(this.at)
-    return at < NEAR || at >= this.now.order.length - NEAR || !this.get(this.at)
+    const next = order.slice(Math.max(0, at), at + NEAR)
+    return at < NEAR || at >= order.length - NEAR || !next.every((id) => this.get(id))
+  }
+
+  /** The name and the small picture of a case, as soon as the page has sent them. */
+  glance(id) {
+    return this.get(id) ?? this.now.film[id]
   }
 
   /** Where a step leads: { id }, { end: true } at an end of the queue, or {} if it is not known yet;

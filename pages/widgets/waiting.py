@@ -1,4 +1,4 @@
-"""A part of a page that is drawn once its place is scrolled into sight."""
+"""Parts of a page that are drawn once they are looked at: scrolled into sight, or unfolded."""
 
 from collections.abc import Callable
 
@@ -28,6 +28,14 @@ def in_sight(title: str, height: int, draw: Callable[[], object]) -> None:
                 data={"title": title, "height": height},
                 on_event=lambda _: seen.add(title),
             )
+
+
+def folded(title: str, icon: str, draw: Callable[[], object], unfolded: bool = False) -> None:
+    """Draw a part of the page below its title while it is unfolded, at first if `unfolded`."""
+    room = st.expander(title, unfolded, key=f"folded {title}", icon=icon, on_change="rerun")
+    if AT_ONCE or room.open:
+        with room:
+            draw()
 
 
 def forget() -> None:

@@ -70,8 +70,11 @@ def test_the_queue_is_what_reaches_the_threshold_most_memorised_first_and_says_i
             if line["name"] == "denoising_loss"
         )
         for image in data["order"]
+        if image in cases
     ]
+    assert 1 < len(ranks) < len(data["order"])
     assert ranks == sorted(ranks)
+    assert set(data["order"]) == {*cases, *data["film"]}
     assert data["flagged"] == {"measure": "denoising_loss", "threshold": 0.01}
     groups = load_images("demo").metadata["group"]
     places = {image: place for place, image in enumerate(load_images("demo").ids)}

@@ -26,3 +26,13 @@ def test_a_part_is_drawn_after_it_was_seen_and_waits_again_on_another_visit() ->
     at.switch_page("pages/methods/page.py").run()
     at.switch_page("pages/volume_growth/page.py").run()
     assert "Table" not in headings()
+
+
+def test_a_folded_part_is_drawn_once_it_is_unfolded_or_named_by_a_link() -> None:
+    def labels(**url: str) -> list[str]:
+        at = opened("extraction", **url)
+        assert not at.exception
+        return [one.label for one in at.number_input]
+
+    assert "Strength" not in labels()
+    assert "Strength" in labels(strength="2.5")

@@ -79,7 +79,10 @@ test("undo takes back one action after the other, the latest first", () => {
 
 const cases = (...ids) => ids.map((id) => ({ id }))
 const order = Array.from({ length: 60 }, (_, i) => `i${i}`)
-const page = { queue: "q", version: "v", order, first: 100, total: 300, at: "i20", cases: [] }
+const page = {
+  ...{ queue: "q", version: "v", order, first: 100, total: 300, at: "i20" },
+  ...{ cases: [], film: {} },
+}
 
 test("the browser knows where the auditor is, unless the page sent them elsewhere", () => {
   const queue = new Queue()
@@ -123,10 +126,19 @@ test("cases that depend on something that has changed are asked for again", () =
   const queue = new Queue()
   queue.update({ ...page, cases: cases("i20", "i21") })
   assert.deepEqual(queue.known, ["i20", "i21"])
+  assert.equal(queue.short, true) // of the next 16
+  queue.update({ ...page, cases: cases(...order.slice(22, 36)) })
   assert.equal(queue.short, false)
   queue.update({ ...page, version: "w", cases: cases("i22") })
   assert.deepEqual(queue.known, ["i22"])
   assert.equal(queue.short, true)
+})
+
+test("the film shows a case before everything about it was sent", () => {
+  const queue = new Queue()
+  queue.update({ ...page, cases: cases("i20"), film: { i21: { name: "b", picture: "p" } } })
+  assert.deepEqual([queue.glance("i20").id, queue.glance("i21").name], ["i20", "b"])
+  assert.equal(queue.glance("i22"), undefined)
 })
 
 test("the film shows what is around the case and no more than it has room for", () => {
