@@ -3,9 +3,6 @@ memorised ones.
 """
 
 from memlib.prompts.judging import (
-    Truth,
-    by_regeneration,
-    labelled,
     prompt_quality,
     sides_of,
     truths_of,
@@ -13,7 +10,6 @@ from memlib.prompts.judging import (
 from memlib.prompts.prompt_list import PromptList, read_list, typed_list
 from memlib.prompts.prompt_run import (
     ORIGINAL_DISTANCE,
-    PICTURE,
     create_prompt_run,
     measure_prompts,
     originals_of,
@@ -24,12 +20,8 @@ from memlib.prompts.prompt_run import (
 
 __all__ = [
     "ORIGINAL_DISTANCE",
-    "PICTURE",
     "PromptList",
-    "Truth",
-    "by_regeneration",
     "create_prompt_run",
-    "labelled",
     "measure_prompts",
     "originals_of",
     "pictures_of",

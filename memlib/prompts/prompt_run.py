@@ -136,12 +136,12 @@ def measure_prompts(
     prompt, or, without a file, to any original; the root mean square in image units.
     """
     prompts = prompts_of_run(run)
-    listed, known = _Named(prompts, originals), _places(originals)
+    listed, known, texts = _Named(prompts, originals), _places(originals), model.texts
+    assert texts is not None
 
     def batch_of(positions: Sequence[int]) -> list[Prompted]:
-        assert model.texts is not None
         chosen = [prompts.prompts[position].prompt for position in positions]
-        return [Prompted(prompt, model.texts.condition(prompt)) for prompt in chosen]
+        return [Prompted(prompt, texts.condition(prompt)) for prompt in chosen]
 
     def columns_of(positions: Sequence[int], rows: Sequence[Row]) -> dict[str, list[Any]]:
         own = [prompts.prompts[position] for position in positions]
@@ -165,9 +165,7 @@ def measure_prompts(
             META + "nearest": nearest_ones,  # original, where the prompt's own is not known
             META + "family": [one.family for one in own],
         }
-        return columns | {
-            META + "reading": [model.given(one.prompt).reading.sentence for one in own]
-        }
+        return columns | {META + "reading": [texts.reading(one.prompt).sentence for one in own]}
 
     yield from fill_run(
         run,

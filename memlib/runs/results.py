@@ -25,6 +25,7 @@ from memlib.progress import Progress, part
 # images measured together: large enough to fill a CPU, small enough that stopping loses little
 CHUNK = 16
 Batch = Tensor | Sequence[Prompted]  # pictures (B, C, H, W), or prompts
+TRIALS, PATIENCE = 12, 1.0  # of the time of a forward: at most so many, begun in so many seconds
 
 
 class Results:
@@ -185,13 +186,13 @@ def measure_one(
 
 
 def forward_seconds(denoiser: Denoiser) -> float:
-    """Return the seconds that one network forward of one image takes here, in a batch; the better
-    of two trials.
+    """Return the seconds that one network forward of one image takes here, in a batch: the fastest
+    of several trials, since other work on the machine only adds to a time.
     """
     y = torch.zeros(CHUNK // 2, *denoiser.shape, device=denoiser.device)
-    times = []
+    times: list[float] = []
     with torch.no_grad():
-        for _ in range(2):
+        while (len(times) < TRIALS and sum(times) < PATIENCE) or len(times) < 2:
             started = time.perf_counter()
             denoiser.noise(y, denoiser.sigma_max).sum().item()  # item() waits for the device
             times.append(time.perf_counter() - started)

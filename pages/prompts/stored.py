@@ -13,6 +13,7 @@ from memlib.images import ImageSet
 from memlib.measures import Measure
 from memlib.measures.conditional.scoring import MAP, PROMPTS
 from memlib.prompts import pictures_of
+from memlib.prompts.prompt_run import LIST
 from memlib.runs import FOLDER, Numbers, Run
 from memlib.runs.manifest import read_manifest
 from memlib.sources import on_hub
@@ -62,7 +63,7 @@ def known() -> dict[str, Path]:
     )
     found = {"bundled": TEXT_RUN} if (TEXT_RUN / "manifest.json").exists() else {}
     for file in files:
-        if file.parent.name.startswith(PROMPTS):
+        if (file.parent / LIST).exists():
             found[file.parent.name] = file.parent
     return found
 

@@ -24,7 +24,8 @@ def about(run: Run) -> None:
         f"{plain(manifest['images']['name'])}: {done:,} of {run.count:,} {things} measured. "
         f"{plain(settings)}."
     )
-    if run.measure == PROMPTS:
+    here = run.folder.resolve().parent == FOLDER.resolve()
+    if run.measure == PROMPTS and here:
         st.page_link(
             "pages/prompts/page.py",
             label="Open it on the page of prompts",
@@ -35,11 +36,7 @@ def about(run: Run) -> None:
         return
     at_work = background.of_run(run.folder)
     st.progress(done / run.count)
-    if (
-        at_work is None
-        and manifest.get("sources")
-        and run.folder.resolve().parent == FOLDER.resolve()
-    ):
+    if at_work is None and manifest.get("sources") and here:
         background.button(
             "Continue in the background",
             False,

@@ -9,7 +9,8 @@ from memlib.images.transform import FITS
 from memlib.workspace import Sources, Workspace
 from pages.session import workspace
 from pages.session.address import sources_of_url
-from pages.session.messages import show_error
+from pages.session.messages import plain, show_error
+from pages.session.state import Kept
 from pages.survey.panel import offered, survey_panel
 from pages.workspace.arrays import has_several, which_arrays
 from pages.workspace.image_card import (
@@ -20,6 +21,8 @@ from pages.workspace.image_card import (
     strip,
 )
 from pages.workspace.model_card import model_card
+
+LOADED = Kept("loaded just now", bool)
 
 
 def main() -> None:
@@ -55,6 +58,8 @@ def main() -> None:
     elif pressed == "preview":
         previewed(sources)
     if current is not None:
+        if LOADED.pop():
+            confirmed(current)
         understood(current)
 
 
@@ -76,8 +81,8 @@ def understood(current: Workspace) -> None:
     st.subheader("Model")
     model_card(current.denoiser, current.reference, current.images)
     st.page_link(
-        "pages/volume_growth/page.py",
-        label="See which images it remembers",
+        "pages/overview/page.py",
+        label="See what it remembers",
         icon=":material/arrow_forward:",
     )
 
@@ -104,7 +109,29 @@ def opened(sources: Sources) -> None:
         if workspace.current():
             st.caption("The previous model and images are still loaded.")
     else:
+        LOADED.set(True)
         st.rerun()
+
+
+def confirmed(current: Workspace) -> None:
+    """Say what was loaded just now, how many images, and where to go on."""
+    images, denoiser = current.images, current.denoiser
+    held_out = int(images.held_out.sum())
+    apart = f", {held_out:,} of them held out" if held_out else ""
+    skipped = f" {len(images.skipped):,} files were left out." if images.skipped else ""
+    st.success(
+        f"Loaded: the model **{plain(denoiser.name)}** with {denoiser.parameters / 1e6:.1f} "
+        f"million parameters, and {len(images):,} images of **{plain(images.name)}**{apart}."
+        f"{skipped}",
+        icon=":material/check:",
+    )
+    st.page_link(
+        "pages/overview/page.py",
+        label="Go to the overview"
+        if not offered(current)
+        else "Go to the overview, or start a survey below, which fills it",
+        icon=":material/arrow_forward:",
+    )
 
 
 def previewed(sources: Sources) -> None:

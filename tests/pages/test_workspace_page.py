@@ -105,6 +105,20 @@ def test_the_group_can_be_changed_on_the_page(place: Path) -> None:
     assert "deep: 6" in said(at)
 
 
+def test_loading_says_what_was_loaded_and_where_to_go_on(place: Path) -> None:
+    at = workspace_page(model="none")
+    next(box for box in at.number_input if box.label == "Image size").set_value(8)
+    at.text_input[2].set_value(str(place / "others"))
+    submit(at, str(place / "model"), str(place / "pictures"))
+    assert not at.exception and not at.error
+    (done,) = at.success
+    assert done.value.startswith("Loaded: the model **model** with")
+    assert "16 images of **pictures**, 4 of them held out." in done.value.replace("\\", "")
+    label = "Go to the overview, or start a survey below, which fills it"
+    assert label in [link.proto.label for link in at.get("page_link")]
+    assert not workspace_page(**address(at)).success  # a link says nothing of it
+
+
 def test_a_preview_shows_pictures_and_loads_nothing(place: Path) -> None:
     at = workspace_page(model="none")
     at.text_input[1].set_value(str(place / "pictures"))
