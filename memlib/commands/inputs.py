@@ -25,15 +25,19 @@ IMAGES = "a folder, archive, array, table or Hub data set of images"
 
 def model_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", default="demo", help=f"{MODEL}, or demo (default)")
-    parser.add_argument("--prompt", default="", help="the prompt of a model of text")
-    parser.add_argument(
-        "--guidance_scale", type=float, metavar="W", help="leads towards the prompt (default: none)"
-    )
     device_arguments(parser)
 
 
 def device_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--label", type=int, help="the class of a class-conditional model")
+    parser.add_argument("--prompt", default="", help="the prompt of a model of text")
+    parser.add_argument(
+        "--guidance_scale",
+        "--guidance-scale",
+        type=float,
+        metavar="W",
+        help="leads towards the prompt (default: none)",
+    )
     parser.add_argument("--device", help="cpu, cuda, cuda:1, mps (default: the best available)")
 
 

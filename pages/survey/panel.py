@@ -18,7 +18,16 @@ from pages.session.state import Kept, Page
 PAGE = Page("survey")
 PRESET = PAGE.one_of("preset", tuple(PRESETS), "quick", linked=False)
 DISMISSED: Kept[set[str]] = Kept("ended surveys that were read", set)  # names of tasks
-OPTIONS = ("size", "channels", "label", "fit", "held_out", "group")  # of the sources
+OPTIONS = (
+    "size",
+    "channels",
+    "label",
+    "fit",
+    "held_out",
+    "group",
+    "prompt",
+    "guidance_scale",
+)  # of the sources
 
 
 def offered(loaded: Workspace) -> bool:
