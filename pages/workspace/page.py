@@ -159,7 +159,8 @@ def chosen_sources(before: Sources, primary: bool) -> tuple[Sources, str]:
             help="A diffusers folder, a .safetensors with its configs beside it, or the id of a "
             "model of the Hugging Face Hub: unconditional or class-conditional U-Nets and "
             "DiT, in pixels or latents, with any of diffusers' usual schedulers, or Stable "
-            "Diffusion 1, 2, XL and 3. Weights as safetensors. A Hub id may name a revision: owner/name@revision.",
+            "Diffusion 1, 2, XL and 3. Weights as safetensors. A Hub id may name a revision: "
+            "owner/name@revision.",
         )
         pictures = second.text_input(
             "Images",
