@@ -56,6 +56,13 @@ def pages() -> dict[str, list[StreamlitPage]]:
                 "training image.",
             ),
             page(
+                "prompts",
+                "Prompts",
+                "chat",
+                "Models of text: which prompts bring training pictures back, told before, during "
+                "and after drawing.",
+            ),
+            page(
                 "audit",
                 "Audit",
                 "fact_check",

@@ -10,6 +10,7 @@ APP = INSTALLED if (INSTALLED / "app.py").is_file() else HOME
 # links are followed, so that an installation may be a link
 DEMO = APP.joinpath("assets", "demo").resolve()
 TEXT = APP.joinpath("assets", "text").resolve()
+TEXT_RUN = TEXT / "run"  # of prompts
 BENCHMARK = APP.joinpath("assets", "benchmark").resolve()
 BUNDLED = {
     "demo": DEMO / "model",

@@ -27,6 +27,8 @@ class Sources:
     mirror: bool = False
     held_out: str = ""
     group: str = ""  # the column the images are grouped by, or "folder"
+    prompt: str = ""  # of a model of text, whose images are then those of this prompt
+    guidance_scale: float | None = None
 
     @classmethod
     def read(cls, told: Mapping[str, object]) -> "Sources":
@@ -35,12 +37,13 @@ class Sources:
         Raises ValueError for a value of the wrong kind.
         """
         kinds = {"size": int, "channels": int, "label": int, "mirror": bool}
+        kinds |= {"guidance_scale": float}
         found: dict[str, Any] = {}
         for field in fields(cls):
             if field.name not in told:
                 continue
             value, kind = told[field.name], kinds.get(field.name, str)
-            optional = value is None and kind is int
+            optional = value is None and kind in (int, float)
             if not optional and type(value) is not kind:
                 raise ValueError(
                     f"The sources of this run cannot be read: {field.name} is {quoted(value, 40)}."
@@ -77,7 +80,7 @@ def open_workspace(
     that cache and confine. Raises ValueError if something cannot be loaded or does not fit
     together.
     """
-    denoiser = model_of(sources.model, sources.label)
+    denoiser = prompted(model_of(sources.model, sources.label), sources)
     images = images_of(sources, sources.images)
     if images.shape != denoiser.picture_shape:
         raise ValueError(
@@ -96,12 +99,26 @@ def open_workspace(
         pinned = replace(pinned, held_out=_pinned(sources.held_out, held_out.source))
         images = images.beside(held_out)
     reference = model_of(sources.reference, sources.label) if sources.reference else None
+    if reference is not None:
+        reference = prompted(reference, sources)
     if reference is not None and reference.shape != denoiser.shape:
         raise ValueError(
             f"The reference model draws images {describe(reference.shape)}, the model "
             f"{describe(denoiser.shape)}."
         )
     return Workspace(pinned, denoiser, images, reference)
+
+
+def prompted(denoiser: NetworkDenoiser, sources: Sources) -> NetworkDenoiser:
+    """Return the model with the prompt and the guidance scale of the sources, if they have any.
+
+    Raises ValueError for a model that takes no prompt, and for a scale without a prompt.
+    """
+    if sources.guidance_scale is not None and not sources.prompt:
+        raise ValueError(
+            f"The guidance scale {sources.guidance_scale:g} needs a prompt to lead towards."
+        )
+    return denoiser.given(sources.prompt, sources.guidance_scale) if sources.prompt else denoiser
 
 
 def _pinned(typed: str, found: str) -> str:

@@ -15,7 +15,7 @@ PAGES = (("ranking", "survey"), ("widgets", "session"), ("figures",))
 LIBRARY = (
     ("commands",),
     ("demo",),
-    ("audit", "survey"),
+    ("audit", "prompts", "survey"),
     ("evidence",),
     ("extraction", "landscapes", "runs", "tasks", "workspace"),
     ("measures",),

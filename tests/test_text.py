@@ -39,6 +39,7 @@ OPTIONS = ("pills", "segmented_control", "radio")  # whose options are Markdown 
 SPELLED = ("label", "body", "text", "caption", "help", "delta")  # keywords of Markdown
 NEVER = ("write", "table", "html", "iframe", "link_button")  # they guess, or make links
 SAFE = ("plain", "len", "int", "float", "round", "duration", "number", "navigation")  # calls
+SAFE += ("bounds", "plus_minus", "shift_in_words")  # numbers as they are written
 SAFE += ("base_rate", "best_of", "believe", "rate_in_words")  # sentences of numbers
 SAFE += ("copy_rule", "counted_in_words", "drawn_how", "sentence", "to_find", "surpassed_in_words")
 KEEPS = ("join", "capitalize", "lower", "replace", "split", "format")  # of safe text: safe text
@@ -373,3 +374,9 @@ def texts(part: object) -> Iterator[str]:
     elif isinstance(part, (dict, list)):
         for one in part.values() if isinstance(part, dict) else part:
             yield from texts(one)
+
+
+def test_the_tool_bar_of_a_figure_does_not_cover_its_legend() -> None:
+    figure = literal(go.Figure(go.Scatter(x=[1], y=[1]), {"legend": {"y": 1}}))
+    assert figure["layout"]["modebar"]["orientation"] == "v"
+    assert figure["layout"]["legend"] == {"y": 1}

@@ -14,6 +14,7 @@ COMMANDS = (
     "measure",
     "extract",
     "reproduce",
+    "prompts",
     "evidence",
     "report",
     "verify",

@@ -14,14 +14,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from memlib.bundled import DEMO
+from memlib.bundled import DEMO, TEXT_RUN
 from memlib.commands.progress import Report
 from memlib.demo.attacks import write_attacks
 from memlib.demo.benchmark.making import benchmark_tables, build_benchmark
 from memlib.demo.build import build
 from memlib.demo.findings import tables
 from memlib.demo.ladders import write_ladders
-from memlib.demo.text.building import PROMPTS, SCORES, build_text
+from memlib.demo.text.building import PROMPTS, build_text
 from memlib.demo.text.judgement import text_tables
 from memlib.demo.text.prompt_scores import score_tables
 
@@ -59,7 +59,7 @@ def run(asked: argparse.Namespace, report: Report) -> None:
         found = benchmark_tables()
     elif asked.which == "text":
         build_text(asked.work / "text", report.stage)
-        found = text_tables(PROMPTS) | score_tables(SCORES)
+        found = text_tables(PROMPTS) | score_tables(TEXT_RUN)
     else:
         build(asked.work, report.stage)
         found = tables()

@@ -27,6 +27,7 @@ from memlib.extraction.seeking.suspects import suspects
 from memlib.extraction.stages import FOLDER, attack_run
 from memlib.sources import inherited
 from memlib.spreadsheet import csv
+from memlib.workspace import Sources, prompted
 
 USUAL = AttackSettings()
 LOOK = 8  # parts between two looks at the pace
@@ -70,8 +71,9 @@ def run(asked: argparse.Namespace, report: Report) -> None:
         raise ValueError(
             f"--price holds for draws without a classifier, not for {settings.method}."
         )
+    told = Sources(prompt=asked.prompt, guidance_scale=asked.guidance_scale)
     denoiser, reference = (
-        load_model(source, asked.label, asked.device) if source else None
+        prompted(load_model(source, asked.label, asked.device), told) if source else None
         for source in (asked.model, asked.reference)
     )
     assert denoiser is not None

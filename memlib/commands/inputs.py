@@ -30,6 +30,14 @@ def model_arguments(parser: argparse.ArgumentParser) -> None:
 
 def device_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--label", type=int, help="the class of a class-conditional model")
+    parser.add_argument("--prompt", default="", help="the prompt of a model of text")
+    parser.add_argument(
+        "--guidance_scale",
+        "--guidance-scale",
+        type=float,
+        metavar="W",
+        help="leads towards the prompt (default: none)",
+    )
     parser.add_argument("--device", help="cpu, cuda, cuda:1, mps (default: the best available)")
 
 
@@ -115,7 +123,7 @@ def sources_of(asked: argparse.Namespace) -> Sources:
     can be found from other directories.
     """
     model, images, held_out = (
-        _absolute(source) if source and source not in BUNDLED else source
+        absolute(source) if source else source
         for source in (asked.model, asked.images, asked.held_out)
     )
     return Sources(
@@ -129,11 +137,15 @@ def sources_of(asked: argparse.Namespace) -> Sources:
         mirror=asked.mirror,
         held_out=held_out,
         group=asked.group,
+        prompt=asked.prompt,
+        guidance_scale=asked.guidance_scale,
     )
 
 
-def _absolute(source: str) -> str:
-    """Return the source with an absolute path, if it is on this machine."""
+def absolute(source: str) -> str:
+    """Return the source with an absolute path, if it is on this machine and has no name of ours."""
+    if source in BUNDLED:
+        return source
     file, array = named_array(source)
     if not Path(file).exists():
         return source

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from memlib.commands.progress import Report
+from memlib.measures.conditional.scoring import PROMPTS
 from memlib.quoting import quoted
 from memlib.runs import FOLDER, Filter, Numbers, Run
 
@@ -107,11 +108,12 @@ def described(one: Run) -> dict[str, Any]:
 
 
 def sentence(one: Run) -> str:
+    things = "prompts" if one.measure == PROMPTS else "images"
     settings = ", ".join(f"{name} {json.dumps(value)}" for name, value in one.parameters.items())
     return (
         f"{one.folder}: {one.measure} ({settings}) of {one.manifest['model']['name']} on "
         f"{one.manifest['images']['name']}, "
-        f"{one.done:,} of {one.count:,} images measured, begun {one.manifest['date']} on "
+        f"{one.done:,} of {one.count:,} {things} measured, begun {one.manifest['date']} on "
         f"{one.manifest['device']}"
     )
 

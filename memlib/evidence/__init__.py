@@ -35,13 +35,14 @@ from memlib.evidence.remembered import (
     believe,
     copy_rule,
     counted_in_words,
-    counted_rate,
     drawn_how,
 )
 from memlib.evidence.reproduction import (
     at_most,
+    bounds,
     clusters,
     copied,
+    counted_rate,
     different,
     held_out,
     match_samples,
@@ -74,6 +75,7 @@ __all__ = [
     "base_rate",
     "believe",
     "best_of",
+    "bounds",
     "clusters",
     "comparisons",
     "copied",

@@ -12,7 +12,8 @@ from torch import Tensor
 from memlib.denoisers import Denoiser
 from memlib.evidence.draws import near_images
 from memlib.evidence.quality import rows_of
-from memlib.evidence.remembered import Remembered, counted_in_words, counted_rate
+from memlib.evidence.remembered import Remembered, counted_in_words
+from memlib.evidence.reproduction import bounds
 from memlib.evidence.text import short
 from memlib.images import ImageSet
 from memlib.measures import MEASURES
@@ -95,8 +96,7 @@ class About:
         rank = ""
         if first:
             one = self.standings[first]
-            title = MEASURES[first].title
-            rank = f"ranks {ordinal(one.rank)} of {one.of:,} by {title[:1].lower()}{title[1:]}"
+            rank = f"ranks {ordinal(one.rank)} of {one.of:,} by {MEASURES[first].words}"
         if not self.trained:
             return f"was not trained on, and {rank or 'is not measured yet'}."
         if self.found is None:
@@ -187,12 +187,7 @@ def surpassed_in_words(measure: str, value: float, groups: Mapping[str, np.ndarr
     for group, values in groups.items():
         less, of = surpassed(value, values, MEASURES[measure].direction)
         if of:
-            share = counted_rate(less, of)
-            parts.append(
-                f"{less:,} of {of:,} {group} images, {share.value:.1%} (95%: {share.low:.1%} to "
-                f"{share.high:.1%})"
-            )
+            parts.append(f"{less:,} of {of:,} {group} images, {less / of:.1%} ({bounds(less, of)})")
     if not parts:
         return ""
-    title = MEASURES[measure].title
-    return f"By {title[:1].lower()}{title[1:]} it is more memorised than {' and '.join(parts)}."
+    return f"By {MEASURES[measure].words} it is more memorised than {' and '.join(parts)}."

@@ -217,17 +217,17 @@ class Agreement:
 
     def sentence(self) -> str:
         """Say it in words."""
-        said = f"{self.images:,} images were drawn at least {OFTEN} times. "
+        said = f"Images drawn at least {OFTEN} times: {self.images:,}. "
         if self.estimates:
             said += (
-                f"{self.estimates:,} of them have an estimate: {self.overlapping:,} of the "
-                f"intervals overlap the count's, and the median estimate is {self.error:.2f} "
-                f"decades off ({self.bias:+.2f} with its sign), its interval {self.width:.2f} "
-                "decades wide. "
+                f"With an estimate: {self.estimates:,} of them, for {self.overlapping:,} of which "
+                "its interval overlaps the count's; the median estimate is "
+                f"{self.error:.2f} decades off ({self.bias:+.2f} with its sign), its interval "
+                f"{self.width:.2f} decades wide. "
             )
         if self.limits:
             said += (
-                f"{self.limits:,} have only a limit, because the weights of their paths are too "
-                f"uneven; {self.holding:,} of the limits allow the count."
+                f"With only a limit, because the weights of their paths are too uneven: "
+                f"{self.limits:,}; for {self.holding:,} the limit allows the count."
             )
         return said.strip()

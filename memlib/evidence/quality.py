@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,7 @@ from memlib.denoisers import Denoiser
 from memlib.evidence.reproduction import clusters, different
 from memlib.evidence.text import interval
 from memlib.images import ImageSet
-from memlib.measures import MEASURES, Row
+from memlib.measures import MEASURES, Measure, Row
 from memlib.neighbours import duplicates
 from memlib.runs import Results
 from memlib.statistics import (
@@ -72,9 +73,11 @@ def _column(images: ImageSet, rows: Mapping[str, Row], column: str) -> np.ndarra
     )
 
 
-def signed(values: pd.DataFrame) -> pd.DataFrame:
+def signed(
+    values: pd.DataFrame, measures: Mapping[str, Measure] = MappingProxyType(MEASURES)
+) -> pd.DataFrame:
     """Multiply values by the directions of their measures, so that bigger is more memorised."""
-    return values.mul([float(MEASURES[str(name)].direction) for name in values])
+    return values.mul([float(measures[str(name)].direction) for name in values])
 
 
 def ranks(values: pd.DataFrame) -> pd.DataFrame:
@@ -104,31 +107,33 @@ def comparisons(
 
 
 def quality(
-    denoiser: Denoiser,
+    denoiser: Denoiser | None,
     values: pd.DataFrame,
     above: np.ndarray,
     below: np.ndarray,
     labels: np.ndarray | None = None,
     weights: np.ndarray | None = None,
+    measures: Mapping[str, Measure] = MappingProxyType(MEASURES),
 ) -> pd.DataFrame:
     """Compute how well each measure ranks images `above` over those `below`, best first.
 
     A line holds the AUC with its 95% interval, its difference from the first line's AUC with the
     paired interval, whether it may be the best of all (`possible_best`), the TPR at 1% FPR with its
     interval (NaN where there are too few images), how many images and clusters are on both sides,
-    and network forwards. Intervals count clusters: `labels` (N,) are `clusters(images, groups)`, or
-    every image is one. Only images with a value count. Measures without one on either side are left
-    out, and so are those of chosen images only, whose choice would count: unless `weights` (N,) say
-    how many images each stands for, 0 where it was not chosen. Then there is no TPR. A measure that
-    has values for `fewer` of the images than another stands last and cannot be the best.
+    and network forwards (0 without a `denoiser`). Intervals count clusters: `labels` (N,) are
+    `clusters(images, groups)`, or every image is one. Only images with a value count. Measures
+    without one on either side are left out, and so are those of chosen images only, whose choice
+    would count: unless `weights` (N,) say how many images each stands for, 0 where it was not
+    chosen. Then there is no TPR. A measure that has values for `fewer` of the images than another
+    stands last and cannot be the best.
     """
     labels = np.arange(len(values)) if labels is None else labels
     areas: dict[str, Area] = {}
     lines = []
     for name in map(str, values):
-        if MEASURES[name].chosen and weights is None:
+        if measures[name].chosen and weights is None:
             continue
-        value = signed(values[[name]])[name].to_numpy()
+        value = signed(values[[name]], measures)[name].to_numpy()
         known = ~np.isnan(value) & (weights is None or weights > 0)
         sides = [side & known for side in (above, below)]
         if not all(side.any() for side in sides):
@@ -144,10 +149,9 @@ def quality(
         line: dict[str, object] = dict(zip(SIZES, counts, strict=True)) | dict(
             zip(RATES, rates, strict=True)
         )
-        line |= {"measure": name, "title": MEASURES[name].title, "AUC": areas[name].value}
-        lines.append(
-            line | {"low": low, "high": high, "forwards": MEASURES[name].forwards(denoiser)}
-        )
+        line |= {"measure": name, "title": measures[name].title, "AUC": areas[name].value}
+        forwards = measures[name].forwards(denoiser) if denoiser else 0
+        lines.append(line | {"low": low, "high": high, "forwards": forwards})
     table = pd.DataFrame(lines, columns=COLUMNS)
     table = table.assign(fewer=_fewer(table) & (weights is None)).sort_values(
         ["fewer", "AUC"], ascending=[True, False], kind="stable", ignore_index=True

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 from torch import Tensor
 
-from memlib.evidence.draws import count_interval
-from memlib.evidence.reproduction import at_most
+from memlib.evidence.draws import OFTEN
+from memlib.evidence.reproduction import at_most, bounds, counted_rate
 from memlib.evidence.text import best_of
 from memlib.evidence.unseen import (
     Counts,
@@ -71,11 +71,10 @@ class Remembered:
                 f"at most {at_most(self.draws):.2%} of what the model draws are, with 95% "
                 "confidence."
             )
-        share = counted_rate(self.copies, self.draws)
         said = (
-            f"{self.copies:,} of {drawn}, {share.value:.1%} (95%: {share.low:.1%} to "
-            f"{share.high:.1%}), are copies of {found.seen:,} of {found.images:,} different "
-            "training images"
+            f"{self.copies:,} of {drawn}, {self.copies / self.draws:.1%} "
+            f"({bounds(self.copies, self.draws)}), are copies of {found.seen:,} of "
+            f"{found.images:,} different training images"
         )
         if self.guided:
             return f"{said}."
@@ -140,12 +139,6 @@ class Remembered:
         return [one.place for one in self.candidates() if one.times == 1]
 
 
-def counted_rate(times: int, draws: int) -> Estimate:
-    """The share of pictures that are copies, with its interval (Clopper-Pearson)."""
-    low, high = count_interval(np.array([times]), draws)
-    return Estimate(times / draws, float(low[0]), float(high[0]))
-
-
 def counted_in_words(times: int, draws: int) -> str:
     """Say the rate of copies that were counted, as `rate_in_words` says one that was estimated."""
     if not times:
@@ -167,9 +160,14 @@ def drawn_how(plan: Plan) -> str:
 
 
 def copy_rule(criterion: str, threshold: float) -> str:
-    """Say what is called a copy: "nearest over second nearest below 0.333"."""
+    """Say what is called a copy: "nearest over second nearest below 0.333 (over 3 times nearer to
+    one training image than to any other)".
+    """
     rule = CRITERIA[criterion]
-    return f"{rule.title.lower()} {'below' if rule.below else 'above'} {threshold:.3g}"
+    said = f"{rule.title.lower()} {'below' if rule.below else 'above'} {threshold:.3g}"
+    if criterion != "ratio" or not threshold:
+        return said
+    return f"{said} (over {1 / threshold:.2g} times nearer to one training image than to any other)"
 
 
 def believe(table: pd.DataFrame, by_copies: bool) -> str:
@@ -177,7 +175,9 @@ def believe(table: pd.DataFrame, by_copies: bool) -> str:
     what did not, or what was trained on with what was held out.
     """
     if by_copies:
-        return f"Judged by what came back: {best_of(table)}"
+        came = int(table["clusters above"].iloc[0])
+        few = f"Too few copies to say: only {came:,} different image{'s' * (came != 1)} came back. "
+        return f"{few if came < OFTEN else 'Judged by what came back: '}{best_of(table)}"
     return (
         f"Judged by what was trained on: {best_of(table)} That a model knows an image does not "
         "mean that it gives it away."

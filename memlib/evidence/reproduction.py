@@ -5,9 +5,10 @@ import pandas as pd
 import torch
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
-from scipy.stats import binomtest
 from torch import Tensor
 
+from memlib.evidence.draws import count_interval
+from memlib.evidence.unseen import Estimate
 from memlib.extraction.matches import CRITERIA, training_set
 from memlib.images import ImageSet
 from memlib.neighbours import duplicates, match_ratio, nearest
@@ -119,13 +120,26 @@ def different(groups: Tensor | np.ndarray, chosen: np.ndarray) -> int:
     return len(np.unique(np.asarray(groups)[chosen]))
 
 
-def at_most(samples: int, hits: int = 0, confidence: float = 0.95) -> float:
-    """Return an upper bound on the share of copies among all images the model draws, given `hits`
-    of `samples`.
+def at_most(draws: int) -> float:
+    """Return an upper bound on the share of copies where none of so many pictures is one.
 
     One-sided (Clopper-Pearson): every "at most" of pages, tables and sentences is this bound with
     95% confidence. Brackets hold two-sided intervals.
     """
-    return float(
-        binomtest(hits, samples, alternative="less").proportion_ci(confidence, "exact").high
-    )
+    return float(1 - 0.05 ** (1 / draws))
+
+
+def counted_rate(times: int, draws: int) -> Estimate:
+    """The share of pictures that are copies, with its interval (Clopper-Pearson)."""
+    low, high = count_interval(np.array([times]), draws)
+    return Estimate(times / draws, float(low[0]), float(high[0]))
+
+
+def bounds(times: int, draws: int) -> str:
+    """Write the interval of `counted_rate`, of 0 its upper bound (`at_most`): "95%: 29.8% to
+    32.7%", "95%: at most 0.07%".
+    """
+    if not times:
+        return f"95%: at most {at_most(draws):.2%}"
+    share = counted_rate(times, draws)
+    return f"95%: {share.low:.1%} to {share.high:.1%}"

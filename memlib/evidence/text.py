@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 from torch import Tensor
 
-from memlib.evidence.reproduction import at_most, different
+from memlib.evidence.draws import OFTEN
+from memlib.evidence.reproduction import at_most, bounds, different
 from memlib.statistics import FEWEST
 
 
@@ -53,15 +54,14 @@ def statement(
         )
     groups = np.arange(len(counts)) if groups is None else groups
     return (
-        f"{total:,} of {samples:,} generated images are copies by {rule} (at most "
-        f"{at_most(samples, total):.1%} of what the model draws, with 95% confidence), of "
-        f"{different(groups, counts > 0):,} different images."
+        f"{total:,} of {samples:,} generated images are copies by {rule}, {total / samples:.1%} "
+        f"({bounds(total, samples)}), of {different(groups, counts > 0):,} different images."
     )
 
 
 def best_of(table: pd.DataFrame) -> str:
     """Say what the first line of `quality` is worth: which measures the best may be; of those that
-    are known for all the images compared.
+    are known for all the images compared. Of fewer than OFTEN images nothing is said.
     """
     many = int((~table["fewer"]).sum())
     possible = table[table["may be best"]]
@@ -70,6 +70,9 @@ def best_of(table: pd.DataFrame) -> str:
     said = f"{first['title']} has the highest AUC of {many:,} measures on these images, {auc}"
     if many == 1:
         return f"{said}."
+    fewest = int(first[["clusters above", "clusters below"]].min())
+    if fewest < OFTEN:
+        return f"{said}; {fewest:,} different on one side are too few to say which is best."
     if len(possible) == 1:
         return f"{said}, and with 95% confidence no other is better."
     auc = interval(last["AUC"], last["low"], last["high"])

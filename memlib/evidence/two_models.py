@@ -13,7 +13,9 @@ from scipy.stats import t as student
 from memlib.evidence.quality import signed
 from memlib.evidence.remembered import Remembered
 from memlib.evidence.reproduction import at_most
+from memlib.evidence.text import interval
 from memlib.evidence.unseen import Estimate, expected_images
+from memlib.measures import MEASURES
 from memlib.statistics import FEWEST
 
 RATE = 0.05  # of false discoveries among the images said to have changed
@@ -130,6 +132,29 @@ def shifts(
         line["beyond"] = (sides[0] > np.quantile(sides[1], 0.99)).sum() if enough else np.nan
         lines.append(line)
     return pd.DataFrame(lines, columns=[*SHIFTS, "beyond"])
+
+
+def shift_in_words(line: pd.Series) -> str:
+    """Say what a line of `shifts` means, and whether it is more than chance."""
+    measure, apart = MEASURES[str(line["measure"])], not np.isnan(line["net low"])
+    names = ["net", "net low", "net high"] if apart else ["change", "low", "high"]
+    value, low, high = (float(line[name]) for name in names)
+    more = value > 0
+    ends = (low, high) if more else (-high, -low)
+    return (
+        f"By {measure.words}, the first model remembers the {line['trained']:,} training images "
+        f"{'more' if more else 'less'} than the second does: on average by "
+        f"{in_words(abs(value), *ends)} {measure.unit}"
+        f"{', beyond what the held-out images changed by' if apart else ''}. "
+        f"It {'is more than chance' if ends[0] > 0 else 'may be chance'}."
+    )
+
+
+def in_words(value: float, low: float, high: float) -> str:
+    """Write a change with its interval, in as many digits as its size asks for."""
+    if max(map(abs, (value, low, high))) < 10:
+        return interval(value, low, high)
+    return f"{value:,.0f} ({low:,.0f} to {high:,.0f})"
 
 
 def _mean(values: np.ndarray, labels: np.ndarray) -> tuple[float, float, int]:

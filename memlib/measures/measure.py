@@ -33,6 +33,11 @@ class Measure:
     chosen: bool = False  # too expensive for a whole set: measured of chosen images, without an AUC
 
     @property
+    def words(self) -> str:
+        """The title as it stands within a sentence."""
+        return self.title[:1].lower() + self.title[1:]
+
+    @property
     def run(self) -> str:
         """The name under which results are stored; measures from one computation share it."""
         return self.function.__name__

@@ -38,6 +38,7 @@ from memlib.progress import Progress
 from memlib.seeds import generator
 
 POWERS, LEVELS = (1.0, 1.5, 2.0, 3.0), (0.2, 0.5, 1.0, 2.0)  # default noise levels of the ranking
+LOWERED = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 NOISED = 0x6E6F  # a separate seed for the noise of the centre
 
 
@@ -256,7 +257,7 @@ def _entries(sigma: float) -> list[Measure]:
     statistics = [
         Measure(
             name=f"k_{p:g}_at_{sigma:g}",
-            title=f"p-Laplace K_{p:g} at σ = {sigma:g}",
+            title=f"p-Laplace K{p:g}".translate(LOWERED) + f" at σ = {sigma:g}",
             column=f"K_{p:g}",
             error=f"stderr_{p:g}",
             direction=+1,
@@ -269,7 +270,7 @@ def _entries(sigma: float) -> list[Measure]:
             limits="It responds to narrow peaks, not to peaks of large weight. A copied image "
             "is visible only because copying makes its peak narrow. Plain images have "
             "narrow peaks too, and a peak need not be a training image. At this radius "
-            "K_1 is nearly the denoising loss in another form. Values of different radii "
+            "K₁ is nearly the denoising loss in another form. Values of different radii "
             "or noise levels cannot be compared.",
             citation="Brokman et al., Identifying Memorization of Diffusion Models through "
             "p-Laplace Analysis: Estimators, Bounds and Applications, arXiv 2505.08246",
@@ -290,7 +291,7 @@ def _entries(sigma: float) -> list[Measure]:
         formula=r"\mathbb{E}_u \left\lVert (y - D) / \sigma - \sqrt{d}\, u \right\rVert^2 / d, "
         r"\quad y = x + \sigma \sqrt{d}\, u",
         limits="A control: training minimises it, and it is small for every easy image. Compare "
-        "K_1 with it.",
+        "K₁ with it.",
         citation="Ho et al., Denoising Diffusion Probabilistic Models, arXiv 2006.11239",
         function=p_laplace,
         settings=settings,

@@ -14,13 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from memlib.denoisers import Denoiser, NetworkDenoiser, pick_device
 from memlib.measures import Row
 from memlib.progress import Progress
 from memlib.quoting import first_line, quoted
-from memlib.runs.results import measure_pictures
+from memlib.runs.results import Batch, measure_batch
 
 PACKAGE = (
     Path(__file__).resolve().parents[1]
@@ -49,8 +48,8 @@ class Worker:
     def ready(self) -> None:
         """Answer once the worker has started."""
 
-    def work(self, number: int, pictures: Tensor) -> tuple[int, list[Row]]:
-        return number, measure_pictures(self.denoiser, pictures, self.measure, self.parameters)
+    def work(self, number: int, batch: Batch) -> tuple[int, list[Row]]:
+        return number, measure_batch(self.denoiser, batch, self.measure, self.parameters)
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,7 @@ class OnRay:
         denoiser: Denoiser,
         measure: str,
         parameters: Mapping[str, Any],
-        batches: Iterator[tuple[int, Tensor]],
+        batches: Iterator[tuple[int, Batch]],
         tick: Progress,
     ) -> Iterator[tuple[int, list[Row]]]:
         try:
@@ -105,7 +104,7 @@ class OnRay:
         denoiser: Denoiser,
         measure: str,
         parameters: Mapping[str, Any],
-        batches: Iterator[tuple[int, Tensor]],
+        batches: Iterator[tuple[int, Batch]],
         tick: Progress,
     ) -> Iterator[tuple[int, list[Row]]]:
         nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]

@@ -9,15 +9,15 @@ import json
 import platform
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import diffusers
 import numpy as np
 import torch
 
 from memlib.denoisers import Denoiser
-from memlib.images import ImageSet
-from memlib.measures import MEASURES
+from memlib.measures import MEASURES, Measure
+from memlib.measures.conditional.scoring import PROMPTS, PromptSettings
 from memlib.quoting import first_line, quoted
 from memlib.runs.results import CHUNK
 
@@ -27,18 +27,30 @@ LARGEST, LARGEST_CHUNK = 10**9, 2**16  # a manifest with more is damaged or mali
 LONGEST = 2**26  # largest size of a manifest in bytes: it lists the chosen images
 
 
+class Listed(Protocol):
+    """An image set or another list of what can be measured."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def digest(self) -> str: ...
+
+    def __len__(self) -> int: ...
+
+
 def provenance(
     denoiser: Denoiser,
-    images: ImageSet,
+    images: Listed,
     measure: str,
     parameters: Mapping[str, Any],
     *,
     threads: int | None = None,
 ) -> dict[str, Any]:
-    """Return the provenance of a table of results."""
+    """Return the provenance of a table of results of a measure, or of PROMPTS."""
     return {
         "format": FORMAT,
-        "measure": MEASURES[measure].run,
+        "measure": measure if measure == PROMPTS else MEASURES[measure].run,
         "parameters": dict(parameters),
         "model": {"name": denoiser.name, "digest": denoiser.digest},
         "images": {"name": images.name, "digest": images.digest, "count": len(images)},
@@ -119,10 +131,22 @@ def _check(manifest: Mapping[str, Any]) -> None:
         manifest["sources"], dict | None
     ):
         raise ValueError("selection or sources")
-    measures = [measure for measure in MEASURES.values() if measure.run == manifest["measure"]]
+    parameters = dict(manifest["parameters"])
+    measures = measures_of(manifest["measure"], parameters)
     if not measures:
         raise ValueError(f"no measure here is called {quoted(manifest['measure'], 40)}")
-    measures[0].read(dict(manifest["parameters"]))
+    if manifest["measure"] != PROMPTS:
+        measures[0].read(parameters)
+
+
+def measures_of(run: str, parameters: Mapping[str, Any]) -> list[Measure]:
+    """Return the measures whose numbers a run contains; of a run of prompts, those it asks for.
+
+    Raises ValueError for settings of a run of prompts that are not allowed.
+    """
+    if run == PROMPTS:
+        return [*PromptSettings.read(parameters).columns]
+    return [measure for measure in MEASURES.values() if measure.run == run]
 
 
 def check_same(folder: Path, there: Mapping[str, Any], here: Mapping[str, Any]) -> None:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -11,19 +11,21 @@ from torch import Tensor
 from memlib.denoisers import Denoiser
 from memlib.images import ImageSet
 from memlib.measures import MEASURES, Row
+from memlib.measures.conditional.scoring import PROMPTS
 from memlib.progress import Progress
 from memlib.runs.folder import Run
-from memlib.runs.manifest import provenance
+from memlib.runs.manifest import Listed, provenance
 from memlib.runs.parts import META
-from memlib.runs.results import CHUNK, measure_pictures
+from memlib.runs.results import CHUNK, Batch, measure_batch
 
 FOLDER = Path(".afterimage") / "runs"  # below the working directory, where the app looks
 
 
 class Engine(Protocol):
-    """Measure batches of pictures and yield (number of the batch, its rows), in any order.
+    """Measure batches of pictures or prompts and yield (number of the batch, its rows), in any
+    order.
 
-    `batches` yields (number, pictures) and is read only as far as there are idle workers. The
+    `batches` yields (number, batch) and is read only as far as there are idle workers. The
     engine calls `tick` often, with the progress of the current batch (0 if unknown); an exception
     it raises ends the work.
     """
@@ -33,7 +35,7 @@ class Engine(Protocol):
         denoiser: Denoiser,
         measure: str,
         parameters: Mapping[str, Any],
-        batches: Iterator[tuple[int, Tensor]],
+        batches: Iterator[tuple[int, Batch]],
         tick: Progress,
     ) -> Iterator[tuple[int, list[Row]]]: ...
 
@@ -42,12 +44,12 @@ def in_this_process(
     denoiser: Denoiser,
     measure: str,
     parameters: Mapping[str, Any],
-    batches: Iterator[tuple[int, Tensor]],
+    batches: Iterator[tuple[int, Batch]],
     tick: Progress,
 ) -> Iterator[tuple[int, list[Row]]]:
     """Measure in this process: the default engine."""
-    for number, pictures in batches:
-        yield number, measure_pictures(denoiser, pictures, measure, parameters, tick)
+    for number, batch in batches:
+        yield number, measure_batch(denoiser, batch, measure, parameters, tick)
 
 
 def distinct(images: ImageSet, indices: Sequence[int] | None = None) -> list[int]:
@@ -125,9 +127,53 @@ def measure_run(
     chunks are kept. Memory does not grow with the run. Raises ValueError if another process is
     working on the run, or if model or images are not those of the run.
     """
-    if (denoiser.digest, images.digest) != (run.model, run.manifest["images"]["digest"]):
-        raise ValueError(f"The run {run.folder.name!r} is of another model or other images.")
     places = distinct(images, run.manifest["selection"])
+
+    def batch_of(positions: Sequence[int]) -> Tensor:
+        return images.batch(places[position] for position in positions)
+
+    def columns_of(positions: Sequence[int], rows: Sequence[Row]) -> dict[str, list[Any]]:
+        own = [places[position] for position in positions]
+        columns: dict[str, list[Any]] = {
+            "index": own,
+            "id": [images.ids[index] for index in own],
+            "name": [images.names[index] for index in own],
+        }
+        return columns | {
+            META + name: [values[index] for index in own]
+            for name, values in images.metadata.items()
+        }
+
+    yield from fill_run(
+        run,
+        denoiser,
+        images,
+        batch_of,
+        columns_of,
+        engine=engine,
+        progress=progress,
+        threads=threads,
+    )
+
+
+def fill_run(
+    run: Run,
+    denoiser: Denoiser,
+    listed: Listed,
+    batch_of: Callable[[Sequence[int]], Batch],
+    columns_of: Callable[[Sequence[int], Sequence[Row]], Mapping[str, Sequence[Any]]],
+    *,
+    engine: Engine = in_this_process,
+    progress: Progress | None = None,
+    threads: int | None = None,
+) -> Iterator[tuple[int, int]]:
+    """Measure and store the missing chunks of a run of anything that is listed.
+
+    `batch_of` returns what stands at some positions, `columns_of` the columns that identify it; it
+    may change the rows. Otherwise as `measure_run`.
+    """
+    if (denoiser.digest, listed.digest) != (run.model, run.manifest["images"]["digest"]):
+        raise ValueError(f"The run {run.folder.name!r} is of another model or other images.")
     with run.held():
         run = run.again()  # its state now that no other process writes
         run.tidy()
@@ -135,27 +181,19 @@ def measure_run(
         if done and pending:
             run.resumed(denoiser, threads)
 
-        def batches() -> Iterator[tuple[int, Tensor]]:
+        def batches() -> Iterator[tuple[int, Batch]]:
             for chunk in pending:
-                yield chunk, images.batch(places[position] for position in run.places(chunk))
+                yield chunk, batch_of(run.places(chunk))
 
         def tick(part: float, whole: float) -> None:
             if progress:
                 progress(min(run.count, done + part / whole * run.chunk), run.count)
 
         tick(0, 1)
-        for chunk, rows in engine(denoiser, run.measures[0].name, run.parameters, batches(), tick):
-            own = [places[position] for position in run.places(chunk)]
-            columns: dict[str, list[Any]] = {
-                "index": own,
-                "id": [images.ids[index] for index in own],
-                "name": [images.names[index] for index in own],
-            }
-            columns |= {
-                META + name: [values[index] for index in own]
-                for name, values in images.metadata.items()
-            }
-            run.store(chunk, columns, rows)
+        work = run.measure if run.measure == PROMPTS else run.measures[0].name
+        for chunk, rows in engine(denoiser, work, run.parameters, batches(), tick):
+            own = run.places(chunk)
+            run.store(chunk, columns_of(own, rows), rows)
             done += len(own)
             yield done, run.count
             tick(0, 1)

@@ -16,13 +16,16 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from memlib.denoisers import Denoiser
+from memlib.denoisers import Denoiser, NetworkDenoiser
 from memlib.images import ImageSet
 from memlib.measures import MEASURES, Row
+from memlib.measures.conditional.scoring import PROMPTS, Prompted, score_prompts
 from memlib.progress import Progress, part
 
 # images measured together: large enough to fill a CPU, small enough that stopping loses little
 CHUNK = 16
+Batch = Tensor | Sequence[Prompted]  # pictures (B, C, H, W), or prompts
+TRIALS, PATIENCE = 12, 1.0  # of the time of a forward: at most so many, begun in so many seconds
 
 
 class Results:
@@ -105,6 +108,20 @@ def held_out_sample(images: ImageSet) -> list[int]:
     return [int(place) for place in np.flatnonzero(images.held_out)[::8]]
 
 
+def measure_batch(
+    denoiser: Denoiser,
+    batch: Batch,
+    measure: str,
+    parameters: Mapping[str, Any],
+    callback: Progress | None = None,
+) -> list[Row]:
+    """Measure pictures, or prompts, which are the run called PROMPTS; return their rows."""
+    if isinstance(batch, Tensor):
+        return measure_pictures(denoiser, batch, measure, parameters, callback)
+    assert measure == PROMPTS and isinstance(denoiser, NetworkDenoiser)
+    return score_prompts(denoiser, batch, parameters, callback)
+
+
 def measure_pictures(
     denoiser: Denoiser,
     pictures: Tensor,
@@ -169,13 +186,13 @@ def measure_one(
 
 
 def forward_seconds(denoiser: Denoiser) -> float:
-    """Return the seconds that one network forward of one image takes here, in a batch; the better
-    of two trials.
+    """Return the seconds that one network forward of one image takes here, in a batch: the fastest
+    of several trials, since other work on the machine only adds to a time.
     """
     y = torch.zeros(CHUNK // 2, *denoiser.shape, device=denoiser.device)
-    times = []
+    times: list[float] = []
     with torch.no_grad():
-        for _ in range(2):
+        while (len(times) < TRIALS and sum(times) < PATIENCE) or len(times) < 2:
             started = time.perf_counter()
             denoiser.noise(y, denoiser.sigma_max).sum().item()  # item() waits for the device
             times.append(time.perf_counter() - started)

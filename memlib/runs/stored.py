@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from memlib.measures import MEASURES, Measure, Row
-from memlib.runs.manifest import read_manifest
+from memlib.measures import Measure, Row
+from memlib.runs.manifest import measures_of, read_manifest
 from memlib.runs.parts import META, read, rows_of_group, schema_of, shape_of, values_of
 from memlib.sources import Roots, Source
 
@@ -80,7 +80,7 @@ class Stored:
     @property
     def measures(self) -> list[Measure]:
         """The measures whose numbers the run contains, with these settings or others."""
-        return [measure for measure in MEASURES.values() if measure.run == self.measure]
+        return measures_of(self.measure, self.parameters)
 
     def _of_part(self, part: int) -> range:
         return range(part * self.part, min(self.chunks, (part + 1) * self.part))

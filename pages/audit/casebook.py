@@ -28,7 +28,7 @@ from pages.ranking.look import measured_key
 from pages.session import neighbours as nearby
 from pages.session import results as computed
 from pages.session.measure_tables import known, measured
-from pages.session.messages import number
+from pages.session.messages import number, plus_minus
 from pages.session.neighbours import Alike
 
 TWINS = 6  # nearest images of the set, and closest generated images of each run, shown with a case
@@ -172,7 +172,8 @@ def _described(
         drawn = _pixels(samples, {int(place) for index in indices for place in found[index][0]})
         source = copied(nearby.matches(book.loaded, samples))
         for index in indices:
-            cases[index]["made"].append(_made(name, *found[index], source, index, drawn))
+            mates = book.mates(index)
+            cases[index]["made"].append(_made(name, *found[index], source, index, mates, drawn))
     return list(cases.values())
 
 
@@ -229,11 +230,7 @@ def _measures(book: Casebook, index: int) -> list[dict[str, Any]]:
                 "name": one.name,
                 "title": MEASURES[one.name].title,
                 "value": number(one.value),
-                "error": ""
-                if np.isnan(one.error)
-                else f"± {one.error:.2g}"
-                if one.error < 100
-                else f"± {one.error:,.0f}",
+                "error": plus_minus(one.error),
                 "rank": f"{one.rank:,}",
                 "of": f"{one.of:,}",
                 "share": 1 - (one.rank - 1) / max(1, one.of - 1),
@@ -274,16 +271,19 @@ def _made(
     distances: np.ndarray,
     source: np.ndarray,
     index: int,
+    mates: Sequence[int],
     pixels: Mapping[int, np.ndarray],
 ) -> dict[str, Any]:
     near = zip(places.tolist(), distances.tolist(), strict=True)
+    together = int(np.isin(source, [index, *mates]).sum())
+    of_mates = " of it or a near-duplicate" if together > int((source == index).sum()) else ""
     items = [
         _item(pixels[place], f"{name}, generated image {place:,}", distance, source[place] == index)
         for place, distance in near
     ]
     return {
         "title": name,
-        "note": f"{int((source == index).sum()):,} of {len(source):,} are copies",
+        "note": f"{together:,} of {len(source):,} are copies{of_mates}",
         "items": items,
     }
 

@@ -14,7 +14,7 @@ from memlib.workspace import Workspace
 from pages.figures.pictures import rgb
 from pages.ranking.facts import short
 from pages.session import selection
-from pages.session.messages import plain
+from pages.session.messages import number, plain
 from pages.session.state import Page
 from pages.widgets.pairs import Pair, pairs
 
@@ -92,9 +92,8 @@ def measure_panel(
     unit = MEASURES[name].unit
     lines = [
         (
-            f"{change[place]:+,.5g} {unit}",
-            f"{compared.names[0]}: {values[name][place]:,.5g}",
-            f"{compared.names[1]}: {others[name][place]:,.5g}",
+            f"{'+' if change[place] > 0 else ''}{number(float(change[place]))} {unit}",
+            f"{number(float(values[name][place]))}; {number(float(others[name][place]))}",
         )
         for place in places[:SHOWN]
     ]
@@ -116,7 +115,7 @@ def cards(
         alt=CARDS,
         on_select=lambda place: selection.choose(images.ids[place]),
         width=PICTURE,
-        legend=f"{CARDS}, from the largest change down. Values are of {plain(compared.names[0])} "
-        f"and of {plain(compared.names[1])}.",
+        legend=f"{CARDS}, from the largest change down. {plain(compared.names[0])} first, then "
+        f"{plain(compared.names[1])}.",
         verdicts=False,
     )

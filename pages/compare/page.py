@@ -8,8 +8,8 @@ import pandas as pd
 import streamlit as st
 
 from memlib.denoisers import NetworkDenoiser
-from memlib.evidence import Remembered, clusters, drawn_how, interval
-from memlib.evidence.two_models import compared_in_words, shifts
+from memlib.evidence import Remembered, clusters, drawn_how
+from memlib.evidence.two_models import compared_in_words, in_words, shift_in_words, shifts
 from memlib.extraction import Plan
 from memlib.measures import MEASURES
 from memlib.workspace import Workspace
@@ -35,8 +35,8 @@ COLUMNS = {
         "image; only what they differ by beyond images neither was trained on is memory.",
     ),
     "beyond": st.column_config.NumberColumn(
-        "Changed more than held-out",
-        width=120,
+        "Beyond 99%",
+        width=100,
         help="Trained images that changed by more than 99% of the held-out ones; 1% of all would "
         "by chance.",
     ),
@@ -125,6 +125,7 @@ def measures(compared: Compared) -> None:
             icon=":material/info:",
         )
         return
+    st.markdown(shift_in_words(table.iloc[0]))
     st.dataframe(
         shown(table),
         hide_index=True,
@@ -153,13 +154,6 @@ def shown(table: pd.DataFrame) -> pd.DataFrame:
             "beyond": table["beyond"],
         }
     )
-
-
-def in_words(value: float, low: float, high: float) -> str:
-    """Write a change with its interval, in as many digits as its size asks for."""
-    if max(map(abs, (value, low, high))) < 10:
-        return interval(value, low, high)
-    return f"{value:,.0f} ({low:,.0f} to {high:,.0f})"
 
 
 main()

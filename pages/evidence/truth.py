@@ -3,7 +3,7 @@
 import numpy as np
 import streamlit as st
 
-from memlib.evidence import at_most, different, reproductions
+from memlib.evidence import bounds, different, reproductions
 from memlib.extraction.matches import CRITERIA
 from memlib.workspace import Workspace
 from pages.evidence.panels import SHOWN
@@ -25,10 +25,9 @@ def ground_truth(loaded: Workspace) -> Truth | None:
             icon=":material/brush:",
         )
         return None
-    row = st.container(horizontal=True, vertical_alignment="bottom")
     name = next(iter(made))
     if len(made) > 1:
-        name = row.segmented_control(
+        name = st.segmented_control(
             "Generated images",
             list(made),
             format_func=plain,
@@ -38,6 +37,7 @@ def ground_truth(loaded: Workspace) -> Truth | None:
             bind="query-params",
         )
     matches = neighbours.matches(loaded, made[name].images)
+    row = st.container(horizontal=True)
     by = row.selectbox(
         "A copy is called by",
         [one for one in CRITERIA if one in matches],
@@ -85,10 +85,13 @@ def summary(loaded: Workspace, truth: Truth) -> None:
         help="Different training images with at least one copy; near-duplicates count as one.",
     )
     columns[3].metric(
-        "Share of copies, at most",
-        f"{at_most(drawn, found.copies):.2%}",
-        help="At most this share of all images the model generates in this way are copies, with "
-        "95% confidence (one-sided, Clopper-Pearson).",
+        "Share of copies",
+        f"{found.copies / drawn:.1%}",
+        bounds(found.copies, drawn),
+        delta_color="off",
+        delta_arrow="off",
+        help="Of all images the model generates in this way, so large a share are copies. "
+        "Clopper-Pearson; where no copy was drawn the bound is one-sided.",
     )
     if not found.copies:
         st.info(

@@ -27,7 +27,7 @@ SORTS = [
     Sort("distance", "Distance", -1),
     Sort("number", "Number", 0),
     Sort("growth", "Growth", +1),
-    Sort("K_1", "K_1", +1),
+    Sort("K_1", "K₁", +1),
 ]
 
 

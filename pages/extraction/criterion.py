@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from memlib.evidence import at_most
-from memlib.extraction import CRITERIA, wilson
+from memlib.evidence import bounds
+from memlib.extraction import CRITERIA
 from memlib.extraction.control import SameTest
 from pages.session import stored_runs
 from pages.session.state import Page
@@ -116,7 +116,7 @@ def headline(
     columns[0].metric(
         "Copies",
         f"{copy.mean():.1%}",
-        help=f"{int(copy.sum()):,} of {n:,} generated images; {_interval(copy)}.",
+        help=f"{int(copy.sum()):,} of {n:,} generated images; {bounds(int(copy.sum()), n)}.",
     )
     columns[1].metric(
         "Different training images",
@@ -128,11 +128,11 @@ def headline(
         columns[2].metric(
             "Called copies of held-out images",
             f"{wrong.mean():.1%}",
-            delta=None if wrong.any() else f"at most {at_most(n):.2%}",
+            delta=None if wrong.any() else bounds(0, n),
             delta_color="off",
             delta_arrow="off",
             help="The same test against images the model was not trained on: its false "
-            f"positives; {_interval(wrong)}.",
+            f"positives; {bounds(int(wrong.sum()), n)}, one-sided where there are none.",
         )
         if control is not None:
             columns[3].metric(
@@ -160,11 +160,3 @@ def headline(
         f"unrelated training image within a distance of {suggestion:.3f}: a generated image "
         "below that is closer than almost any two training images are to each other."
     )
-
-
-def _interval(which: np.ndarray) -> str:
-    """Write the interval of a rate, or for a rate of 0 its upper bound."""
-    if not which.any():
-        return f"with 95% confidence at most {at_most(len(which)):.2%}, one-sided"
-    low, high = wilson(int(which.sum()), len(which))
-    return f"95% interval {low:.1%} to {high:.1%}"

@@ -39,7 +39,7 @@ def detail(loaded: Workspace, generations: Generations, row: pd.Series, rule: Co
         numbers, values_of(loaded, generations, row).items(), strict=False
     ):
         column.metric(
-            "Growth" if label == "growth" else "K_1",
+            "Growth" if label == "growth" else "K₁",
             f"{value:,.0f}" if label == "growth" else f"{value:.3f}",
             help=MEASURES[stored_runs.MEASURED[label]].definition,
         )

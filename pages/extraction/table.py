@@ -96,7 +96,7 @@ def _measure_missing(loaded: Workspace, generations: Generations, table: pd.Data
             ):
                 pass
 
-    st.caption(f"Growth and K_1 of {len(missing):,} generated images are not known yet.")
+    st.caption(f"Growth and K₁ of {len(missing):,} generated images are not known yet.")
     forwards = sum(one.forwards(loaded.denoiser) for one in measures)
     if long_work(
         "Measure the generated images",

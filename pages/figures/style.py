@@ -20,7 +20,8 @@ TEXTS = {"name", "text", "hovertext", "ticktext", "title", "label", "prefix", "x
 
 
 def literal(figure: go.Figure | Callable[[], go.Figure], key: tuple = ()) -> Any:
-    """Return a figure in which all text is shown as it is written.
+    """Return a figure in which all text is shown as it is written, with its tool bar upright so
+    that it does not cover the legend.
 
     Plotly reads <b>, <a href=...> and &amp; in names, labels and titles, and names come from
     outside. Every figure is drawn through here; only templates of the hover text are left as they
@@ -29,7 +30,8 @@ def literal(figure: go.Figure | Callable[[], go.Figure], key: tuple = ()) -> Any
     """
     if not isinstance(figure, go.Figure):
         return _kept(key, figure)
-    return {name: _literal(part, name) for name, part in figure.to_dict().items()}
+    parts = {name: _literal(part, name) for name, part in figure.to_dict().items()}
+    return parts | {"layout": parts.get("layout", {}) | {"modebar": {"orientation": "v"}}}
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)

@@ -34,7 +34,7 @@ def nearest_of(images: ImageSet, place: int, pool: ImageSet, what: str) -> Neare
 
 def copies_in_training(images: ImageSet, place: int) -> None:
     """Draw the nearest other images of the set, near-duplicates named; a click chooses one."""
-    st.subheader("Its copies in the training set")
+    st.subheader("In the training set")
     found = nearest_of(images, place, images, "images")
     if found is None:
         return
@@ -44,10 +44,16 @@ def copies_in_training(images: ImageSet, place: int) -> None:
         st.caption("It is the only image.")
         return
     near = int((distances < NEAR_DUPLICATE).sum())
+    least = "At least " if near == SHOWN else ""
+    end = "" if near == 1 else "s"
+    said = f"{least}{near:,} near-duplicate{end}" if near else "No near-duplicates"
+    copies = images.metadata.get("copies", [""] * len(images))[place]
+    times = copies.isdecimal() and not images.held_out[place] and int(copies) > 1
+    own = f"The image itself was trained on {int(copies):,} times. " if times else ""
     st.caption(
-        f"{'At least ' if near == SHOWN else ''}{near:,} near-duplicate{'' if near == 1 else 's'}, "
-        f"other images within {NEAR_DUPLICATE:g} of it (root mean square; black to white is 2)"
-        f"{'.' if near == SHOWN else ', and the nearest others. A click chooses one.'}"
+        f"{own}{said} in the image set: {'' if near else 'no '}other images are within "
+        f"{NEAR_DUPLICATE:g} of it (root mean square; black to white is 2)"
+        f"{'.' if near == SHOWN else '. Here are the nearest; a click chooses one.'}"
     )
     held_out = images.held_out
     notes = [

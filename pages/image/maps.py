@@ -19,19 +19,26 @@ from pages.session.long_work import long_work
 
 SPHERE = MEASURES["k_1_at_0.5"]
 SIDE = 256  # pixels of the picture
+EVEN = 0.95  # share from which a map is even to the eye
 
 
-def picture_and_growth(loaded: Workspace, picture: Picture) -> DeltaGenerator:
-    """Draw the image and its map of growth; return the place for the map of K_1."""
+def picture_and_growth(
+    loaded: Workspace, picture: Picture
+) -> tuple[DeltaGenerator, DeltaGenerator]:
+    """Draw the image and its map of growth; return the places for the map of K₁ and for what is
+    said of it.
+    """
     own, left, right = st.columns([3, 4, 4], gap="small", vertical_alignment="center")
     own.image(enlarged(rgb(picture.image), SIDE), alt=picture.name)
     with left:
         growth_map(loaded, picture)
-    return right
+    return right, st.container()
 
 
-def sphere_map(loaded: Workspace, picture: Picture) -> None:
-    """Draw the map of K_1; as on the ranked pages, it is computed at once if it is little work."""
+def sphere_map(loaded: Workspace, picture: Picture, below: DeltaGenerator) -> None:
+    """Draw the map of K₁, and what it shows `below`; as on the ranked pages, it is computed at
+    once if it is little work.
+    """
     refusal = SPHERE.refusal(loaded.denoiser)
     if refusal:
         st.caption(f"No map of the p-Laplace. {refusal}")
@@ -49,4 +56,11 @@ def sphere_map(loaded: Workspace, picture: Picture) -> None:
         return
     (heat,) = view.row(picture)["maps"]
     shares = smooth(heat, SMOOTHING) * heat.size  # 1 everywhere for an isolated point
-    draw_map(f"p-Laplace K_1 at σ = {asked.sigma:g}", shares, (0.0, 1.0), "share")
+    low, high = float(shares.min()), float(shares.max())
+    even = " Even, as for an isolated point." if low > EVEN else ""
+    draw_map(f"p-Laplace K₁ at σ = {asked.sigma:g}", shares, (0.0, 1.0), "share")
+    below.caption(
+        f"K₁ has {low:.1%} to {high:.1%} of what an isolated point has at each pixel.{even}",
+        help="An isolated point pulls back at every pixel alike, so the map of a memorised image "
+        "is an even square. The page of p-Laplace shows the small differences on their own scale.",
+    )

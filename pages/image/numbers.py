@@ -15,7 +15,7 @@ from pages.ranking.view import Picture
 from pages.session import results as computed
 from pages.session.long_work import long_work
 from pages.session.measured import measured
-from pages.session.messages import number
+from pages.session.messages import number, plus_minus
 from pages.session.neighbours import Truth
 
 
@@ -31,7 +31,7 @@ def numbers(loaded: Workspace, picture: Picture, about: About) -> None:
             with column:
                 st.metric(
                     f"{measure.title}, {measure.unit}",
-                    f"{number(one.value)}{plus_minus(one)}",
+                    f"{number(one.value)} {plus_minus(one.error)}",
                     help=f"{measure.definition} {bigger(measure.direction)}",
                 )
                 st.caption(f"Rank {one.rank:,} of {one.of:,}{between(one)}")
@@ -52,11 +52,6 @@ def more_measures(about: About) -> None:
 
 def bigger(direction: int) -> str:
     return f"{'Bigger' if direction > 0 else 'Smaller'} means more memorised."
-
-
-def plus_minus(one: Standing) -> str:
-    """The standard error of a value, as it stands behind it."""
-    return "" if math.isnan(one.error) else f" ± {number(float(f'{one.error:.2g}'))}"
 
 
 def between(one: Standing) -> str:

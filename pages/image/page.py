@@ -50,7 +50,7 @@ def main() -> None:
     with above:
         numbers(loaded, picture, about)
     with left:
-        last = picture_and_growth(loaded, picture)
+        last, below = picture_and_growth(loaded, picture)
         copies_in_training(loaded.images, place)
         closest_drawn(loaded, place)
     with right:
@@ -58,7 +58,7 @@ def main() -> None:
         verdict(loaded, picture)
     more_measures(about)
     with last:
-        sphere_map(loaded, picture)  # which may have to be computed
+        sphere_map(loaded, picture, below)  # which may have to be computed
 
 
 def ranking(order: pd.DataFrame) -> pd.Series:

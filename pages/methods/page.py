@@ -46,7 +46,7 @@ def measures() -> None:
             st.subheader(
                 measure.title
                 if len(alike) == 1
-                else measure.title.replace("K_1", "K_p").replace(" at σ = 0.2", "")
+                else measure.title.replace("K₁", "Kₚ").replace(" at σ = 0.2", "")
             )
             st.markdown(measure.definition)
             st.latex(measure.formula)

@@ -5,7 +5,6 @@ the pictures drawn. It stays in the session: neither it nor what is computed of 
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import streamlit as st
 
@@ -33,7 +32,7 @@ from pages.ranking.view import Picture, picture_taken
 from pages.session import results as computed
 from pages.session.long_work import long_work
 from pages.session.measure_tables import measured
-from pages.session.messages import number, plain, show_error
+from pages.session.messages import number, plain, plus_minus, show_error
 from pages.session.neighbours import Truth, unguided
 from pages.session.state import Kept
 
@@ -190,9 +189,8 @@ def as_measured(loaded: Workspace, picture: Picture, values: pd.DataFrame) -> No
         known = values[name].to_numpy()
         groups = {"training": known[~held_out], "held-out": known[held_out]}
         error = row[measure.error]
-        stated = f" ± {number(float(f'{error:.2g}'))}" if np.isfinite(error) else ""
         said = surpassed_in_words(name, value, groups)
         st.markdown(
-            f"- **{measure.title}**: {number(value)}{stated} {measure.unit}. "
+            f"- **{measure.title}**: {number(value)} {plus_minus(error)} {measure.unit}. "
             f"{said or 'No image of the set has this measure yet to compare it with.'}"
         )

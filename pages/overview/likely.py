@@ -51,19 +51,28 @@ class Likely:
         known = [rates[i]["value"] if i in rates and rates[i]["sign"] >= 0 else np.nan for i in ids]
         return self.found.candidates(np.array(known))[:SHOWN]
 
+    def estimate_told(self, one: Candidate) -> bool:
+        """Whether an estimate adds to the count: not to one of many copies, and beside copies a
+        limit does not.
+        """
+        row = self.rates.get(self.loaded.images.ids[one.place])
+        return row is not None and one.times < OFTEN and not (one.times and row["sign"])
+
     def lines(self, one: Candidate) -> tuple[str, ...]:
         """What is said below an image: its name, its rates and where they come from, its rank."""
         images, rates = self.loaded.images, self.rates
         image, said = images.ids[one.place], []
-        if self.found.draws:
+        if one.times:
             said.append(counted_in_words(one.times, self.found.draws))
-        if image in rates and one.times < OFTEN:  # a count of many is the better number
+        elif self.found.draws:
+            said.append(f"not drawn in {self.found.draws:,} pictures")
+        if self.estimate_told(one):
             said.append(f"estimated, stochastic sampler: {rate_in_words(rates[image])}")
         said.append(short(images.names[one.place]))
-        if self.found.draws:
+        if one.times:
             said.append(f"{one.times:,} cop{'y' if one.times == 1 else 'ies'} drawn")
         if self.best and not np.isnan(rank := self.order[self.best].to_numpy()[one.place]):
-            measured, title = self.order[self.best].count(), MEASURES[self.best].title.lower()
+            measured, title = self.order[self.best].count(), MEASURES[self.best].words
             said.append(f"rank {rank:,.0f} of {measured:,} by {title}")
         times = images.metadata.get("copies", [""] * len(images))[one.place]
         if times.isdecimal():
@@ -106,11 +115,12 @@ def likely_images(likely: Likely) -> None:
         + (", and the picture drawn that is closest to it" if beside is not None else ""),
         verdicts=False,
     )
-    if any(images.ids[one.place] in likely.rates and one.times < OFTEN for one in shown):
+    if any(likely.estimate_told(one) for one in shown):
         asked = MEASURE.defaults(likely.loaded.denoiser)
         st.caption(
-            f"Estimated rates are of the stochastic sampler with {asked['steps']:,} steps, and of "
-            f"pictures within {asked['tolerance']:g} of the image (root mean square)."
+            f"Estimated rates are of the stochastic sampler with {asked['steps']:,} steps, which "
+            "adds noise at every step, and of pictures within "
+            f"{asked['tolerance']:g} of the image (root mean square)."
         )
     explained(likely.loaded, place)
 

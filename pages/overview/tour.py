@@ -10,7 +10,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from memlib.workspace import Sources
+from memlib.workspace import Sources, Workspace
 from pages.session import workspace
 from pages.session.address import for_url
 
@@ -139,18 +139,29 @@ def leave() -> None:
 def other_model() -> None:
     """Say so where another model than the demo is loaded."""
     loaded = workspace.current()
-    if loaded is None or for_url(loaded.sources):
+    if loaded is None or not fits(loaded):
         st.caption("The tour speaks of the demo; another model is loaded.")
         if st.button("Open the demo", icon=":material/folder_open:"):
             workspace.open_workspace(Sources())
             st.rerun()
 
 
+def fits(loaded: Workspace) -> bool:
+    """Return whether the tour speaks of what is loaded: the demo."""
+    return not for_url(loaded.sources)
+
+
+def offered(loaded: Workspace) -> bool:
+    """Return whether the tour is worth beginning: of the demo, and not within it."""
+    return fits(loaded) and current("overview") is None
+
+
 def start() -> None:
     """Draw the link to the first step."""
     st.page_link(
         f"pages/{STEPS[0].page}/page.py",
-        label="Take the tour: five steps through the demo",
+        label="Take the tour",
+        help="Five steps through the demo.",
         icon=":material/tour:",
         query_params=address(1),
     )

@@ -14,6 +14,7 @@ from pages.p_laplace.sphere_view import CURVES, MEASURE, Sphere
 from pages.ranking.look import Look, band
 from pages.ranking.ranked import large
 from pages.ranking.view import Picture
+from pages.session.messages import plus_minus
 from pages.widgets.explorer import Detail, Entry, Line, Lines, Number
 from pages.widgets.player import Axis
 
@@ -86,7 +87,7 @@ class SphereLook(Look):
             numbers=[
                 (f"{value:.4f}", ""),
                 (
-                    "unknown" if np.isnan(error) else f"± {error:.4f}",
+                    plus_minus(error) or "unknown",
                     "" if np.isnan(low) else f"95% interval: {low:.4f} to {high:.4f}.",
                 ),
                 (f"{row['rank']:,} of {len(self.table):,}", ""),

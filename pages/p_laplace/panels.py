@@ -20,7 +20,7 @@ from pages.ranking.redraw_panel import redraw_panel
 from pages.ranking.view import SMOOTHED, SMOOTHING, Picture, panel_and_picture
 from pages.session import results as computed
 from pages.session.long_work import long_work
-from pages.session.messages import plain
+from pages.session.messages import plain, plus_minus
 
 SECOND = 256  # forwards of each estimator where two are compared
 RADII = (0.03, 0.1, 0.2, 0.4, 0.7, 1.0, 1.4, 2.0)  # in units of sigma sqrt(d)
@@ -147,12 +147,12 @@ def volume_panel(view: Sphere, picture: Picture) -> None:
     columns = st.columns(3)
     columns[0].metric(
         "Boundary",
-        f"{surface['value']:.4f} ± {surface['stderr']:.4f}",
+        f"{surface['value']:.4f} {plus_minus(surface['stderr'])}",
         help=f"K at p = {view.p:g} by the flux.",
     )
     columns[1].metric(
         "Volume",
-        f"{inside['value']:.4f} ± {inside['stderr']:.4f}",
+        f"{inside['value']:.4f} {plus_minus(inside['stderr'])}",
         help=f"K at p = {view.p:g} by the divergence inside.",
     )
     correlation = np.corrcoef(*(heat.ravel() for heat in shown.values()))[0, 1]

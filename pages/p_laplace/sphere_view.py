@@ -15,6 +15,7 @@ from pages.figures.pictures import colour_range, rgb
 from pages.ranking.view import SMOOTHED, SMOOTHING, Picture, View
 from pages.session import results as computed
 from pages.session.long_work import long_work
+from pages.session.messages import plus_minus
 from pages.session.state import Page
 from pages.widgets.player import Axis, Kind, player
 
@@ -130,8 +131,8 @@ class Sphere(View):
         )  # (p, level, H, W)
         local = np.stack([row["local"] for row in rows])[None]  # the same for every p
         texts = [
-            f"K = {row[f'K_{power:g}']:.4f} ± {row[f'stderr_{power:g}']:.4f} at p = {power:g}, σ "
-            f"= {level:g}"
+            f"K = {row[f'K_{power:g}']:.4f} {plus_minus(row[f'stderr_{power:g}'])} at p = "
+            f"{power:g}, σ = {level:g}"
             for power in FINE
             for level, row in found.items()
         ]

@@ -95,8 +95,10 @@ class Browser:
         group: str = "group",
         key: str = "id",
         per_page: int = 48,
+        search: str = "Name contains",
     ) -> None:
         self.page, self.rows, self.id, self.per_page = page, rows, key, per_page
+        self.search = search
         self.sorts = {sort.column: sort for sort in sorts}
         first = group if group in rows.metadata else next(iter(rows.metadata), "")
         self.column = page.one_of("column", rows.metadata or [""], first)
@@ -138,7 +140,7 @@ class Browser:
                 row.pills(title, groups.options, selection_mode="multi", format_func=plain, key=key)
             else:
                 row.multiselect(title, groups.options, key=key, width=220)
-        row.text_input("Name contains", key=self.text.key(), width=180)
+        row.text_input(plain(self.search), key=self.text.key(), width=180)
         if len(self.sorts) > 1:
             row.selectbox(
                 "Sort by",

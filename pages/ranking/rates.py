@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from memlib.bundled import DEMO
+from memlib.bundled import BUNDLED_IMAGES, DEMO
 from memlib.denoisers import NetworkDenoiser
 from memlib.evidence import clusters
 from memlib.evidence.draws import Draws
@@ -59,7 +59,8 @@ def stochastic_draws(loaded: Workspace) -> Draws | None:
     """Return many draws of the stochastic sampler, bundled or stored; None if there are none."""
     steps = MEASURE.defaults(loaded.denoiser)["steps"]
     plan = plan_of(loaded.denoiser, steps=steps, eta=1.0)
-    if (COUNTED / "manifest.json").exists():
+    # the bundled draws were compared with the bundled images alone
+    if loaded.sources.images in BUNDLED_IMAGES and (COUNTED / "manifest.json").exists():
         draws, drawn = computed.once(("draws", str(COUNTED)), lambda: Draws.read(COUNTED))
         if Plan(**drawn) == plan:
             return draws

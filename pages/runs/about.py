@@ -4,6 +4,7 @@ import json
 
 import streamlit as st
 
+from memlib.measures.conditional.scoring import PROMPTS
 from memlib.runs import FOLDER, Run
 from memlib.workspace import Sources
 from pages.session import background, workspace
@@ -15,25 +16,32 @@ def about(run: Run) -> None:
     manifest, done = run.manifest, run.done
     settings = ", ".join(f"{name} {json.dumps(value)}" for name, value in run.parameters.items())
     title = run.measures[0].title.split(" at ")[0] if run.measures else run.measure
+    things = "images"
+    if run.measure == PROMPTS:
+        title, things = "Prompts", "prompts"
     st.markdown(
         f"**{plain(title)}** of {plain(manifest['model']['name'])} on "
-        f"{plain(manifest['images']['name'])}: {done:,} of {run.count:,} images measured. "
+        f"{plain(manifest['images']['name'])}: {done:,} of {run.count:,} {things} measured. "
         f"{plain(settings)}."
     )
+    here = run.folder.resolve().parent == FOLDER.resolve()
+    if run.measure == PROMPTS and here:
+        st.page_link(
+            "pages/prompts/page.py",
+            label="Open it on the page of prompts",
+            icon=":material/arrow_forward:",
+            query_params={"run": run.folder.name},
+        )
     if done == run.count:
         return
     at_work = background.of_run(run.folder)
     st.progress(done / run.count)
-    if (
-        at_work is None
-        and manifest.get("sources")
-        and run.folder.resolve().parent == FOLDER.resolve()
-    ):
+    if at_work is None and manifest.get("sources") and here:
         background.button(
             "Continue in the background",
             False,
             background.begin,
-            ["measure", "--resume", str(run.folder)],
+            [command_of(run), "--resume", str(run.folder)],
             run.folder.name,
             "runs",
         )
@@ -41,8 +49,15 @@ def about(run: Run) -> None:
         st.button("Refresh", icon=":material/refresh:", help="The sidebar shows how far it is.")
 
 
+def command_of(run: Run) -> str:
+    """Return the command that continues a run."""
+    return "prompts" if run.measure == PROMPTS else "measure"
+
+
 def missing(run: Run) -> None:
     """Draw a note that the images of the run are not loaded, and a button to load them."""
+    if run.measure == PROMPTS:
+        return
     sources = run.manifest.get("sources")
     st.info(
         "The images of this run are not loaded, so its rows are shown without pictures.",

@@ -20,7 +20,7 @@ from pages.runs.run_view import (
     places_of,
     title_of,
 )
-from pages.session.messages import plain
+from pages.session.messages import plain, plus_minus
 from pages.widgets.player import Kind, player
 
 
@@ -58,9 +58,7 @@ def numbers(view: Look, row: pd.Series) -> None:
     )
     error = measure.error if measure else "stderr" if by == "value" else ""
     if error in row:
-        columns[1].metric(
-            "Standard error", "unknown" if pd.isna(row[error]) else f"± {row[error]:,.3g}"
-        )
+        columns[1].metric("Standard error", plus_minus(float(row[error])) or "unknown")
     if not pd.isna(row[by]):
         direction = direction_of(run, by)
         first = "the most memorised" if direction else "the largest"

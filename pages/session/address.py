@@ -1,14 +1,17 @@
 """What is loaded, in the form it has in the address: sources to parameters and back."""
 
+import re
 from dataclasses import fields, replace
 
 import streamlit as st
 from streamlit.runtime.pages_manager import PagesManager
 
+from memlib.denoisers.condition import LARGEST_SCALE
 from memlib.images.transform import FITS
 from memlib.workspace import Sources
 
 NOTHING = "none"  # no model, or no reference
+LONGEST = 2000  # characters of a prompt
 DIGITS = 9  # digits of a number in an address; longer ones are ignored
 
 
@@ -26,6 +29,8 @@ def sources_of_url() -> Sources:
         mirror=url.get("mirror") == "yes",
         held_out=url.get("held_out", ""),
         group=url.get("group", ""),
+        prompt=url.get("prompt", "")[:LONGEST],
+        guidance_scale=_scale(url.get("guidance_scale", "")),
     )
 
 
@@ -72,6 +77,12 @@ def _reference(model: str, told: str | None) -> str:
 
 def _number(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdecimal() and len(text) <= DIGITS else None
+
+
+def _scale(text: str) -> float | None:
+    if not re.fullmatch(r"\d{1,3}(\.\d{1,3})?", text, re.ASCII):
+        return None
+    return float(text) if float(text) <= LARGEST_SCALE else None
 
 
 def hand_over() -> None:

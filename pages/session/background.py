@@ -142,6 +142,8 @@ def extract(loaded: Workspace, settings: AttackSettings, title: str) -> None:
         "model": sources["model"],
         "reference": reference,
         "label": sources["label"],
+        "prompt": sources["prompt"] or None,
+        "guidance_scale": sources["guidance_scale"],
         "device": loaded.denoiser.device,
     } | settings.parameters
     begin(
@@ -149,6 +151,22 @@ def extract(loaded: Workspace, settings: AttackSettings, title: str) -> None:
         title,
         "extraction",
     )
+
+
+def prompts(folder: Path, create: Callable[[], Run], device: str, title: str) -> None:
+    """Create a run of prompts and measure it in the background. This is the callback of a
+    button.
+    """
+    made = not folder.exists()
+    try:
+        if active() is None:
+            create()
+    except (ValueError, OSError) as error:
+        if made:
+            shutil.rmtree(folder, ignore_errors=True)
+        _refuse(str(error))
+        return
+    begin(["prompts", "--resume", str(folder), "--device", device], title, "prompts")
 
 
 def whole(loaded: Workspace, model: str) -> dict[str, object]:
@@ -306,7 +324,7 @@ def _endings() -> None:
 
 def _page(task: Task) -> str:
     link = task.details.get("about", {}).get("link", "runs")
-    known = ("overview", "runs", "extraction")
+    known = ("overview", "runs", "extraction", "prompts")
     return f"pages/{link}/page.py" if link in known else "pages/runs/page.py"
 
 

@@ -13,8 +13,12 @@ import streamlit as st
 from memlib.spreadsheet import csv
 
 
-def table_buttons(table: pd.DataFrame, manifest: Mapping[str, Any], name: str) -> None:
-    """Draw the buttons that download a table with its provenance, as CSV and Parquet."""
+def table_buttons(
+    table: pd.DataFrame, manifest: Mapping[str, Any], name: str, with_json: bool = False
+) -> None:
+    """Draw the buttons that download a table with its provenance, as CSV, Parquet, and JSON if
+    asked.
+    """
     row = st.container(horizontal=True)
     row.download_button(
         "CSV",
@@ -31,6 +35,21 @@ def table_buttons(table: pd.DataFrame, manifest: Mapping[str, Any], name: str) -
         icon=":material/download:",
         on_click="ignore",
     )
+    if with_json:
+        row.download_button(
+            "JSON",
+            lambda: as_json(table, manifest),
+            f"{name}.json",
+            "application/json",
+            icon=":material/download:",
+            on_click="ignore",
+        )
+
+
+def as_json(table: pd.DataFrame, manifest: Mapping[str, Any]) -> str:
+    """Return the rows of a table and its provenance as one JSON object; NaN becomes null."""
+    rows = json.loads(table.to_json(orient="records", double_precision=10))
+    return json.dumps({"provenance": dict(manifest), "rows": rows}, indent=1)
 
 
 def as_csv(table: pd.DataFrame, manifest: Mapping[str, Any]) -> bytes:

@@ -3,6 +3,7 @@ must not be read as Markdown. Every error ends as one sentence.
 """
 
 import logging
+import math
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -67,4 +68,13 @@ def guarded() -> Iterator[None]:
 
 def number(value: float) -> str:
     """Write a number with four digits at most, without an exponent if that is readable."""
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+    if abs(value) >= 1000:
+        return f"{value:,.0f}"
+    text = f"{value:.4g}"
+    tiny = "e" in text and abs(value) > 1e-7
+    return f"{float(text):.10f}".rstrip("0") if tiny else text
+
+
+def plus_minus(error: float) -> str:
+    """Write a standard error with two digits, as it stands behind a value; "" if it is unknown."""
+    return "" if math.isnan(error) else f"± {number(float(f'{error:.2g}'))}"

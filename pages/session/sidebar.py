@@ -6,14 +6,11 @@ import streamlit as st
 
 from memlib.workspace import Workspace
 from pages.session.messages import plain
-from pages.session.results import results
 from pages.session.workspace import current
 
 
 def show_in_sidebar() -> None:
-    """Draw which model and images are loaded, on which device the app computes, and how many
-    results are kept.
-    """
+    """Draw which model and images are loaded, and on which device the app computes."""
     loaded = current()
     with st.sidebar:
         if loaded is None:
@@ -31,7 +28,6 @@ def show_in_sidebar() -> None:
             )
         if loaded.reference is not None:
             st.text(f"Reference: {loaded.reference.name}")
-        st.caption(f"{len(results()):,} results kept, {results().bytes / 2**20:.0f} MB")
 
 
 def _place(loaded: Workspace) -> str:

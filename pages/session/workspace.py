@@ -67,6 +67,16 @@ def checkpoint(source: str) -> tuple[str, Callable[[], NetworkDenoiser]]:
     return _digest(*place), lambda: _denoiser(*place)
 
 
+def model_of(source: str) -> NetworkDenoiser:
+    """Return a model beside that of the session, such as one of text. Raises ValueError if it
+    cannot be loaded.
+    """
+    try:
+        return _denoiser(*model_stamped(source), None)
+    except ValueError as error:
+        raise ValueError(_without_roots(str(error))) from error
+
+
 @st.cache_resource
 def _kept() -> OrderedDict[tuple, ImageSet]:
     """Return the cache of image sets; `cache_resource` does not fit, since reading a set draws

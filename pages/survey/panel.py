@@ -6,18 +6,28 @@ import streamlit as st
 
 from memlib.bundled import BUNDLED
 from memlib.survey import DRAW, ESTIMATE, MATCH, MEASURE, PRESETS, Places, Stage, Survey
-from memlib.tasks import Task
+from memlib.tasks import Task, tasks
 from memlib.workspace import Workspace
 from pages.session import background
 from pages.session import results as computed
 from pages.session import stored_runs as attacks
 from pages.session.downloads import duration
 from pages.session.messages import guarded, plain, show_error
-from pages.session.state import Page
+from pages.session.state import Kept, Page
 
 PAGE = Page("survey")
 PRESET = PAGE.one_of("preset", tuple(PRESETS), "quick", linked=False)
-OPTIONS = ("size", "channels", "label", "fit", "held_out", "group")  # of the sources
+DISMISSED: Kept[set[str]] = Kept("ended surveys that were read", set)  # names of tasks
+OPTIONS = (
+    "size",
+    "channels",
+    "label",
+    "fit",
+    "held_out",
+    "group",
+    "prompt",
+    "guidance_scale",
+)  # of the sources
 
 
 def offered(loaded: Workspace) -> bool:
@@ -28,8 +38,7 @@ def offered(loaded: Workspace) -> bool:
 def running(loaded: Workspace) -> Task | None:
     """Return the task that surveys the loaded model and images, None if there is none."""
     task = background.active()
-    about = task.details.get("about", {}) if task else {}
-    return task if about.get("survey") == _of(loaded) else None
+    return task if task and _is_of(task, loaded) else None
 
 
 def survey_panel(loaded: Workspace) -> None:
@@ -47,6 +56,7 @@ def survey_panel(loaded: Workspace) -> None:
         left = seconds(loaded, stages)
         st.markdown(PRESETS[preset].tells())
         table(loaded, stages)
+        st.caption(made_of(loaded))
         for title, why in survey.refused().items():
             st.caption(f"{plain(title)} is left out. {plain(why)}")
         if all(stage.done == stage.count for stage in stages):
@@ -98,7 +108,7 @@ def start(loaded: Workspace, preset: str) -> None:
         ],
         f"{PRESETS[preset].title} survey",
         "overview",
-        survey=_of(loaded),
+        survey=digests(loaded),
         preset=preset,
     )
     st.switch_page("pages/overview/page.py")
@@ -130,6 +140,43 @@ def kept(stages: list[Stage]) -> str:
     }
     found = [said[stage.kind].format(**vars(stage)) for stage in stages if stage.done]
     return "; ".join(found)
+
+
+def made_of(loaded: Workspace) -> str:
+    """Say what the times are made of."""
+    forward = 1000 * computed.seconds(loaded.denoiser, 1)
+    return (
+        f"Times are {forward:.2g} milliseconds for each network forward, the fastest of "
+        "several trials here, and what comparing the pictures takes. Other work on this machine "
+        "adds to them."
+    )
+
+
+def ended(loaded: Workspace) -> None:
+    """Say that the latest survey of the loaded model and images has ended, and what was kept."""
+    latest = next((task for task in tasks() if _is_of(task, loaded)), None)
+    if latest is None or latest.progress().active or latest.folder.name in DISMISSED.get():
+        return
+    preset, end = str(latest.details["about"]["preset"]), latest.progress()
+    if preset not in PRESETS:
+        return
+    stages = _survey(loaded, preset).stages()
+    whole = all(stage.done == stage.count for stage in stages)
+    how = f"finished after {duration(end.seconds)}" if end.state == "done" else "ended early"
+    with st.container(border=True):
+        st.markdown(
+            f"**{PRESETS[preset].title} survey {how}.** Kept: {plain(kept(stages)) or 'nothing'}."
+        )
+        row = st.container(horizontal=True, vertical_alignment="center")
+        if not whole:
+            row.page_link("pages/workspace/page.py", label="Go on", icon=":material/arrow_forward:")
+        row.button(
+            "Dismiss",
+            key="survey.dismiss",
+            type="tertiary",
+            on_click=DISMISSED.get().add,
+            args=(latest.folder.name,),
+        )
 
 
 def seconds(loaded: Workspace, stages: list[Stage]) -> float:
@@ -187,5 +234,10 @@ def _survey(loaded: Workspace, preset: str) -> Survey:
     )
 
 
-def _of(loaded: Workspace) -> list[str]:
+def _is_of(task: Task, loaded: Workspace) -> bool:
+    return bool(task.details.get("about", {}).get("survey") == digests(loaded))
+
+
+def digests(loaded: Workspace) -> list[str]:
+    """What a survey is of: the digests of the model and the images."""
     return [loaded.denoiser.digest, loaded.images.digest]

@@ -69,11 +69,11 @@ class GrowthLook(Look):
             about = "From the model's log likelihood at the lowest noise level."
             return [*told, Number("Bits per dimension", about)]
         about = (
-            f"No exact model can exceed the growth of an isolated point, {self.ceiling:,.0f} nats "
-            "= d ln(σ max / σ min). A trained network can: it corrects the noise more steeply than "
-            "any distribution of images allows."
+            f"An isolated point grows by {self.ceiling:,.0f} nats = d ln(σ max / σ min), more than "
+            "any image in an exact model. A trained network can exceed it: it corrects the noise "
+            "more steeply than any distribution of images allows."
         )
-        return [*told, Number("Of the ceiling", about)]
+        return [*told, Number("Isolated point = 1", about)]
 
     @property
     def ceiling(self) -> float:
@@ -87,7 +87,7 @@ class GrowthLook(Look):
         told = {"value": value, "stderr": error, "draws": found["draws"]}
         low, high = interval(told, MEASURE.read(self.view.parameters).degrees)
         last = (
-            f"{value / self.ceiling:.1%}"
+            f"{value / self.ceiling:.2f}"
             if self.view.shown == RAW
             else f"{row['bits_per_dimension']:.2f}"
         )

@@ -42,7 +42,7 @@ function strip(title, { note, items }) {
 
 /** A rank, with its total if that differs from the heading's. */
 export function rankText({ rank, of }, total) {
-  return of === total ? rank : `${rank} of ${of}`
+  return of === total ? rank : `${rank}/${of}`
 }
 
 function numbers(measures, { flagged, about }) {
@@ -50,7 +50,9 @@ function numbers(measures, { flagged, about }) {
     const none = make("div", "quiet", "Nothing has been measured yet.")
     return [titled("Measures", "value, standard error, rank"), none]
   }
-  const total = measures[0].of
+  // of a measure of chosen images alone, such as the reproduction rate, fewer have a rank
+  const count = (line) => Number(line.of.replaceAll(",", ""))
+  const total = measures.reduce((most, line) => count(line) > count(most) ? line : most).of
   const rows = measures.map((line) => {
     const share = make("span", "share")
     share.style.width = `${34 * line.share}px`

@@ -27,6 +27,14 @@ function button(name, act, ...inside) {
   return made
 }
 
+/** What is known of a case before everything about it has come. */
+function coming(glance) {
+  const said = "This case is loading."
+  if (!glance) return make("div", "waitingcase", said)
+  const sheet = make("div", "sheet", picture(glance.picture, glance.name))
+  return make("div", "waitingcase", sheet, make("div", "name", glance.name), said)
+}
+
 const post = new Post(queue, outbox)
 let answer = null // the number of the last answer of the server
 
@@ -162,7 +170,8 @@ export class View {
     const active = root.getRootNode().activeElement
     const typed = active?.classList.contains("note") ? active : null
     const pressed = !typed && active && active !== root
-    const middle = one ? this.case(one, now) : make("div", "waitingcase", "This case is loading.")
+    const glance = queue.glance(id)
+    const middle = one ? this.case(one, now) : coming(glance)
     root.replaceChildren(
       this.top(),
       this.film(),
@@ -174,8 +183,8 @@ export class View {
     else if (pressed) this.hold()
     Object.assign(root.dataset, { at: id, ready: one ? "yes" : "no", reviewer: this.data.reviewer })
     const verdict = now.verdict ?? "not decided"
-    const told = `Case ${queue.number} of ${this.data.total}: ${one?.name}, ${verdict}`
-    root.setAttribute("aria-label", one ? told : "Case")
+    const told = `Case ${queue.number} of ${this.data.total}: ${glance?.name}, ${verdict}`
+    root.setAttribute("aria-label", glance ? told : "Case")
   }
 
   top() {

@@ -5,11 +5,14 @@ from dataclasses import replace
 import streamlit as st
 
 from memlib.bundled import REFERENCES
+from memlib.denoisers.condition import LARGEST_SCALE
+from memlib.denoisers.text.tokenizer import LONGEST_PROMPT
 from memlib.images.transform import FITS
 from memlib.workspace import Sources, Workspace
 from pages.session import workspace
 from pages.session.address import sources_of_url
-from pages.session.messages import show_error
+from pages.session.messages import plain, show_error
+from pages.session.state import Kept
 from pages.survey.panel import offered, survey_panel
 from pages.workspace.arrays import has_several, which_arrays
 from pages.workspace.image_card import (
@@ -22,6 +25,7 @@ from pages.workspace.image_card import (
 from pages.workspace.model_card import model_card
 
 BENCHMARK = Sources("benchmark", "benchmark", "benchmark-reference")
+LOADED = Kept("loaded just now", bool)
 
 
 def main() -> None:
@@ -64,6 +68,8 @@ def main() -> None:
     elif pressed == "preview":
         previewed(sources)
     if current is not None:
+        if LOADED.pop():
+            confirmed(current)
         understood(current)
 
 
@@ -85,8 +91,8 @@ def understood(current: Workspace) -> None:
     st.subheader("Model")
     model_card(current.denoiser, current.reference, current.images)
     st.page_link(
-        "pages/volume_growth/page.py",
-        label="See which images it remembers",
+        "pages/overview/page.py",
+        label="See what it remembers",
         icon=":material/arrow_forward:",
     )
 
@@ -113,7 +119,29 @@ def opened(sources: Sources) -> None:
         if workspace.current():
             st.caption("The previous model and images are still loaded.")
     else:
+        LOADED.set(True)
         st.rerun()
+
+
+def confirmed(current: Workspace) -> None:
+    """Say what was loaded just now, how many images, and where to go on."""
+    images, denoiser = current.images, current.denoiser
+    held_out = int(images.held_out.sum())
+    apart = f", {held_out:,} of them held out" if held_out else ""
+    skipped = f" {len(images.skipped):,} files were left out." if images.skipped else ""
+    st.success(
+        f"Loaded: the model **{plain(denoiser.name)}** with {denoiser.parameters / 1e6:.1f} "
+        f"million parameters, and {len(images):,} images of **{plain(images.name)}**{apart}."
+        f"{skipped}",
+        icon=":material/check:",
+    )
+    st.page_link(
+        "pages/overview/page.py",
+        label="Go to the overview"
+        if not offered(current)
+        else "Go to the overview, or start a survey below, which fills it",
+        icon=":material/arrow_forward:",
+    )
 
 
 def previewed(sources: Sources) -> None:
@@ -138,8 +166,9 @@ def chosen_sources(before: Sources, primary: bool) -> tuple[Sources, str]:
             placeholder="a folder, or google/ddpm-cifar10-32",
             help="A diffusers folder, a .safetensors with its configs beside it, or the id of a "
             "model of the Hugging Face Hub: unconditional or class-conditional U-Nets and "
-            "DiT, in pixels or latents, with any of diffusers' usual schedulers. Weights as "
-            "safetensors. A Hub id may name a revision: owner/name@revision.",
+            "DiT, in pixels or latents, with any of diffusers' usual schedulers, or Stable "
+            "Diffusion 1, 2, XL and 3. Weights as safetensors. A Hub id may name a revision: "
+            "owner/name@revision.",
         )
         pictures = second.text_input(
             "Images",
@@ -173,6 +202,23 @@ def chosen_sources(before: Sources, primary: bool) -> tuple[Sources, str]:
             accept_new_options=True,
             help="An earlier checkpoint, or a model trained without the images. Values that the "
             "reference also has are not due to memorisation; the pages can subtract them.",
+        )
+        left, right = first.columns(2)
+        prompt = left.text_input(
+            "Prompt",
+            before.prompt,
+            max_chars=LONGEST_PROMPT,
+            placeholder="none",
+            help="For models of text: the prompt the images were trained with, or none. The page "
+            "Prompts takes whole lists.",
+        ).strip()
+        guidance = right.number_input(
+            "Guidance scale",
+            0.0,
+            LARGEST_SCALE,
+            before.guidance_scale,
+            placeholder="none",
+            help="Of classifier-free guidance towards the prompt; twice the cost.",
         )
         columns = st.columns([1, 2, 1, 1], vertical_alignment="bottom")
         size = columns[0].number_input(
@@ -218,6 +264,8 @@ def chosen_sources(before: Sources, primary: bool) -> tuple[Sources, str]:
         mirror,
         held_out.strip(),
         before.group if pictures.strip() == before.images else "",
+        prompt,
+        guidance,
     )
     if (load or preview) and not any(
         (model.strip(), pictures.strip(), held_out.strip(), reference, size, channels, mirror)

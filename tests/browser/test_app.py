@@ -189,7 +189,7 @@ def test_an_image_of_the_overview_leads_to_everything_about_it(page: Page, addre
     page.get_by_role("link", name="Everything about this image").click()
     expect(page.get_by_role("heading", name="came back in")).to_be_visible()
     named = page.get_by_role("heading", name="came back in").text_content()
-    expect(page.get_by_role("figure", name="p-Laplace K_1")).to_be_visible()
+    expect(page.get_by_role("figure", name="p-Laplace K₁")).to_be_visible()
     page.get_by_role("button", name="Next in rank").click()
     expect(page.get_by_role("heading", name="came back in")).not_to_have_text(str(named))
     expect(page).to_have_url(re.compile("image="))  # the server is told afterwards

@@ -18,7 +18,7 @@ from streamlit.testing.v1 import AppTest
 
 from memlib import spreadsheet
 from pages.session import address, background, workspace
-from pages.session.messages import plain
+from pages.session.messages import number, plain, plus_minus
 
 ROOT = Path(__file__).parents[2]
 HIGHER = {  # what a folder of pages may import, beside memlib, the session and itself
@@ -158,3 +158,15 @@ def test_a_name_from_outside_is_drawn_as_it_is_written(name: str, never: str) ->
     assert not re.search(never, drawn)
     shown = re.sub(r"\\(.)", r"\1", drawn.replace("\u2060", ""))
     assert shown == " ".join(name.split())
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(5.2e-05, "0.000052"), (0.0014391, "0.001439"), (24207.4, "24,207"), (1e-9, "1e-09")],
+)
+def test_numbers_are_written_without_an_exponent_where_that_is_readable(
+    value: float, text: str
+) -> None:
+    assert number(value) == text
+    assert plus_minus(float("nan")) == ""
+    assert plus_minus(5.249e-05) == "± 0.000052"

@@ -34,6 +34,8 @@ def test_the_demo_is_compared_with_its_reference(
     growth = table.loc["Volume growth"]
     assert growth["trained"] == 964
     assert growth["beyond"] > 100  # ten would by chance
+    assert "By volume growth, the first model remembers the 964 training images more" in said(at)
+    assert "beyond what the held-out images changed by. It is more than chance." in said(at)
     assert len(at.get("bidi_component")) == 1  # the images that changed most by volume growth
     at = press(at, "Open it as the model, to draw from it")
     assert not at.exception and not at.error

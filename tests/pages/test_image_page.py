@@ -64,7 +64,7 @@ def test_everything_known_of_the_chosen_image_is_on_the_page() -> None:
     assert "Copies of its 1 near-duplicate count with it" in said(at)
     assert [one.label.split(",")[0] for one in at.metric] == [
         "Volume growth",
-        "p-Laplace K_1 at σ = 0.5",
+        "p-Laplace K₁ at σ = 0.5",
         "Denoising loss",
     ]
     assert all("±" in one.value for one in at.metric)
@@ -75,7 +75,8 @@ def test_everything_known_of_the_chosen_image_is_on_the_page() -> None:
     assert cards[0]["id"] == images.ids[twin]
     for words in ("**Counted**: ", "**Counted, stochastic sampler**: ", "16,384"):
         assert words in said(at)
-    assert len(at.get("plotly_chart")) == 2  # the maps of growth and of K_1
+    assert len(at.get("plotly_chart")) == 2  # the maps of growth and of K₁
+    assert "of what an isolated point has at each pixel" in said(at)
     assert "Nobody has decided on it yet." in said(at)
     assert "Decide on it at the desk" in links(at)
 

@@ -3,25 +3,32 @@ for models that give nothing away and for those nobody has drawn from.
 """
 
 import json
+import re
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from memlib import ImageSet, load_denoiser, load_images
 from memlib.bundled import DEMO
 from memlib.evidence import Remembered, match_samples, reproductions
+from memlib.evidence.draws import OFTEN
 from memlib.extraction import read_generations, stages
 from memlib.extraction.generations import generate_run
 from memlib.extraction.plan import plan_of
 from memlib.extraction.stages import folder_of
 from memlib.measures import MEASURES
 from memlib.neighbours import duplicates
+from pages.overview.likely import Likely
 from pages.ranking import counting
 from pages.session.messages import plain
 from tests.pages.app import opened, press
+
+TOUR = "Take the tour"
 
 
 def headings(at: AppTest) -> list[str]:
@@ -41,6 +48,10 @@ def sent(at: AppTest, key: str) -> dict[str, Any]:
 
 def metric(at: AppTest, label: str) -> str:
     return str(next(one.value for one in at.metric if one.label == label))
+
+
+def links(at: AppTest) -> list[str]:
+    return [link.proto.label for link in at.get("page_link")]
 
 
 @pytest.fixture(scope="module")
@@ -83,14 +94,44 @@ def test_it_opens_with_the_sentence_and_five_answers(demo: tuple[ImageSet, Remem
     groups = found.groups[[card["id"] for card in cards]].tolist()
     assert len(set(groups)) == len(groups)  # one of each near-duplicate group
     assert not images.held_out[[card["id"] for card in cards]].any()
+    assert TOUR in links(at)
 
 
-def test_no_number_contradicts_the_evidence_page() -> None:
-    at, other = opened("overview"), opened("evidence")
+def test_no_number_contradicts_another_page(demo: tuple[ImageSet, Remembered]) -> None:
+    images, found = demo
+    at, other, two = opened("overview"), opened("evidence"), opened("compare")
     said = first(at)
     assert any(said == text.value.strip("*") for text in other.markdown)
+    assert any(text.value.endswith(said) for text in two.markdown)
     assert f"{metric(other, 'Copies')} of {metric(other, 'Generated images')} pictures" in said
     assert f"{metric(other, 'Images reproduced')} different" in said
+    share = next(one for one in other.metric if one.label == "Share of copies")
+    assert f"{share.value} ({share.delta})" in said
+    rates = re.search(r"estimated for ([\d,]+) of", " ".join(one.value for one in at.markdown))
+    assert rates and any(
+        text.value.startswith(f"{rates[1]} estimated rates beside the counts")
+        for text in other.markdown
+    )
+    cards = sent(at, "cards")["cards"]
+    for card in (cards[0], cards[-1]):
+        image = opened("image", image=images.ids[card["id"]])
+        rate, name, copies, rank = card["captions"][:4]
+        times, lines = copies.split()[0], " ".join(one.value for one in image.markdown)
+        assert f"came back in {times} of 4,096 pictures drawn, {rate[:1].lower()}{rate[1:]}," in (
+            first(image)
+        )
+        assert f"**Counted**: {rate[:1].lower()}{rate[1:]}; {times} copies" in lines
+        assert rank.endswith(" by denoising loss") and plain(name) in first(image)
+        assert any(
+            one.value.startswith(
+                f"{rank[:1].upper()}{rank[1:].removesuffix(' by denoising loss')};"
+            )
+            for one in image.caption
+        )
+    once = len(found.once())
+    assert any(f"{once:,} images of which one copy" in one.value for one in at.caption)
+    for line in found.to_find():
+        assert any(line in one.value for one in at.markdown)
     best = next(text.value for text in other.markdown if "has the highest AUC" in text.value)
     believed = next(text.value for text in at.markdown if "has the highest AUC" in text.value)
     assert believed.endswith(best)
@@ -145,6 +186,7 @@ def test_a_model_nobody_drew_from_is_said_to_be_unknown(
     ):
         assert words in said
     assert "copies" not in said.replace("what it gives away", "")
+    assert TOUR not in links(at)  # it speaks of the demo
 
 
 def test_a_model_that_gives_nothing_away_is_bounded_and_promised_nothing(
@@ -158,7 +200,51 @@ def test_a_model_that_gives_nothing_away_is_bounded_and_promised_nothing(
     assert any("20 images have not come back in 64" in text.value for text in at.markdown)
     other = opened("evidence", model=drawn[0], images=drawn[1])
     assert any(first(at) == text.value.strip("*") for text in other.markdown)
-    assert metric(other, "Share of copies, at most") == "4.57%"
+    share = next(one for one in other.metric if one.label == "Share of copies")
+    assert (share.value, share.delta) == ("0.0%", "95%: at most 4.57%")
+
+
+def test_an_image_that_was_not_drawn_is_said_to_be_estimated_only(
+    drawn: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = load_images(drawn[1]).ids
+    row = {"value": -3.0, "low": -3.0, "high": 0.0, "sign": 1, "stderr": 0.1}
+    for module in ("likely", "unknown"):
+        monkeypatch.setattr(f"pages.overview.{module}.estimated", lambda loaded: {ids[3]: row})
+    at = opened("overview", model=drawn[0], images=drawn[1])
+    ((card,),) = (sent(at, "cards")["cards"],)
+    first_line, second, name = card["captions"][:3]
+    assert first_line == "Not drawn in 64 pictures"
+    assert second == "estimated, stochastic sampler: at least once in 1,000 pictures"
+    assert name == "images[3]"
+    assert not any("cop" in line for line in card["captions"])
+
+
+def test_beside_copies_a_limit_is_not_told(demo: tuple[ImageSet, Remembered]) -> None:
+    images, found = demo
+    few = next(one for one in found.candidates() if one.times < OFTEN)
+    for sign in (0, 1):
+        row = {"value": -3.3, "low": -3.4, "high": -3.2, "sign": sign}
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Likely, "rates", {images.ids[few.place]: row})
+            loaded = SimpleNamespace(images=images)
+            lines = Likely(loaded, None, found, pd.DataFrame(), "").lines(few)  # type: ignore[arg-type]
+        assert any("estimated" in line for line in lines) == (sign == 0)
+        assert lines[0].startswith("About once in")
+
+
+@pytest.mark.slow
+def test_a_hundred_thousand_images_are_not_compared_before_the_cost_is_said(
+    drawn: tuple[str, str], tmp_path: Path
+) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (100_000, 8, 8, 3), dtype=np.uint8)
+    np.save(tmp_path / "many.npy", pixels)
+    at = opened("overview", model=drawn[0], images=str(tmp_path / "many.npy"))
+    assert not at.exception and not at.error
+    assert first(at).startswith("64 pictures of this model are drawn; which of them are copies")
+    assert "all 100,000 images, and these with each other: about 3 minutes" in at.caption[0].value
+    assert any("estimated for 0 of 100,000 images" in text.value for text in at.markdown)
+    assert headings(at) == ["What is not known"]
 
 
 def test_counting_that_takes_long_is_asked_for(
@@ -173,6 +259,7 @@ def test_counting_that_takes_long_is_asked_for(
     assert not at.exception
     again = opened("overview", model=drawn[0], images=drawn[1])  # another visitor
     assert first(again).startswith("0 of 64")
+    assert first(at) == first(again)
 
 
 def test_images_without_any_held_out_say_what_they_lack(

@@ -1,5 +1,7 @@
 """Where rates come from: counted, estimated and predicted ones are told apart on every page."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -23,11 +25,23 @@ def test_evidence_says_from_what_rates_are_predicted_and_how_well() -> None:
     assert not at.exception
     words = said(at)
     assert any("*counted*" in one and "*predicted*" in one for one in words)
-    assert any(one.startswith("Predicted from the integrated loss, calibrated") for one in words)
+    assert any(one.startswith("Predicted from the integrated loss, by how often") for one in words)
     covered = next(one for one in words if one.startswith("Each image predicted from"))
     assert "too narrow" not in covered
     button = next(one for one in at.button if one.label.startswith("Estimate the rates of the"))
     assert button.label.endswith("50 likeliest")
+
+
+def test_counts_of_the_demos_images_are_not_told_of_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AFTERIMAGE_ROOTS", str(tmp_path))
+    pixels = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3), dtype=np.uint8)
+    np.save(tmp_path / "own.npy", pixels)
+    at = opened("image", model="demo", images=str(tmp_path / "own.npy"))
+    assert not at.exception
+    assert any("0 copies in 4,096 pictures" in one for one in said(at))
+    assert not any("16,384" in one for one in said(at))
 
 
 @pytest.mark.slow

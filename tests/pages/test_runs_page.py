@@ -16,6 +16,7 @@ from memlib.__main__ import main
 from memlib.bundled import DEMO
 from memlib.runs import FOLDER, Run, read_run
 from pages.session import background
+from pages.session.messages import plus_minus
 from tests.pages.app import everything, measure_everything, opened, press, visit
 from tests.pages.test_pages import ranking
 
@@ -186,9 +187,9 @@ def test_numbers_of_a_p_laplace_run_have_their_own_error_and_direction() -> None
     at.selectbox(key="runs.sort").set_value("K_3").run()
     assert not at.exception
     best = rows(at).iloc[0]
-    assert {metric.label: metric.value for metric in at.metric}[
-        "Standard error"
-    ] == f"± {best['stderr_3']:,.3g}"
+    assert {metric.label: metric.value for metric in at.metric}["Standard error"] == plus_minus(
+        best["stderr_3"]
+    )
     order = rows(at)["id"].tolist()
     at.selectbox(key="runs.sort").set_value("flux_3").run()  # -K_3 times a constant
     assert rows(at)["id"].tolist() == order

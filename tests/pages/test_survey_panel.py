@@ -2,6 +2,8 @@
 shown, also of models that give nothing away, of grey images and of latents.
 """
 
+import json
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,9 +16,10 @@ from streamlit.testing.v1 import AppTest
 
 from memlib.__main__ import main
 from memlib.survey import PRESETS, Preset
+from memlib.tasks import Task
 from memlib.workspace import Sources, Workspace
 from pages.session import background
-from pages.survey.panel import offered
+from pages.survey.panel import digests, offered
 from tests.conftest import tiny_unet
 from tests.memlib.denoisers.test_loaders_models import tiny_ldm
 from tests.pages.app import opened, press
@@ -57,6 +60,7 @@ def test_it_says_its_costs_starts_goes_on_and_fills_the_overview(
     at = opened("workspace", **url, group="folder")
     assert not at.exception
     assert SMALL.tells() in said(at)
+    assert "milliseconds for each network forward, the fastest of several trials" in said(at)
     assert stages(at) == {
         "Draw pictures": "0 of 64",
         "Denoising loss": "0 of 12",
@@ -84,8 +88,16 @@ def test_it_says_its_costs_starts_goes_on_and_fills_the_overview(
     at = opened("workspace", **url)
     assert "This survey is complete." in said(at)
     assert not any(one.startswith(("Go on", "Start, about")) for one in labels(at))
+    began = Task(Path(".afterimage/tasks/1"))  # as the page would have started it
+    began.folder.mkdir(parents=True)
+    about = {"survey": digests(at.session_state.workspace), "preset": "quick"}
+    (began.folder / "task.json").write_text(json.dumps({"began": time.time(), "about": about}))
+    began.end(0, "")
     at = opened("overview", **url)
     assert not at.exception
+    assert "**Quick survey finished after 1 second.** Kept: 64 of 64 pictures drawn" in said(at)
+    at = press(at, "Dismiss")
+    assert "survey finished" not in said(at)
     assert at.markdown[0].value.startswith("#### 0 of 64 pictures drawn are copies of any of 20")
     assert "2 steps" in at.caption[0].value
     assert len(at.session_state.results) == 12

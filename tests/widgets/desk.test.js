@@ -193,5 +193,5 @@ test("a region is whole pixels between two points; a click is none", () => {
 
 test("a rank names its total where it is not the heading's", () => {
   assert.equal(rankText({ rank: "3", of: "100" }, "100"), "3")
-  assert.equal(rankText({ rank: "3", of: "90" }, "100"), "3 of 90")
+  assert.equal(rankText({ rank: "3", of: "90" }, "100"), "3/90")
 })

@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 from transformers import CLIPTokenizer
 
-from memlib.bundled import TEXT
+from memlib.bundled import TEXT, TEXT_RUN
 from memlib.demo.text.compression import latents, train_autoencoder
 from memlib.demo.text.diffusion import save_pipeline, train_diffusion
 from memlib.demo.text.judgement import judge
@@ -14,7 +14,7 @@ from memlib.demo.text.prompt_scores import score
 from memlib.demo.text.vocabulary import write_tokenizer
 from memlib.progress import Stages
 
-PROMPTS, SCORES = TEXT / "prompts.csv", TEXT / "scores.csv"
+PROMPTS = TEXT / "prompts.csv"
 
 
 def build_text(work: Path, stages: Stages) -> None:
@@ -26,8 +26,8 @@ def build_text(work: Path, stages: Stages) -> None:
         train_text(images, TEXT / "model", work, stages)
     if not PROMPTS.exists():
         judge(PROMPTS, stages)
-    if not SCORES.exists():
-        score(SCORES, stages)
+    if not TEXT_RUN.exists():
+        score(work / "run", TEXT_RUN, stages)
 
 
 def train_text(images: Path, target: Path, work: Path, stages: Stages) -> None:

@@ -96,11 +96,20 @@ class Prompts:
         with self._lock:
             known = self._kept.get(check_prompt(prompt))
             if known is None:
-                known = self._kept[prompt] = self._encode(prompt)
-            self._kept.move_to_end(prompt)
-            while len(self._kept) > KEPT:
-                self._kept.popitem(last=False)
+                known = self._encode(prompt)
+            self._keep(prompt, known)
         return known
+
+    def keep(self, prompt: str, condition: Condition) -> None:
+        """Remember what another copy of these encoders said of a prompt."""
+        with self._lock:
+            self._keep(check_prompt(prompt), condition)
+
+    def _keep(self, prompt: str, condition: Condition) -> None:
+        self._kept[prompt] = condition
+        self._kept.move_to_end(prompt)
+        while len(self._kept) > KEPT:
+            self._kept.popitem(last=False)
 
     @torch.no_grad()
     def _encode(self, prompt: str) -> Condition:

@@ -123,7 +123,7 @@ class Forecast:
         except ValueError as error:
             return str(error)
         if not fitted.helps:
-            return f"The {MEASURES[name].title.lower()} does not help to predict rates here."
+            return f"The {MEASURES[name].words} does not help to predict rates here."
         return cls(name, fitted, known, times, found.draws)
 
     def among(self, size: int) -> Estimate:
@@ -137,5 +137,5 @@ class Forecast:
         return (
             f"Among {size:,} pictures, copies of about {found.value:.0f} different images (95%: "
             f"{found.low:.0f} to {found.high:.0f}) are predicted, from the "
-            f"{MEASURES[self.score].title.lower()} calibrated to these counts."
+            f"{MEASURES[self.score].words} and how often images like it in that came back."
         )

@@ -99,19 +99,19 @@ class Screen:
         found = self.calibration
         if isinstance(found, str):
             return found
-        title = MEASURES[self.score].title.lower()
+        title = MEASURES[self.score].words
         if not found.helps:
             _, low, high = found.slope
             return (
                 f"The {title} does not help to predict rates on this model: the interval of its "
                 f"slope, {low:.2g} to {high:.2g} decades a standard deviation, contains 0."
             )
-        by = (
-            f"the counts of {self.draws:,} generated images"
-            if self.times is not None
-            else "the estimated rates"
+        if self.times is None:
+            return f"Predicted from the {title}, by the estimated rates of images like it in that."
+        return (
+            f"Predicted from the {title}, by how often images like it in that came back in "
+            f"{self.draws:,} pictures of the stochastic sampler."
         )
-        return f"Predicted from the {title}, calibrated to {by}."
 
     def covered(self) -> str:
         """Say how many counts lie within the intervals predicted from the other images, and whether

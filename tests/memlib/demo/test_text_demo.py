@@ -14,18 +14,22 @@ from diffusers import StableDiffusionPipeline
 from transformers import CLIPTokenizer
 
 from memlib import ImageSet, load_denoiser, load_images
-from memlib.bundled import TEXT
-from memlib.demo.text.building import PROMPTS, SCORES
+from memlib.bundled import TEXT, TEXT_RUN
+from memlib.demo.text.building import PROMPTS
 from memlib.demo.text.compression import new_autoencoder, train_autoencoder
 from memlib.demo.text.diffusion import new_encoder, new_unet, train_diffusion
 from memlib.demo.text.judgement import OFTEN, SCALES, SEEDS, prompts_of, text_tables
 from memlib.demo.text.pairs import COPIED, REPEATS, SHARED, read_list, read_pictures
-from memlib.demo.text.prompt_scores import score_tables, scores_of
+from memlib.demo.text.prompt_scores import SETTINGS, listed_prompts, score_tables
 from memlib.demo.text.vocabulary import LENGTH, learn_merges
+from memlib.denoisers.loading import model_digest
 from memlib.measures.conditional import PROMPT_MEASURES
 from memlib.measures.conditional.predictions_apart import prediction_difference
 from memlib.measures.conditional.sampler import starting_noise
+from memlib.measures.conditional.scoring import PICTURES, score_prompt
 from memlib.neighbours import NEAR_DUPLICATE, nearest
+from memlib.prompts import pictures_of, prompts_of_run
+from memlib.runs import Numbers, Run
 
 MODEL = TEXT / "model"
 
@@ -172,14 +176,26 @@ def test_the_networks_are_those_that_are_saved(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_stored_scores_are_what_the_measures_compute_and_find_the_copied_prompts() -> None:
-    stored = pd.read_csv(SCORES)
-    (table,) = score_tables(SCORES).values()
+    run = Run(TEXT_RUN)
+    stored = Numbers(run).page("position", False, 0, run.count)
+    (table,) = score_tables(TEXT_RUN).values()
     assert len(table) == len(PROMPT_MEASURES)
     line = stored[stored["kind"] == "copied x256"].iloc[0]
-    denoiser = load_denoiser("demo-text", "cpu")
-    again = scores_of(denoiser, str(line["caption"]), starting_noise(denoiser, SEEDS))
-    for name, value in again.items():
-        assert value == pytest.approx(float(line[name]), rel=0.02, abs=1e-4), name
+    again = score_prompt(load_denoiser("demo-text", "cpu"), str(line["name"]), SETTINGS)
+    for name in PROMPT_MEASURES:
+        assert again[name] == pytest.approx(float(line[name]), rel=0.02, abs=1e-4), name
+    kept = pictures_of(run, int(line["position"]))
+    assert kept is not None
+    apart = kept.astype(float) - again[PICTURES]
+    assert np.abs(apart).mean() < 12  # WebP loses a little
     for when in ("before", "after"):
         found = table.loc[table["when"] == when, f"x{OFTEN} and more"]
         assert max(float(text.split()[0]) for text in found) >= 0.95
+
+
+def test_the_bundled_run_is_of_the_bundled_model_and_its_list() -> None:
+    run = Run(TEXT_RUN)
+    assert run.done == run.count == len(prompts_of_run(run))
+    assert run.model == model_digest("demo-text")
+    assert prompts_of_run(run).digest == listed_prompts(images()).digest
+    assert sum(file.stat().st_size for file in TEXT_RUN.iterdir()) < 2**20

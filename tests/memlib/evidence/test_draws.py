@@ -124,7 +124,7 @@ def test_limits_are_open_at_one_end_and_overlap_what_they_allow() -> None:
     assert found is not None
     assert (found.estimates, found.limits, found.holding) == (0, 2, 1)
     assert math.isnan(found.error)
-    assert "1 of the limits allow" in found.sentence()
+    assert "2; for 1 the limit allows the count" in found.sentence()
 
 
 def test_nothing_is_said_where_no_image_was_drawn_often() -> None:

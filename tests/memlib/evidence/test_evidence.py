@@ -21,6 +21,8 @@ from memlib.commands.evidence import file_names
 from memlib.evidence import (
     at_most,
     base_rate,
+    believe,
+    bounds,
     clusters,
     comparisons,
     copied,
@@ -193,6 +195,11 @@ def test_the_quality_of_measures_counts_clusters_and_says_what_the_best_means() 
     assert table["may be best"].tolist() == [True, True, False]
     assert "one of 2" in tables.best_of(table)
     assert (table["TPR low"] <= table["TPR at 1% FPR"]).all()
+    five = above & np.isin(labels, np.unique(labels[above])[:5])
+    said = believe(quality(denoiser, value[names], five, below, labels), by_copies=True)
+    assert said.startswith("Too few copies to say: only 5 different images came back.")
+    assert "5 different on one side are too few to say which is best" in said
+    assert "one of" not in said
     few = below & (np.cumsum(below) <= 99)
     assert quality(denoiser, value[names], above, few)["TPR at 1% FPR"].isna().all()
 
@@ -200,7 +207,8 @@ def test_the_quality_of_measures_counts_clusters_and_says_what_the_best_means() 
 def test_where_nothing_came_back_the_bound_is_the_textbook_one() -> None:
     assert at_most(4096) == pytest.approx(1 - 0.05 ** (1 / 4096))
     assert at_most(100) == pytest.approx(0.0295, abs=1e-4)  # about 3 / N
-    assert at_most(100, 100) == 1
+    assert bounds(0, 4096) == "95%: at most 0.07%"
+    assert bounds(1280, 4096) == "95%: 29.8% to 32.7%"
 
 
 def test_base_rates_are_said_in_words() -> None:

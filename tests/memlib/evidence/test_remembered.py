@@ -84,5 +84,5 @@ def test_sampler_and_criterion_are_named() -> None:
     assert drawn_how(plan) == "by the deterministic sampler with 50 steps, without guidance"
     plan = Plan("digest", "side", "other", 2.0, 25, 0, 0, 1.0)
     assert drawn_how(plan) == "by the stochastic sampler with 25 steps, guided with strength 2"
-    assert copy_rule("ratio", 1 / 3) == "nearest over second nearest below 0.333"
+    assert copy_rule("ratio", 1 / 3).startswith("nearest over second nearest below 0.333 (over 3")
     assert copy_rule("sscd", 0.5) == "sscd above 0.5"
