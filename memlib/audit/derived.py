@@ -26,6 +26,10 @@ from memlib.measures import MEASURES
 from memlib.statistics import FEWEST, auc_interval
 
 TITLE = "Audit of what a diffusion model remembers"
+LATER = (
+    "An image that did not come back here may still come back later, and what was not tried is not "
+    "excluded."
+)
 # What can be tried on a model, for the table of what was not; see EDPB Opinion 28/2024, 3.2
 ATTACKS = {
     "deterministic draws": "any training image, by drawing without guidance, deterministic sampler",
@@ -46,6 +50,7 @@ def numbers(record: Record) -> dict[str, Any]:
         "draws": _drawn(record),
         "false hits": _false_hits(record),
         "rates": _rates(record),
+        "came back": _came_back(record),
         "measures": _measures(record),
         "verdicts": _verdicts(record.verdicts),
     }
@@ -132,6 +137,41 @@ def _rates(record: Record) -> list[dict[str, Any]]:
             }
         )
     return lines
+
+
+def _came_back(record: Record) -> list[dict[str, Any]]:
+    """A line for each image that came back, near-duplicates together, the most often first: named
+    after the one that was copied most.
+    """
+    if record.draws.empty:
+        return []
+    times, draws = _times(record), len(record.draws)
+    groups = record.images["near_duplicates"].to_numpy()
+    ids, names = (record.images[column].to_numpy() for column in ("id", "name"))
+    decided = outcomes(record.verdicts) if len(record.verdicts) else None
+    said = {} if decided is None else dict(zip(decided["image"], decided["verdict"], strict=True))
+    lines = []
+    for group in np.unique(groups[times > 0]):
+        alike = np.flatnonzero(groups == group)
+        first, copies = alike[times[alike].argmax()], int(times[alike].sum())
+        rate = counted_rate(copies, draws)
+        others = [str(ids[place]) for place in alike if place != first]
+        told = dict.fromkeys(said[image] for image in ids[alike] if image in said)
+        lines.append(
+            {
+                "name": names[first],
+                "id": ids[first],
+                "copies": copies,
+                "draws": draws,
+                "rate": rate.value,
+                "low": rate.low,
+                "high": rate.high,
+                "near-duplicates": len(others),
+                "their ids": " ".join(others),
+                "verdict": ", ".join(told),
+            }
+        )
+    return sorted(lines, key=lambda line: -int(line["copies"]))
 
 
 def _measures(record: Record) -> list[dict[str, Any]]:
@@ -239,8 +279,7 @@ def audit_of(record: Record, found: Mapping[str, Any]) -> Audit:
             "clusters of similar images, not images.",
             found["false hits"]["said"],
             *facts["notes"],
-            "An image that did not come back here may still come back later, and what was not "
-            "tried is not excluded.",
+            LATER,
         ],
         {
             "Model": f"{facts['model']['name']} ({facts['model']['digest']})",

@@ -1,7 +1,8 @@
-"""A report on disk, and its verification: report.html for people, report.json for programs.
+"""A report on disk, and its verification: report.html for people, report.json for programs, and
+what others take from it (memlib.audit.extracts).
 
 report.json has the tables, the numbers that follow from them, and a hash tree over all parts of
-both files: each part is hashed with its name, and the root is the hash of these hashes. Its bytes
+all files: each part is hashed with its name, and the root is the hash of these hashes. Its bytes
 are determined by its content, so that any changed byte is found. A report that somebody made anew
 has another root: whoever wants to be named as its author signs the root with a tool of their own.
 """
@@ -21,12 +22,14 @@ import numpy as np
 import pandas as pd
 
 from memlib.audit.derived import audit_of, findings, numbers
+from memlib.audit.extracts import CARD, CROISSANT, TABLE, extracts
 from memlib.audit.record import Record
 from memlib.audit.report import PICTURE, Entry, html_report
 from memlib.quoting import first_line, quoted
 
-FORMAT = 1
+FORMAT = 2
 HTML, DATA = "report.html", "report.json"
+FILES = (HTML, DATA, CARD, CROISSANT, TABLE)
 SECTION = re.compile(rb"(?=<article>|<h2>)")  # where the parts of the HTML begin
 URL = re.compile(rf"{PICTURE}[A-Za-z0-9+/=]+")
 PARTS = ("format", "facts", "tables", "numbers", "findings", "entries", "tree")
@@ -48,7 +51,7 @@ def report_files(record: Record, entries: Sequence[Entry]) -> dict[str, bytes]:
     tables = {name: _columns(table) for name, table in record.tables.items()}
     kept = _record(plain(record.facts), tables)  # what a reader will compute with
     found = plain(numbers(kept))
-    page = html_report(audit_of(kept, found), entries).encode()
+    pages = _pages(kept, found, entries)
     content = {
         "format": FORMAT,
         "facts": kept.facts,
@@ -57,7 +60,8 @@ def report_files(record: Record, entries: Sequence[Entry]) -> dict[str, bytes]:
         "findings": plain(findings(kept, found)),
         "entries": [plain(_without_pictures(entry)) for entry in entries],
     }
-    return {HTML: page, DATA: canonical(content | {"tree": tree(content, page)})}
+    data = canonical(content | {"tree": tree(content, pages)})
+    return {HTML: pages[HTML], DATA: data} | pages
 
 
 def packed(files: Mapping[str, bytes]) -> bytes:
@@ -78,13 +82,13 @@ def read_report(place: Path) -> dict[str, bytes]:
             with zipfile.ZipFile(place) as archive:
                 sizes = {one.filename: one.file_size for one in archive.infolist()}
                 _check_sizes(sizes)
-                return {name: archive.read(name) for name in (HTML, DATA)}
+                return {name: archive.read(name) for name in FILES}
         folder = place if place.is_dir() else place.parent
-        _check_sizes({name: (folder / name).stat().st_size for name in (HTML, DATA)})
-        return {name: (folder / name).read_bytes() for name in (HTML, DATA)}
+        _check_sizes({name: (folder / name).stat().st_size for name in FILES})
+        return {name: (folder / name).read_bytes() for name in FILES}
     except (OSError, KeyError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
         raise ValueError(
-            f"{quoted(str(place))} is not a report: it needs {HTML} and {DATA}, in a folder or a "
+            f"{quoted(str(place))} is not a report: it needs {', '.join(FILES)}, in a folder or a "
             f".zip ({first_line(error, 80)})."
         ) from error
 
@@ -94,17 +98,16 @@ def verify(files: Mapping[str, bytes]) -> Verified:
 
     Raises ValueError that says what was changed, or which number does not follow from the tables.
     """
-    page, data = files[HTML], files[DATA]
-    content = _content(data)
+    content = _content(files[DATA])
     stated = content.pop("tree")
-    expected = tree(content, page)
+    expected = tree(content, files)
     if canonical(stated) != canonical(expected):
         raise ValueError(f"The report was changed: {', '.join(_changed(stated, expected)[:5])}.")
     try:
         record = _record(content["facts"], content["tables"])
         found = plain(numbers(record))
         listed = plain(findings(record, found))
-        html = html_report(audit_of(record, content["numbers"]), _entries(content, page)).encode()
+        pages = _pages(record, content["numbers"], _entries(content, files[HTML]))
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         raise ValueError(
             f"The numbers of the report cannot be computed from its tables: {first_line(error)}."
@@ -113,15 +116,21 @@ def verify(files: Mapping[str, bytes]) -> Verified:
     wrong += [*_different(content["findings"], listed, "findings")]
     if wrong:
         raise ValueError(f"The report does not follow from its tables: {'; '.join(wrong[:5])}.")
-    if html != page:
+    if other := [name for name, page in pages.items() if page != files[name]]:
         raise ValueError(
-            f"{HTML} is not what this version of Afterimage writes for {DATA}; its bytes are those "
-            "of its hash tree."
+            f"{', '.join(other)} is not what this version of Afterimage writes for {DATA}; its "
+            "bytes are those of its hash tree."
         )
     return Verified(stated["root"], len(stated["parts"]), sum(1 for _ in _leaves(found)))
 
 
-def tree(content: Mapping[str, Any], page: bytes) -> dict[str, Any]:
+def _pages(record: Record, found: Mapping[str, Any], entries: Sequence[Entry]) -> dict[str, bytes]:
+    """Return all files but report.json; `found` are the numbers that it states."""
+    page = html_report(audit_of(record, found), entries).encode()
+    return {HTML: page} | extracts(record, found)
+
+
+def tree(content: Mapping[str, Any], files: Mapping[str, bytes]) -> dict[str, Any]:
     """Return the hash tree of a report: a hash for each part, and the root.
 
     leaf = SHA-256(0, name, 0, bytes)     root = SHA-256(1, the leaves as canonical JSON)
@@ -130,7 +139,8 @@ def tree(content: Mapping[str, Any], page: bytes) -> dict[str, Any]:
     parts |= {f"tables/{name}": table for name, table in content["tables"].items()}
     parts |= {f"entries/{place}": entry for place, entry in enumerate(content["entries"])}
     named = {f"{DATA}/{name}": canonical(part) for name, part in parts.items()}
-    named |= {f"{HTML}/{place}": part for place, part in enumerate(SECTION.split(page))}
+    named |= {f"{HTML}/{place}": part for place, part in enumerate(SECTION.split(files[HTML]))}
+    named |= {name: files[name] for name in (CARD, CROISSANT, TABLE)}
     leaves = {name: _hash(b"\0", name.encode(), b"\0", part) for name, part in named.items()}
     return {"root": _hash(b"\1", canonical(leaves)), "parts": leaves}
 
@@ -239,5 +249,5 @@ def _leaves(value: Any) -> Iterator[float]:
 
 
 def _check_sizes(sizes: Mapping[str, int]) -> None:
-    if any(sizes[name] > LARGEST for name in (HTML, DATA)):
+    if any(sizes[name] > LARGEST for name in FILES):
         raise ValueError(f"The report is larger than {LARGEST >> 20} MB.")

@@ -1,8 +1,9 @@
 """Write a report that can be verified: what came back, how sure that is, what was not tried.
 
 It is a folder: report.html for people, which opens offline and prints, and report.json for
-programs, with the tables from which every number follows and a hash tree over both. The command
-verify checks it.
+programs, with the tables from which every number follows and a hash tree over all files. A section
+for a model card, properties for the Croissant description of the image set, and a table of the
+images that came back are beside them. The command verify checks it.
 """
 
 import argparse
