@@ -130,6 +130,12 @@ def _pages(record: Record, found: Mapping[str, Any], entries: Sequence[Entry]) -
     return {HTML: page} | extracts(record, found)
 
 
+def record_of(files: Mapping[str, bytes]) -> Record:
+    """Return the facts and tables of a report that was verified."""
+    content = _content(files[DATA])
+    return _record(content["facts"], content["tables"])
+
+
 def tree(content: Mapping[str, Any], files: Mapping[str, bytes]) -> dict[str, Any]:
     """Return the hash tree of a report: a hash for each part, and the root.
 

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from torch import Tensor
 
+from memlib.bundled import DEMO
 from memlib.evidence import match_samples, reproductions, statement
 from memlib.extraction import CRITERIA, Generations, imported, read_generations
 from memlib.images import ImageSet
@@ -32,6 +33,13 @@ def copies_arguments(parser: argparse.ArgumentParser, otherwise: str) -> None:
     parser.add_argument(
         "--threshold", type=float, help="copies are below it (default: the criterion's own)"
     )
+
+
+def samples_of(asked: argparse.Namespace) -> Path | None:
+    """Return where the generated images are: those asked for, or those of the demo."""
+    demo = asked.model == "demo" and asked.images == "demo"
+    found: Path | None = asked.samples
+    return found or (DEMO / "extraction" / "unconditional" if demo else None)
 
 
 def read_drawn(source: Path, images: ImageSet) -> Generations:

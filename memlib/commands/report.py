@@ -18,7 +18,7 @@ from memlib.audit.record import Record, draws_table, facts_of, images_table
 from memlib.audit.report import Entry, picture_url
 from memlib.audit.verification import report_files
 from memlib.bundled import DEMO
-from memlib.commands.copies import copies_arguments, read_drawn
+from memlib.commands.copies import copies_arguments, read_drawn, samples_of
 from memlib.commands.inputs import (
     image_arguments,
     load,
@@ -57,7 +57,7 @@ def run(asked: argparse.Namespace, report: Report) -> None:
     loaded = load(sources_of(asked), asked.device, report, asked.limit)
     denoiser, images = loaded.denoiser, loaded.images
     demo = asked.model == "demo" and asked.images == "demo"
-    source = asked.samples or (DEMO / "extraction" / "unconditional" if demo else None)
+    source = samples_of(asked)
     runs = asked.runs or (DEMO / "runs" if demo else None)
     drawn = read_drawn(source, images) if source else None
     groups = duplicates(images)
