@@ -7,15 +7,17 @@ whoever made up a table cannot know which lines are looked at.
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 import pandas as pd
 import torch
 
 from memlib.audit.record import KNOWN, Record, draws_table
+from memlib.audit.verification import plain
 from memlib.denoisers import Denoiser
 from memlib.evidence import measure_table
+from memlib.extraction import Generations
 from memlib.images import ImageSet
 from memlib.measures import MEASURES, Measure
 from memlib.neighbours import duplicates
@@ -51,14 +53,14 @@ def recompute(
     record: Record,
     denoiser: Denoiser,
     images: ImageSet,
-    samples: ImageSet | None = None,
+    drawn: Generations | None = None,
     *,
     seed: int = 0,
     seconds: float = SECONDS,
     callback: Progress | None = None,
 ) -> Recomputed:
-    """Compute parts of a report again. `samples` are the pictures drawn, `seconds` is the time for
-    measures.
+    """Compute parts of a report again from the model, the images and the pictures drawn; `seconds`
+    is the time for measures.
 
     Measures have their default settings, as those of a report do. Where digests or ids differ,
     nothing else is compared.
@@ -76,7 +78,7 @@ def recompute(
         return found
     chance = np.random.default_rng(seed)
     _near_duplicates(found, table, images)
-    _draws(found, record, images, samples, chance)
+    _draws(found, record, images, drawn, chance)
     _measures(found, table, denoiser, images, chance, seconds, callback)
     return found
 
@@ -107,18 +109,21 @@ def _draws(
     found: Recomputed,
     record: Record,
     images: ImageSet,
-    samples: ImageSet | None,
+    drawn: Generations | None,
     chance: np.random.Generator,
 ) -> None:
-    """Match a few of the pictures drawn again."""
+    """Compare how the pictures were drawn, and match a few of them again."""
     draws = record.draws
     if draws.empty:
         return
-    if samples is None:
+    if drawn is None:
         found.left.append("matches of the pictures drawn, which were not given")
         return
-    stated = record.facts["draws"]["digest"]
-    if not found.compare("the digest of the pictures drawn", stated, samples.digest):
+    samples, facts = drawn.images, record.facts["draws"]
+    stated, plan = facts.get("plan") or {}, plain(asdict(drawn.plan)) if drawn.plan else {}
+    for name in [name for name in stated if name in plan]:
+        found.compare(f"{name} of the pictures drawn", stated[name], plan[name])
+    if not found.compare("the digest of the pictures drawn", facts["digest"], samples.digest):
         return
     if not found.compare("the number of pictures drawn", len(draws), len(samples)):
         return
@@ -136,6 +141,8 @@ def _draws(
             f"{one[place]:.6g}"
             for place in np.flatnonzero(wrong)
         ]
+    if plan:
+        found.done.append("the settings of the sampler, which the run states")
     found.done.append(f"matches of {len(chosen):,} of {len(draws):,} pictures drawn")
 
 

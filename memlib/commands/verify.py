@@ -15,7 +15,7 @@ from pathlib import Path
 from memlib.audit.recomputed import IMAGES as FEW_IMAGES
 from memlib.audit.recomputed import Recomputed, recompute
 from memlib.audit.verification import read_report, record_of, verify
-from memlib.commands.copies import read_samples, samples_of
+from memlib.commands.copies import read_drawn, samples_of
 from memlib.commands.inputs import (
     IMAGES,
     MODEL,
@@ -83,7 +83,7 @@ def _recomputed(files: dict[str, bytes], asked: argparse.Namespace, report: Repo
         record_of(files),
         loaded.denoiser,
         loaded.images,
-        read_samples(source, loaded.images) if source else None,
+        read_drawn(source, loaded.images) if source else None,
         seed=asked.seed,
         callback=report.stage("Measuring"),
     )

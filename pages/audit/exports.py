@@ -110,8 +110,9 @@ def _export(book: Casebook, queue: list[int], seen: Review) -> None:
         "Make the report",
         icon=":material/summarize:",
         help="A .zip with report.html, which opens offline and can be printed or saved as PDF "
-        "from the browser, and report.json, which has every number and the tables it follows from. "
-        "`python -m memlib verify` finds any changed byte in them.",
+        "from the browser, report.json, which has every number and the tables it follows from, and "
+        "a section for a model card, fields for Croissant and a table of the images that came "
+        "back. `python -m memlib verify` finds any changed byte in them.",
     ):
         with st.spinner("Making the report"):
             shown = queue if only else None

@@ -3,7 +3,7 @@ named.
 """
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import diffusers
@@ -16,6 +16,8 @@ from memlib.__main__ import main
 from memlib.audit.recomputed import recompute
 from memlib.audit.record import Record, draws_table, facts_of, images_table
 from memlib.evidence import measure_table
+from memlib.extraction import Generations, imported
+from memlib.extraction.plan import plan_of
 from memlib.images import HELD_OUT
 from memlib.measures import MEASURES
 from memlib.neighbours import duplicates
@@ -54,14 +56,14 @@ def known(tmp_path_factory: pytest.TempPathFactory) -> tuple[Record, GaussianMix
     alike = duplicates(images)
     table = images_table(images, values, alike)
     facts = facts_of(denoiser, images, None, table, ("ratio", 1 / 3))
-    samples = drawn(place)
+    samples = drawn(place, images).images
     facts["draws"] = {"digest": samples.digest, "how": "drawn", "guided": False}
     return Record(facts, table, draws_table(samples, images, alike)), denoiser, images
 
 
-def drawn(place: Path) -> ImageSet:
+def drawn(place: Path, images: ImageSet) -> Generations:
     first = np.load(place / "images.npz")["images"][2:6]
-    return load_images(str(pictures(place / "drawn.npz", DRAWS, 1, first)))
+    return imported(pictures(place / "drawn.npz", DRAWS, 1, first), images)
 
 
 Known = tuple[Record, GaussianMixture, ImageSet]
@@ -69,7 +71,7 @@ Known = tuple[Record, GaussianMixture, ImageSet]
 
 def test_a_true_report_is_found_again_and_what_was_not_looked_at_is_said(known: Known) -> None:
     record, denoiser, images = known
-    samples = drawn(Path(images.source).parent)
+    samples = drawn(Path(images.source).parent, images)
     found = recompute(record, denoiser, images, samples, seed=3)
     assert found.differences == found.left == []
     said = "; ".join(found.done)
@@ -81,7 +83,7 @@ def test_a_true_report_is_found_again_and_what_was_not_looked_at_is_said(known: 
 
 def test_a_value_a_match_and_a_group_that_were_made_up_are_named(known: Known) -> None:
     record, denoiser, images = known
-    samples = drawn(Path(images.source).parent)
+    samples = drawn(Path(images.source).parent, images)
     table = record.images.copy()
     table["flipd"] *= 1.01
     table["near_duplicates"] = np.arange(COUNT)
@@ -90,6 +92,19 @@ def test_a_value_a_match_and_a_group_that_were_made_up_are_named(known: Known) -
     assert said.count("Local dimension (FLIPD) of ") == 3
     assert "the near-duplicates of " in said and "distance of picture " in said
     assert "Volume growth" not in said
+
+
+def test_another_sampler_than_the_report_states_is_named(known: Known) -> None:
+    record, denoiser, images = known
+    plan = plan_of(denoiser, None, steps=40)
+    stated = record.facts["draws"] | {"plan": asdict(plan)}
+    told = replace(record, facts={**record.facts, "draws": stated})
+    samples = drawn(Path(images.source).parent, images)
+    samples = replace(samples, manifest={"plan": asdict(plan)})
+    assert not recompute(told, denoiser, images, samples, seconds=0).differences
+    other = replace(samples, manifest={"plan": asdict(replace(plan, steps=10))})
+    found = recompute(told, denoiser, images, other, seconds=0)
+    assert found.differences == ["steps of the pictures drawn is 10, in the report 40"]
 
 
 def test_another_model_set_or_choice_of_held_out_images_is_named_and_ends_the_comparison(
