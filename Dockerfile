@@ -21,11 +21,13 @@ COPY memlib /app/memlib
 COPY pages /app/pages
 RUN python -m compileall -q /app
 
-# Nothing is downloaded from the Hub unless HF_HUB_OFFLINE=0 is given
+# Nothing is downloaded from the Hub unless HF_HUB_OFFLINE=0 is given; without an address to show,
+# Streamlit would ask a server on the internet for its own
 ENV HOME=/data \
     HF_HUB_OFFLINE=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
+    STREAMLIT_BROWSER_SERVER_ADDRESS=localhost \
     STREAMLIT_CLIENT_TOOLBAR_MODE=viewer \
     STREAMLIT_SERVER_ADDRESS=0.0.0.0 \
     STREAMLIT_SERVER_HEADLESS=true \
