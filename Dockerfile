@@ -19,7 +19,7 @@ COPY .streamlit/config.toml /app/.streamlit/
 COPY assets /app/assets
 COPY memlib /app/memlib
 COPY pages /app/pages
-RUN python -m compileall -q /app
+RUN python -m compileall -q /app && chmod -R a+rX /app
 
 # Nothing is downloaded from the Hub unless HF_HUB_OFFLINE=0 is given; without an address to show,
 # Streamlit would ask a server on the internet for its own
