@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from memlib.bundled import BUNDLED, DEMO, TEXT
+from memlib.bundled import BENCHMARK, BUNDLED, DEMO, TEXT
 from memlib.quoting import quoted
 
 # a model or a data set of the Hugging Face Hub, "owner/name/config@revision:split"
@@ -74,7 +74,7 @@ class Source:
         self.array = ""  # of an .npz
         self.place, self.path = self.typed, BUNDLED.get(self.typed)
         if self.path is not None:
-            self.roots = [_resolved(folder, str(folder)) for folder in (DEMO, TEXT)]
+            self.roots = [_resolved(folder, str(folder)) for folder in (DEMO, TEXT, BENCHMARK)]
         elif not on_hub(self.typed):
             file, self.array = named_array(self.typed)
             self.path = _resolved(file, self.typed)

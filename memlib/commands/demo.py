@@ -1,10 +1,12 @@
 """Build the bundled demo from scratch, and print what it shows.
 
 Makes its images, trains its model, attacks it and measures every image: hours on a laptop. "text"
-builds the demo of prompts instead: an hour. Stages whose output exists are skipped, so a fresh
-clone only prints the tables: what the model reproduces, and which measure predicts it. "ladders"
-measures instead what short ladders of noise levels cost and find, "attacks" compares the search for
-different images with unconditional sampling at equal cost; each writes a table.
+builds the demo of prompts instead: an hour. "benchmark" makes pictures whose copies and masks are
+known, trains a model on them and judges every measure by them: two hours. Stages whose output
+exists are skipped, so a fresh clone only prints the tables: what the model reproduces, and which
+measure predicts it. "ladders" measures instead what short ladders of noise levels cost and find,
+"attacks" compares the search for different images with unconditional sampling at equal cost; each
+writes a table.
 """
 
 import argparse
@@ -15,6 +17,7 @@ import pandas as pd
 from memlib.bundled import DEMO, TEXT_RUN
 from memlib.commands.progress import Report
 from memlib.demo.attacks import write_attacks
+from memlib.demo.benchmark.making import benchmark_tables, build_benchmark
 from memlib.demo.build import build
 from memlib.demo.findings import tables
 from memlib.demo.ladders import write_ladders
@@ -32,9 +35,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "which",
         nargs="?",
-        choices=("images", "text", *TABLES),
+        choices=("images", "text", "benchmark", *TABLES),
         default="images",
-        help="the demo of images (default), or of text; or the part of it to measure again",
+        help="the demo of images (default) or of text, or the benchmark; or the part of the demo "
+        "to measure again",
     )
     parser.add_argument(
         "--work",
@@ -50,6 +54,9 @@ def run(asked: argparse.Namespace, report: Report) -> None:
         write, target = TABLES[asked.which]
         write(target, asked.work, report.stage)
         found = {str(target): pd.read_csv(target)}
+    elif asked.which == "benchmark":
+        build_benchmark(asked.work / "benchmark", report.stage)
+        found = benchmark_tables()
     elif asked.which == "text":
         build_text(asked.work / "text", report.stage)
         found = text_tables(PROMPTS) | score_tables(TEXT_RUN)

@@ -9,7 +9,7 @@ from memlib.demo.emoji import COPIES
 from memlib.demo.rates import copies_of_both, rate_quality, rate_table
 from memlib.demo.side import attack_tables
 from memlib.evidence import auc_text, clusters, ladder, match_samples, reproductions, rungs
-from memlib.evidence.maps import family_aucs
+from memlib.evidence.masks import family_aucs
 from memlib.extraction import UNCONDITIONAL, read_generations
 from memlib.measures import LEVELS, POWERS
 from memlib.measures.result import Row

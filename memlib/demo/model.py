@@ -1,7 +1,8 @@
 """The demo's model: a small U-Net, trained on images each repeated `copies` times."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from copy import deepcopy
 from pathlib import Path
 
 import numpy as np
@@ -41,17 +42,21 @@ def new_scheduler() -> DDPMScheduler:
 
 
 def training(
-    rows: torch.Tensor, state_file: Path, steps: int = STEPS, seed: int = 0
+    rows: torch.Tensor,
+    state_file: Path,
+    steps: int = STEPS,
+    seed: int = 0,
+    make: Callable[[], UNet2DModel] = new_network,
 ) -> Iterator[tuple[int, float, UNet2DModel]]:
-    """Train with AdamW and yield (step, loss, EMA network) after every step; training resumes from
-    `state_file`.
+    """Train with AdamW what `make` makes, and yield (step, loss, EMA network) after every step;
+    training resumes from `state_file`.
 
     Noise levels are drawn as ln sigma ~ N(0, 1.5^2), rounded to a timestep. Every step seeds its
     own draws, so a resumed run sees the same batches.
     """
     torch.manual_seed(seed)
-    network = new_network().to(memory_format=torch.channels_last)
-    average = new_network().to(memory_format=torch.channels_last).requires_grad_(False)
+    network = make().to(memory_format=torch.channels_last)
+    average = make().to(memory_format=torch.channels_last).requires_grad_(False)
     average.load_state_dict(network.state_dict())
     state = State(list(network.parameters()), LEARNING_RATE, list(average.parameters()))
 
@@ -96,6 +101,5 @@ def save_pipeline(network: UNet2DModel, target: Path) -> None:
     """Save as a DDPMPipeline in half precision: half the size, and the rounding is far below the
     uncertainty of training.
     """
-    copy = new_network()
-    copy.load_state_dict(network.state_dict())
-    DDPMPipeline(copy.half(), new_scheduler()).save_pretrained(target, safe_serialization=True)
+    saved = deepcopy(network).to(memory_format=torch.contiguous_format).half()
+    DDPMPipeline(saved, new_scheduler()).save_pretrained(target, safe_serialization=True)

@@ -53,14 +53,14 @@ def load_denoiser(
 
     `source` is a diffusers folder, a single .safetensors with its configs beside it, a model of the
     Hugging Face Hub ("owner/name" or "owner/name@revision", downloaded), "demo", or one of its
-    earlier states, "demo-reference", "demo-early" and "demo-middle", or "demo-text". `label`
-    chooses the class of a class-conditional model; None is its class for no label, if it has one. A
-    model of text is given `prompt`, with classifier-free guidance if there is a `guidance_scale`;
-    without a prompt it is the null condition, and `given` of the result makes others of the same
-    weights. Weights are read from safetensors only and computed in float32. `device=None` picks
-    CUDA, then MPS, then the CPU. With `roots`, no file outside these folders is read, links
-    included, and the model is tried in a confined child process; `tick` is called about once a
-    second meanwhile, and an exception it raises ends the trial.
+    earlier states, "demo-reference", "demo-early" and "demo-middle", "demo-text", "benchmark" or
+    "benchmark-reference". `label` chooses the class of a class-conditional model; None is its class
+    for no label, if it has one. A model of text is given `prompt`, with classifier-free guidance if
+    there is a `guidance_scale`; without a prompt it is the null condition, and `given` of the
+    result makes others of the same weights. Weights are read from safetensors only and computed in
+    float32. `device=None` picks CUDA, then MPS, then the CPU. With `roots`, no file outside these
+    folders is read, links included, and the model is tried in a confined child process; `tick` is
+    called about once a second meanwhile, and an exception it raises ends the trial.
 
     Raises ValueError, with one sentence for people, for anything that is not such a model.
     """
@@ -156,8 +156,13 @@ def find_checkpoints(folder: str | Path, *, roots: Roots = None) -> list[Path]:
 
 
 def _title(source: Source, parts: Parts) -> str:
-    if source.typed == "demo-text":
-        return "Emoji text model"
+    named = {
+        "demo-text": "Emoji text model",
+        "benchmark": "Benchmark model",
+        "benchmark-reference": "Benchmark reference",
+    }
+    if source.typed in named:
+        return named[source.typed]
     if source.typed in BUNDLED:
         return "Emoji demo model" if parts.name == "model" else f"Emoji {parts.name} checkpoint"
     return re.sub(r"@([0-9a-f]{7})[0-9a-f]{33}$", r"@\1", parts.name)

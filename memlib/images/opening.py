@@ -20,7 +20,7 @@ from memlib.images.tables import HubData, Parquet
 from memlib.images.transform import Pixels, Transform, check_count, describe
 from memlib.sources import Roots, Source
 
-TITLES = {"demo": "Emoji", "demo-text": "Emoji with captions"}
+TITLES = {"demo": "Emoji", "demo-text": "Emoji with captions", "benchmark": "Benchmark"}
 REPORT = 64  # pictures between two reports of progress
 KINDS: dict[tuple[str, ...], Callable[[Path, Tick | None], Pictures]] = {
     (".zip", ".tar", ".tar.gz", ".tgz"): Archive,
@@ -45,9 +45,9 @@ def load_images(
 
     `source` is a folder (searched recursively), a .zip, .tar, .tar.gz, .npz, .npy or .parquet file,
     a folder of .parquet files, a data set of the Hugging Face Hub ("owner/name:split",
-    "owner/name/config@revision:split", downloaded), "demo" or "demo-text". A `metadata.csv` with a
-    column `file_name` beside the pictures becomes `ImageSet.metadata`, as do a table's other
-    columns.
+    "owner/name/config@revision:split", downloaded), "demo", "demo-text" or "benchmark". A
+    `metadata.csv` with a column `file_name` beside the pictures becomes `ImageSet.metadata`, as do
+    a table's other columns.
 
     `size` resizes the shorter side and crops the centre to size x size; without it all pictures
     must have one size. `fit` "stretch" resizes both sides instead, "centre" only crops the centre;

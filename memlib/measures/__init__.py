@@ -5,6 +5,8 @@ from memlib.measures.frame import FrameGrowth, FrameSettings, frame_growth
 from memlib.measures.likelihood import LogLikelihood, log_likelihood
 from memlib.measures.loss import DenoisingLoss, IntegratedLoss, denoising_loss, integrated_loss
 from memlib.measures.measure import Measure
+from memlib.measures.noised.noised_growth import NoisedGrowth, noised_growth
+from memlib.measures.noised.redraw_precision import RedrawPrecision, redraw_precision
 from memlib.measures.plaplace import LEVELS, POWERS, PLaplace, PLaplaceSettings, p_laplace
 from memlib.measures.redraw import Redraw, RedrawSettings, redraw
 from memlib.measures.registry import MEASURES
@@ -30,10 +32,12 @@ __all__ = [
     "LocalDimension",
     "LogLikelihood",
     "Measure",
+    "NoisedGrowth",
     "Option",
     "PLaplace",
     "PLaplaceSettings",
     "Redraw",
+    "RedrawPrecision",
     "RedrawSettings",
     "ReproductionRate",
     "Result",
@@ -46,9 +50,11 @@ __all__ = [
     "frame_growth",
     "integrated_loss",
     "log_likelihood",
+    "noised_growth",
     "p_laplace",
     "rate_in_words",
     "redraw",
+    "redraw_precision",
     "reproduction_rate",
     "volume_growth",
 ]

@@ -10,8 +10,10 @@ from memlib.measures.measure import Measure
 MODULES = (
     "reproduction_rate",
     "volume",
+    "noised.noised_growth",
     "frame",
     "redraw",
+    "noised.redraw_precision",
     "likelihood",
     "dimension",
     "loss",

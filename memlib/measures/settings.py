@@ -9,7 +9,9 @@ from memlib.flow import rounded_ends
 from memlib.options import Options, option
 
 
-def noise_level(default: float | None, title: str, help: str = "", **more: Any) -> Any:
+def noise_level(
+    default: float | tuple[float, ...] | None, title: str, help: str = "", **more: Any
+) -> Any:
     """Declare a field for a noise level sigma, in the units of the images."""
     return option(default, title, help, kind=float, low=1e-6, high=1e4, **more)
 

@@ -8,6 +8,7 @@ from memlib.evidence import clusters, comparisons
 from memlib.images import HELD_OUT
 from memlib.measures import MEASURES
 from memlib.workspace import Workspace
+from pages.evidence.known_masks import benchmark_panel
 from pages.evidence.panels import disagreement_panel, missing_panel, sampling, scatter_panel
 from pages.evidence.rates import rates_panel
 from pages.evidence.tables import nothing_to_compare, quality_panel
@@ -69,6 +70,7 @@ def main() -> None:
         in_sight(
             "Quality against cost", 420, lambda: cost_and_counts(loaded, values, compared, counts)
         )
+    benchmark_panel(loaded)
     in_sight("One in how many", 1000, lambda: rates_panel(loaded, truth))
     in_sight("Do they agree?", 680, lambda: scatter_panel(loaded, values, order, counts))
     in_sight("Where they disagree", 940, lambda: disagreement_panel(loaded, values, counts))

@@ -6,6 +6,7 @@ from dataclasses import fields, replace
 import streamlit as st
 from streamlit.runtime.pages_manager import PagesManager
 
+from memlib.denoisers.condition import LARGEST_SCALE
 from memlib.images.transform import FITS
 from memlib.workspace import Sources
 
@@ -79,7 +80,9 @@ def _number(text: str) -> int | None:
 
 
 def _scale(text: str) -> float | None:
-    return float(text) if re.fullmatch(r"\d{1,3}(\.\d{1,3})?", text, re.ASCII) else None
+    if not re.fullmatch(r"\d{1,3}(\.\d{1,3})?", text, re.ASCII):
+        return None
+    return float(text) if float(text) <= LARGEST_SCALE else None
 
 
 def hand_over() -> None:

@@ -6,7 +6,7 @@ import os
 import sys
 from pathlib import Path
 
-from memlib.bundled import DEMO, TEXT
+from memlib.bundled import BENCHMARK, DEMO, TEXT
 from memlib.denoisers.loading import model_stamp
 from memlib.sources import Source
 
@@ -26,7 +26,7 @@ def readable(*more: Path) -> list[Path]:
     """Return the roots, the folders that ship with the project, and folders that the app itself
     writes.
     """
-    return [*roots(), DEMO, TEXT, *more]
+    return [*roots(), DEMO, TEXT, BENCHMARK, *more]
 
 
 def confine(source: str) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 import streamlit as st
 
 from memlib import ImageSet
-from memlib.bundled import BUNDLED, DEMO
+from memlib.bundled import BENCHMARK, BUNDLED, DEMO
 from memlib.denoisers import NetworkDenoiser
 from memlib.evidence.simplicity import png_size
 from memlib.measures import MEASURES
@@ -27,12 +27,14 @@ def results() -> Results:
 
 
 def adopt_bundled(loaded: Workspace) -> None:
-    """Put the precomputed results of the demo and its checkpoints into the session's results when a
-    bundled model is loaded.
+    """Put the precomputed results of the demo, of its checkpoints and of the benchmark into the
+    session's results when a bundled model is loaded.
     """
     if loaded.sources.model not in BUNDLED:
         return
-    manifests = sorted(DEMO.glob("runs/*/manifest.json"))
+    manifests = [
+        file for home in (DEMO, BENCHMARK) for file in sorted(home.glob("runs/*/manifest.json"))
+    ]
     bundled, details = _bundled(tuple((str(one), one.stat().st_mtime) for one in manifests))
     results().update(bundled)
     ADOPTED.get().update(details)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pandas as pd
 import streamlit as st
 
-from memlib.evidence.maps import family_aucs
+from memlib.evidence.masks import family_aucs
 from memlib.measures import Row
 from pages.ranking.ranked import Ranked
 from pages.session import results as computed
@@ -56,12 +56,12 @@ def _partly_remembered(view: Growth, ranked: Ranked) -> None:
         for region in ("whole picture", "inside the drawing")
     }
     verdicts = []
-    for (name, region), value in auc.items():
-        if name in GROWN:
-            baseline = max(auc["flatness", region], auc["typicality", region])
+    for (shown, region), value in auc.items():
+        if shown in GROWN:
+            baseline = max(auc[name, region] for name in ("flatness", "edges", "typicality"))
             beats = "beats" if value > baseline else "**does not beat**"
             verdicts.append(
-                f"{plain(str(name).capitalize())}, {plain(region)}: {value:.2f} {beats} the best "
+                f"{plain(str(shown).capitalize())}, {plain(region)}: {value:.2f} {beats} the best "
                 f"map that uses no model, {baseline:.2f}."
             )
     if auc.get(("growth minus reference", "whole picture"), 1.0) < auc["growth", "whole picture"]:

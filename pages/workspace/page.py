@@ -5,6 +5,8 @@ from dataclasses import replace
 import streamlit as st
 
 from memlib.bundled import REFERENCES
+from memlib.denoisers.condition import LARGEST_SCALE
+from memlib.denoisers.text.tokenizer import LONGEST_PROMPT
 from memlib.images.transform import FITS
 from memlib.workspace import Sources, Workspace
 from pages.session import workspace
@@ -22,6 +24,7 @@ from pages.workspace.image_card import (
 )
 from pages.workspace.model_card import model_card
 
+BENCHMARK = Sources("benchmark", "benchmark", "benchmark-reference")
 LOADED = Kept("loaded just now", bool)
 
 
@@ -42,6 +45,13 @@ def main() -> None:
         help="A small model trained on emoji, some of them repeated, that comes with the app.",
     ):
         opened(Sources())
+    if actions.button(
+        "Open the benchmark",
+        icon=":material/straighten:",
+        help="A small model of drawings of which it is known what repeats: copied 2 to 32 times, "
+        "or sharing a part with others. It also comes with the app.",
+    ):
+        opened(BENCHMARK)
     if current is not None:
         actions.button(
             "Close",
@@ -156,8 +166,9 @@ def chosen_sources(before: Sources, primary: bool) -> tuple[Sources, str]:
             placeholder="a folder, or google/ddpm-cifar10-32",
             help="A diffusers folder, a .safetensors with its configs beside it, or the id of a "
             "model of the Hugging Face Hub: unconditional or class-conditional U-Nets and "
-            "DiT, in pixels or latents, with any of diffusers' usual schedulers. Weights as "
-            "safetensors. A Hub id may name a revision: owner/name@revision.",
+            "DiT, in pixels or latents, with any of diffusers' usual schedulers, or Stable "
+            "Diffusion 1, 2, XL and 3. Weights as safetensors. A Hub id may name a revision: "
+            "owner/name@revision.",
         )
         pictures = second.text_input(
             "Images",
@@ -191,6 +202,23 @@ def chosen_sources(before: Sources, primary: bool) -> tuple[Sources, str]:
             accept_new_options=True,
             help="An earlier checkpoint, or a model trained without the images. Values that the "
             "reference also has are not due to memorisation; the pages can subtract them.",
+        )
+        left, right = first.columns(2)
+        prompt = left.text_input(
+            "Prompt",
+            before.prompt,
+            max_chars=LONGEST_PROMPT,
+            placeholder="none",
+            help="For models of text: the prompt the images were trained with, or none. The page "
+            "Prompts takes whole lists.",
+        ).strip()
+        guidance = right.number_input(
+            "Guidance scale",
+            0.0,
+            LARGEST_SCALE,
+            before.guidance_scale,
+            placeholder="none",
+            help="Of classifier-free guidance towards the prompt; twice the cost.",
         )
         columns = st.columns([1, 2, 1, 1], vertical_alignment="bottom")
         size = columns[0].number_input(
@@ -236,6 +264,8 @@ def chosen_sources(before: Sources, primary: bool) -> tuple[Sources, str]:
         mirror,
         held_out.strip(),
         before.group if pictures.strip() == before.images else "",
+        prompt,
+        guidance,
     )
     if (load or preview) and not any(
         (model.strip(), pictures.strip(), held_out.strip(), reference, size, channels, mirror)

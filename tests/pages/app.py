@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from streamlit.testing.v1 import AppTest
+from streamlit.testing.v1.element_tree import TextInput
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 300  # seconds a run may take; two workers share the cores
@@ -25,6 +26,11 @@ def visit(page: str = DEFAULT, **url: str) -> AppTest:
 def opened(page: str = DEFAULT, **url: str) -> AppTest:
     """A page, opened by its address with these parameters."""
     return visit(page, **url).run()
+
+
+def field(at: AppTest, label: str) -> TextInput:
+    """The line of text with this label."""
+    return next(one for one in at.text_input if one.label == label)
 
 
 def press(at: AppTest, label: str) -> AppTest:

@@ -27,7 +27,7 @@ from pages.session import address
 from pages.session import downloads as exports
 from pages.widgets import player as player_module
 from tests.conftest import tiny_unet
-from tests.pages.app import explored, measure_everything, opened, press, rank, shown
+from tests.pages.app import explored, field, measure_everything, opened, press, rank, shown
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(path.parent.name for path in (ROOT / "pages").glob("*/page.py"))
@@ -102,8 +102,8 @@ def test_other_settings_do_not_show_the_numbers_of_these() -> None:
 
 
 def submit(at: AppTest, model: str = "", images: str = "", size: int | None = None) -> AppTest:
-    at.text_input[0].set_value(model)
-    at.text_input[1].set_value(images)
+    field(at, "Model").set_value(model)
+    field(at, "Images").set_value(images)
     if size:
         next(box for box in at.number_input if box.label == "Image size").set_value(size)
     return press(at, "Load")

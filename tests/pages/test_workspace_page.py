@@ -22,7 +22,7 @@ from pages.session.messages import JOINER, plain
 from tests.conftest import tiny_unet
 from tests.memlib.denoisers.test_loaders_models import FakeHub, classed_unet, tiny_ldm
 from tests.memlib.images.test_loaders_images import hub_of, write_parquet
-from tests.pages.app import everything, measure_everything, opened, press, visit
+from tests.pages.app import everything, field, measure_everything, opened, press, visit
 from tests.pages.test_pages import ranking, submit
 
 
@@ -108,7 +108,7 @@ def test_the_group_can_be_changed_on_the_page(place: Path) -> None:
 def test_loading_says_what_was_loaded_and_where_to_go_on(place: Path) -> None:
     at = workspace_page(model="none")
     next(box for box in at.number_input if box.label == "Image size").set_value(8)
-    at.text_input[2].set_value(str(place / "others"))
+    field(at, "Held-out images").set_value(str(place / "others"))
     submit(at, str(place / "model"), str(place / "pictures"))
     assert not at.exception and not at.error
     (done,) = at.success
@@ -119,9 +119,19 @@ def test_loading_says_what_was_loaded_and_where_to_go_on(place: Path) -> None:
     assert not workspace_page(**address(at)).success  # a link says nothing of it
 
 
+def test_a_model_of_text_is_loaded_with_a_prompt_and_keeps_it_in_the_address() -> None:
+    at = workspace_page(model="none")
+    field(at, "Prompt").set_value("eyes, body parts")
+    next(box for box in at.number_input if box.label == "Guidance scale").set_value(3.0)
+    submit(at, "demo-text", "demo-text")
+    assert not at.exception and not at.error
+    assert at.session_state.workspace.denoiser.prompt == "eyes, body parts"
+    assert (address(at)["prompt"], address(at)["guidance_scale"]) == ("eyes, body parts", "3.0")
+
+
 def test_a_preview_shows_pictures_and_loads_nothing(place: Path) -> None:
     at = workspace_page(model="none")
-    at.text_input[1].set_value(str(place / "pictures"))
+    field(at, "Images").set_value(str(place / "pictures"))
     next(box for box in at.number_input if box.label == "Image size").set_value(8)
     press(at, "Preview images")
     assert not at.exception
@@ -178,7 +188,7 @@ def test_a_class_is_asked_for_and_stands_in_the_link(place: Path) -> None:
     diffusers.DDPMScheduler().save_pretrained(place / "classed" / "scheduler")
     at = workspace_page(model=str(place / "classed"), images=str(place / "pictures"), size="8")
     assert "choose one from 0 to 3" in at.error[0].value
-    assert at.text_input[0].value == str(place / "classed")  # nothing of the link is lost
+    assert field(at, "Model").value == str(place / "classed")  # nothing of the link is lost
     next(box for box in at.number_input if box.label == "Class").set_value(2)
     press(at, "Load")
     assert not at.error

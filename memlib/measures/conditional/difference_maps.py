@@ -8,16 +8,14 @@ from torch import Tensor
 
 from memlib.denoisers.base import Denoiser
 from memlib.measures.conditional.predictions_apart import PUBLISHED_LIMITS
-from memlib.measures.conditional.products import along
 from memlib.measures.conditional.prompt_measure import PromptMeasure
-from memlib.measures.conditional.sampler import alpha, difference, sampler_levels
+from memlib.measures.conditional.sampler import alpha, sampler_levels
+from memlib.measures.differences.subtraction import SOURCE, curvature_gap, score_gap
 from memlib.measures.result import Result
 from memlib.measures.settings import Settings, noise_level
 from memlib.options import option
 from memlib.progress import Progress
 from memlib.seeds import rademacher
-
-PROBED = 2**23  # values of probes in memory at once, 32 MB
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,8 +62,8 @@ def score_difference(
     """
     level = last_level(denoiser) if sigma is None else float(sigma)
     y = denoiser.check(latents)
-    apart = difference(denoiser, null, y, level) / (level * alpha(level))
-    heat = apart.square().sum(1).cpu() / apart[0, 0].numel()
+    unit = (level * alpha(level)) ** 2 * y[0, 0].numel()
+    heat = score_gap(denoiser, null, y, level).cpu() / unit
     if callback:
         callback(1, 1)
     value = heat.double().sum((1, 2)).float()
@@ -118,16 +116,9 @@ def curvature_difference(
         raise ValueError(f"At least one probe is needed, not {probes}.")
     level = last_level(denoiser) if sigma is None else float(sigma)
     y = denoiser.check(latents)
-    total = torch.zeros_like(y)
-    signs = rademacher((probes, *denoiser.shape), seed).to(y)
-    step = max(1, PROBED // y.numel())
-    for start in range(0, probes, step):
-        v = signs[start : start + step].repeat_interleave(len(y), 0)  # probe by probe
-        several = y.repeat(len(v) // len(y), 1, 1, 1)
-        total += (v * along(denoiser, null, several, level, v)).view(-1, *y.shape).sum(0)
-        if callback:
-            callback(min(start + step, probes), probes)
-    signed = (total / probes).sum(1).cpu() / (alpha(level) * y[0, 0].numel())
+    signs = rademacher((probes, *denoiser.shape), seed)
+    found = curvature_gap(denoiser, null, y, level, signs, callback).cpu()
+    signed = found / (alpha(level) * y[0, 0].numel())
     heat = signed.clamp(min=0)
     value = heat.double().sum((1, 2)).float()
     return CurvatureDifference(
@@ -140,10 +131,6 @@ def curvature_difference(
     )
 
 
-SOURCE = (
-    "Kim & Lee, Localizing Memorized Regions in Diffusion Models via Coordinate-Wise Curvature "
-    "Differences, ICML 2026, arXiv 2605.26756"
-)
 LATENT = (
     "Its map has one value for each latent pixel, whose autoencoder sees more than the picture's "
     f"pixels under it. {PUBLISHED_LIMITS}"

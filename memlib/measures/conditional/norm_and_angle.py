@@ -12,7 +12,8 @@ from torch.nn.functional import cosine_similarity
 from memlib.denoisers.base import Denoiser
 from memlib.measures.conditional.predictions_apart import PUBLISHED_LIMITS, SamplingSettings
 from memlib.measures.conditional.prompt_measure import PromptMeasure
-from memlib.measures.conditional.sampler import alpha, difference, sampler_levels
+from memlib.measures.conditional.sampler import alpha, sampler_levels
+from memlib.measures.differences.products import apart
 from memlib.measures.result import Result
 from memlib.options import option
 from memlib.progress import Progress
@@ -69,8 +70,8 @@ def norm_and_angle(
     levels = sampler_levels(denoiser, max(of, 3))
     noise = denoiser.check(latents)
     first, late = float(levels[0]), float(levels[-4])  # before 0 come the last three
-    apart = difference(denoiser, null, noise / alpha(first), first)
-    size = apart.flatten(1).norm(dim=1)
+    added_first = apart(denoiser, null, noise / alpha(first), first)
+    size = added_first.flatten(1).norm(dim=1)
     if norm_of == "score":
         size = size / (first * alpha(first))
     without = null.noise(noise / alpha(late), late)

@@ -7,9 +7,9 @@ from torch import Tensor
 
 from memlib.denoisers.base import Denoiser
 from memlib.measures.conditional.predictions_apart import PUBLISHED_LIMITS, SamplingSettings
-from memlib.measures.conditional.products import along
 from memlib.measures.conditional.prompt_measure import PromptMeasure
-from memlib.measures.conditional.sampler import alpha, difference, sampler_levels
+from memlib.measures.conditional.sampler import alpha, sampler_levels
+from memlib.measures.differences.products import along, apart
 from memlib.measures.result import Result
 from memlib.progress import Progress
 
@@ -41,7 +41,7 @@ def prompt_sharpness(
     """
     sigma = float(sampler_levels(denoiser, of)[0])
     y = denoiser.check(latents) / alpha(sigma)
-    product = along(denoiser, null, y, sigma, difference(denoiser, null, y, sigma))
+    product = along(denoiser, null, y, sigma, apart(denoiser, null, y, sigma))
     value = product.flatten(1).norm(dim=1).float().cpu() / (sigma**2 * alpha(sigma) ** 3)
     if callback:
         callback(1, 1)

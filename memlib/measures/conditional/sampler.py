@@ -58,11 +58,6 @@ def level_at(denoiser: Denoiser, share: float) -> float:
     return float(schedule.sigmas[place])
 
 
-def difference(denoiser: Denoiser, null: Denoiser, y: Tensor, sigma: float) -> Tensor:
-    """Return d eps = eps_c - eps_0, what the prompt adds to the predicted noise."""
-    return denoiser.noise(y, sigma) - null.noise(y, sigma)
-
-
 def guided_steps(
     denoiser: Denoiser, null: Denoiser, noise: Tensor, levels: Tensor, count: int, scale: float
 ) -> Iterator[tuple[float, Tensor, Tensor, Tensor]]:

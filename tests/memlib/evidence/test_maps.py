@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from memlib import load_images
-from memlib.evidence import maps
+from memlib.evidence import maps, masks
 
 
 @pytest.mark.parametrize("width", [1, 3, 5])
@@ -41,8 +41,9 @@ def test_baselines_prefer_flat_and_typical_pixels() -> None:
     image = torch.zeros(3, 8, 8)
     image[:, :, 4:] = torch.from_numpy(np.random.default_rng(0).uniform(-1, 1, (3, 8, 4))).float()
     found = maps.baselines(image, torch.zeros(3, 8, 8))
-    for heat in found.values():
-        assert heat[:, :3].mean() > heat[:, 5:].mean()
+    for name in ("flatness", "typicality"):
+        assert found[name][:, :3].mean() > found[name][:, 5:].mean()
+    assert found["edges"][:, :3].mean() < found["edges"][:, 5:].mean()
 
 
 def test_families_are_groups_of_equal_names() -> None:
@@ -64,7 +65,7 @@ def test_masks_are_made_of_whole_families_and_every_line_is_about_the_same_image
     truth = np.zeros((8, 8))
     truth[:4] = 1
     some = dict.fromkeys(images.ids[:2], truth)  # of one variant and another
-    table = maps.family_aucs(
+    table = masks.family_aucs(
         images, {"right": some, "wrong": {images.ids[0]: -truth, images.ids[4]: truth}}, width=1
     )
     assert table is not None
@@ -74,4 +75,31 @@ def test_masks_are_made_of_whole_families_and_every_line_is_about_the_same_image
     )  # the one that both have
     assert scores.loc["right", "whole picture"] == 1
     assert scores.loc["wrong", "whole picture"] == 0
-    assert maps.family_aucs(images, {"held-out": {images.ids[5]: truth}}) is None
+    assert masks.family_aucs(images, {"held-out": {images.ids[5]: truth}}) is None
+
+
+def test_masks_are_read_from_words_and_other_words_are_refused() -> None:
+    inside = masks.mask_in_words("in 1 0 3 2", 4, 4)
+    assert inside.sum() == 4
+    assert inside[1:3, :2].all()
+    np.testing.assert_array_equal(masks.mask_in_words("out 1 0 3 2", 4, 4), ~inside)
+    assert not masks.mask_in_words("", 4, 4).any()
+    with pytest.raises(ValueError, match="'near 1 2 3 4'"):
+        masks.mask_in_words("near 1 2 3 4", 4, 4)
+
+
+def test_the_overlap_is_that_of_the_best_threshold_and_its_interval_counts_clusters() -> None:
+    """One image of three is found exactly, the others are wrong by half."""
+    truth = np.zeros((4, 4), bool)
+    truth[:2] = True
+    every = np.ones((4, 4), bool)
+    known = [masks.Mask(k, "one" if k < 2 else "two", truth, every) for k in range(3)]
+    half = truth.copy()
+    half[1] = False
+    heats = [one.astype(float) for one in (half, half, truth)]
+    line = dict(zip(masks.COLUMNS, masks._line("map", heats, known), strict=True))
+    assert (line["images"], line["clusters"]) == (3, 2)
+    assert line["IoU"] == pytest.approx(16 / 24, abs=1e-3)
+    assert line["inside the drawing"] == pytest.approx((0.75 + 0.75 + 1) / 3, abs=1e-3)
+    assert line["low"] == pytest.approx(0.75)  # only the first cluster
+    assert (line["high"], line["IoU high"]) == (1, 1)

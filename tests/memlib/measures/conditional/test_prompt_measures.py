@@ -324,8 +324,8 @@ def test_values_do_not_depend_on_the_batch_or_on_the_memory(
             continue
         with monkeypatch.context() as patched:
             several = measure.function(*networks, latents, **told).value
-            patched.setattr("memlib.measures.conditional.difference_maps.PROBED", 1)
-            patched.setattr("memlib.measures.conditional.products.ATTENTION", 1)
+            patched.setattr("memlib.measures.differences.subtraction.PROBED", 1)
+            patched.setattr("memlib.measures.differences.products.ATTENTION", 1)
             alone = measure.function(*networks, latents[1:2], **told).value
         torch.testing.assert_close(several[1:2], alone, rtol=1e-4, atol=1e-5)
 

@@ -1,4 +1,4 @@
-"""Products of the Jacobian of d eps = eps_c - eps_0 with vectors."""
+"""What two denoisers predict differently, and products of its Jacobian with vectors."""
 
 from typing import Any
 
@@ -9,7 +9,6 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.overrides import TorchFunctionMode
 
 from memlib.denoisers.base import Denoiser
-from memlib.measures.conditional.sampler import difference
 
 ATTENTION = 2**24  # weights of attention for one head and pass: one latent of 64 x 64 at a time
 
@@ -25,7 +24,12 @@ class _Contiguous(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
-def along(denoiser: Denoiser, null: Denoiser, y: Tensor, sigma: float, v: Tensor) -> Tensor:
+def apart(denoiser: Denoiser, other: Denoiser, y: Tensor, sigma: float) -> Tensor:
+    """Return d eps, the noise that the first predicts at y minus that of the other."""
+    return denoiser.noise(y, sigma) - other.noise(y, sigma)
+
+
+def along(denoiser: Denoiser, other: Denoiser, y: Tensor, sigma: float, v: Tensor) -> Tensor:
     """Return (d (d eps) / dy) v of vectors v (B, C, H, W), exactly, in forward mode: two passes,
     each the cost of two forwards.
 
@@ -36,6 +40,6 @@ def along(denoiser: Denoiser, null: Denoiser, y: Tensor, sigma: float, v: Tensor
     for point, direction in zip(torch.split(y, step), torch.split(v, step), strict=True):
         with sdpa_kernel(SDPBackend.MATH), _Contiguous(), forward_ad.dual_level():
             dual = forward_ad.make_dual(point, direction)  # type: ignore[no-untyped-call]
-            both = difference(denoiser, null, dual, sigma)
+            both = apart(denoiser, other, dual, sigma)
             parts.append(forward_ad.unpack_dual(both).tangent)  # type: ignore[no-untyped-call]
     return torch.cat(parts)

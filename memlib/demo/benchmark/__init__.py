@@ -1,0 +1,1 @@
+"""The benchmark: pictures of which it is known what repeats, and a small model trained on them."""
