@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 from torch import Tensor
 
-from memlib.extraction import Attack, Generations, copied_image, read_manifest
+from memlib.extraction import Attack, Generations, copied_image, read_manifest, stages
 from memlib.extraction.matches import TrainingSet
 from memlib.extraction.plan import PURPOSES, purpose_of
 from memlib.images import to_pixels
@@ -110,7 +110,7 @@ def chosen_run(loaded: Workspace, source: str) -> tuple[str, Generations] | None
             choice.options,
             format_func=lambda name: (
                 attacks.title(manifests[name])
-                + (", bundled" if runs[name].is_relative_to(attacks.BUNDLED_RUNS) else "")
+                + (", bundled" if not runs[name].is_relative_to(stages.FOLDER) else "")
             ),
             key=choice.key(),
         )

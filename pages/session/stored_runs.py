@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 from torch import Tensor
 
-from memlib.bundled import DEMO
+from memlib.bundled import BENCHMARK, DEMO
 from memlib.denoisers.weights import read_json
 from memlib.evidence import stored_matches
 from memlib.evidence.stored_matches import stored_groups
@@ -75,7 +75,8 @@ def stored_runs(loaded: Workspace) -> dict[str, Path]:
     in an address.
     """
     places = [
-        *(BUNDLED_RUNS.glob("*/manifest.json") if loaded.sources.model == "demo" else ()),
+        *BUNDLED_RUNS.glob("*/manifest.json"),
+        *BENCHMARK.glob("extraction/*/manifest.json"),
         *sorted(stages.FOLDER.glob("*/manifest.json")),
     ]
     found = {}

@@ -9,6 +9,7 @@ from memlib.demo.benchmark.doses import dose_table, draw, drawn_table, measure, 
 from memlib.demo.benchmark.drawings import build_drawings
 from memlib.demo.benchmark.maps_judged import write_maps
 from memlib.demo.benchmark.recipe import train
+from memlib.extraction.plan import UNCONDITIONAL
 from memlib.progress import Stages
 
 MEASURES, DRAWS = BENCHMARK / "measures.csv", BENCHMARK / "draws.csv"
@@ -28,7 +29,7 @@ def build_benchmark(work: Path, stages: Stages) -> None:
     if not MEASURES.exists():
         write_measures(MEASURES, stages)
     if not DRAWS.exists():
-        draw(DRAWS, work / "drawn", stages)
+        draw(DRAWS, BENCHMARK / "extraction" / UNCONDITIONAL, stages)
     if not DOSES.exists():
         dose_table(MEASURES).to_csv(DOSES, index=False)
     if not DRAWN.exists():
