@@ -61,7 +61,7 @@ $(VENV)/app.installed: requirements.txt | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --requirement requirements.txt
 	touch $@
 
-$(VENV)/dev.installed: requirements.txt requirements-dev.txt requirements-ray.txt tests/browser/get_chromium.sh tests/get_postgresql.sh | $(BIN)/python
+$(VENV)/dev.installed: requirements.txt requirements-dev.txt requirements-postgres.txt requirements-ray.txt tests/browser/get_chromium.sh tests/get_postgresql.sh | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --requirement requirements-dev.txt
 	BIN=$(BIN) bash tests/browser/get_chromium.sh
 	bash tests/get_postgresql.sh

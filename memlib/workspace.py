@@ -12,6 +12,8 @@ from memlib.images.transform import describe
 from memlib.quoting import quoted
 from memlib.sources import on_hub
 
+NULL = "null"  # as a reference: the same model in its null condition, without prompt or class
+
 
 @dataclass(frozen=True)
 class Sources:
@@ -50,6 +52,13 @@ class Sources:
                 )
             found[field.name] = value
         return cls(**found)
+
+    @property
+    def of_reference(self) -> "Sources":
+        """The sources whose model is the reference."""
+        if self.reference != NULL:
+            return replace(self, model=self.reference, reference="")
+        return replace(self, reference="", label=None, prompt="", guidance_scale=None)
 
     @property
     def on_hub(self) -> list[str]:
@@ -98,15 +107,31 @@ def open_workspace(
         held_out = images_of(replace(sources, channels=images.shape[0]), sources.held_out)
         pinned = replace(pinned, held_out=_pinned(sources.held_out, held_out.source))
         images = images.beside(held_out)
-    reference = model_of(sources.reference, sources.label) if sources.reference else None
-    if reference is not None:
-        reference = prompted(reference, sources)
+    reference = reference_of(sources, model_of)
     if reference is not None and reference.shape != denoiser.shape:
         raise ValueError(
             f"The reference model draws images {describe(reference.shape)}, the model "
             f"{describe(denoiser.shape)}."
         )
     return Workspace(pinned, denoiser, images, reference)
+
+
+def reference_of(
+    sources: Sources, model_of: Callable[[str, int | None], NetworkDenoiser]
+) -> NetworkDenoiser | None:
+    """Load the reference, None if there is none; NULL is the model itself in its null condition.
+
+    Raises ValueError for a null condition of a model without prompt and class.
+    """
+    if not sources.reference:
+        return None
+    if sources.reference == NULL and not sources.prompt and sources.label is None:
+        raise ValueError(
+            "The model is its own reference only where it has a prompt or a class to be compared "
+            "without; name one, or another reference."
+        )
+    told = sources.of_reference
+    return prompted(model_of(told.model, told.label), told)
 
 
 def prompted(denoiser: NetworkDenoiser, sources: Sources) -> NetworkDenoiser:

@@ -30,7 +30,7 @@ def test_what_an_installation_needs_is_what_the_tests_run_with_or_later() -> Non
 
 
 @pytest.mark.parametrize(
-    ("extra", "file"), [("ray", "requirements-ray.txt"), ("postgres", "requirements-dev.txt")]
+    ("extra", "file"), [("ray", "requirements-ray.txt"), ("postgres", "requirements-postgres.txt")]
 )
 def test_what_an_extra_needs_is_what_the_tests_run_with_or_later(extra: str, file: str) -> None:
     for one in map(Requirement, PROJECT["optional-dependencies"][extra]):

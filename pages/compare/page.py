@@ -69,8 +69,7 @@ def main() -> None:
 
 def swapped(loaded: Workspace, reference: NetworkDenoiser) -> Workspace:
     """Return the workspace with the model and its reference exchanged."""
-    sources = loaded.sources
-    turned = replace(sources, model=sources.reference, reference=sources.model)
+    turned = replace(loaded.sources.of_reference, reference=loaded.sources.model)
     return Workspace(turned, reference, loaded.images, loaded.denoiser)
 
 

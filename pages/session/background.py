@@ -16,7 +16,7 @@ from memlib.extraction.attack_settings import AttackSettings
 from memlib.extraction.features.describe import resolved
 from memlib.runs import FOLDER, Run, create_run, run_name
 from memlib.tasks import Progress, Task, start, tasks
-from memlib.workspace import Workspace
+from memlib.workspace import NULL, Sources, Workspace
 from pages.session import downloads as exports
 from pages.session.messages import guarded, plain, show_error
 from pages.session.paths import confine, roots
@@ -108,7 +108,7 @@ def measure(view: Asked, chosen: Sequence[int], title: str) -> None:
     indices = None if len(chosen) == len(images) else list(chosen)
     loaded = view.loaded.sources
     try:
-        sources = [whole(view.loaded, one) for one in (loaded.model, loaded.reference)]
+        sources = [whole(one) for one in (loaded, loaded.of_reference)]
         for model, source in zip(view.models, sources, strict=False):
             folder = FOLDER / run_name(model, images, view.measure, view.parameters, indices)
             if not folder.exists():
@@ -131,10 +131,11 @@ def extract(loaded: Workspace, settings: AttackSettings, title: str) -> None:
     """Run an attack in the background. This is the callback of a button."""
     try:
         settings = replace(settings, features=resolved(settings.features, roots()))
-        sources = whole(loaded, loaded.sources.model)
-        reference = None
+        sources, reference = whole(loaded.sources), None
         if settings.path.get("contrast", 1) != 1 and loaded.sources.reference:
-            reference = whole(loaded, loaded.sources.reference)["model"]
+            if loaded.sources.reference == NULL:
+                raise ValueError("Contrast needs another model as the reference.")
+            reference = whole(loaded.sources.of_reference)["model"]
     except ValueError as error:
         _refuse(str(error))
         return
@@ -169,15 +170,13 @@ def prompts(folder: Path, create: Callable[[], Run], device: str, title: str) ->
     begin(["prompts", "--resume", str(folder), "--device", device], title, "prompts")
 
 
-def whole(loaded: Workspace, model: str) -> dict[str, object]:
+def whole(sources: Sources) -> dict[str, object]:
     """Return the arguments that load the model and the images from any directory: absolute
-    paths.
+    paths, and no reference.
     """
-    sources = asdict(loaded.sources) | {"model": model, "reference": ""}
-    return sources | {
-        name: confine(str(sources[name]))
-        for name in ("model", "images", "held_out")
-        if sources[name]
+    told = asdict(sources) | {"reference": ""}
+    return told | {
+        name: confine(str(told[name])) for name in ("model", "images", "held_out") if told[name]
     }
 
 

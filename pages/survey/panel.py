@@ -88,7 +88,7 @@ def survey_panel(loaded: Workspace) -> None:
 def start(loaded: Workspace, preset: str) -> None:
     """Start the survey in the background and go to the overview."""
     try:
-        sources = background.whole(loaded, loaded.sources.model)
+        sources = background.whole(loaded.sources)
     except ValueError as error:
         show_error(error)
         return

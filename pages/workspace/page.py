@@ -8,7 +8,7 @@ from memlib.bundled import REFERENCES
 from memlib.denoisers.condition import LARGEST_SCALE
 from memlib.denoisers.text.tokenizer import LONGEST_PROMPT
 from memlib.images.transform import FITS
-from memlib.workspace import Sources, Workspace
+from memlib.workspace import NULL, Sources, Workspace
 from pages.session import workspace
 from pages.session.address import sources_of_url
 from pages.session.messages import plain, show_error
@@ -25,6 +25,7 @@ from pages.workspace.image_card import (
 from pages.workspace.model_card import model_card
 
 BENCHMARK = Sources("benchmark", "benchmark", "benchmark-reference")
+ITSELF = "itself, without prompt or class"
 LOADED = Kept("loaded just now", bool)
 
 
@@ -157,7 +158,7 @@ def previewed(sources: Sources) -> None:
 def chosen_sources(before: Sources, primary: bool) -> tuple[Sources, str]:
     """Draw the form; return what to load and how, and which button was pressed ("" for none)."""
     chosen_reference = before.reference if before.model != "demo" else ""  # the demo brings its own
-    references = list(dict.fromkeys([*REFERENCES, *filter(None, [chosen_reference])]))
+    references = list(dict.fromkeys([*REFERENCES, NULL, *filter(None, [chosen_reference])]))
     with st.form("sources", border=True):
         first, second = st.columns(2, gap="large")
         model = first.text_input(
@@ -200,8 +201,10 @@ def chosen_sources(before: Sources, primary: bool) -> tuple[Sources, str]:
             index=references.index(chosen_reference) if chosen_reference else None,
             placeholder="none",
             accept_new_options=True,
-            help="An earlier checkpoint, or a model trained without the images. Values that the "
-            "reference also has are not due to memorisation; the pages can subtract them.",
+            format_func=lambda name: ITSELF if name == NULL else name,
+            help="An earlier checkpoint, a model trained without the images, or the model itself "
+            "without its prompt or class. Values that the reference also has are not due to "
+            "memorisation; the pages can subtract them.",
         )
         left, right = first.columns(2)
         prompt = left.text_input(

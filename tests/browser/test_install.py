@@ -4,14 +4,17 @@ import os
 import subprocess
 import sys
 import tomllib
+import urllib.request
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.server import ROOT, free_port, healthy
+from tests.test_containers import health_check
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 LARGEST = 60e6  # bytes of a wheel
@@ -109,6 +112,11 @@ def test_the_installed_app_shows_the_demo_and_writes_only_its_cache(
     assert files(site) == before
     written = files(Path(environment["HOME"]))
     assert all(name.startswith("cache/") for name in written), list(written)
+
+
+def test_the_health_check_of_the_container_asks_what_the_app_answers(address: str) -> None:
+    with urllib.request.urlopen(f"{address}{urlsplit(health_check()).path}", timeout=60) as answer:
+        assert (answer.status, answer.read()) == (200, b"ok")
 
 
 def test_an_installed_command_works_in_an_empty_folder(

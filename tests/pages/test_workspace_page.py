@@ -123,8 +123,11 @@ def test_a_model_of_text_is_loaded_with_a_prompt_and_keeps_it_in_the_address() -
     at = workspace_page(model="none")
     field(at, "Prompt").set_value("eyes, body parts")
     next(box for box in at.number_input if box.label == "Guidance scale").set_value(3.0)
+    next(box for box in at.selectbox if box.label == "Reference model").set_value("null")
     submit(at, "demo-text", "demo-text")
     assert not at.exception and not at.error
+    assert at.session_state.workspace.reference.prompt == ""
+    assert address(at)["reference"] == "null"
     assert at.session_state.workspace.denoiser.prompt == "eyes, body parts"
     assert (address(at)["prompt"], address(at)["guidance_scale"]) == ("eyes, body parts", "3.0")
 
