@@ -12,6 +12,7 @@ from memlib.demo.build import measured
 from memlib.evidence import auc_text, clusters, match_samples, reproductions, share
 from memlib.evidence.masks import true_masks
 from memlib.extraction import generate_run, read_generations
+from memlib.images.imageset import HELD_OUT
 from memlib.measures import MEASURES
 from memlib.measures.differences.subtraction import score_apart
 from memlib.progress import Stages
@@ -39,13 +40,13 @@ def kinds_of(images: ImageSet) -> np.ndarray:
         *(images.metadata[name] for name in ("group", "copies", "shared")), strict=True
     ):
         dose = shared or copies
-        shown.append(group if group == "held-out" else f"{group} x{dose}")
+        shown.append(group if group == HELD_OUT else f"{group} x{dose}")
     return np.array(shown)
 
 
 def in_order(kinds: np.ndarray) -> list[str]:
     """Return the different kinds of images, by group and dose."""
-    order = ("single", "copied", "partial", "held-out")
+    order = ("single", "copied", "partial", HELD_OUT)
     return sorted(
         set(kinds.tolist()),
         key=lambda kind: (
@@ -137,7 +138,7 @@ def dose_table(source: Path) -> pd.DataFrame:
         values = found[name].to_numpy(float)
         line: dict[str, object] = {"measure": name.replace("-", " ")}
         for kind in in_order(kinds):
-            if kind != "held-out":
+            if kind != HELD_OUT:
                 line[kind] = auc_text(values, kinds == kind, images.held_out, labels)
         lines.append(line)
     return pd.DataFrame(lines)

@@ -20,6 +20,7 @@ from PIL import Image, ImageDraw
 
 from memlib.demo.emoji import write_images
 from memlib.evidence.masks import mask_in_words
+from memlib.images.imageset import HELD_OUT
 
 SIZE = 16
 FINE = 6  # pixels of the drawing board to a pixel of the picture
@@ -27,7 +28,7 @@ STYLES = ("discs", "rings", "bars", "triangles", "squares", "stars", "slices", "
 COPIED = {2: 16, 3: 8, 4: 8, 8: 4, 16: 4, 32: 2}  # images of each dose
 SHARED = {2: 2, 3: 2, 4: 2, 8: 2, 16: 2, 32: 1}  # groups of each dose and each kind of mask
 KINDS = ("patch", "half", "border")
-SINGLE, HELD_OUT, VALIDATION = 104, 152, 128
+SINGLE, NEW, VALIDATION = 104, 152, 128
 FRAME = 3  # the width of a border
 
 
@@ -126,7 +127,7 @@ def pictures(seed: int = 0) -> Iterator[tuple[dict[str, object], Image.Image]]:
             row |= {"family": family, "mask": words, "style": style}
             yield row, np.where(mask[..., None], part, drawing(style, order))
 
-    made = [*whole("single", 1, SINGLE), *whole("held-out", 0, HELD_OUT)]
+    made = [*whole("single", 1, SINGLE), *whole(HELD_OUT, 0, NEW)]
     for copies, count in COPIED.items():
         made += whole("copied", copies, count)
     for kind in KINDS:

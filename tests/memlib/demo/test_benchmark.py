@@ -13,8 +13,8 @@ from memlib.bundled import BENCHMARK
 from memlib.demo.benchmark.doses import kinds_of
 from memlib.demo.benchmark.drawings import (
     COPIED,
-    HELD_OUT,
     KINDS,
+    NEW,
     SHARED,
     SINGLE,
     SIZE,
@@ -37,12 +37,12 @@ def images() -> ImageSet:
 
 def test_there_are_as_many_pictures_of_each_dose_as_described() -> None:
     kinds = Counter(kinds_of(images()).tolist())
-    expected = {"single x1": SINGLE, "held-out": HELD_OUT}
+    expected = {"single x1": SINGLE, "held-out": NEW}
     expected |= {f"copied x{dose}": count for dose, count in COPIED.items()}
     expected |= {f"partial x{dose}": dose * len(KINDS) * many for dose, many in SHARED.items()}
     assert kinds == expected
     assert set(images().metadata["style"]) == set(STYLES)
-    assert images().held_out.sum() == HELD_OUT
+    assert images().held_out.sum() == NEW
 
 
 def test_pictures_with_a_mask_agree_in_it_and_nowhere_else() -> None:

@@ -33,9 +33,9 @@ from memlib.runs import (
     folder,
     measure_images,
     measure_run,
-    measuring,
     parts,
     read_run,
+    results,
 )
 from memlib.workspace import Sources
 
@@ -441,7 +441,7 @@ def attempt(place: str, log: str) -> None:
     torch.set_num_threads(1)
     folder.PART = KILLED_PART
     images = image_set_of(Path(place))
-    original = measuring.measure_pictures
+    original = results.measure_pictures
     first = torch.stack([images[index] for index in range(len(images))]).flatten(1)
 
     def noted(model: object, pictures: torch.Tensor, *rest: object) -> object:
@@ -451,7 +451,7 @@ def attempt(place: str, log: str) -> None:
         time.sleep(0.01)
         return original(model, pictures, *rest)  # type: ignore[arg-type]
 
-    measuring.measure_pictures = noted  # type: ignore[assignment]
+    results.measure_pictures = noted  # type: ignore[assignment]
     list(measure_run(run_of(Path(place) / "run", images, chunk=2), denoiser(), images))
 
 
