@@ -90,8 +90,17 @@ def denoising_loss(
     )
 
 
+class NoisedRange(Ranged):
+    """Settings of a measure over a range of noised states, by default from LOWEST up."""
+
+    def for_model(self, denoiser: Denoiser) -> Self:
+        high = self.sigma_max or rounded_ends(denoiser)[1]
+        low = self.sigma_min or min(LOWEST, float(f"{high / 10:.3g}"))
+        return replace(self, sigma_min=low, sigma_max=high)
+
+
 @dataclass(frozen=True, kw_only=True)
-class IntegratedSettings(Ranged):
+class IntegratedSettings(NoisedRange):
     """Settings of the integrated loss."""
 
     sigma_min: float | None = noise_level(
@@ -103,11 +112,6 @@ class IntegratedSettings(Ranged):
     )
     levels: int = option(8, "Levels", "Noise levels, evenly spaced in ln σ.", low=1, high=1000)
     draws: int = option(2, "Draws", "Noised copies of each image a level.", low=1, high=4096)
-
-    def for_model(self, denoiser: Denoiser) -> Self:
-        high = self.sigma_max or rounded_ends(denoiser)[1]
-        low = self.sigma_min or min(LOWEST, float(f"{high / 10:.3g}"))
-        return replace(self, sigma_min=low, sigma_max=high)
 
     def forwards(self, denoiser: Denoiser) -> int:
         return self.levels * self.draws

@@ -85,7 +85,13 @@ class AtOneLevel(Settings):
     )
 
     def refusal(self, denoiser: Denoiser) -> str:
-        low, high = denoiser.sigma_floor, denoiser.sigma_max
-        if low <= self.sigma <= high:
-            return ""
-        return f"The model knows noise levels from {low:.3g} to {high:.3g}, not {self.sigma:g}."
+        return unknown(denoiser, self.sigma)
+
+
+def unknown(denoiser: Denoiser, *sigmas: float) -> str:
+    """Return a sentence on the first noise level the model does not know, "" if it knows all."""
+    low, high = denoiser.sigma_floor, denoiser.sigma_max
+    outside = [sigma for sigma in sigmas if not low <= sigma <= high]
+    if not outside:
+        return ""
+    return f"The model knows noise levels from {low:.3g} to {high:.3g}, not {outside[0]:g}."

@@ -23,6 +23,7 @@ from pages.session import background, downloads, workspace
 from pages.session import results as computed
 from pages.session.messages import guarded, plain, show_error
 from pages.session.paths import confine, roots
+from pages.widgets.waiting import folded
 
 USUAL = PromptSettings()
 MODEL = PAGE.text("of", linked=False)
@@ -43,16 +44,14 @@ def new_run() -> None:
     """
     if background.begun():
         st.rerun()
-    room = st.expander(
-        "New run", icon=":material/play_arrow:", key="prompts.new", on_change="rerun"
-    )
-    if not room.open:
-        return
-    with room:
-        try:
-            _form()
-        except (ValueError, OSError) as error:
-            show_error(error)
+    folded("New run", ":material/play_arrow:", _shown)
+
+
+def _shown() -> None:
+    try:
+        _form()
+    except (ValueError, OSError) as error:
+        show_error(error)
 
 
 def _form() -> None:

@@ -37,7 +37,7 @@ def scores(at: AppTest) -> Any:
 
 def expanded(at: AppTest) -> AppTest:
     """The page with the form of a new run open."""
-    at.session_state["prompts.new"] = True
+    at.session_state["folded New run"] = True
     return at.run()
 
 

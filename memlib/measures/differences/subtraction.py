@@ -26,7 +26,7 @@ from memlib.denoisers.base import Denoiser
 from memlib.measures.differences.products import along, apart
 from memlib.measures.measure import Measure
 from memlib.measures.result import Result, standard_error
-from memlib.measures.settings import Settings, noise_level
+from memlib.measures.settings import Settings, noise_level, unknown
 from memlib.options import option
 from memlib.progress import Progress
 from memlib.seeds import generator, rademacher
@@ -85,11 +85,7 @@ class ApartSettings(Settings):
         return self.draws - 1 if self.draws else math.inf
 
     def refusal(self, denoiser: Denoiser) -> str:
-        low, high = denoiser.sigma_floor, denoiser.sigma_max
-        outside = [sigma for sigma in self.sigmas if not low <= sigma <= high]
-        if not outside:
-            return ""
-        return f"The model knows noise levels from {low:.3g} to {high:.3g}, not {outside[0]:g}."
+        return unknown(denoiser, *self.sigmas)
 
 
 @dataclass(frozen=True, kw_only=True)

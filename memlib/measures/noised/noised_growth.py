@@ -6,18 +6,16 @@ taken at y = x + sigma n instead, without a path, and integrated over ln sigma.
 """
 
 import math
-from dataclasses import dataclass, replace
-from typing import ClassVar, Self
+from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from memlib.denoisers.base import Denoiser
-from memlib.flow import rounded_ends
-from memlib.measures.loss import LOWEST
+from memlib.measures.loss import NoisedRange
 from memlib.measures.measure import Measure
 from memlib.measures.result import Result, standard_error
-from memlib.measures.settings import Ranged
 from memlib.measures.volume import diagonal
 from memlib.options import option
 from memlib.progress import Progress
@@ -25,7 +23,7 @@ from memlib.seeds import generator, rademacher
 
 
 @dataclass(frozen=True, kw_only=True)
-class NoisedGrowthSettings(Ranged):
+class NoisedGrowthSettings(NoisedRange):
     """Settings of growth at noised states."""
 
     levels: int = option(
@@ -39,11 +37,6 @@ class NoisedGrowthSettings(Ranged):
         high=4096,
         address="draws",
     )
-
-    def for_model(self, denoiser: Denoiser) -> Self:
-        high = self.sigma_max or rounded_ends(denoiser)[1]
-        low = self.sigma_min or min(LOWEST, float(f"{high / 10:.3g}"))
-        return replace(self, sigma_min=low, sigma_max=high)
 
     def forwards(self, denoiser: Denoiser) -> int:
         return 2 * self.levels * self.draws
